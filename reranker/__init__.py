@@ -1,0 +1,24 @@
+"""Ranks pictures by how well each fits a sentence, with a Qwen2.5-VL cross-encoder, on this machine.
+
+Importing this loads neither torch nor gradio.
+"""
+
+from reranker.errors import RerankerError
+from reranker.reranker import Reranker
+from reranker.settings import Settings
+from reranker.types import Candidate, Failed, Judgement, Query, Ranking, Scored
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Candidate",
+    "Failed",
+    "Judgement",
+    "Query",
+    "Ranking",
+    "Reranker",
+    "RerankerError",
+    "Scored",
+    "Settings",
+    "__version__",
+]

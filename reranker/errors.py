@@ -1,0 +1,179 @@
+"""What can go wrong, as a tree. Errors carry fields; sentences are made at the edges, in the reader's language.
+
+    RerankerError
+    ├── PictureError                one picture; costs only itself
+    │   ├── PictureMissing          no such file, or not a file
+    │   ├── PictureForbidden        a file that this door does not open
+    │   ├── PictureUnreadable       not a picture, truncated, or in a form that nothing here reads
+    │   ├── PictureTooHeavy         more bytes than the limit
+    │   ├── PictureTooLarge         more pixels than the limit
+    │   ├── PictureTooNarrow        an aspect ratio beyond the limit
+    │   ├── PictureUnjudged         the model failed on it
+    │   └── PictureSkipped          the run was stopped before its turn
+    ├── CheckpointError             a model that cannot be used
+    │   ├── CheckpointMissing       no such folder, or a file of it is missing
+    │   ├── CheckpointBroken        a file of it cannot be read
+    │   └── CheckpointUnsupported   another architecture, or "yes" and "no" are not one token each
+    ├── RequestError                a mistake in the asking
+    │   ├── QueryEmpty
+    │   ├── QueryTooLong
+    │   ├── TooFewPictures
+    │   └── TooManyPictures
+    ├── SettingInvalid              a setting out of its range
+    └── TurnCancelled               a caller left while waiting for the device
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+UnreadableReason = Literal["empty", "not a picture", "truncated", "damaged", "unsupported", "no access", "no memory"]
+
+
+class RerankerError(Exception):
+    """Anything that this program says went wrong."""
+
+    def __str__(self) -> str:
+        fields = ", ".join(f"{key}={value!r}" for key, value in vars(self).items())
+        return f"{type(self).__name__}({fields})"
+
+
+@dataclass(eq=False)
+class PictureError(RerankerError):
+    """One picture that could not be judged; `name` is the candidate's."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class PictureMissing(PictureError):
+    """No such file, or not a file."""
+
+
+@dataclass(eq=False)
+class PictureForbidden(PictureError):
+    """A file outside the folders that this door may open."""
+
+
+@dataclass(eq=False)
+class PictureUnreadable(PictureError):
+    """Empty, truncated, not a picture, or of a format that is not read.
+
+    reason: "damaged" where the bytes contradict themselves; "unsupported" where their format is known, but not this
+    form of it; "no access" where the system refuses to read them; "no memory" where decoding needs more than is left.
+    """
+
+    reason: UnreadableReason
+
+
+@dataclass(eq=False)
+class PictureTooHeavy(PictureError):
+    """More bytes than the limit."""
+
+    size_bytes: int
+    max_bytes: int
+
+
+@dataclass(eq=False)
+class PictureTooLarge(PictureError):
+    """More pixels than the limit."""
+
+    width: int
+    height: int
+    max_pixels: int
+
+
+@dataclass(eq=False)
+class PictureTooNarrow(PictureError):
+    """Longer side over shorter side beyond the limit."""
+
+    width: int
+    height: int
+    max_aspect_ratio: float
+
+
+@dataclass(eq=False)
+class PictureUnjudged(PictureError):
+    """The model failed on this picture alone, or gave no finite number."""
+
+    reason: str
+
+
+@dataclass(eq=False)
+class PictureSkipped(PictureError):
+    """The run was stopped before this picture's turn."""
+
+
+class CheckpointError(RerankerError):
+    """A model that cannot be used."""
+
+
+@dataclass(eq=False)
+class CheckpointMissing(CheckpointError):
+    """No such folder (`missing` is None), or a file of it is missing."""
+
+    name: str
+    missing: str | None = None
+
+
+@dataclass(eq=False)
+class CheckpointBroken(CheckpointError):
+    """A file of it cannot be read."""
+
+    name: str
+    file: str
+    reason: str
+
+
+@dataclass(eq=False)
+class CheckpointUnsupported(CheckpointError):
+    """Another architecture, or a tokenizer that does not fit the way of scoring."""
+
+    name: str
+    reason: str
+
+
+class RequestError(RerankerError):
+    """A mistake in the asking."""
+
+
+@dataclass(eq=False)
+class QueryEmpty(RequestError):
+    """No sentence to judge by."""
+
+
+@dataclass(eq=False)
+class QueryTooLong(RequestError):
+    """A sentence of more characters than the limit."""
+
+    length: int
+    max_length: int
+
+
+@dataclass(eq=False)
+class TooFewPictures(RequestError):
+    """Fewer pictures than this door asks for."""
+
+    count: int
+    min_count: int
+
+
+@dataclass(eq=False)
+class TooManyPictures(RequestError):
+    """More pictures than this door takes."""
+
+    count: int
+    max_count: int
+
+
+@dataclass(eq=False)
+class SettingInvalid(RerankerError):
+    """A setting out of its range; `expected` says what it may be."""
+
+    setting: str
+    value: str
+    expected: str
+
+
+@dataclass(eq=False)
+class TurnCancelled(RerankerError):
+    """A caller left while waiting for the device."""

@@ -1,0 +1,173 @@
+"""Files on the disk -> the two towers, the tokenizer and the head, on a device, in a precision.
+
+A checkpoint is a folder in Hugging Face layout: config.json, safetensors, a tokenizer, preprocessor_config.json.
+`reranker.json` beside them is ours and optional: what the checkpoint was taught at and how its scores are shown.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, Qwen2_5_VLForConditionalGeneration
+
+from reranker.errors import CheckpointBroken, CheckpointMissing, CheckpointUnsupported
+from reranker.model.attention import BY_LENGTH
+from reranker.model.language import YesNoHead
+from reranker.model.patches import PatchSettings
+from reranker.model.vision import BytePatchEmbedding
+from reranker.settings import Device, Precision
+
+TOYBOX = Path(__file__).resolve().parents[2] / "assets" / "toybox"
+ARCHITECTURE = "qwen2_5_vl"
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DEFAULT_VISUAL_TOKENS = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A model ready to judge.
+
+    digest: sha256 of the weights. precision: fp32, bf16 or fp16. visual_tokens: how closely it looks unless told
+    otherwise. temperature: T of the score that people see. fits_from: the score from which "fits" is meant, None where
+    nobody measured it.
+    """
+
+    name: str
+    digest: str
+    device: torch.device
+    precision: str
+    visual: nn.Module
+    language: nn.Module
+    head: YesNoHead
+    tokenizer: PreTrainedTokenizerBase
+    patch_settings: PatchSettings
+    visual_tokens: int
+    temperature: float
+    fits_from: float | None
+
+
+def folder_of(model: str) -> Path:
+    """The folder that a name means: "toybox", or a path. Raises `CheckpointMissing`."""
+    folder = TOYBOX if model == "toybox" else Path(model).expanduser()
+    if not folder.is_dir():
+        raise CheckpointMissing(name=model)
+    return folder
+
+
+def choose_device(device: Device) -> torch.device:
+    """ "auto" is the first CUDA card where there is one, else the CPU."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(device)
+
+
+def choose_precision(precision: Precision, device: torch.device) -> str:
+    """ "auto" is BF16 on a card that has it, FP16 on one that has not, FP32 on the CPU."""
+    if precision != "auto":
+        return precision
+    if device.type == "cpu":
+        return "fp32"
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+
+
+def load_checkpoint(model: str, device: Device = "auto", precision: Precision = "auto") -> Checkpoint:
+    """Read a checkpoint from the disk; nothing is fetched, and only safetensors are read.
+
+    Raises `CheckpointMissing`, `CheckpointBroken`, `CheckpointUnsupported`.
+    """
+    folder = folder_of(model)
+    _check_architecture(model, folder)
+    chosen_device = choose_device(device)
+    chosen_precision = choose_precision(precision, chosen_device)
+    network = _load_network(model, folder, DTYPES[chosen_precision]).to(chosen_device)
+    tokenizer = _load_tokenizer(model, folder)
+    patch_settings = _patch_settings(model, folder, network.config.vision_config.patch_size)
+    ours = _read_json(model, folder, "reranker.json") if (folder / "reranker.json").is_file() else {}
+    network.model.visual.config._attn_implementation = BY_LENGTH
+    network.model.visual.patch_embed = BytePatchEmbedding(network.model.visual.patch_embed, patch_settings).to(
+        chosen_device
+    )
+    yes, no = (_single_token(model, tokenizer, word) for word in ("yes", "no"))
+    return Checkpoint(
+        name=model,
+        digest=_digest(folder),
+        device=chosen_device,
+        precision=chosen_precision,
+        visual=network.model.visual,
+        language=network.model.language_model,
+        head=YesNoHead.of(network.lm_head.weight, yes, no),
+        tokenizer=tokenizer,
+        patch_settings=patch_settings,
+        visual_tokens=int(ours.get("visual_tokens", DEFAULT_VISUAL_TOKENS)),
+        temperature=float(ours.get("temperature", 1.0)),
+        fits_from=ours.get("fits_from"),
+    )
+
+
+def _read_json(model: str, folder: Path, file: str) -> dict[str, Any]:
+    path = folder / file
+    if not path.is_file():
+        raise CheckpointMissing(name=model, missing=file)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointBroken(name=model, file=file, reason=type(error).__name__) from None
+    if not isinstance(content, dict):
+        raise CheckpointBroken(name=model, file=file, reason="not a JSON object")
+    return content
+
+
+def _check_architecture(model: str, folder: Path) -> None:
+    found = _read_json(model, folder, "config.json").get("model_type")
+    if found != ARCHITECTURE:
+        raise CheckpointUnsupported(name=model, reason=f"its architecture is {found!r}, not {ARCHITECTURE!r}")
+    if not any(folder.glob("*.safetensors")):
+        raise CheckpointMissing(name=model, missing="*.safetensors")
+
+
+def _load_network(model: str, folder: Path, dtype: torch.dtype) -> Qwen2_5_VLForConditionalGeneration:
+    try:
+        network = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, use_safetensors=True, attn_implementation="sdpa"
+        )
+    except Exception as error:  # safetensors, json and transformers each raise their own
+        raise CheckpointBroken(name=model, file="*.safetensors", reason=type(error).__name__) from error
+    return network.eval().requires_grad_(False)
+
+
+def _load_tokenizer(model: str, folder: Path) -> PreTrainedTokenizerBase:
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        raise CheckpointBroken(name=model, file="tokenizer.json", reason=type(error).__name__) from error
+
+
+def _single_token(model: str, tokenizer: PreTrainedTokenizerBase, word: str) -> int:
+    ids = tokenizer.encode(word, add_special_tokens=False)
+    if len(ids) != 1:
+        raise CheckpointUnsupported(name=model, reason=f"its tokenizer has no single token for {word!r}")
+    return int(ids[0])
+
+
+def _patch_settings(model: str, folder: Path, patch_px: int) -> PatchSettings:
+    described = _read_json(model, folder, "preprocessor_config.json")
+    plain = PatchSettings()
+    return PatchSettings(
+        patch_px=patch_px,
+        merge=int(described.get("merge_size", plain.merge)),
+        mean=tuple(described.get("image_mean", plain.mean)),
+        std=tuple(described.get("image_std", plain.std)),
+    )
+
+
+def _digest(folder: Path) -> str:
+    """sha256 over the weight files in the order of their names."""
+    whole = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()

@@ -1,0 +1,414 @@
+"""Ranks pictures by a sentence: every picture is looked at once, and comes out scored or with the reason why not.
+
+    reader threads --- pictures made ready, bounded in bytes ---> device thread --- events ---> whoever iterates
+
+`rank_stream` is the one path; `rank` drains it.
+"""
+
+import atexit
+import logging
+import math
+import threading
+from array import array
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import partial
+from queue import SimpleQueue
+from typing import cast
+
+from reranker.errors import PictureError, PictureSkipped, PictureUnjudged, TurnCancelled
+from reranker.turns import Caller, Turns
+from reranker.types import Candidate, Failed, Judgement, Prepared, Query, Ranking, Scored, Scorer
+
+_log = logging.getLogger(__name__)
+
+LOOK_AHEAD_BYTES = 256 * 2**20
+
+
+def rank_stream(
+    query: Query,
+    candidates: Sequence[Candidate],
+    *,
+    scorer: Scorer,
+    turns: Turns,
+    readers: int = 2,
+    look_ahead_bytes: int = LOOK_AHEAD_BYTES,
+    top_k: int | None = None,
+    stop: threading.Event | None = None,
+) -> "RankStream":
+    """One event per candidate in the order of completion, then the `Ranking`. The work begins with the first `next`.
+
+    readers: threads that make pictures ready.
+    look_ahead_bytes: nothing more is read while so much is ready and not yet judged. As many pictures as there are
+        readers may go beyond it, since a size is known only once the picture is read.
+    top_k: how many of the scored the `Ranking` keeps, all where None; events are never cut.
+    stop: once set, no further batch begins; what was not judged by then comes out as `PictureSkipped`.
+    """
+    caller = turns.caller(stop)
+    look_ahead = _LookAhead(len(candidates), look_ahead_bytes, caller)
+    run = _Run(query, candidates, scorer, look_ahead, readers)
+    return RankStream(run, top_k)
+
+
+def rank(
+    query: Query,
+    candidates: Sequence[Candidate],
+    *,
+    scorer: Scorer,
+    turns: Turns,
+    readers: int = 2,
+    look_ahead_bytes: int = LOOK_AHEAD_BYTES,
+    top_k: int | None = None,
+    stop: threading.Event | None = None,
+) -> Ranking:
+    """The last item of `rank_stream`."""
+    *_, ranking = rank_stream(
+        query,
+        candidates,
+        scorer=scorer,
+        turns=turns,
+        readers=readers,
+        look_ahead_bytes=look_ahead_bytes,
+        top_k=top_k,
+        stop=stop,
+    )
+    return cast(Ranking, ranking)
+
+
+def ordered(
+    events: Iterable[Scored | Failed], top_k: int | None = None
+) -> tuple[tuple[Scored, ...], tuple[Failed, ...]]:
+    """The scored ones, best first and `top_k` at most, and the failed ones by position; of a part as of a whole run."""
+    by_position = sorted(events, key=lambda event: event.position)
+    scored = [event for event in by_position if isinstance(event, Scored)]
+    scored.sort(key=lambda event: -_float32(event.judgement.order_key))
+    failed = (event for event in by_position if isinstance(event, Failed))
+    return tuple(scored[:top_k]), tuple(failed)
+
+
+def _float32(value: float) -> float:
+    """Rounded to the precision that models score in; infinite beyond its range."""
+    return array("f", [value])[0]
+
+
+class RankStream(Iterator[Scored | Failed | Ranking]):
+    """A run being watched. Dropping it closes it."""
+
+    def __init__(self, run: "_Run", top_k: int | None) -> None:
+        self._run = run
+        self._events = _drain(run, top_k)
+
+    def __next__(self) -> Scored | Failed | Ranking:
+        if self._run.closed:
+            raise StopIteration
+        return next(self._events)
+
+    @property
+    def place(self) -> int | None:
+        """How many batches of others go first, while this run waits for the device; see `Caller.place`."""
+        return self._run.caller.place
+
+    def close(self) -> None:
+        """End the run before its next batch, and the iteration now, even where another thread waits in `next`.
+
+        Returns at once: a batch that runs ends by itself.
+        """
+        self._run.close()
+
+
+def _drain(run: "_Run", top_k: int | None) -> Iterator[Scored | Failed | Ranking]:
+    """Events as they come in, then those of the candidates that a stop left over, then the ranking.
+
+    Only here is it known who has had an event, so threads that end in any order cannot lose or repeat one.
+    """
+    seen: dict[int, Scored | Failed] = {}
+    try:
+        run.start()
+        for event in run.reported():
+            seen[event.position] = event
+            yield event
+        if run.closed:
+            return
+        for skipped in run.skipped(seen):
+            seen[skipped.position] = skipped
+            yield skipped
+        yield run.ranking(seen.values(), top_k)
+    finally:
+        run.close()
+
+
+_Outcome = Judgement | PictureError
+_Events = SimpleQueue[Scored | Failed | BaseException | None]  # None: no more will come
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Picture:
+    """A candidate made ready for the device; `answer` is shared by all that have the same bytes."""
+
+    name: str
+    prepared: Prepared
+    nbytes: int
+    answer: Future[_Outcome]
+
+
+class _LookAhead:
+    """What lies between the readers and the device: a queue bounded in bytes, the batch on the device counted in."""
+
+    def __init__(self, count: int, max_bytes: int, caller: Caller) -> None:
+        self.caller = caller
+        self._changed = threading.Condition()
+        self._ready: deque[_Picture] = deque()
+        self._unread = deque(range(count))
+        self._reading = 0
+        self._held_bytes = 0
+        self._max_bytes = max_bytes
+        self._shut = False
+
+    @property
+    def _closed(self) -> bool:
+        return self._shut or self.caller.cancelled
+
+    def claim(self) -> int | None:
+        """Position of the next picture to read, as soon as there is room; None where there is nothing left to do."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or not self._unread or self._has_room())
+            if self._closed or not self._unread:
+                self._changed.notify_all()  # setting a `stop` wakes nobody: pass it on to who waits for pictures
+                return None
+            self._reading += 1
+            return self._unread.popleft()
+
+    def _has_room(self) -> bool:
+        return self._held_bytes == 0 or self._held_bytes < self._max_bytes
+
+    def put(self, picture: _Picture | None) -> None:
+        """What became of a claim; None where the device has nothing to do for it."""
+        with self._changed:
+            self._reading -= 1
+            if picture is not None and not self._closed:
+                self._ready.append(picture)
+                self._held_bytes += picture.nbytes
+            self._changed.notify_all()
+
+    def wait(self) -> bool:
+        """Until a picture is ready; False where none will be."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._ready or not (self._unread or self._reading))
+            return bool(self._ready)
+
+    def take(self, count: int) -> list[_Picture]:
+        """Those that are ready now, `count` at most; their bytes stay held until `free`."""
+        with self._changed:
+            return [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
+
+    def free(self, nbytes: int) -> None:
+        with self._changed:
+            self._held_bytes -= nbytes
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._shut = True
+            self._ready.clear()
+            self._changed.notify_all()
+
+
+class _Reader:
+    """Makes pictures ready, in as many threads as call `work`. Equal bytes go to the device once."""
+
+    def __init__(
+        self, candidates: Sequence[Candidate], scorer: Scorer, look_ahead: _LookAhead, events: _Events
+    ) -> None:
+        self._candidates = candidates
+        self._scorer = scorer
+        self._look_ahead = look_ahead
+        self._events = events
+        self._answers: dict[str, Future[_Outcome]] = {}
+
+    def work(self) -> None:
+        while (position := self._look_ahead.claim()) is not None:
+            # No name for the picture here: it would keep the memory of it while waiting for room.
+            self._look_ahead.put(self._read(position))
+
+    def _read(self, position: int) -> _Picture | None:
+        candidate = self._candidates[position]
+        try:
+            prepared: Prepared = self._scorer.prepare(candidate)
+            content_hash, nbytes = prepared.content_hash, prepared.nbytes
+        except Exception as error:
+            _log_unexpected(error, "A picture could not be read: %r", candidate.name)
+            self._events.put(_event(position, candidate, _as_picture_error(error, candidate.name)))
+            return None
+        answer = Future[_Outcome]()
+        first = self._answers.setdefault(content_hash, answer)
+        first.add_done_callback(partial(self._report, position, candidate, first is not answer))
+        if first is not answer:
+            return None
+        return _Picture(name=candidate.name, prepared=prepared, nbytes=nbytes, answer=answer)
+
+    def _report(self, position: int, candidate: Candidate, repeat: bool, answer: Future[_Outcome]) -> None:
+        """Called once, whether the answer came before the repeat was read or after."""
+        outcome = answer.result()
+        if repeat and isinstance(outcome, Judgement):
+            outcome = replace(outcome, known=True)
+        self._events.put(_event(position, candidate, outcome))
+
+
+class _Judge:
+    """Takes ready pictures to the device, one batch a turn; one that fails is halved until only the culprit does."""
+
+    def __init__(self, query: Query, scorer: Scorer, look_ahead: _LookAhead) -> None:
+        self._query = query
+        self._scorer = scorer
+        self._look_ahead = look_ahead
+        self._halves: list[list[_Picture]] = []
+
+    def work(self) -> None:
+        try:
+            while self._halves or self._look_ahead.wait():
+                self._look_ahead.free(self._take_turn())
+        except TurnCancelled:
+            _log.debug("Stopped before the next batch")
+
+    def _take_turn(self) -> int:
+        """One batch, whatever its size: an idle device is worth less than a full batch. Returns the bytes done with."""
+        with self._look_ahead.caller.turn():
+            # Taken only now that the device is ours: more pictures became ready while we waited.
+            batch = self._halves.pop() if self._halves else self._look_ahead.take(max(1, self._scorer.batch_size))
+            if batch:  # else the run was closed a moment ago
+                self._score(batch)
+        return sum(picture.nbytes for picture in batch if picture.answer.done())
+
+    def _score(self, batch: list[_Picture]) -> None:
+        try:
+            for index, judgement in self._scorer.score(self._query, [picture.prepared for picture in batch]):
+                batch[index].answer.set_result(_checked(judgement, batch[index].name))
+        except Exception as error:
+            _log_unexpected(error, "A batch of %d failed", len(batch))
+            self._blame(batch, error)
+            return
+        for picture in _unanswered(batch):
+            picture.answer.set_result(PictureUnjudged(name=picture.name, reason="no answer"))
+
+    def _blame(self, batch: list[_Picture], error: Exception) -> None:
+        """Only who failed alone is the culprit; the others get another turn in half the company.
+
+        Nothing here keeps `error`: its traceback holds the tensors that the next try needs the memory of.
+        """
+        rest = _unanswered(batch)
+        if len(batch) > 1:
+            middle = (len(rest) + 1) // 2
+            self._halves += [half for half in (rest[middle:], rest[:middle]) if half]
+        elif rest:
+            batch[0].answer.set_result(_as_picture_error(error, batch[0].name))
+
+
+class _Run:
+    """One query over its candidates: the threads, what they report, and their end."""
+
+    def __init__(
+        self, query: Query, candidates: Sequence[Candidate], scorer: Scorer, look_ahead: _LookAhead, readers: int
+    ) -> None:
+        self._events: _Events = SimpleQueue()
+        self.caller = look_ahead.caller
+        self.closed = False
+        self._query = query
+        self._candidates = tuple(candidates)
+        self._scorer = scorer
+        self._look_ahead = look_ahead
+        self._readers = max(1, readers)
+        self._thread = threading.Thread(target=self._work, name="reranker-device", daemon=True)
+
+    def start(self) -> None:
+        # Daemons, or a stream that was left open would keep the program alive until its last picture; and yet waited
+        # for at the exit, since a thread that dies inside a model takes the process down with it.
+        atexit.register(self._end)
+        self._thread.start()
+
+    def close(self) -> None:
+        self.closed = True
+        self.caller.cancel()
+        self._look_ahead.close()
+        self._events.put(None)
+
+    def reported(self) -> Iterator[Scored | Failed]:
+        """Events until no more will come. Raises what ended a thread."""
+        while (event := self._events.get()) is not None:
+            if isinstance(event, BaseException):
+                raise event
+            yield event
+
+    def skipped(self, seen: Container[int]) -> Iterator[Failed]:
+        """One event for each candidate that has had none."""
+        for position, candidate in enumerate(self._candidates):
+            if position not in seen:
+                yield Failed(position=position, candidate=candidate, error=PictureSkipped(name=candidate.name))
+
+    def ranking(self, events: Iterable[Scored | Failed], top_k: int | None) -> Ranking:
+        scored, failed = ordered(events, top_k)
+        return Ranking(
+            query=self._query,
+            fingerprint=self._scorer.fingerprint,
+            temperature=self._scorer.temperature,
+            scored=scored,
+            failed=failed,
+        )
+
+    def _work(self) -> None:
+        reader = _Reader(self._candidates, self._scorer, self._look_ahead, self._events)
+        threads = [
+            threading.Thread(target=self._forwarding, args=(reader.work,), name="reranker-reader", daemon=True)
+            for _ in range(self._readers)
+        ]
+        for thread in threads:
+            thread.start()
+        self._forwarding(_Judge(self._query, self._scorer, self._look_ahead).work)
+        self._look_ahead.close()
+        self._events.put(None)
+        for thread in threads:
+            thread.join()
+        atexit.unregister(self._end)
+
+    def _forwarding(self, work: Callable[[], None]) -> None:
+        """What a thread must not swallow is raised where the events are read."""
+        try:
+            work()
+        except BaseException as error:
+            self._events.put(error)
+
+    def _end(self) -> None:
+        self.close()
+        self._thread.join()
+
+
+def _unanswered(batch: list[_Picture]) -> list[_Picture]:
+    return [picture for picture in batch if not picture.answer.done()]
+
+
+def _checked(judgement: Judgement, name: str) -> _Outcome:
+    if math.isfinite(_float32(judgement.order_key)):
+        return judgement
+    return PictureUnjudged(name=name, reason="not finite")
+
+
+def _event(position: int, candidate: Candidate, outcome: _Outcome) -> Scored | Failed:
+    if isinstance(outcome, Judgement):
+        return Scored(position=position, candidate=candidate, judgement=outcome)
+    return Failed(position=position, candidate=candidate, error=replace(outcome, name=candidate.name))
+
+
+def _as_picture_error(error: Exception, name: str) -> PictureError:
+    """The same error without its traceback, whose frames would keep pixels alive; the class name of one not foreseen.
+
+    The text of an unforeseen error may show paths, so it goes to the log alone.
+    """
+    if isinstance(error, PictureError):
+        return replace(error, name=name)
+    return PictureUnjudged(name=name, reason=type(error).__name__)
+
+
+def _log_unexpected(error: Exception, message: str, *values: object) -> None:
+    if not isinstance(error, PictureError):
+        _log.error(message, *values, exc_info=error)

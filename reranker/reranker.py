@@ -1,0 +1,116 @@
+"""`Reranker`: the one place that puts settings, model and queue together. Every door starts here."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reranker import ranking
+from reranker.errors import QueryEmpty, QueryTooLong
+from reranker.images import Limits
+from reranker.settings import MEGABYTE, Settings
+from reranker.turns import Turns
+from reranker.types import Candidate, Query, Ranking, Scorer
+
+if TYPE_CHECKING:
+    from reranker.ranking import RankStream
+
+Picture = Candidate | Path | str | bytes
+
+
+class Reranker:
+    """Ranks pictures by a sentence.
+
+        ranking = Reranker("toybox").rank("a woman in a red dress", ["one.jpg", "two.jpg"])
+        ranking.scored[0].candidate.name
+
+    model: "toybox", or a folder with a Qwen2.5-VL checkpoint; overrules `settings.model`.
+    scorer: another judge than the model, for tests.
+
+    The model is loaded at the first use, or by `load()`. All methods may be called from several threads: runs share
+    the device batch by batch.
+    """
+
+    def __init__(
+        self, model: str | None = None, *, settings: Settings | None = None, scorer: Scorer | None = None
+    ) -> None:
+        given = settings or Settings()
+        self.settings = replace(given, model=model) if model else given
+        self.turns = Turns()
+        self._scorer, self._loading = scorer, threading.Lock()
+
+    @cached_property
+    def limits(self) -> Limits:
+        """What one picture may be."""
+        return Limits(
+            max_bytes=self.settings.max_picture_mb * MEGABYTE,
+            max_pixels=self.settings.max_picture_mpx * 1_000_000,
+            max_aspect_ratio=self.settings.max_aspect_ratio,
+        )
+
+    def load(self) -> Scorer:
+        """The scorer, loaded once. Raises `CheckpointError`."""
+        with self._loading:
+            if self._scorer is None:
+                self._scorer = self._build_scorer()
+            return self._scorer
+
+    def _build_scorer(self) -> Scorer:
+        # Here, so that `import reranker` and `--help` do not wait for torch.
+        from reranker.model.checkpoints import load_checkpoint  # noqa: PLC0415
+        from reranker.model.cross_encoder import CrossEncoder  # noqa: PLC0415
+        from reranker.model.vision import VisionMemory  # noqa: PLC0415
+
+        chosen = self.settings
+        return CrossEncoder(
+            load_checkpoint(chosen.model, chosen.device, chosen.precision),
+            limits=self.limits,
+            memory=VisionMemory(chosen.vision_memory_mb * MEGABYTE),
+            visual_tokens=chosen.visual_tokens or None,
+            batch_size=chosen.batch_pictures,
+        )
+
+    def query(self, text: str) -> Query:
+        """A checked query. Raises `QueryEmpty` or `QueryTooLong`."""
+        trimmed = text.strip()
+        if not trimmed:
+            raise QueryEmpty
+        if len(trimmed) > self.settings.max_query_length:
+            raise QueryTooLong(length=len(trimmed), max_length=self.settings.max_query_length)
+        return Query(text=trimmed)
+
+    def rank_stream(
+        self,
+        query: str,
+        pictures: Sequence[Picture],
+        *,
+        top_k: int | None = None,
+        stop: threading.Event | None = None,
+    ) -> "RankStream":
+        """An event for each picture as it is judged (`Scored` or `Failed`), then the `Ranking`.
+
+        pictures: paths, encoded bytes, or `Candidate`s. top_k: how many scored ones the ranking keeps, all where None.
+        stop: set it, and what was not judged yet comes out as skipped. Raises `RequestError`, `CheckpointError`.
+        """
+        checked = self.query(query)
+        candidates = [Candidate.of(picture, position) for position, picture in enumerate(pictures)]
+        return ranking.rank_stream(
+            checked,
+            candidates,
+            scorer=self.load(),
+            turns=self.turns,
+            readers=self.settings.reader_threads,
+            look_ahead_bytes=self.settings.look_ahead_mb * MEGABYTE,
+            top_k=top_k,
+            stop=stop,
+        )
+
+    def rank(self, query: str, pictures: Sequence[Picture], *, top_k: int | None = None) -> Ranking:
+        """The ranking of the pictures: the scored ones, best first, then those that failed, with their reasons."""
+        last = None
+        for last in self.rank_stream(query, pictures, top_k=top_k):
+            pass
+        assert isinstance(last, Ranking)
+        return last

@@ -1,0 +1,35 @@
+"""Log-odds as people see them: a score from 0 to 10."""
+
+import math
+from collections.abc import Sequence
+
+MAX_DECIMALS = 6
+
+
+def sigmoid(value: float) -> float:
+    """1 / (1 + e^-value), without overflow for any finite value."""
+    if value >= 0:
+        return 1 / (1 + math.exp(-value))
+    return math.exp(value) / (1 + math.exp(value))
+
+
+def shown_score(log_odds: float, temperature: float = 1.0) -> float:
+    """10 * sigmoid(log-odds / T), in [0, 10]."""
+    return 10 * sigmoid(log_odds / temperature)
+
+
+def score_texts(scores: Sequence[float]) -> list[str]:
+    """Each score in a ranking's order with one decimal, and more where a neighbour would read the same."""
+    texts = []
+    for index, score in enumerate(scores):
+        neighbours = [*scores[max(0, index - 1) : index], *scores[index + 1 : index + 2]]
+        texts.append(_told_apart(score, [other for other in neighbours if other != score]))
+    return texts
+
+
+def _told_apart(score: float, others: Sequence[float]) -> str:
+    for decimals in range(1, MAX_DECIMALS):
+        text = f"{score:.{decimals}f}"
+        if all(f"{other:.{decimals}f}" != text for other in others):
+            return text
+    return f"{score:.{MAX_DECIMALS}f}"

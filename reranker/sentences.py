@@ -1,0 +1,208 @@
+"""What went wrong, as one sentence for people: what, where, and what to do; in English or Simplified Chinese.
+
+Sentences show names, never folders of the machine, and sizes in units that people use.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final, Literal
+
+from reranker.errors import (
+    CheckpointBroken,
+    CheckpointError,
+    CheckpointMissing,
+    CheckpointUnsupported,
+    PictureError,
+    PictureForbidden,
+    PictureMissing,
+    PictureSkipped,
+    PictureTooHeavy,
+    PictureTooLarge,
+    PictureTooNarrow,
+    PictureUnjudged,
+    PictureUnreadable,
+    QueryEmpty,
+    QueryTooLong,
+    RequestError,
+    RerankerError,
+    SettingInvalid,
+    TooFewPictures,
+    TooManyPictures,
+    TurnCancelled,
+)
+
+Language = Literal["en", "zh"]
+
+# By class and, where one class has several sentences, by the variant that `_VARIANTS` reads from the error.
+# In braces: the fields of the error, as `_shown` makes them readable, and the measures of `_MEASURES`.
+_SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = {
+    (RerankerError, ""): {
+        "en": "Something went wrong in the program; try again, and look into its log if it happens again.",
+        "zh": "程序出错；请重试，若再次出现请查看日志。",
+    },
+    (PictureError, ""): {
+        "en": "“{name}” could not be judged; check the file and try again.",
+        "zh": "“{name}”未能评判；请检查该文件后重试。",
+    },
+    (PictureMissing, ""): {
+        "en": "“{name}” was not found, or is not a file; check that it was not moved or deleted, and add it again.",
+        "zh": "找不到“{name}”，或者它不是文件；请确认它没有被移动或删除，再重新添加。",
+    },
+    (PictureForbidden, ""): {
+        "en": "“{name}” lies outside the folders that may be opened here; upload it, or move it into one of them.",
+        "zh": "“{name}”不在这里允许打开的文件夹内；请上传它，或把它移到允许的文件夹中。",
+    },
+    (PictureUnreadable, "empty"): {
+        "en": "“{name}” is an empty file; export or download it again.",
+        "zh": "“{name}”是空文件；请重新导出或下载。",
+    },
+    (PictureUnreadable, "not a picture"): {
+        "en": "“{name}” is not a picture in a format that is read here; "
+        "save it as JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF or HEIC.",
+        "zh": "“{name}”不是可读取格式的图片；请另存为 JPEG、PNG、WebP、BMP、GIF、TIFF、AVIF 或 HEIC。",
+    },
+    (PictureUnreadable, "truncated"): {
+        "en": "“{name}” ends before its picture does; copy or download the whole file again.",
+        "zh": "“{name}”不完整，图片数据中途结束；请重新复制或下载整个文件。",
+    },
+    (PictureUnreadable, "damaged"): {
+        "en": "“{name}” is damaged and cannot be decoded; get another copy, or save it anew in a picture editor.",
+        "zh": "“{name}”已损坏，无法解码；请换一份副本，或用图片编辑软件重新保存。",
+    },
+    (PictureUnreadable, "unsupported"): {
+        "en": "“{name}” uses a form of its format that is not read here; save it as an ordinary JPEG or PNG.",
+        "zh": "“{name}”使用了其格式中不受支持的形式；请另存为普通的 JPEG 或 PNG。",
+    },
+    (PictureUnreadable, "no access"): {
+        "en": "“{name}” cannot be opened for reading; check its permissions, and that its disk is connected.",
+        "zh": "“{name}”无法打开读取；请检查文件权限，并确认所在磁盘已连接。",
+    },
+    (PictureUnreadable, "no memory"): {
+        "en": "“{name}” needs more memory than is left; close other programs, or scale it down.",
+        "zh": "剩余内存不足，无法解码“{name}”；请关闭其他程序，或缩小这张图片。",
+    },
+    (PictureTooHeavy, ""): {
+        "en": "“{name}” is {size} {unit}; the limit is {limit} {unit}: scale it down, or compress it more.",
+        "zh": "“{name}”有 {size} {unit}，上限为 {limit} {unit}；请缩小尺寸或提高压缩率。",
+    },
+    (PictureTooLarge, ""): {
+        "en": "“{name}” has {width} × {height} pixels, {size} megapixels; the limit is {limit}: scale it down.",
+        "zh": "“{name}”为 {width} × {height} 像素，共 {size} 百万像素，上限为 {limit} 百万像素；请缩小尺寸。",
+    },
+    (PictureTooNarrow, ""): {
+        "en": "“{name}” has {width} × {height} pixels, one side {size} times the other; the limit is {limit}: crop it.",
+        "zh": "“{name}”为 {width} × {height} 像素，长边是短边的 {size} 倍，上限为 {limit} 倍；请裁剪。",
+    },
+    (PictureUnjudged, ""): {
+        "en": "The model failed on “{name}” ({reason}); rank again, with fewer visual tokens if it fails once more.",
+        "zh": "模型未能评判“{name}”（{reason}）；请重新排序，若仍失败请减少视觉 token 数。",
+    },
+    (PictureSkipped, ""): {
+        "en": "“{name}” was not judged, as the run was stopped before its turn; rank again to have it judged.",
+        "zh": "“{name}”尚未评判，因为运行在轮到它之前已停止；如需评判请重新排序。",
+    },
+    (CheckpointError, ""): {
+        "en": "The model cannot be used; choose another one, or download it again.",
+        "zh": "模型无法使用；请选择其他模型，或重新下载。",
+    },
+    (CheckpointMissing, "folder"): {
+        "en": "The model “{name}” is not on this machine; download it, or choose another one.",
+        "zh": "本机没有模型“{name}”；请先下载，或选择其他模型。",
+    },
+    (CheckpointMissing, "file"): {
+        "en": "The model “{name}” lacks its file “{missing}”; download it again.",
+        "zh": "模型“{name}”缺少文件“{missing}”；请重新下载。",
+    },
+    (CheckpointBroken, ""): {
+        "en": "The file “{file}” of the model “{name}” cannot be read ({reason}); download it again.",
+        "zh": "模型“{name}”的文件“{file}”无法读取（{reason}）；请重新下载。",
+    },
+    (CheckpointUnsupported, ""): {
+        "en": "The model “{name}” cannot judge pictures here ({reason}); choose a Qwen2.5-VL reranker.",
+        "zh": "模型“{name}”不能在这里评判图片（{reason}）；请选择基于 Qwen2.5-VL 的重排序模型。",
+    },
+    (RequestError, ""): {
+        "en": "The request cannot be answered as it was asked; check the sentence and the pictures.",
+        "zh": "该请求无法处理；请检查所填的句子和图片。",
+    },
+    (QueryEmpty, ""): {
+        "en": "There is no sentence to judge by; write what the pictures should show.",
+        "zh": "还没有填写用来评判的句子；请写下图片应当表现的内容。",
+    },
+    (QueryTooLong, ""): {
+        "en": "The sentence has {length} characters; the limit is {max_length}: shorten it.",
+        "zh": "句子有 {length} 个字符，上限为 {max_length} 个；请缩短。",
+    },
+    (TooFewPictures, ""): {
+        "en": "Too few pictures: {count} given, at least {min_count} needed; add more.",
+        "zh": "图片太少：现有 {count} 张，至少需要 {min_count} 张；请继续添加。",
+    },
+    (TooManyPictures, ""): {
+        "en": "Too many pictures: {count} given, at most {max_count} taken; remove some, or rank them in parts.",
+        "zh": "图片太多：现有 {count} 张，最多接受 {max_count} 张；请移除一些，或分批排序。",
+    },
+    (SettingInvalid, ""): {
+        "en": "The setting “{setting}” is “{value}” but should be {expected}; correct it and start again.",
+        "zh": "设置项“{setting}”的值“{value}”无效，应为 {expected}；请更正后重新启动。",
+    },
+    (TurnCancelled, ""): {
+        "en": "The request was cancelled while it waited for its turn; send it again if it is still wanted.",
+        "zh": "请求在排队等待时被取消；如仍需要请重新发送。",
+    },
+}
+
+_VARIANTS: Final[dict[type[RerankerError], Callable[[Any], str]]] = {
+    PictureUnreadable: lambda error: error.reason,
+    CheckpointMissing: lambda error: "folder" if error.missing is None else "file",
+}
+
+_MEASURES: Final[dict[type[RerankerError], Callable[[Any], dict[str, str]]]] = {
+    PictureTooHeavy: lambda error: _weights(error.size_bytes, error.max_bytes),
+    PictureTooLarge: lambda error: _compared(error.width * error.height / 1e6, error.max_pixels / 1e6),
+    PictureTooNarrow: lambda error: _compared(
+        max(error.width, error.height) / min(error.width, error.height), error.max_aspect_ratio
+    ),
+}
+
+_KINDS: Final = {kind for kind, _ in _SENTENCES}
+_BYTES_BY_UNIT: Final = {"GB": 1e9, "MB": 1e6, "kB": 1e3}
+
+# Folders from the root of a disk or a share, from home or from here; "vec-ai/lychee-rerank-mm" has none of these.
+_FOLDERS: Final = re.compile(r"(?<![\w.-])(?:~|\.{1,2}|[A-Za-z]:)?[\\/](?=\S)(?:[^\\/\s]+(?: +[^\\/\s]+)*[\\/]+)*")
+
+
+def sentence(error: RerankerError, language: Language) -> str:
+    """One line for people. A class without a sentence of its own is spoken of as the class that it derives from."""
+    kind = next(kind for kind in type(error).__mro__ if kind in _KINDS)
+    variant = _VARIANTS[kind](error) if kind in _VARIANTS else ""
+    measures = _MEASURES[kind](error) if kind in _MEASURES else {}
+    shown = {field: _shown(value) for field, value in vars(error).items()}
+    if isinstance(error, PictureError):
+        shown["name"] = _file_name(shown["name"])
+    return _SENTENCES[kind, variant][language].format_map(shown | measures)
+
+
+def _shown(value: object) -> str:
+    """A field on one line: numbers with their thousands apart, words without folders or invisible characters."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    words = " ".join(_FOLDERS.sub("", str(value)).split())
+    return "".join(character if character.isprintable() else "\ufffd" for character in words)
+
+
+def _file_name(name: str) -> str:
+    return re.split(r"[\\/]", name.rstrip("\\/"))[-1]
+
+
+def _weights(size_bytes: int, max_bytes: int) -> dict[str, str]:
+    """Both in the unit that suits the limit, which is decimal: a megabyte is 1,000,000 bytes."""
+    unit = next((unit for unit, count in _BYTES_BY_UNIT.items() if max_bytes >= count), "kB")
+    count = _BYTES_BY_UNIT[unit]
+    return {"unit": unit, **_compared(size_bytes / count, max_bytes / count)}
+
+
+def _compared(size: float, limit: float) -> dict[str, str]:
+    """A size beyond a limit, with as many decimals (1 to 6) as show that it is."""
+    sizes = [f"{size:,.{decimals}f}" for decimals in range(1, 7)]
+    shown = next((text for text in sizes if float(text.replace(",", "")) > limit), sizes[-1])
+    return {"size": shown, "limit": f"{limit:,.6f}".rstrip("0").rstrip(".")}

@@ -1,0 +1,79 @@
+"""All settings in one place, and the only reader of the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from reranker.errors import SettingInvalid
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+PREFIX = "RERANKER_"
+MEGABYTE = 1_000_000
+CHOICES: dict[str, tuple[str, ...]] = {"device": get_args(Device), "precision": get_args(Precision)}
+SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a person may choose; each is read from RERANKER_ and its name in capitals.
+
+    model: "toybox" or a folder with a checkpoint.
+    visual_tokens: how closely pictures are looked at; 0 is the checkpoint's own choice.
+    batch_pictures: pictures judged in one turn on the device.
+    vision_memory_mb: host memory for what was seen already.
+    max_picture_mb, max_picture_mpx: of one picture; megabytes of 1,000,000 bytes, megapixels.
+    max_pictures: of one upload. max_query_length: characters. max_waiting: people in the queue of the page.
+    """
+
+    model: str = "toybox"
+    device: Device = "auto"
+    precision: Precision = "auto"
+    visual_tokens: int = 0
+    batch_pictures: int = 8
+    reader_threads: int = 2
+    look_ahead_mb: int = 256
+    vision_memory_mb: int = 1024
+    max_picture_mb: int = 50
+    max_picture_mpx: int = 100
+    max_aspect_ratio: int = 200
+    max_pictures: int = 500
+    max_query_length: int = 1000
+    max_waiting: int = 20
+    host: str = "127.0.0.1"
+    port: int = 7860
+    share: bool = False
+    root_path: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises `SettingInvalid`."""
+        for name, options in CHOICES.items():
+            if getattr(self, name) not in options:
+                raise SettingInvalid(name, str(getattr(self, name)), " | ".join(options))
+        for field in fields(self):
+            value = getattr(self, field.name)
+            least = 0 if field.name in {"visual_tokens", "vision_memory_mb"} else 1
+            if field.type is int and value < least:
+                raise SettingInvalid(field.name, str(value), f"a whole number from {least} up")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """The defaults, overruled by the environment; raises `SettingInvalid`."""
+        given = os.environ if environment is None else environment
+        names = {field.name: field.type for field in fields(cls)}
+        texts = {name: given[PREFIX + name.upper()] for name in names if given.get(PREFIX + name.upper())}
+        return cls(**{name: _parsed(name, names[name], text) for name, text in texts.items()})
+
+
+def _parsed(name: str, kind: Any, text: str) -> Any:
+    if kind is bool:
+        if text.lower() not in SWITCHES:
+            raise SettingInvalid(name, text, "true | false")
+        return SWITCHES[text.lower()]
+    if kind is int:
+        try:
+            return int(text)
+        except ValueError:
+            raise SettingInvalid(name, text, "a whole number") from None
+    return text

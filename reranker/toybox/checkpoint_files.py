@@ -1,0 +1,59 @@
+"""The toybox model made new, and written as a checkpoint in Hugging Face layout."""
+
+import json
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
+
+from reranker.model.attention import BY_LENGTH
+from reranker.model.patches import PatchSettings
+from reranker.model.vision import BytePatchEmbedding
+from reranker.toybox.geometry import LEVELS, VISUAL_TOKENS, toybox_config
+from reranker.toybox.tokenizer import SPECIAL_TOKENS
+
+
+def new_model(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLForConditionalGeneration:
+    """Random weights from torch's seed, the vision tower fed with bytes."""
+    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
+    return feed_with_bytes(Qwen2_5_VLForConditionalGeneration(toybox_config(len(tokenizer), ids)))
+
+
+def feed_with_bytes(model: Qwen2_5_VLForConditionalGeneration) -> Qwen2_5_VLForConditionalGeneration:
+    """The same model, taught and used on bytes; see `BytePatchEmbedding`."""
+    visual = model.model.visual
+    visual.config._attn_implementation = BY_LENGTH
+    visual.patch_embed = BytePatchEmbedding(visual.patch_embed, PatchSettings())
+    return model
+
+
+def write_checkpoint(
+    model: Qwen2_5_VLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, folder: Path
+) -> None:
+    """BF16 weights, configuration, tokenizer, preprocessor configuration and `reranker.json`."""
+    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
+    plain = Qwen2_5_VLForConditionalGeneration(toybox_config(len(tokenizer), ids))
+    plain.load_state_dict(model.state_dict())
+    plain.to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    settings = PatchSettings()
+    preprocessor = {
+        "image_processor_type": "Qwen2VLImageProcessor",
+        "patch_size": settings.patch_px,
+        "merge_size": settings.merge,
+        "temporal_patch_size": 2,
+        "image_mean": settings.mean,
+        "image_std": settings.std,
+        "do_resize": True,
+        "do_rescale": True,
+        "do_normalize": True,
+        "do_convert_rgb": True,
+        "size": {"shortest_edge": VISUAL_TOKENS * settings.token_px**2, "longest_edge": 64 * settings.token_px**2},
+    }
+    _write_json(folder / "preprocessor_config.json", preprocessor)
+    ours = {"visual_tokens": VISUAL_TOKENS, "levels": LEVELS, "temperature": 1.0, "fits_from": 5.0}
+    _write_json(folder / "reranker.json", ours)
+
+
+def _write_json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,264 @@
+"""The drawn world: what a scene may hold, and scenes made from a seed.
+
+Lengths and positions are fractions of the picture's width (x) and height (y), the origin at the upper left corner.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from random import Random
+
+PEOPLE = ("woman", "man", "girl")
+ASPECTS = {  # width over height of the drawn thing, in pixels
+    "woman": 0.5,
+    "man": 0.5,
+    "girl": 0.55,
+    "dog": 1.25,
+    "cat": 1.0,
+    "bird": 1.2,
+    "fish": 1.5,
+    "house": 1.0,
+    "tree": 0.8,
+    "flower": 0.75,
+    "car": 1.6,
+    "fire truck": 1.75,
+    "boat": 1.3,
+    "cup": 1.05,
+    "ball": 1.0,
+    "umbrella": 1.0,
+}
+THINGS = tuple(ASPECTS)
+COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white", "black")
+PLACES = ("window sill", "grass", "sea", "snow", "street at night", "desert")
+HELD = ("umbrella", "ball")
+# Parts of a person's box: left, top, right, bottom.
+FIGURE_PARTS: dict[str | None, tuple[float, float, float, float]] = {
+    None: (0.0, 0.0, 1.0, 1.0),
+    "umbrella": (0.17, 0.24, 0.83, 1.0),
+    "ball": (0.0, 0.0, 0.66, 1.0),
+}
+HELD_PARTS = {"umbrella": (0.0, 0.0, 1.0, 0.30), "ball": (0.5, 0.37, 1.0, 0.63)}
+RELATIONS = ("left of", "right of", "above", "below")
+
+MIN_SIDE_PX, MAX_SIDE_PX = 224, 640
+PICTURE_ASPECTS = (1.0, 1.0, 4 / 3, 3 / 4, 3 / 2, 2 / 3, 16 / 9, 9 / 16)
+MIN_DISTANCE = 0.15  # of a side: nearer centres are neither left nor right, above nor below
+MAX_COUNT = 4
+SIZES = {1: (0.36, 0.62), 2: (0.30, 0.46), 3: (0.26, 0.36), 4: (0.23, 0.30), 5: (0.21, 0.26)}  # sqrt of area share
+PERSON_SIZES = {1: (0.48, 0.62), 2: (0.40, 0.50), 3: (0.32, 0.40), 4: (0.28, 0.34), 5: (0.25, 0.30)}
+ACCESSORY_MIN_SIZE = 0.40  # a smaller person's hat or ball would cover less than one and a half visual tokens
+
+
+class Crowded(Exception):
+    """The things did not find room without overlap."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """A thing with its colour (a person's: of dress or coat) and what a person wears and holds."""
+
+    thing: str
+    colour: str
+    straw_hat: bool = False
+    held: str | None = None
+    held_colour: str | None = None
+
+    @property
+    def is_person(self) -> bool:
+        """Only people wear and hold."""
+        return self.thing in PEOPLE
+
+    @property
+    def is_equipped(self) -> bool:
+        """Wears or holds something."""
+        return self.straw_hat or self.held is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """Where a thing is: centre and extent."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def overlaps(self, other: "Box", gap: float = 0.015) -> bool:
+        """Whether the two come nearer than `gap`."""
+        return (
+            abs(self.x - other.x) < (self.width + other.width) / 2 + gap
+            and abs(self.y - other.y) < (self.height + other.height) / 2 + gap
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One thing that can be seen, a held one included; `bearer` is the index of the item that it belongs to."""
+
+    thing: str
+    colour: str
+    box: Box
+    bearer: int
+    straw_hat: bool = False
+    held: str | None = None
+    held_colour: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """A picture before it is drawn; `seed` decides details that nobody asks about."""
+
+    place: str
+    items: tuple[Item, ...]
+    boxes: tuple[Box, ...]
+    width_px: int
+    height_px: int
+    seed: int
+
+    @property
+    def shown(self) -> tuple[Shown, ...]:
+        """Every thing that can be seen: the items, then what they hold."""
+        return tuple(_shown(self.items, self.boxes))
+
+
+def _shown(items: tuple[Item, ...], boxes: tuple[Box, ...]) -> Iterator[Shown]:
+    for index, (item, box) in enumerate(zip(items, boxes, strict=True)):
+        yield Shown(
+            thing=item.thing,
+            colour=item.colour,
+            box=box,
+            bearer=index,
+            straw_hat=item.straw_hat,
+            held=item.held,
+            held_colour=item.held_colour,
+        )
+        if item.held and item.held_colour:
+            yield Shown(thing=item.held, colour=item.held_colour, box=part_of(box, *HELD_PARTS[item.held]), bearer=index)
+
+
+def part_of(box: Box, left: float, top: float, right: float, bottom: float) -> Box:
+    """A part of a box, its limits in fractions of the box from its upper left corner."""
+    return Box(
+        x=box.x + ((left + right) / 2 - 0.5) * box.width,
+        y=box.y + ((top + bottom) / 2 - 0.5) * box.height,
+        width=(right - left) * box.width,
+        height=(bottom - top) * box.height,
+    )
+
+
+def random_item(rng: Random, things: Iterable[str] = THINGS, *, equipped: float = 0.7) -> Item:
+    """A thing of any colour; a person wears or holds something with probability `equipped`."""
+    item = Item(thing=rng.choice(tuple(things)), colour=rng.choice(COLOURS))
+    return equip(item, rng) if item.is_person and rng.random() < equipped else item
+
+
+def equip(item: Item, rng: Random) -> Item:
+    """The person with a straw hat, something in hand, or both."""
+    kind = rng.choice(("hat", "held", "held", "both"))
+    held = rng.choice(HELD) if kind != "hat" else None
+    hat = kind == "hat" or (kind == "both" and held == "ball")
+    return replace(item, straw_hat=hat, held=held, held_colour=rng.choice(COLOURS) if held else None)
+
+
+def random_items(rng: Random) -> tuple[Item, ...]:
+    """One to five items; often several of a kind, so that there is something to count."""
+    if rng.random() < 0.45:
+        return _counted_items(rng)
+    items = [random_item(rng) for _ in range(rng.choice((1, 2, 2, 2, 3, 3)))]
+    return tuple(_fitting(items))
+
+
+def _counted_items(rng: Random) -> tuple[Item, ...]:
+    count = rng.choice((1, 2, 2, 3, 3, 4, 4))
+    item = random_item(rng, equipped=0.0)
+    others = [random_item(rng, equipped=0.0) for _ in range(rng.choice((0, 0, 1)))]
+    if others and rng.random() < 0.4:  # the same thing in another colour: the count must look at the colour
+        others = [replace(item, colour=rng.choice(COLOURS))]
+    return tuple(_fitting([item] * count + others))
+
+
+def _fitting(items: list[Item]) -> list[Item]:
+    """With three and more, people are drawn too small for a hat or a ball to be seen."""
+    if len(items) < 3:
+        return items
+    return [replace(item, straw_hat=False, held=None, held_colour=None) for item in items]
+
+
+def random_frame(rng: Random) -> tuple[int, int]:
+    """Width and height in pixels, 224 to 640, of one of several aspect ratios."""
+    aspect = rng.choice(PICTURE_ASPECTS)
+    shorter = rng.randint(MIN_SIDE_PX, int(MAX_SIDE_PX / max(aspect, 1 / aspect)))
+    longer = min(MAX_SIDE_PX, round(shorter * max(aspect, 1 / aspect)))
+    return (longer, shorter) if aspect >= 1 else (shorter, longer)
+
+
+def random_boxes(
+    items: tuple[Item, ...], frame: tuple[int, int], rng: Random, relation: str | None = None
+) -> tuple[Box, ...]:
+    """Room for every item without overlap; with `relation`, of the first item to the second.
+
+    Raises `Crowded` where none is found.
+    """
+    for _ in range(60):
+        boxes = _try_boxes(items, frame, rng)
+        if boxes and (relation is None or related(boxes[0], relation, boxes[1])):
+            return boxes
+    raise Crowded
+
+
+def _try_boxes(items: tuple[Item, ...], frame: tuple[int, int], rng: Random) -> tuple[Box, ...] | None:
+    boxes: list[Box] = []
+    for item in items:
+        width, height = _extent(item, len(items), frame, rng)
+        for _ in range(12):
+            box = _random_box(width, height, rng)
+            if not any(box.overlaps(other) for other in boxes):
+                boxes.append(box)
+                break
+        else:
+            return None
+    return tuple(boxes)
+
+
+def _random_box(width: float, height: float, rng: Random) -> Box:
+    x = rng.uniform(0.02 + width / 2, 0.98 - width / 2)
+    y = rng.uniform(0.02 + height / 2, 0.98 - height / 2)
+    return Box(x=x, y=y, width=width, height=height)
+
+
+def _extent(item: Item, crowd: int, frame: tuple[int, int], rng: Random) -> tuple[float, float]:
+    """Width and height of a box whose pixels have the thing's aspect ratio."""
+    smallest, largest = (PERSON_SIZES if item.is_person else SIZES)[min(crowd, 5)]
+    size = rng.uniform(max(smallest, ACCESSORY_MIN_SIZE) if item.is_equipped else smallest, largest)
+    aspect = ASPECTS[item.thing] * (1.25 if item.held else 1.0) * frame[1] / frame[0]
+    width, height = size * aspect**0.5, size / aspect**0.5
+    shrink = min(1.0, 0.94 / width, 0.94 / height)
+    return width * shrink, height * shrink
+
+
+def related(first: Box, relation: str, second: Box) -> bool:
+    """Whether the first lies so to the second, by at least 15 % of a side from centre to centre."""
+    distance = {
+        "left of": second.x - first.x,
+        "right of": first.x - second.x,
+        "above": second.y - first.y,
+        "below": first.y - second.y,
+    }
+    return distance[relation] >= MIN_DISTANCE
+
+
+def random_scene(rng: Random) -> Scene:
+    """Any scene of the world."""
+    while True:
+        try:
+            return arranged(random_items(rng), rng.choice(PLACES), rng)
+        except Crowded:
+            continue
+
+
+def arranged(items: tuple[Item, ...], place: str, rng: Random, relation: str | None = None) -> Scene:
+    """A scene of these items; raises `Crowded`."""
+    frame = random_frame(rng)
+    boxes = random_boxes(items, frame, rng, relation)
+    return Scene(
+        place=place, items=items, boxes=boxes, width_px=frame[0], height_px=frame[1], seed=rng.getrandbits(32)
+    )

@@ -1,0 +1,111 @@
+"""Prompts and pictures as padded batches for teaching; the common beginning of all prompts runs once a step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import DynamicCache, PreTrainedTokenizerFast
+
+from reranker.model.language import rope_positions
+from reranker.model.prompts import EncodedPrompt, Layout, encode_prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A prompt and a picture's visual tokens (rows * columns, hidden), with the ids of an answer, if one is taught."""
+
+    prompt: EncodedPrompt
+    tokens: torch.Tensor
+    rows: int
+    columns: int
+    answer: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairBatch:
+    """Pairs padded at the right to L positions, the common beginning left out.
+
+    ids: (B, L); positions: (3, B, L); image: bool (B, L); first_image, last: (B,), indices into L of the first visual
+    token and of the prompt's last token, which answers.
+    """
+
+    ids: torch.Tensor
+    positions: torch.Tensor
+    image: torch.Tensor
+    first_image: torch.Tensor
+    last: torch.Tensor
+    visual: torch.Tensor
+
+
+class Primer:
+    """The tokens that every prompt of a layout begins with."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, layout: Layout) -> None:
+        self.tokenizer, self.layout = tokenizer, layout
+        one, other = (encode_prompt(tokenizer, layout, query).before for query in ("a", "红"))
+        shared = next(i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+        self.ids = one[:shared]
+        self._encoded: dict[str, EncodedPrompt] = {}
+
+    def encode(self, query: str) -> EncodedPrompt:
+        """The query's prompt without the common beginning."""
+        prompt = encode_prompt(self.tokenizer, self.layout, query)
+        return EncodedPrompt(before=prompt.before[len(self.ids) :], after=prompt.after)
+
+    def cache(self, language: nn.Module, copies: int) -> DynamicCache:
+        """Keys and values of the beginning, once computed and seen by every pair; gradients flow through."""
+        embedded = language.embed_tokens(torch.tensor([self.ids], device=language.embed_tokens.weight.device))
+        single = language(inputs_embeds=embedded, use_cache=True).past_key_values
+        shared = DynamicCache()
+        for number, layer in enumerate(single.layers):
+            keys, values = (tensor.expand(copies, -1, -1, -1) for tensor in (layer.keys, layer.values))
+            shared.update(keys, values, number)
+        return shared
+
+
+def collate(pairs: Sequence[Pair], start: int, image_id: int) -> PairBatch:
+    """Pad the pairs; `start` is the length of the common beginning."""
+    width = max(_length(pair) for pair in pairs)
+    ids = torch.zeros(len(pairs), width, dtype=torch.long)
+    positions = torch.zeros(3, len(pairs), width, dtype=torch.long)
+    first_image = torch.tensor([len(pair.prompt.before) for pair in pairs])
+    last = torch.tensor([_length(pair) - len(pair.answer) - 1 for pair in pairs])
+    for row, pair in enumerate(pairs):
+        count = pair.rows * pair.columns
+        line = [*pair.prompt.before, *([image_id] * count), *pair.prompt.after, *pair.answer]
+        ids[row, : len(line)] = torch.tensor(line)
+        positions[:, row, : len(line)] = start + rope_positions(
+            len(pair.prompt.before), pair.rows, pair.columns, len(pair.prompt.after) + len(pair.answer)
+        )
+    image = ids == image_id
+    return PairBatch(
+        ids=ids,
+        positions=positions,
+        image=image,
+        first_image=first_image,
+        last=last,
+        visual=torch.cat([pair.tokens for pair in pairs]),
+    )
+
+
+def _length(pair: Pair) -> int:
+    return len(pair.prompt.before) + pair.rows * pair.columns + len(pair.prompt.after) + len(pair.answer)
+
+
+def hidden_states(language: nn.Module, primer: Primer, batch: PairBatch) -> tuple[torch.Tensor, ...]:
+    """After the embedding and after each layer (the last normed): (B, L, hidden) each."""
+    embedded = language.embed_tokens(batch.ids)
+    embedded = embedded.masked_scatter(batch.image[..., None], batch.visual.to(embedded.dtype))
+    width, start = batch.ids.shape[1], len(primer.ids)
+    sees = torch.ones(width, start + width, dtype=torch.bool, device=embedded.device).tril(start)
+    output = language(
+        inputs_embeds=embedded,
+        position_ids=batch.positions,
+        attention_mask={"full_attention": sees[None, None]},
+        past_key_values=primer.cache(language, len(batch.ids)),
+        use_cache=True,
+        output_hidden_states=True,
+    )
+    states: tuple[torch.Tensor, ...] = output.hidden_states
+    return (*states[:-1], output.last_hidden_state)

@@ -1,0 +1,131 @@
+"""The vocabulary of the program: what goes in, what comes out, and the contract between the rooms.
+
+Nothing here knows torch, gradio or the disk. Every class is frozen and keyword-only.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from reranker.errors import PictureError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """The sentence that pictures are judged by: Chinese, English or both."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One picture to be judged: a file on the disk, or its encoded bytes.
+
+    `name` is what people are shown; it need not be unique.
+    """
+
+    name: str
+    source: Path | bytes
+
+    @classmethod
+    def of(cls, source: "Candidate | Path | str | bytes", position: int = 0) -> "Candidate":
+        """A candidate from a path (named after its file) or from encoded bytes (named by `position`)."""
+        if isinstance(source, Candidate):
+            return source
+        if isinstance(source, bytes):
+            return cls(name=f"picture-{position + 1}", source=source)
+        return cls(name=Path(source).name, source=Path(source))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What a scorer says of one picture.
+
+    order_key: what sorting uses, larger is better, finite; the log-odds, or logit(expected rating / 10).
+    log_odds: z_yes - z_no at the last position, natural logarithm.
+    words: what a rating model wrote, None where nothing was generated.
+    visual_tokens: image positions in the language tower, at least 1.
+    batch_ms: duration of the batch that it was judged in, milliseconds.
+    known: True where the picture's visual tokens (or its score) were remembered.
+    """
+
+    order_key: float
+    log_odds: float
+    words: str | None = None
+    visual_tokens: int
+    batch_ms: float
+    known: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """A candidate that was judged; `position` counts from 0 in the order of asking."""
+
+    position: int
+    candidate: Candidate
+    judgement: Judgement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """A candidate that could not be judged, and why. Never a number."""
+
+    position: int
+    candidate: Candidate
+    error: PictureError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """Every candidate exactly once: the scored ones, best first, then the failed ones by position.
+
+    temperature: T of the score that people see, 10 * sigmoid(log-odds / T).
+    """
+
+    query: Query
+    fingerprint: str
+    temperature: float
+    scored: tuple[Scored, ...]
+    failed: tuple[Failed, ...]
+
+
+class Prepared(Protocol):
+    """A picture made ready for the device by `Scorer.prepare`; what is inside belongs to the scorer."""
+
+    @property
+    def content_hash(self) -> str:
+        """Digest of the encoded bytes."""
+
+    @property
+    def visual_tokens(self) -> int:
+        """Image positions that it takes in the language tower."""
+
+    @property
+    def nbytes(self) -> int:
+        """Host memory that it holds, for a look-ahead bounded in bytes."""
+
+
+class Scorer(Protocol):
+    """Judges pictures by a sentence. The one implementation is `reranker.model.cross_encoder`."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of weights, prompt and instruction, precision, visual tokens and preprocessing."""
+
+    @property
+    def temperature(self) -> float:
+        """T of the score that people see; 1 where the checkpoint is not calibrated."""
+
+    @property
+    def batch_size(self) -> int:
+        """How many pictures are worth handing to one call of `score`."""
+
+    def prepare(self, candidate: Candidate) -> Any:
+        """Read and patch one picture on the CPU; thread-safe. Raises that picture's `PictureError`."""
+
+    def score(self, query: Query, prepared: Sequence[Any]) -> Iterator[tuple[int, Judgement]]:
+        """Yield (index into `prepared`, its judgement) as batches complete, each index once.
+
+        May raise a `PictureError` or any device error; the caller then halves the batch.
+        """

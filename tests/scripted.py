@@ -1,0 +1,112 @@
+"""A scorer whose answers are arithmetic: the one fake, for every test that needs no model."""
+
+import hashlib
+import threading
+import time
+import weakref
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from reranker.errors import PictureMissing
+from reranker.types import Candidate, Judgement, Query
+
+# How long a test waits before it calls something hung. Nothing that passes comes near it.
+PATIENCE_S = 20.0
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Yield to other threads until `condition` holds."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "hung"
+        time.sleep(0)
+
+
+def content_of(candidate: Candidate) -> bytes:
+    """The encoded bytes, from memory or the disk."""
+    if isinstance(candidate.source, bytes):
+        return candidate.source
+    try:
+        return candidate.source.read_bytes()
+    except OSError:
+        raise PictureMissing(name=candidate.name) from None
+
+
+def checksum(query: Query, content: bytes) -> float:
+    """Log-odds in [-8, 8) that depend on every byte of both."""
+    return zlib.crc32(query.text.encode() + b"\0" + content) / 2**28 - 8
+
+
+def number(query: Query, content: bytes) -> float:
+    """Log-odds written down by hand: the picture b"-1.5" has -1.5."""
+    return float(content)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptedPicture:
+    """A picture of one byte a byte."""
+
+    content: bytes
+    content_hash: str
+    visual_tokens: int
+    nbytes: int
+
+
+class ScriptedScorer:
+    """Reads with `read`, judges with `judge`, and remembers what it was asked.
+
+    `read` runs in reader threads and `judge` in the device's, a picture a call, the last of a batch first, so that
+    nobody relies on the order of answers. Either may raise, or wait for what a test has in hand. A `judge` that returns
+    None leaves that picture without an answer.
+    """
+
+    def __init__(
+        self,
+        *,
+        judge: Callable[[Query, bytes], float | None] = checksum,
+        read: Callable[[Candidate], bytes] = content_of,
+        batch_size: int = 4,
+        fingerprint: str = "scripted",
+        temperature: float = 1.0,
+    ) -> None:
+        self.batch_size = batch_size
+        self.fingerprint = fingerprint
+        self.temperature = temperature
+        self.read_names: list[str] = []
+        self.batches: list[list[bytes]] = []
+        self.answered: list[bytes] = []
+        self.held_bytes = 0
+        self.peak_bytes = 0
+        self._judge = judge
+        self._read = read
+        self._lock = threading.RLock()
+
+    def prepare(self, candidate: Candidate) -> ScriptedPicture:
+        content = self._read(candidate)
+        self.read_names.append(candidate.name)
+        content_hash = hashlib.sha256(content).hexdigest()
+        picture = ScriptedPicture(
+            content=content, content_hash=content_hash, visual_tokens=1 + len(content), nbytes=len(content)
+        )
+        self._hold(len(content))
+        weakref.finalize(picture, self._hold, -len(content)).atexit = False
+        return picture
+
+    def score(self, query: Query, prepared: Sequence[ScriptedPicture]) -> Iterator[tuple[int, Judgement]]:
+        self.batches.append([picture.content for picture in prepared])
+        for index, picture in reversed(list(enumerate(prepared))):
+            log_odds = self._judge(query, picture.content)
+            if log_odds is not None:
+                self.answered.append(picture.content)
+                yield index, self._judgement(log_odds, picture)
+
+    def _judgement(self, log_odds: float, picture: ScriptedPicture) -> Judgement:
+        return Judgement(
+            order_key=log_odds, log_odds=log_odds, visual_tokens=picture.visual_tokens, batch_ms=1.0, known=False
+        )
+
+    def _hold(self, nbytes: int) -> None:
+        with self._lock:
+            self.held_bytes += nbytes
+            self.peak_bytes = max(self.peak_bytes, self.held_bytes)
