@@ -1,26 +1,26 @@
 """What can go wrong, as a tree. Errors carry fields; sentences are made at the edges, in the reader's language.
 
-    RerankerError
-    ├── PictureError                one picture; costs only itself
-    │   ├── PictureMissing          no such file, or not a file
-    │   ├── PictureForbidden        a file that this door does not open
-    │   ├── PictureUnreadable       not a picture, truncated, or in a form that nothing here reads
-    │   ├── PictureTooHeavy         more bytes than the limit
-    │   ├── PictureTooLarge         more pixels than the limit
-    │   ├── PictureTooNarrow        an aspect ratio beyond the limit
-    │   ├── PictureUnjudged         the model failed on it
-    │   └── PictureSkipped          the run was stopped before its turn
-    ├── CheckpointError             a model that cannot be used
-    │   ├── CheckpointMissing       no such folder, or a file of it is missing
-    │   ├── CheckpointBroken        a file of it cannot be read
-    │   └── CheckpointUnsupported   another architecture, or "yes" and "no" are not one token each
-    ├── RequestError                a mistake in the asking
-    │   ├── QueryEmpty
-    │   ├── QueryTooLong
-    │   ├── TooFewPictures
-    │   └── TooManyPictures
-    ├── SettingInvalid              a setting out of its range
-    └── TurnCancelled               a caller left while waiting for the device
+RerankerError
+├── PictureError                one picture; costs only itself
+│   ├── PictureMissing          no such file, or not a file
+│   ├── PictureForbidden        a file that this door does not open
+│   ├── PictureUnreadable       not a picture, truncated, or in a form that nothing here reads
+│   ├── PictureTooHeavy         more bytes than the limit
+│   ├── PictureTooLarge         more pixels than the limit
+│   ├── PictureTooNarrow        an aspect ratio beyond the limit
+│   ├── PictureUnjudged         the model failed on it
+│   └── PictureSkipped          the run was stopped before its turn
+├── CheckpointError             a model that cannot be used
+│   ├── CheckpointMissing       no such folder, or a file of it is missing
+│   ├── CheckpointBroken        a file of it cannot be read
+│   └── CheckpointUnsupported   another architecture, or "yes" and "no" are not one token each
+├── RequestError                a mistake in the asking
+│   ├── QueryEmpty
+│   ├── QueryTooLong
+│   ├── TooFewPictures
+│   └── TooManyPictures
+├── SettingInvalid              a setting out of its range
+└── TurnCancelled               a caller left while waiting for the device
 """
 
 from dataclasses import dataclass

@@ -64,7 +64,7 @@ def rank(
     stop: threading.Event | None = None,
 ) -> Ranking:
     """The last item of `rank_stream`."""
-    *_, ranking = rank_stream(
+    stream = rank_stream(
         query,
         candidates,
         scorer=scorer,
@@ -74,6 +74,12 @@ def rank(
         top_k=top_k,
         stop=stop,
     )
+    return drained(stream)
+
+
+def drained(stream: "RankStream") -> Ranking:
+    """The ranking that a stream ends with; its events are passed over."""
+    *_, ranking = stream
     return cast(Ranking, ranking)
 
 

@@ -109,8 +109,4 @@ class Reranker:
 
     def rank(self, query: str, pictures: Sequence[Picture], *, top_k: int | None = None) -> Ranking:
         """The ranking of the pictures: the scored ones, best first, then those that failed, with their reasons."""
-        last = None
-        for last in self.rank_stream(query, pictures, top_k=top_k):
-            pass
-        assert isinstance(last, Ranking)
-        return last
+        return ranking.drained(self.rank_stream(query, pictures, top_k=top_k))

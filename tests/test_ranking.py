@@ -95,6 +95,20 @@ def _no_thread_is_left() -> Iterator[None]:
         assert not thread.is_alive(), thread.name
 
 
+class Blocked:
+    """A judge that waits in the batch with the picture b"1" until it is let go."""
+
+    def __init__(self) -> None:
+        self.inside = threading.Event()
+        self.go = threading.Event()
+
+    def __call__(self, query: Query, content: bytes) -> float:
+        if content == b"1":
+            self.inside.set()
+            assert self.go.wait(2 * PATIENCE_S)  # longer than anyone waits for what should not wait for it
+        return 1.0
+
+
 # What comes out, and in which order
 
 
@@ -349,6 +363,20 @@ def test_an_interrupt_is_not_swallowed(hook: str) -> None:
         drained(stream)
     assert drained(stream) == []
     assert_free(turns)
+
+
+def test_an_interrupt_of_the_last_reader_leaves_no_device_thread_waiting() -> None:
+    def read(candidate: Candidate) -> bytes:
+        if candidate.name == "1":
+            until(lambda: len(scorer.answered) == 1)
+            for _ in range(50):
+                time.sleep(0)  # the device thread may come back for more
+            raise KeyboardInterrupt
+        return content_of(candidate)
+
+    scorer = ScriptedScorer(read=read)
+    with pytest.raises(KeyboardInterrupt):
+        drained(rank_stream(QUERY, pictures(range(9)), scorer=scorer, turns=Turns(), readers=1))
 
 
 # Same bytes are looked at once
@@ -626,6 +654,21 @@ def test_a_stop_while_waiting_for_the_device() -> None:
     assert scorer.batches == []
 
 
+def test_a_stop_ends_readers_that_wait_for_room_though_nobody_listens() -> None:
+    turns, stop, scorer = Turns(), threading.Event(), ScriptedScorer()
+    candidates = [Candidate.of(Path("nowhere.png")), *pictures(range(5))]
+    stream = rank_stream(QUERY, candidates, scorer=scorer, turns=turns, stop=stop, readers=1, look_ahead_bytes=1)
+    with turns.caller() as other, other.turn():
+        assert isinstance(first_of(stream), Failed)
+        until(lambda: stream.place == 0)
+        stop.set()
+    for thread in run_threads():
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+    events, _ = split(drained(stream))
+    assert_skipped(events, range(1, 6))
+
+
 class StopAfter(threading.Event):
     """Set once it has been looked at so often: a stop between any two steps of any thread."""
 
@@ -655,20 +698,6 @@ def test_a_stop_at_any_moment_loses_nobody(looks: int, readers: int, batch: int,
 
 
 # Closing
-
-
-class Blocked:
-    """A judge that waits in the batch with the picture b"1" until it is let go."""
-
-    def __init__(self) -> None:
-        self.inside = threading.Event()
-        self.go = threading.Event()
-
-    def __call__(self, query: Query, content: bytes) -> float:
-        if content == b"1":
-            self.inside.set()
-            assert self.go.wait(2 * PATIENCE_S)  # longer than anyone waits for what should not wait for it
-        return 1.0
 
 
 def blocked_stream(turns: Turns) -> tuple[RankStream, Blocked, ScriptedScorer]:

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, Qwen2_5_VLForConditionalGeneration
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
+    Qwen2_5_VisionTransformerPretrainedModel,
+    Qwen2_5_VLTextModel,
+)
 
 from reranker.errors import CheckpointBroken, CheckpointMissing, CheckpointUnsupported
 from reranker.model.attention import BY_LENGTH
@@ -40,8 +43,8 @@ class Checkpoint:
     digest: str
     device: torch.device
     precision: str
-    visual: nn.Module
-    language: nn.Module
+    visual: Qwen2_5_VisionTransformerPretrainedModel
+    language: Qwen2_5_VLTextModel
     head: YesNoHead
     tokenizer: PreTrainedTokenizerBase
     patch_settings: PatchSettings
@@ -83,7 +86,8 @@ def load_checkpoint(model: str, device: Device = "auto", precision: Precision = 
     _check_architecture(model, folder)
     chosen_device = choose_device(device)
     chosen_precision = choose_precision(precision, chosen_device)
-    network = _load_network(model, folder, DTYPES[chosen_precision]).to(chosen_device)
+    network = _load_network(model, folder, DTYPES[chosen_precision])
+    network.to(device=chosen_device)
     tokenizer = _load_tokenizer(model, folder)
     patch_settings = _patch_settings(model, folder, network.config.vision_config.patch_size)
     ours = _read_json(model, folder, "reranker.json") if (folder / "reranker.json").is_file() else {}
@@ -131,12 +135,13 @@ def _check_architecture(model: str, folder: Path) -> None:
 
 def _load_network(model: str, folder: Path, dtype: torch.dtype) -> Qwen2_5_VLForConditionalGeneration:
     try:
-        network = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+        network: Qwen2_5_VLForConditionalGeneration = Qwen2_5_VLForConditionalGeneration.from_pretrained(
             folder, dtype=dtype, local_files_only=True, use_safetensors=True, attn_implementation="sdpa"
         )
     except Exception as error:  # safetensors, json and transformers each raise their own
         raise CheckpointBroken(name=model, file="*.safetensors", reason=type(error).__name__) from error
-    return network.eval().requires_grad_(False)
+    network.eval().requires_grad_(False)
+    return network
 
 
 def _load_tokenizer(model: str, folder: Path) -> PreTrainedTokenizerBase:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextModel
 
 from reranker.model.prompts import EncodedPrompt
 from reranker.model.vision import SeenPicture
@@ -24,7 +24,7 @@ def rope_positions(before: int, rows: int, columns: int, after: int) -> torch.Te
     return torch.cat((first, picture, torch.arange(behind, behind + after).expand(3, -1)), dim=1)
 
 
-def last_hidden(language: nn.Module, prompt: EncodedPrompt, pictures: Sequence[SeenPicture]) -> torch.Tensor:
+def last_hidden(language: Qwen2_5_VLTextModel, prompt: EncodedPrompt, pictures: Sequence[SeenPicture]) -> torch.Tensor:
     """The language tower's normed state at the last position, (pictures, hidden).
 
     All pictures must have the same number of visual tokens: equal lengths need no mask.
@@ -40,7 +40,8 @@ def last_hidden(language: nn.Module, prompt: EncodedPrompt, pictures: Sequence[S
     output = language(
         inputs_embeds=embedded, position_ids=torch.stack(positions, dim=1).to(device), use_cache=False
     ).last_hidden_state
-    return output[:, -1]
+    states: torch.Tensor = output[:, -1]
+    return states
 
 
 @dataclass(frozen=True, kw_only=True)

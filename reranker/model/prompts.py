@@ -19,7 +19,7 @@ class Layout:
     template: str
 
     def fill(self, query: str, instruction: str = DEFAULT_INSTRUCTION) -> str:
-        """The prompt with one image pad; special tokens that a query spells out are broken up, so that it stays text."""
+        """The prompt with one image pad; a query stays text: special tokens that it spells out are broken up."""
         fields = {"{instruction}": instruction, "{query}": query.replace("<|", "< |")}
         text = self.template
         for field, value in fields.items():
@@ -61,9 +61,6 @@ class Encodes(Protocol):
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
         """Token ids of a text in which special tokens are spelled out."""
 
-    def convert_tokens_to_ids(self, tokens: str) -> int:
-        """The id of one token."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedPrompt:
@@ -76,5 +73,5 @@ class EncodedPrompt:
 def encode_prompt(tokenizer: Encodes, layout: Layout, query: str) -> EncodedPrompt:
     """The filled layout as ids, cut at its image pad."""
     ids = tokenizer.encode(layout.fill(query), add_special_tokens=False)
-    cut = ids.index(tokenizer.convert_tokens_to_ids(IMAGE_PAD))
+    cut = ids.index(*tokenizer.encode(IMAGE_PAD, add_special_tokens=False))
     return EncodedPrompt(before=tuple(ids[:cut]), after=tuple(ids[cut + 1 :]))

@@ -8,6 +8,10 @@ from threading import Lock
 import torch
 from torch import nn
 from torch.nn.functional import linear
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
+    Qwen2_5_VisionPatchEmbed,
+    Qwen2_5_VisionTransformerPretrainedModel,
+)
 
 from reranker.model.patches import Patches, PatchSettings
 
@@ -31,7 +35,7 @@ class BytePatchEmbedding(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, original: nn.Module, settings: PatchSettings) -> None:
+    def __init__(self, original: Qwen2_5_VisionPatchEmbed, settings: PatchSettings) -> None:
         super().__init__()
         self.proj = original.proj
         pixels = settings.patch_px**2
@@ -40,7 +44,7 @@ class BytePatchEmbedding(nn.Module):
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         """uint8 (patches, channels * patch_px ** 2) -> (patches, hidden)."""
-        kernel = self.proj.weight.sum(dim=2).flatten(1)  # (hidden, channels * patch_px ** 2)
+        kernel: torch.Tensor = self.proj.weight.sum(dim=2).flatten(1)  # (hidden, channels * patch_px ** 2)
         values = (patches.float() - self.mean) / self.std
         return linear(values.to(kernel.dtype), kernel)
 
@@ -52,7 +56,9 @@ def stacked(pictures: Sequence[Patches]) -> tuple[torch.Tensor, torch.Tensor]:
     return values, grids
 
 
-def look(visual: nn.Module, pictures: Sequence[Patches], device: torch.device) -> list[SeenPicture]:
+def look(
+    visual: Qwen2_5_VisionTransformerPretrainedModel, pictures: Sequence[Patches], device: torch.device
+) -> list[SeenPicture]:
     """Visual tokens of each picture, all pictures in one packed run."""
     if not pictures:
         return []

@@ -246,7 +246,8 @@ def _mixed(request: Request, rng: Random) -> str:
     """A sentence in one language with things, colours or the place in the other."""
     if not request.asked or ((request.place or request.absent) and rng.random() < 0.5):
         return _mixed_place(request, rng)
-    if rng.random() < 0.5:
+    is_bare = len(request.asked) == 1 and not request.place
+    if is_bare or rng.random() < 0.5:
         return _chinese_sentence(request, [_mixed_phrase(asked, rng) for asked in request.asked], rng)
     phrases = [english_phrase(asked, rng) for asked in request.asked]
     translated = rng.randrange(len(phrases))
@@ -277,7 +278,9 @@ def _mixed_place(request: Request, rng: Random) -> str:
     if request.asked:
         things = (_chinese if chinese_things else _english)(bare, rng)
     where = request.place and (
-        rng.choice(ENGLISH_PLACES[request.place]) if chinese_things else "在" + rng.choice(CHINESE_PLACES[request.place])
+        rng.choice(ENGLISH_PLACES[request.place])
+        if chinese_things
+        else "在" + rng.choice(CHINESE_PLACES[request.place])
     )
     absent = request.absent and (
         f"no {_english_absent(request.absent, rng).replace('any ', '')}"
@@ -295,4 +298,22 @@ def words() -> list[str]:
     listed += [*MEASURES.values(), *CHINESE_COLOURS.values(), *BARE_PLACES.values()]
     listed += [f"{colour}色" for colour in CHINESE_COLOURS.values()]
     listed += [clothes for pair in CLOTHES.values() for clothes in pair]
-    return listed + ["没有", "不要有", "草帽", "戴着", "拿着", "图片", "和", "与", "在", "有", "的", "一", "人"]
+    return [
+        *listed,
+        "没有",
+        "不要有",
+        "草帽",
+        "穿",
+        "戴",
+        "拿",
+        "戴着",
+        "拿着",
+        "图片",
+        "和",
+        "与",
+        "在",
+        "有",
+        "的",
+        "一",
+        "人",
+    ]

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
+from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from reranker.model.attention import BY_LENGTH
 from reranker.model.patches import PatchSettings
@@ -15,8 +15,12 @@ from reranker.toybox.tokenizer import SPECIAL_TOKENS
 
 def new_model(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLForConditionalGeneration:
     """Random weights from torch's seed, the vision tower fed with bytes."""
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
-    return feed_with_bytes(Qwen2_5_VLForConditionalGeneration(toybox_config(len(tokenizer), ids)))
+    return feed_with_bytes(Qwen2_5_VLForConditionalGeneration(_config(tokenizer)))
+
+
+def _config(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLConfig:
+    numbers = {token: tokenizer.encode(token, add_special_tokens=False)[0] for token in SPECIAL_TOKENS}
+    return toybox_config(len(tokenizer), numbers)
 
 
 def feed_with_bytes(model: Qwen2_5_VLForConditionalGeneration) -> Qwen2_5_VLForConditionalGeneration:
@@ -31,10 +35,10 @@ def write_checkpoint(
     model: Qwen2_5_VLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, folder: Path
 ) -> None:
     """BF16 weights, configuration, tokenizer, preprocessor configuration and `reranker.json`."""
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
-    plain = Qwen2_5_VLForConditionalGeneration(toybox_config(len(tokenizer), ids))
+    plain = Qwen2_5_VLForConditionalGeneration(_config(tokenizer))
     plain.load_state_dict(model.state_dict())
-    plain.to(torch.bfloat16).save_pretrained(folder)
+    plain.to(dtype=torch.bfloat16)
+    plain.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     settings = PatchSettings()
     preprocessor = {

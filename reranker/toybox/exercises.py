@@ -112,7 +112,9 @@ def _with(items: tuple[Item, ...], chosen: list[int], change: Callable[[Item], I
     return tuple(change(item) if index in chosen else item for index, item in enumerate(items))
 
 
-def change_attribute(request: Request, items: tuple[Item, ...], place: str, rng: Random) -> tuple[tuple[Item, ...], str]:
+def change_attribute(
+    request: Request, items: tuple[Item, ...], place: str, rng: Random
+) -> tuple[tuple[Item, ...], str]:
     """Items and place with one attribute of what is asked changed: colour, thing, place, hat, held thing, absence."""
     chosen = _concerned(request, items, rng)
     kind = rng.choice(("colour", "colour", "thing", "place", "outfit", "outfit", "absence"))
@@ -159,10 +161,9 @@ def wrong_attributes(request: Request, scene: Scene, rng: Random, changes: int =
                     (items, place), remaining = changed, share
                     break
         if remaining < 1:
-            try:
-                return arranged(items, place, rng, request.relation)
-            except Crowded:
-                continue
+            wrong = arranged(items, place, rng, request.relation)
+            if match(request, wrong) < 1:
+                return wrong
     raise Crowded
 
 

@@ -1,6 +1,8 @@
 """Then the language tower: yes or no for a sentence and a picture, with throw-away readings of every step between."""
 
+import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from random import Random
@@ -10,6 +12,11 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
 from torch.utils.data import DataLoader, IterableDataset
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
+    Qwen2_5_VisionTransformerPretrainedModel,
+    Qwen2_5_VLModel,
+    Qwen2_5_VLTextModel,
+)
 
 from reranker.model.vision import stacked
 from reranker.toybox.captions import LANGUAGES, word
@@ -17,14 +24,16 @@ from reranker.toybox.exercises import ask_about, lesson
 from reranker.toybox.geometry import LEVELS
 from reranker.toybox.matching import Asked, Request, best_parts
 from reranker.toybox.optimizer import Teacher
-from reranker.toybox.scenes import COLOURS, HELD, PLACES, RELATIONS, THINGS
+from reranker.toybox.scenes import COLOURS, HELD, PLACES, RELATIONS, THINGS, Scene
 from reranker.toybox.sequences import Pair, PairBatch, Primer, collate, hidden_states
-from reranker.toybox.targets import SLOT_CHANNELS, slot_targets
+from reranker.toybox.targets import SLOT_CHANNELS, TokenTargets, slot_targets
 from reranker.toybox.vision_lessons import LEVEL_WEIGHTS, DrawnScene, drawn
 
+_log = logging.getLogger(__name__)
+
 LESSONS_A_BATCH, PICTURES_A_LESSON = 32, 4
-NEW_LESSONS_A_STEP = 3
-FIRST_LESSONS = 1200
+NEW_LESSONS, STEPS_A_GROUP = 60, 30  # drawn and looked at together, and how many steps apart
+FIRST_GROUPS = 16
 ALL_HOLDS, PARTLY = 0.98, 0.45  # p(yes) where everything asked holds, and its share of the match elsewhere
 PART_KINDS = ("thing", "colour", "count", "hat", "held", "held colour")
 PART_CHANNELS = [(kind, slot) for slot in (0, 1) for kind in PART_KINDS] + [
@@ -74,20 +83,13 @@ def _asked_answers(asked: Asked | None) -> list[int]:
 
 @dataclass(frozen=True, kw_only=True)
 class Studied:
-    """A picture whose visual tokens are kept: (rows * columns, hidden), bfloat16."""
+    """A scene that the vision tower has seen: tokens (rows * columns, hidden)."""
 
-    drawn: DrawnScene
+    scene: Scene
+    targets: TokenTargets
     tokens: torch.Tensor
-
-    @property
-    def rows(self) -> int:
-        """Visual tokens down."""
-        return self.drawn.patches.grid_h // 2
-
-    @property
-    def columns(self) -> int:
-        """Visual tokens across."""
-        return self.drawn.patches.grid_w // 2
+    rows: int
+    columns: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +119,7 @@ class LessonStream(IterableDataset[list[DrawnLesson]]):
     def __iter__(self) -> Iterator[list[DrawnLesson]]:
         rng = Random(self._seed)
         while True:
-            yield [self._draw(rng) for _ in range(NEW_LESSONS_A_STEP)]
+            yield [self._draw(rng) for _ in range(NEW_LESSONS)]
 
     def _draw(self, rng: Random) -> DrawnLesson:
         exercise, level = lesson(rng), rng.choices(LEVELS, LEVEL_WEIGHTS)[0]
@@ -125,27 +127,47 @@ class LessonStream(IterableDataset[list[DrawnLesson]]):
         return DrawnLesson(request=exercise.request, level=level, scenes=scenes)
 
 
-def study(visual: nn.Module, lessons: list[DrawnLesson], device: str) -> list[Lesson]:
+def study(visual: Qwen2_5_VisionTransformerPretrainedModel, lessons: list[DrawnLesson], device: str) -> list[Lesson]:
     """The lessons with their visual tokens, which carry gradients where gradients are on."""
-    scenes = [scene for one in lessons for scene in one.scenes]
-    values, grids = stacked([scene.patches for scene in scenes])
-    with torch.autocast(device, torch.bfloat16):
-        tokens = visual(values.to(device), grids.to(device)).pooler_output
-    seen = tokens.split([len(scene.targets.shown) for scene in scenes])
-    studied = iter([Studied(drawn=scene, tokens=part) for scene, part in zip(scenes, seen, strict=True)])
+    seen = iter(_see(visual, [scene for one in lessons for scene in one.scenes], device))
     return [
-        Lesson(request=one.request, level=one.level, pictures=tuple(next(studied) for _ in one.scenes))
-        for one in lessons
+        Lesson(request=one.request, level=one.level, pictures=tuple(next(seen) for _ in one.scenes)) for one in lessons
+    ]
+
+
+def _see(visual: Qwen2_5_VisionTransformerPretrainedModel, scenes: list[DrawnScene], device: str) -> list[Studied]:
+    """Scenes of one grid together: few lengths of windows make few and large products."""
+    by_grid: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for index, scene in enumerate(scenes):
+        by_grid[scene.patches.grid_h, scene.patches.grid_w].append(index)
+    tokens: dict[int, torch.Tensor] = {}
+    for indices in by_grid.values():
+        values, grids = stacked([scenes[index].patches for index in indices])
+        with torch.autocast(device, torch.bfloat16):
+            looked = visual(values.to(device), grids.to(device)).pooler_output
+        tokens.update(zip(indices, looked.chunk(len(indices)), strict=True))
+    return [
+        Studied(
+            scene=scene.scene,
+            targets=scene.targets,
+            tokens=tokens[index],
+            rows=scene.patches.grid_h // 2,
+            columns=scene.patches.grid_w // 2,
+        )
+        for index, scene in enumerate(scenes)
     ]
 
 
 @torch.no_grad()
-def study_to_keep(visual: nn.Module, lessons: list[DrawnLesson], device: str) -> list[Lesson]:
+def study_to_keep(
+    visual: Qwen2_5_VisionTransformerPretrainedModel, lessons: list[DrawnLesson], device: str
+) -> list[Lesson]:
     """The same for keeping: visual tokens in bfloat16 on the CPU, the vision tower as it is."""
-    return [
-        replace(one, pictures=tuple(replace(p, tokens=p.tokens.to("cpu", torch.bfloat16, copy=True)) for p in one.pictures))
-        for one in study(visual, lessons, device)
-    ]
+    return [replace(one, pictures=tuple(_kept(p) for p in one.pictures)) for one in study(visual, lessons, device)]
+
+
+def _kept(picture: Studied) -> Studied:
+    return replace(picture, tokens=picture.tokens.to("cpu", torch.bfloat16, copy=True))
 
 
 class Readings(nn.Module):
@@ -183,14 +205,14 @@ def make_batch(lessons: list[Lesson], primer: Primer, rng: Random, image_id: int
         pictures = [one.pictures[0], *rng.sample(one.pictures[1:], PICTURES_A_LESSON - 1)]
         request = one.request
         if rng.random() < 0.3:
-            request = ask_about(rng.choice(pictures).drawn.scene, rng)
+            request = ask_about(rng.choice(pictures).scene, rng)
         prompt = primer.encode(word(request, rng.choice(LANGUAGES), rng).text)
         for picture in pictures:
-            verdicts = {(part.kind, part.slot): part.holds for part in best_parts(request, picture.drawn.scene)}
+            verdicts = {(part.kind, part.slot): part.holds for part in best_parts(request, picture.scene)}
             pairs.append(Pair(prompt=prompt, tokens=picture.tokens, rows=picture.rows, columns=picture.columns))
             match.append(sum(verdicts.values()) / len(verdicts))
             requests.append(request_answers(request))
-            slots.append(slot_targets(request, picture.drawn.scene, picture.drawn.targets))
+            slots.append(slot_targets(request, picture.scene, picture.targets))
             parts.append([float(verdicts[channel]) if channel in verdicts else -1.0 for channel in PART_CHANNELS])
     taught = Taught(
         match=torch.tensor(match),
@@ -218,7 +240,12 @@ class Losses:
 
 
 def pair_losses(
-    language: nn.Module, readings: Readings, primer: Primer, batch: PairBatch, taught: Taught, yes_no: tuple[int, int]
+    language: Qwen2_5_VLTextModel,
+    readings: Readings,
+    primer: Primer,
+    batch: PairBatch,
+    taught: Taught,
+    yes_no: tuple[int, int],
 ) -> Losses:
     """The language tower's answers against what is taught."""
     states = hidden_states(language, primer, batch)
@@ -257,7 +284,7 @@ def order_loss(log_odds: torch.Tensor, match: torch.Tensor) -> torch.Tensor:
 
 def lesson_groups(seed: int) -> Iterator[list[DrawnLesson]]:
     """Lessons from a background process."""
-    return iter(DataLoader(LessonStream(seed), batch_size=None, num_workers=1, prefetch_factor=16))
+    return iter(DataLoader(LessonStream(seed), batch_size=None, num_workers=1, prefetch_factor=3))
 
 
 class Library:
@@ -277,18 +304,26 @@ class Library:
 
 
 def teach_language(
-    model: nn.Module, readings: Readings, primer: Primer, *, minutes: float, device: str, seed: int, save: Callable[[], None]
+    model: Qwen2_5_VLModel,
+    readings: Readings,
+    primer: Primer,
+    *,
+    minutes: float,
+    device: str,
+    seed: int,
+    save: Callable[[], None],
 ) -> None:
-    """Teach until the time is over, the vision tower frozen; prints its progress and calls `save` now and then."""
+    """Teach until the time is over, the vision tower frozen; logs its progress and calls `save` now and then."""
     language, visual = model.language_model, model.visual
     yes_no = yes_no_ids(primer)
     teacher, rng, library = Teacher([language, readings], peak=2e-3), Random(seed), Library()
     groups, start = lesson_groups(seed), time.monotonic()
-    for _ in range(FIRST_LESSONS // NEW_LESSONS_A_STEP):
+    for _ in range(FIRST_GROUPS):
         library.add(study_to_keep(visual, next(groups), device))
     firsts: list[float] = []
     while (progress := (time.monotonic() - start) / (60 * minutes)) < 1:
-        library.add(study_to_keep(visual, next(groups), device))
+        if teacher.step_number % STEPS_A_GROUP == 0:
+            library.add(study_to_keep(visual, next(groups), device))
         batch, taught = make_batch(library.draw(rng), primer, rng, model.config.image_token_id)
         with torch.autocast(device, torch.bfloat16):
             losses = pair_losses(language, readings, primer, batch, taught.to(device), yes_no)
@@ -296,13 +331,13 @@ def teach_language(
         firsts.append(first_rate(losses.log_odds, taught.match))
         if teacher.step_number % 100 == 0:
             _report(progress, teacher.step_number, losses, firsts[-100:])
-        if teacher.step_number % 1000 == 0:
+        if teacher.step_number % 500 == 0:
             save()
 
 
 def yes_no_ids(primer: Primer) -> tuple[int, int]:
     """The tokens that answer."""
-    yes, no = primer.tokenizer.convert_tokens_to_ids(["yes", "no"])
+    yes, no = (primer.tokenizer.encode(text, add_special_tokens=False)[0] for text in ("yes", "no"))
     return yes, no
 
 
@@ -316,4 +351,4 @@ def first_rate(log_odds: torch.Tensor, match: torch.Tensor) -> float:
 def _report(progress: float, step: int, losses: Losses, firsts: list[float]) -> None:
     named = ("answer", "order", "request", "slots", "parts")
     shown = " ".join(f"{name} {getattr(losses, name).item():.3f}" for name in named)
-    print(f"language {progress:6.1%} step {step:6d}  first {np.mean(firsts):.3f}  {shown}", flush=True)
+    _log.info(f"language {progress:6.1%} step {step:6d}  first {np.mean(firsts):.3f}  {shown}")

@@ -26,7 +26,7 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """All that a sentence asks: up to two things, how the first lies to the second, a place, and what must be absent."""
+    """All that a sentence asks: up to two things, how the first lies to the second, a place, what must be absent."""
 
     asked: tuple[Asked, ...] = ()
     relation: str | None = None

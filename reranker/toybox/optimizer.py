@@ -18,7 +18,7 @@ class Teacher:
         self._peak, self._final, self.step_number = peak, final, 0
         self._optimizers: list[torch.optim.Optimizer] = [
             torch.optim.Muon(inside, lr=peak, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(outside, lr=peak, betas=(0.9, 0.98), weight_decay=0.01),
+            torch.optim.AdamW(outside, lr=peak, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
         ]
 
     def learning_rate(self, progress: float) -> float:

@@ -45,7 +45,7 @@ MIN_DISTANCE = 0.15  # of a side: nearer centres are neither left nor right, abo
 MAX_COUNT = 4
 SIZES = {1: (0.36, 0.62), 2: (0.30, 0.46), 3: (0.26, 0.36), 4: (0.23, 0.30), 5: (0.21, 0.26)}  # sqrt of area share
 PERSON_SIZES = {1: (0.48, 0.62), 2: (0.40, 0.50), 3: (0.32, 0.40), 4: (0.28, 0.34), 5: (0.25, 0.30)}
-ACCESSORY_MIN_SIZE = 0.40  # a smaller person's hat or ball would cover less than one and a half visual tokens
+ACCESSORY_MIN_SIZE = 0.486  # a held ball, 13 % of its bearer's box, then covers one and a half of 49 visual tokens
 
 
 class Crowded(Exception):
@@ -132,7 +132,9 @@ def _shown(items: tuple[Item, ...], boxes: tuple[Box, ...]) -> Iterator[Shown]:
             held_colour=item.held_colour,
         )
         if item.held and item.held_colour:
-            yield Shown(thing=item.held, colour=item.held_colour, box=part_of(box, *HELD_PARTS[item.held]), bearer=index)
+            yield Shown(
+                thing=item.held, colour=item.held_colour, box=part_of(box, *HELD_PARTS[item.held]), bearer=index
+            )
 
 
 def part_of(box: Box, left: float, top: float, right: float, bottom: float) -> Box:
@@ -259,6 +261,4 @@ def arranged(items: tuple[Item, ...], place: str, rng: Random, relation: str | N
     """A scene of these items; raises `Crowded`."""
     frame = random_frame(rng)
     boxes = random_boxes(items, frame, rng, relation)
-    return Scene(
-        place=place, items=items, boxes=boxes, width_px=frame[0], height_px=frame[1], seed=rng.getrandbits(32)
-    )
+    return Scene(place=place, items=items, boxes=boxes, width_px=frame[0], height_px=frame[1], seed=rng.getrandbits(32))

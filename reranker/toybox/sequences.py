@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 from transformers import DynamicCache, PreTrainedTokenizerFast
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextModel
 
 from reranker.model.language import rope_positions
 from reranker.model.prompts import EncodedPrompt, Layout, encode_prompt
+from reranker.toybox.plain_attention import PLAIN, causal_mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +54,13 @@ class Primer:
         prompt = encode_prompt(self.tokenizer, self.layout, query)
         return EncodedPrompt(before=prompt.before[len(self.ids) :], after=prompt.after)
 
-    def cache(self, language: nn.Module, copies: int) -> DynamicCache:
+    def cache(self, language: Qwen2_5_VLTextModel, copies: int) -> DynamicCache:
         """Keys and values of the beginning, once computed and seen by every pair; gradients flow through."""
         embedded = language.embed_tokens(torch.tensor([self.ids], device=language.embed_tokens.weight.device))
-        single = language(inputs_embeds=embedded, use_cache=True).past_key_values
+        mask = causal_mask(len(self.ids), 0, embedded.device)
+        single = language(
+            inputs_embeds=embedded, attention_mask={"full_attention": mask}, use_cache=True
+        ).past_key_values
         shared = DynamicCache()
         for number, layer in enumerate(single.layers):
             keys, values = (tensor.expand(copies, -1, -1, -1) for tensor in (layer.keys, layer.values))
@@ -93,16 +97,16 @@ def _length(pair: Pair) -> int:
     return len(pair.prompt.before) + pair.rows * pair.columns + len(pair.prompt.after) + len(pair.answer)
 
 
-def hidden_states(language: nn.Module, primer: Primer, batch: PairBatch) -> tuple[torch.Tensor, ...]:
-    """After the embedding and after each layer (the last normed): (B, L, hidden) each."""
+def hidden_states(language: Qwen2_5_VLTextModel, primer: Primer, batch: PairBatch) -> tuple[torch.Tensor, ...]:
+    """After the embedding and after each layer (the last normed): (B, L, hidden) each. Sets the tower's attention."""
+    language.config._attn_implementation = PLAIN
     embedded = language.embed_tokens(batch.ids)
     embedded = embedded.masked_scatter(batch.image[..., None], batch.visual.to(embedded.dtype))
     width, start = batch.ids.shape[1], len(primer.ids)
-    sees = torch.ones(width, start + width, dtype=torch.bool, device=embedded.device).tril(start)
     output = language(
         inputs_embeds=embedded,
         position_ids=batch.positions,
-        attention_mask={"full_attention": sees[None, None]},
+        attention_mask={"full_attention": causal_mask(width, start, embedded.device)},
         past_key_values=primer.cache(language, len(batch.ids)),
         use_cache=True,
         output_hidden_states=True,

@@ -56,8 +56,9 @@ def _visible_box(thing: Shown) -> Box:
 
 def _overlap(low: float, high: float, cells: int) -> NDArray[np.float32]:
     """Share of each of `cells` equal intervals of [0, 1] that lies between the two."""
-    edges = np.linspace(0.0, 1.0, cells + 1)
-    return (np.clip(high, edges[:-1], edges[1:]) - np.clip(low, edges[:-1], edges[1:])).astype(np.float32) * cells
+    edges = np.linspace(0.0, 1.0, cells + 1, dtype=np.float32)
+    covered: NDArray[np.float32] = np.clip(high, edges[:-1], edges[1:]) - np.clip(low, edges[:-1], edges[1:])
+    return covered * cells
 
 
 def coverage(scene: Scene, rows: int, columns: int) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """First the vision tower alone: each visual token learns to say what it shows."""
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, smooth_l1_loss
 from torch.utils.data import DataLoader, IterableDataset
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
 
 from reranker.model.patches import Patches, PatchSettings, cut
 from reranker.model.vision import stacked
@@ -20,6 +22,8 @@ from reranker.toybox.geometry import LEVELS
 from reranker.toybox.optimizer import Teacher
 from reranker.toybox.scenes import Crowded, Scene, random_scene
 from reranker.toybox.targets import ANSWER_COUNT, TOKEN_CLASSES, TokenTargets, token_targets
+
+_log = logging.getLogger(__name__)
 
 BATCH = 32
 LEVEL_WEIGHTS = (1, 6, 1)
@@ -103,8 +107,10 @@ def scene_batches(seed: int) -> Iterator[list[DrawnScene]]:
     return iter(DataLoader(SceneStream(seed), batch_size=None, num_workers=1, prefetch_factor=8))
 
 
-def teach_vision(visual: nn.Module, heads: TokenHeads, *, minutes: float, device: str, seed: int) -> None:
-    """Teach until the time is over; prints its progress."""
+def teach_vision(
+    visual: Qwen2_5_VisionTransformerPretrainedModel, heads: TokenHeads, *, minutes: float, device: str, seed: int
+) -> None:
+    """Teach until the time is over; logs its progress."""
     teacher = Teacher([visual, heads], peak=2e-3)
     start, budget_s = time.monotonic(), 60 * minutes
     for number, batch in enumerate(scene_batches(seed)):
@@ -118,4 +124,4 @@ def teach_vision(visual: nn.Module, heads: TokenHeads, *, minutes: float, device
         teacher.step(loss, progress)
         if number % 100 == 0:
             rates = " ".join(f"{rate:.2f}" for rate in heads.hit_rates(tokens.float(), answers))
-            print(f"vision {progress:6.1%} {number * BATCH:7d} pictures  loss {loss.item():.3f}  {rates}", flush=True)
+            _log.info(f"vision {progress:6.1%} {number * BATCH:7d} pictures  loss {loss.item():.3f}  {rates}")

@@ -1,0 +1,334 @@
+"""The command line: parse, build, call, show.
+
+The result goes to stdout or into a file, everything else to stderr. Exit codes: 0 something was ranked, 1 nothing could
+be, 2 a mistake in the call, said in one sentence, 130 interrupted.
+"""
+
+import logging
+import os
+import re
+import secrets
+import shutil
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Final, Literal, assert_never
+
+import typer
+from tqdm import tqdm
+
+from reranker import __version__
+from reranker.errors import RerankerError
+from reranker.export import as_csv, as_json, rows
+from reranker.reranker import Reranker
+from reranker.scores import score_texts
+from reranker.sentences import sentence
+from reranker.settings import Settings
+from reranker.types import Candidate, Ranking
+
+_log = logging.getLogger(__name__)
+
+Format = Literal["table", "json", "csv"]
+OpenReranker = Callable[[Settings], Reranker]
+
+RANKED, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+PROGRAM: Final = "python -m reranker"
+SUFFIXES: Final = frozenset(
+    {".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+)
+BAR: Final = "{bar:20} {n_fmt}/{total_fmt} · {rate_noinv_fmt} · {remaining} left {desc}"
+BAR_REDRAWN_EVERY_S, LOG_LINE_EVERY_S = 0.1, 10.0
+
+QueryText = Annotated[
+    str,
+    typer.Argument(
+        metavar="QUERY",
+        help='What the pictures should show, in Chinese, English or both: "a woman in a red dress", "海边的房子".',
+    ),
+]
+Paths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PATH",
+        help="Pictures, or folders of pictures. In a folder, pictures are known by their extension (.jpg, .png, .webp, "
+        ".heic, ...) and hidden files are left out; a file that is named is always looked at.",
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        metavar="toybox|PATH",
+        help="What judges: `toybox`, which comes with the program and knows drawings, not photographs; or a folder "
+        "with a Qwen2.5-VL checkpoint such as lychee-rerank-mm. Without it: what RERANKER_MODEL says, else `toybox`.",
+    ),
+]
+TopK = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Keep the N best; pictures that failed are listed all the same.")
+]
+ChosenFormat = Annotated[
+    Format,
+    typer.Option("--format", help="`table` for reading, `json` for programs (every digit), `csv` for spreadsheets."),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the result into this file, whole or not at all, instead of to stdout."),
+]
+Recursive = Annotated[bool, typer.Option("--recursive", help="Also look into the folders of a folder.")]
+Version = Annotated[bool, typer.Option("--version", help="Say which version this is.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Also write the program's log to stderr.")]
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+
+
+class Refused(Exception):
+    """What only the command line knows of: a call that cannot be carried out, and why, in one sentence."""
+
+    def __init__(self, text: str, code: int = MISTAKE) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def main(arguments: Sequence[str] | None = None, *, open_reranker: OpenReranker | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    arguments: those of the process where None. open_reranker: how settings become a `Reranker`, for tests.
+    """
+    try:
+        code = int(app(arguments, prog_name=PROGRAM, standalone_mode=False, obj=open_reranker))
+    except typer.TyperException as error:
+        return _stopped(error.format_message(), MISTAKE)
+    except Refused as error:
+        return _stopped(str(error), error.code)
+    except RerankerError as error:
+        return _stopped(sentence(error, "en"), MISTAKE)
+    except Exception:
+        _log.exception("Not foreseen")
+        return _stopped(sentence(RerankerError(), "en"), FAILED)
+    return _stopped("Stopped.", code) if code == INTERRUPTED else code
+
+
+def _stopped(text: str, code: int) -> int:
+    _say(text)
+    return code
+
+
+@app.callback(invoke_without_command=True)
+def program(context: typer.Context, *, version: Version = False, verbose: Verbose = False) -> None:
+    """Rank pictures by how well each fits a sentence, with a Qwen2.5-VL cross-encoder. Nothing leaves this machine."""
+    _set_up_log(verbose)
+    if version:
+        typer.echo(f"reranker {__version__}")
+        raise typer.Exit(RANKED)
+    if context.invoked_subcommand is None:
+        with redirect_stdout(sys.stderr):
+            typer.echo(context.get_help())
+        raise typer.Exit(MISTAKE)
+
+
+@app.command()
+def rank(
+    context: typer.Context,
+    query: QueryText,
+    paths: Paths,
+    *,
+    model: Model = None,
+    top_k: TopK = None,
+    format_: ChosenFormat = "table",
+    output: Output = None,
+    recursive: Recursive = False,
+) -> int:
+    """Rank pictures by a sentence, best first.
+
+    Every picture gets a score from 0 to 10; one that cannot be judged costs only itself, and is listed last with the
+    reason. Exit code: 0 when something was ranked, 1 when nothing could be, 2 for a mistake in the call.
+
+    `python -m reranker rank "a woman in a red dress" assets/gallery`
+
+    `python -m reranker rank "一只 black cat 在窗台上" ~/photos --recursive --top-k 10 --format csv --output best.csv`
+    """
+    settings = Settings.from_environment()
+    reranker = (context.obj or _open)(settings if model is None else replace(settings, model=model))
+    reranker.query(query)  # mistakes are told before the model is loaded, which takes a while
+    candidates = [candidate for path in paths for candidate in _candidates(path, recursive)]
+    if output is not None:
+        _check_target(output)
+    ranking = _watched(reranker, query, candidates, top_k)
+    _deliver(_rendered(ranking, format_, reranker.settings.model), output)
+    if not ranking.scored:
+        return _stopped("Nothing could be ranked; the result names the reason for each picture.", FAILED)
+    return RANKED
+
+
+def _open(settings: Settings) -> Reranker:
+    return Reranker(settings=settings)
+
+
+def _set_up_log(verbose: bool) -> None:
+    """Only who asks for it sees what libraries have to say; a handler of our own keeps Python's last resort silent."""
+    if verbose:
+        logging.basicConfig(level=logging.INFO)
+        return
+    logging.basicConfig(handlers=[logging.NullHandler()])
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+
+
+def _candidates(path: str, recursive: bool) -> list[Candidate]:
+    """What a path on the command line stands for, named as it was typed; pictures of a folder in natural order."""
+    if not _is_folder(path):
+        return [Candidate(name=path, source=Path(path))]
+    found = sorted(_pictures_in(path, recursive), key=_natural)
+    if not found:
+        where = "in it or in its folders" if recursive else "in it; add --recursive to look into its folders too"
+        raise Refused(f"The folder “{_printable(path)}” has no pictures {where}.")
+    return [Candidate(name=str(file), source=file) for file in found]
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except OSError:  # whatever hinders us, reading the picture will say it
+        return False
+
+
+def _pictures_in(folder: str, recursive: bool) -> Iterator[Path]:
+    def complain(error: OSError) -> None:
+        closed = f"The folder “{_printable(str(error.filename))}” cannot be opened"
+        if error.filename == folder:
+            raise Refused(f"{closed}; check its permissions.")
+        _say(f"{closed} and was left out.")
+
+    for here, folders, files in os.walk(folder, onerror=complain):
+        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+        for name in files:
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+                yield Path(here, name)
+
+
+def _natural(path: Path) -> tuple[list[list[str | int]], str]:
+    """Sorts as people count: img2 before img10, capitals beside small letters, a folder's files together."""
+    return [_words_and_numbers(part.casefold()) for part in path.parts], str(path)
+
+
+def _words_and_numbers(text: str) -> list[str | int]:
+    """Words at even places and numbers at odd ones, so that like meets like."""
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", text))]
+
+
+def _watched(reranker: Reranker, query: str, candidates: Sequence[Candidate], top_k: int | None) -> Ranking:
+    """Run, with the progress on stderr: redrawn on a terminal, a line now and then in a log."""
+    terminal = sys.stderr.isatty()
+    if terminal:
+        typer.echo("Loading the model ...\r", err=True, nl=False)
+    _silence_transformers()
+    redrawn_every_s = BAR_REDRAWN_EVERY_S if terminal else LOG_LINE_EVERY_S
+    with (
+        closing(reranker.rank_stream(query, candidates, top_k=top_k)) as stream,
+        tqdm(
+            total=len(candidates),
+            unit=" pictures",
+            bar_format=BAR,
+            mininterval=redrawn_every_s,
+            miniters=1,
+            dynamic_ncols=True,
+        ) as bar,
+    ):
+        for item in stream:
+            if isinstance(item, Ranking):
+                bar.set_description_str("", refresh=False)
+                return item
+            bar.set_description_str(f"· {_printable(Path(item.candidate.name).name)}", refresh=False)
+            bar.update()
+    raise AssertionError("a run ends with its ranking")
+
+
+def _silence_transformers() -> None:
+    """No bar while weights are loaded, no advice: the progress here is of pictures."""
+    from transformers.utils import logging as noise  # noqa: PLC0415 - takes a second
+
+    if not _log.isEnabledFor(logging.INFO):
+        noise.set_verbosity_error()
+    noise.disable_progress_bar()
+
+
+def _rendered(ranking: Ranking, format_: Format, model: str) -> str:
+    if format_ == "json":
+        return as_json(ranking, model=model)
+    if format_ == "csv":
+        return as_csv(ranking)
+    if format_ == "table":
+        return _table(ranking)
+    assert_never(format_)
+
+
+def _table(ranking: Ranking) -> str:
+    """A line a picture, for reading: points of the scores below each other, names last since they vary most."""
+    result = rows(ranking)
+    texts = score_texts([row.score for row in result if row.score is not None])
+    lines = ["rank  score      picture"]
+    for row, text in zip(result, texts, strict=False):
+        score = " " * (2 - text.index(".")) + text
+        lines.append(f"{row.rank:>4}  {score:9}  {_printable(row.path)}")
+    for row in result[len(texts) :]:
+        lines.append(f"   -  failed     {_printable(row.path)}: {row.error}")
+    return "\n".join(lines) + "\n"
+
+
+def _deliver(text: str, output: Path | None) -> None:
+    # A name may hold bytes that are no text: they show escaped, which is also how JSON writes them.
+    data = text.encode(errors="backslashreplace")
+    if output is None:
+        _print(data)
+        return
+    try:
+        _write(data, output)
+    except OSError as error:
+        reason = f"The result could not be written to “{_printable(str(output))}”: {error.strerror}."
+        raise Refused(reason, FAILED) from error
+
+
+def _print(data: bytes) -> None:
+    """To stdout, in UTF-8 whatever the terminal's own encoding; who closed the pipe has read enough."""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left in the buffer goes nowhere, so that Python does not complain of it at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise Refused(f"The result could not be written: {error.strerror}.", FAILED) from error
+
+
+def _check_target(output: Path) -> None:
+    if output.is_dir():
+        raise Refused(f"The result cannot be written to “{_printable(str(output))}”, which is a folder; name a file.")
+    if not output.parent.is_dir():
+        raise Refused(f"There is no folder “{_printable(str(output.parent))}” to write the result into; make it first.")
+
+
+def _write(data: bytes, output: Path) -> None:
+    """Beside its place first, then moved there, so that nobody ever reads half a result."""
+    if output.exists() and not output.is_file():  # a pipe or a device is written to, never replaced
+        output.write_bytes(data)
+        return
+    target = output.resolve()
+    beside = target.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        beside.write_bytes(data)
+        if target.exists():
+            shutil.copymode(target, beside)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _printable(name: str) -> str:
+    """On one line, and nothing that a terminal would obey."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in name)

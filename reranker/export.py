@@ -1,0 +1,78 @@
+"""A `Ranking` as rows, and the rows as JSON and CSV: the same words in every file, whichever door asks for it."""
+
+import csv
+import json
+from dataclasses import asdict, dataclass, fields
+from io import StringIO
+from typing import Literal
+
+from reranker.scores import shown_score
+from reranker.sentences import Language, sentence
+from reranker.types import Failed, Ranking, Scored
+
+# What makes a spreadsheet read a cell as a formula, the full-width forms of East Asian keyboards among them.
+_FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One picture of a result; the fields are the columns of every file, in this order.
+
+    rank: from 1, None where it failed. path: the candidate's name. score: 0 to 10, as people see it.
+    log_odds: natural logarithm. error: one sentence, None where it was scored.
+    """
+
+    rank: int | None
+    path: str
+    status: Literal["scored", "failed"]
+    score: float | None
+    log_odds: float | None
+    error: str | None
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+
+def rows(ranking: Ranking, language: Language = "en") -> list[Row]:
+    """The scored ones in their order, then the failed ones, with their reasons in `language`."""
+    scored = [_scored_row(rank, one, ranking.temperature) for rank, one in enumerate(ranking.scored, start=1)]
+    return scored + [_failed_row(one, language) for one in ranking.failed]
+
+
+def as_json(ranking: Ranking, *, model: str, language: Language = "en") -> str:
+    """One object: query, model, fingerprint and results; every digit of every number."""
+    whole = {
+        "query": ranking.query.text,
+        "model": model,
+        "fingerprint": ranking.fingerprint,
+        "results": [asdict(row) for row in rows(ranking, language)],
+    }
+    return json.dumps(whole, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+
+
+def as_csv(ranking: Ranking, *, language: Language = "en") -> str:
+    """A header and one line a picture, by RFC 4180. No text is a formula to a spreadsheet; what is None is empty."""
+    text = StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for row in rows(ranking, language):
+        writer.writerow(_cell(value) for value in asdict(row).values())
+    return text.getvalue()
+
+
+def _scored_row(rank: int, one: Scored, temperature: float) -> Row:
+    log_odds = one.judgement.log_odds
+    score = shown_score(log_odds, temperature)
+    return Row(rank=rank, path=one.candidate.name, status="scored", score=score, log_odds=log_odds, error=None)
+
+
+def _failed_row(one: Failed, language: Language) -> Row:
+    reason = sentence(one.error, language)
+    return Row(rank=None, path=one.candidate.name, status="failed", score=None, log_odds=None, error=reason)
+
+
+def _cell(value: str | float | None) -> str | float | None:
+    """A text that would be a formula is marked as text, by the apostrophe that spreadsheets know; numbers stay."""
+    if isinstance(value, str) and value.lstrip().startswith(_FORMULA_STARTS):
+        return f"'{value}"
+    return value

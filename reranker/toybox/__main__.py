@@ -1,0 +1,55 @@
+"""`python -m reranker.toybox`: teach the embedded model again, measure it, draw its sample gallery."""
+
+import dataclasses
+import json
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from tqdm import tqdm
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+
+
+@app.command()
+def train(
+    minutes: Annotated[
+        float, typer.Option(min=0.01, help="How long to teach: 100 on two CPU cores, fewer on a card.")
+    ] = 100,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    output: Annotated[Path, typer.Option(help="The folder for the checkpoint.")] = ASSETS / "toybox",
+) -> None:
+    """Teach a new model from nothing and write its checkpoint."""
+    from reranker.toybox.teaching import teach  # noqa: PLC0415  torch is slow to import
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    teach(output, minutes=minutes, device=device)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Option(help="toybox, or a folder with a checkpoint.")] = "toybox",
+    sets: Annotated[int, typer.Option(min=10, help="Sets of ten pictures.")] = 1000,
+) -> None:
+    """Measure a checkpoint on scenes that no lesson has; prints its figures as JSON."""
+    from reranker.reranker import Reranker  # noqa: PLC0415
+    from reranker.toybox.evaluation import examinations, figures  # noqa: PLC0415
+
+    scorer = Reranker(model).load()
+    results = list(tqdm(examinations(scorer, sets), total=sets, unit="set"))
+    typer.echo(json.dumps(dataclasses.asdict(figures(results)), indent=2))
+
+
+@app.command()
+def gallery(output: Annotated[Path, typer.Option(help="The folder for the pictures.")] = ASSETS / "gallery") -> None:
+    """Draw the sample gallery."""
+    from reranker.toybox.gallery import write_gallery  # noqa: PLC0415
+
+    write_gallery(output)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,243 @@
+"""What happens on the page: each method serves one event of it, for all visitors; whose it is, the request says.
+
+Pictures come as the browser sends them, or whoever calls in its place; `Uploads` decides which are opened.
+"""
+
+import json
+import logging
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import gradio as gr
+
+from reranker.errors import RerankerError, TooFewPictures, TooManyPictures
+from reranker.reranker import Reranker
+from reranker.sentences import Language, sentence
+from reranker.web.results import Card, Status, Thumbnails, View, answer, completed, details, reasons, watch
+from reranker.web.uploads import Admission, Uploads
+from reranker.web.wording import language_of, phrase
+
+_log = logging.getLogger(__name__)
+
+MIN_PICTURES: Final = 2
+SAMPLE_TYPES: Final = {".png", ".jpg", ".webp"}
+
+
+class Desk:
+    """Takes pictures and sentences in, and gives values for the components of the page out.
+
+    samples: a folder of pictures, and the sentences to try on them in its `queries.json`.
+    """
+
+    def __init__(self, reranker: Reranker, uploads: Uploads, samples: Path) -> None:
+        self._reranker, self._uploads = reranker, uploads
+        self._thumbnails = Thumbnails(uploads, reranker.limits, reranker.settings.reader_threads)
+        self._model = Path(reranker.settings.model).name
+        self._loaded = threading.Event()
+        self._stops = _Stops()
+        self.samples = sorted(path for path in samples.glob("*") if path.suffix in SAMPLE_TYPES)
+        self.queries = _queries(samples / "queries.json")
+
+    def greet(self, request: gr.Request) -> Iterator[Any]:
+        """The status of a page that was just opened, while the model loads and once it is there."""
+        language = _language(request)
+        if not self._loaded.is_set():
+            yield _status(Status(text=phrase("loading", language), tone="busy"))
+        try:
+            self._load()
+        except RerankerError as error:
+            yield _status(Status(text=sentence(error, language), tone="trouble"))
+            return
+        yield _status(Status(text=phrase("ready", language, model=self._model, min_count=MIN_PICTURES)))
+
+    def _load(self) -> float:
+        """The temperature of the model, which is loaded, or waited for, where that is not done yet."""
+        scorer = self._reranker.load()
+        self._loaded.set()
+        return scorer.temperature
+
+    def take(self, items: object, request: gr.Request) -> tuple[Any, Any, Any]:
+        """After an upload: no more pictures than are allowed, each with a thumbnail in its place."""
+        given, most, language = _listed(items), self._reranker.settings.max_pictures, _language(request)
+        status: Any = gr.skip()
+        if len(given) > most:
+            text = phrase("kept_first", language, max_count=most, count=len(given))
+            status = _status(Status(text=text, tone="trouble"))
+        return *self._pictures(given[:most], language), status
+
+    def add_samples(self, items: object, request: gr.Request) -> tuple[Any, Any]:
+        """The sample gallery, after what is there; a picture of it that is there already is not repeated."""
+        given = _listed(items)
+        there = self._uploads.admission(given).pictures
+        added = [str(path) for path in map(self._uploaded, self.samples) if path not in there]
+        return self._pictures([*given, *added], _language(request))
+
+    def _uploaded(self, sample: Path) -> Path:
+        """A sample as if it had been uploaded, so that pictures come from one folder only."""
+        target = self._uploads.folder / "samples" / sample.name
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(sample, target)
+        return target
+
+    def remove(self, items: object, event: gr.EventData, request: gr.Request) -> tuple[Any, Any]:
+        """All but the one whose button in the list of names was pressed."""
+        left = [item for position, item in enumerate(_listed(items)) if position != event.index]
+        return self._pictures(left, _language(request))
+
+    def clear(self) -> tuple[Any, Any]:
+        """No pictures."""
+        return [], None
+
+    def list_names(self, items: object, request: gr.Request) -> Any:
+        """The list of names, after the browser itself removed a picture."""
+        return _names(self._uploads.admission(_listed(items)).pictures, _language(request))
+
+    def _pictures(self, items: Sequence[object], language: Language) -> tuple[Any, Any]:
+        """Values of the gallery of pictures, and of the list of their names."""
+        pictures = self._uploads.admission(items).pictures
+        thumbnails = self._thumbnails.of_all(pictures)
+        shown = [(str(thumbnail), picture.name) for thumbnail, picture in zip(thumbnails, pictures, strict=True)]
+        return shown, _names(pictures, language)
+
+    def rank(self, query: object, items: object, request: gr.Request) -> Iterator[list[Any]]:
+        """A run: what is shown after each picture, and at its end; trouble is a sentence in the status line."""
+        language, session = _language(request), _session(request)
+        stop = self._stops.begin(session)
+        try:
+            yield from self._run(query, items, language, stop)
+        except RerankerError as error:
+            yield self._trouble(error, language)
+        except Exception:
+            _log.exception("A run of the page failed")
+            yield self._trouble(RerankerError(), language)
+        finally:
+            self._stops.end(session, stop)
+
+    def _run(self, query: object, items: object, language: Language, stop: threading.Event) -> Iterator[list[Any]]:
+        admission = self._asked(query, items, MIN_PICTURES)
+        if not self._loaded.is_set():
+            yield self._outputs(View(status=Status(text=phrase("loading", language), tone="busy")), language)
+        temperature = self._load()
+        stream = self._reranker.rank_stream(_text(query), admission.candidates, stop=stop)
+        for view in watch(stream, admission, temperature=temperature, language=language):
+            yield self._outputs(view, language)
+
+    def _asked(self, query: object, items: object, min_count: int) -> Admission:
+        """What may be opened of the items. Raises `RequestError`."""
+        self._reranker.query(_text(query))
+        given, most = _listed(items), self._reranker.settings.max_pictures
+        if len(given) < min_count:
+            raise TooFewPictures(count=len(given), min_count=min_count)
+        if len(given) > most:
+            raise TooManyPictures(count=len(given), max_count=most)
+        return self._uploads.admission(given)
+
+    def _outputs(self, view: View, language: Language) -> list[Any]:
+        """Values of status, ranking, reasons, cards, chosen card, and of the buttons to rank and to stop."""
+        running = view.status.tone == "busy"
+        buttons = [gr.update(interactive=not running), gr.update(interactive=running)]
+        ranking = gr.skip() if view.cards is None else [(self._shown(card), card.caption) for card in view.cards]
+        cards = gr.skip() if view.cards is None else view.cards
+        failed = gr.skip() if view.failed is None else reasons(view.failed, language)
+        chosen = None if view.failed is not None else gr.skip()  # of another ranking
+        return [_status(view.status), ranking, failed, cards, chosen, *buttons]
+
+    def _shown(self, card: Card) -> str:
+        return str(self._thumbnails.of(card.source))
+
+    def _trouble(self, error: RerankerError, language: Language) -> list[Any]:
+        return self._outputs(View(status=Status(text=sentence(error, language), tone="trouble")), language)
+
+    def stop(self, request: gr.Request) -> Any:
+        """Ends this visitor's run after the batch at work; what was judged stays."""
+        if not self._stops.stop(_session(request)):
+            return gr.skip()
+        return _status(Status(text=phrase("stopping", _language(request)), tone="busy"))
+
+    def leave(self, request: gr.Request) -> None:
+        """A tab was closed."""
+        self._stops.stop(_session(request))
+
+    def choose(self, cards: Sequence[Card], event: gr.SelectData, request: gr.Request) -> Any:
+        """More of the chosen picture."""
+        position = event.index if isinstance(event.index, int) else -1
+        return details(cards[position], _language(request)) if 0 <= position < len(cards) else None
+
+    def answer(self, query: str, items: list[Any], top_k: int | None, request: gr.Request) -> dict[str, Any]:
+        """The ranking for a program. Raises `gr.Error` with a sentence."""
+        language = _language(request)
+        if not _is_well_formed(query, items, top_k):
+            raise gr.Error(phrase("malformed", language), print_exception=False)
+        try:
+            admission = self._asked(query, items, 1)
+            ranking = self._reranker.rank(query, admission.candidates, top_k=top_k)
+        except RerankerError as error:
+            raise gr.Error(sentence(error, language), print_exception=False) from None
+        return answer(completed(ranking, admission), self._model, language)
+
+
+class _Stops:
+    """The runs that a visitor may stop, by the session that each tab of a browser has."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._events: dict[str, set[threading.Event]] = {}
+
+    def begin(self, session: str) -> threading.Event:
+        stop = threading.Event()
+        with self._lock:
+            self._events.setdefault(session, set()).add(stop)
+        return stop
+
+    def end(self, session: str, stop: threading.Event) -> None:
+        with self._lock:
+            self._events[session].discard(stop)
+            if not self._events[session]:
+                del self._events[session]
+
+    def stop(self, session: str) -> bool:
+        """True where there was something to stop."""
+        with self._lock:
+            stops = self._events.get(session, set())
+            for stop in stops:
+                stop.set()
+            return bool(stops)
+
+
+def _language(request: gr.Request) -> Language:
+    return language_of(request.headers.get("accept-language"))
+
+
+def _session(request: gr.Request) -> str:
+    return request.session_hash or ""
+
+
+def _listed(items: object) -> list[Any]:
+    return items if isinstance(items, list) else []
+
+
+def _text(query: object) -> str:
+    return query if isinstance(query, str) else ""
+
+
+def _is_well_formed(query: object, items: object, top_k: object) -> bool:
+    whole = isinstance(top_k, int) and not isinstance(top_k, bool) and top_k > 0
+    return isinstance(query, str) and isinstance(items, list) and (top_k is None or whole)
+
+
+def _queries(path: Path) -> list[str]:
+    return list(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else []
+
+
+def _status(status: Status) -> dict[str, Any]:
+    return asdict(status) | {"bar": status.percent is not None}
+
+
+def _names(pictures: Sequence[Path], language: Language) -> dict[str, Any]:
+    rows = [{"name": path.name, "remove": phrase("remove", language, name=path.name)} for path in pictures]
+    return {"title": phrase("names", language, count=len(rows)), "items": rows}

@@ -1,0 +1,246 @@
+"""The page: pictures and a sentence go in, a ranking comes out while one watches; for programs the same, at `/rank`.
+
+page = build_page(Reranker("toybox"))
+page.launch(**launch_settings(Settings()))
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import gradio as gr
+from gradio.events import api
+from gradio.i18n import I18nData
+from gradio.utils import get_upload_folder
+
+from reranker.reranker import Reranker
+from reranker.sentences import Language
+from reranker.settings import MEGABYTE, Settings
+from reranker.web.desk import Desk
+from reranker.web.uploads import Gate, Uploads
+from reranker.web.wording import LABELS, TITLE
+
+SAMPLES: Final = Path(__file__).parents[2] / "assets" / "gallery"
+RUNS_AT_ONCE: Final = 8  # they share the device batch by batch; more wait in the queue
+UPLOAD_MARGIN: Final = 4  # Gradio turns all files of an upload away for one beyond its limit; ours costs only that one
+CACHE_CHECKED_EVERY_S: Final = 3_600
+CACHE_AGE_S: Final = 86_400
+FILE_TYPES: Final = [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"]
+
+_FONTS: Final = ("system-ui", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif")
+_LOCALES: Final[dict[Language, tuple[str, ...]]] = {"en": ("en",), "zh": ("zh-CN", "zh-TW")}  # of those Gradio knows
+# Gradio would speak English to a browser that asks for any other Chinese, "zh", "zh-HK" or "zh-Hans-CN".
+_HEAD: Final = """
+<script>
+if (/^zh\\b(?!-(CN|TW)$)/.test(navigator.language)) Object.defineProperty(navigator, "language", {value: "zh-CN"});
+</script>
+"""
+
+# Handlebars templates: what is put into them is escaped.
+_STATUS: Final = """
+<div class="status {{value.tone}}" role="status"><p>{{value.text}}</p>
+{{#if value.bar}}<div class="bar"><div style="width: {{value.percent}}%"></div></div>{{/if}}</div>
+"""
+_NAMES: Final = """
+{{#if value.items}}<div class="names"><p>{{value.title}}</p><ul>{{#each value.items}}
+<li><span title="{{this.name}}">{{this.name}}</span>
+<button type="button" data-index="{{@index}}" aria-label="{{this.remove}}" title="{{this.remove}}">×</button></li>
+{{/each}}</ul></div>{{/if}}
+"""
+_NAMES_SCRIPT: Final = """
+element.addEventListener('click', event => {
+  const button = event.target.closest('button[data-index]');
+  if (button) trigger('click', {index: Number(button.dataset.index)});
+});
+"""
+_CHOSEN: Final = """
+{{#if value.title}}<div class="chosen"><p>{{value.title}}</p><dl>{{#each value.rows}}
+<div><dt>{{this.[0]}}</dt><dd>{{this.[1]}}</dd></div>{{/each}}</dl></div>{{/if}}
+"""
+_REASONS: Final = """
+{{#if value.sentences}}<div class="reasons"><p>{{value.title}}</p>
+<ul>{{#each value.sentences}}<li>{{this}}</li>{{/each}}</ul></div>{{/if}}
+{{#if value.skipped}}<div class="reasons skipped"><p>{{value.skipped_title}}</p>
+<ul>{{#each value.skipped}}<li>{{this}}</li>{{/each}}</ul></div>{{/if}}
+"""
+
+
+def launch_settings(settings: Settings) -> dict[str, Any]:
+    """What the page needs of `Blocks.launch`: nothing is recorded, nothing leaks, no other server is asked."""
+    default = Settings()
+    return {
+        # None leaves it to where the program runs: Spaces say it in variables of Gradio's own.
+        "server_name": None if settings.host == default.host else settings.host,
+        "server_port": None if settings.port == default.port else settings.port,
+        "share": settings.share,
+        "root_path": settings.root_path or None,
+        "max_file_size": UPLOAD_MARGIN * settings.max_picture_mb * MEGABYTE,
+        "app_kwargs": {"middleware": [(Gate, (), {"uploads": _uploads()})]},
+        "show_error": False,
+        "run_history": False,
+        "enable_monitoring": False,
+        "mcp_server": False,
+        "pwa": False,
+        "ssr_mode": False,
+        "footer_links": [],
+        "head": _HEAD,
+        "i18n": _translations(),
+        "theme": gr.themes.Default(primary_hue="teal", neutral_hue="slate", font=_FONTS, font_mono="monospace"),
+        "css_paths": Path(__file__).with_name("page.css"),
+    }
+
+
+def build_page(reranker: Reranker, samples: Path = SAMPLES) -> gr.Blocks:
+    """The page over a `Reranker`, to be launched with `launch_settings`.
+
+    samples: a folder of pictures for the button that adds them, and of the sentences to try in its `queries.json`.
+    """
+    desk = Desk(reranker, _uploads(), samples)
+    page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CACHE_CHECKED_EVERY_S, CACHE_AGE_S))
+    with page:
+        _lay_head(is_toybox=reranker.settings.model == "toybox")
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=2, min_width=320):
+                asked = _Asked(desk)
+            with gr.Column(scale=3, min_width=320):
+                shown = _Shown()
+        _wire_pictures(desk, asked, shown)
+        _wire_run(desk, asked, shown)
+        _wire_visit(page, desk, shown)
+        _wire_programs(desk)
+    page.queue(max_size=reranker.settings.max_waiting)
+    return page
+
+
+def _uploads() -> Uploads:
+    return Uploads(Path(get_upload_folder()))
+
+
+def _label(key: str) -> I18nData:
+    """One of `LABELS`, which the browser translates."""
+    assert key in LABELS
+    return I18nData(f"reranker.{key}")
+
+
+def _translations() -> gr.I18n:
+    texts = {language: {f"reranker.{key}": text[language] for key, text in LABELS.items()} for language in _LOCALES}
+    return gr.I18n(**{locale: texts[language] for language, locales in _LOCALES.items() for locale in locales})
+
+
+def _lay_head(*, is_toybox: bool) -> None:
+    gr.Markdown(_label("heading"), elem_id="title")
+    gr.Markdown(_label("lead"), elem_id="lead")
+    gr.Markdown(_label("toybox"), elem_id="toybox", visible=is_toybox)
+
+
+class _Asked:
+    """The left side: what is asked for, and of which pictures."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.query = gr.Textbox(
+            label=_label("query"), placeholder=_label("query_hint"), lines=1, max_lines=5, elem_id="query"
+        )
+        if desk.queries:
+            gr.Examples([[query] for query in desk.queries], self.query, label=_label("examples"), elem_id="examples")
+        with gr.Row():
+            self.rank = gr.Button(_label("rank"), variant="primary", scale=3, elem_id="rank")
+            self.stop = gr.Button(_label("stop"), interactive=False, scale=1, min_width=80, elem_id="stop")
+        self.pictures = _pictures_gallery()
+        with gr.Row():
+            self.samples = gr.Button(_label("samples"), size="sm", visible=bool(desk.samples), elem_id="samples")
+            self.clear = gr.Button(_label("clear"), size="sm", elem_id="clear")
+        self.names = gr.HTML(html_template=_NAMES, js_on_load=_NAMES_SCRIPT, apply_default_css=False, elem_id="names")
+
+
+def _pictures_gallery() -> gr.Gallery:
+    return gr.Gallery(
+        label=_label("pictures"),
+        file_types=FILE_TYPES,
+        interactive=True,
+        columns=4,
+        height=300,
+        object_fit="cover",
+        fit_columns=False,
+        allow_preview=False,
+        buttons=[],
+        elem_id="pictures",
+    )
+
+
+class _Shown:
+    """The right side: how far it is, and the ranking."""
+
+    def __init__(self) -> None:
+        self.status = gr.HTML(html_template=_STATUS, js_on_load=None, apply_default_css=False, elem_id="status")
+        self.ranking = gr.Gallery(
+            label=_label("ranking"),
+            interactive=False,
+            columns=3,
+            height=640,
+            object_fit="contain",
+            fit_columns=False,
+            buttons=["fullscreen"],
+            elem_id="ranking",
+        )
+        self.chosen = gr.HTML(html_template=_CHOSEN, js_on_load=None, apply_default_css=False, elem_id="chosen")
+        self.reasons = gr.HTML(html_template=_REASONS, js_on_load=None, apply_default_css=False, elem_id="reasons")
+        self.cards = gr.State(())
+
+
+def _wire_pictures(desk: Desk, asked: _Asked, shown: _Shown) -> None:
+    """Whatever changes the pictures. They come unprocessed: Gradio would refuse them all for one of another type."""
+    pictures, both = asked.pictures, [asked.pictures, asked.names]
+    how: dict[str, Any] = {"preprocess": False, "api_visibility": "private"}
+    quick = how | {"queue": False, "show_progress": "hidden"}
+    pictures.upload(desk.take, pictures, [*both, shown.status], concurrency_limit=RUNS_AT_ONCE, **how)
+    pictures.change(desk.list_names, pictures, asked.names, **quick)
+    asked.names.click(desk.remove, pictures, both, **quick)
+    asked.samples.click(desk.add_samples, pictures, both, **quick)
+    asked.clear.click(desk.clear, None, both, **quick)
+
+
+def _wire_run(desk: Desk, asked: _Asked, shown: _Shown) -> None:
+    gr.on(
+        [asked.rank.click, asked.query.submit],
+        desk.rank,
+        [asked.query, asked.pictures],
+        [shown.status, shown.ranking, shown.reasons, shown.cards, shown.chosen, asked.rank, asked.stop],
+        preprocess=False,
+        show_progress="hidden",
+        trigger_mode="once",
+        concurrency_limit=RUNS_AT_ONCE,
+        concurrency_id="rank",
+        api_name="watch",
+        api_visibility="private",
+    )
+    how: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    asked.stop.click(desk.stop, None, shown.status, **how)
+    shown.ranking.select(desk.choose, shown.cards, shown.chosen, **how)
+
+
+def _wire_visit(page: gr.Blocks, desk: Desk, shown: _Shown) -> None:
+    page.load(
+        desk.greet,
+        None,
+        shown.status,
+        show_progress="hidden",
+        concurrency_limit=None,
+        api_visibility="private",
+    )
+    page.unload(desk.leave)
+
+
+def _wire_programs(desk: Desk) -> None:
+    def rank(query: str, pictures: list[gr.FileData], request: gr.Request, top_k: int | None = None) -> dict[str, Any]:
+        """Rank uploaded pictures by how well each fits a sentence in Chinese, English or both.
+
+        Args:
+            query: the sentence.
+            pictures: uploaded files.
+            top_k: how many of the scored pictures to answer, all where null.
+
+        Returns:
+            query, model, fingerprint, and results: rank, name, status, score (0 to 10), log_odds and error of each.
+        """
+        return desk.answer(query, pictures, top_k, request)
+
+    api(rank, api_name="rank", concurrency_limit=RUNS_AT_ONCE, concurrency_id="rank")

@@ -1,0 +1,180 @@
+"""Which files the web may open: those that were uploaded here, and nothing else.
+
+Gradio checks a file only where the caller marks it as one; without the mark our functions are handed any string, and
+with it any address is fetched. So there are two doors: `Gate` before Gradio, and `Uploads.admit` before we open a file.
+"""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from reranker.errors import PictureError, PictureForbidden, PictureMissing
+from reranker.types import Candidate, Failed
+
+# As ASGI names them
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+MAX_BODY_BYTES: Final = 16_000_000  # of a request that is no upload; 500 pictures of a gallery take 0.3 MB
+_MAX_NAME_LENGTH: Final = 80
+_ELSEWHERE: Final = re.compile(r"/proxy=|/file=[a-z][a-z0-9+.-]+:", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """What a caller gave: the pictures that may be opened, each one's position, and those that may not."""
+
+    pictures: tuple[Path, ...]
+    positions: tuple[int, ...]
+    refused: tuple[Failed, ...]
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """To be judged, in the order of `pictures`."""
+        return [Candidate.of(picture) for picture in self.pictures]
+
+    @property
+    def total(self) -> int:
+        return len(self.pictures) + len(self.refused)
+
+
+class Uploads:
+    """The folder that visitors upload into; `thumbnails/` in it mirrors the rest, a file `<original>.jpg` for each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.thumbnails = self.folder / "thumbnails"
+
+    def admit(self, item: object) -> Path:
+        """The picture that a gallery item, a file object or a path means; that of its thumbnail is as good.
+
+        Raises `PictureForbidden` for whatever lies elsewhere, and `PictureMissing` for what was deleted since.
+        """
+        text = _path_text(item)
+        path = self._inside(Path(text), text)
+        if path.is_relative_to(self.thumbnails):
+            path = self._inside(self.folder / path.relative_to(self.thumbnails).with_suffix(""), text)
+        if path.is_dir():
+            raise PictureForbidden(name=_name(text))
+        if not path.is_file():
+            raise PictureMissing(name=_name(text))
+        return path
+
+    def _inside(self, path: Path, text: str) -> Path:
+        """With all links followed; relative paths, addresses and `data:` are never inside."""
+        try:
+            resolved = path.resolve()
+        except (OSError, ValueError, RuntimeError):  # too long, a zero byte, a loop of links
+            raise PictureForbidden(name=_name(text)) from None
+        if not path.is_absolute() or self.folder not in resolved.parents:
+            raise PictureForbidden(name=_name(text))
+        return resolved
+
+    def admits(self, item: object) -> bool:
+        """True where `admit` would not raise."""
+        try:
+            self.admit(item)
+        except PictureError:
+            return False
+        return True
+
+    def thumbnail(self, picture: Path) -> Path:
+        """Where the thumbnail of a picture in the folder belongs."""
+        mirrored = self.thumbnails / picture.relative_to(self.folder)
+        return mirrored.with_name(f"{mirrored.name}.jpg")
+
+    def admission(self, items: Iterable[object]) -> Admission:
+        """All items, in their order; who may not come in costs only itself."""
+        admitted: dict[int, Path] = {}
+        refused: list[Failed] = []
+        for position, item in enumerate(items):
+            try:
+                admitted[position] = self.admit(item)
+            except PictureError as error:
+                candidate = Candidate(name=error.name, source=b"")
+                refused.append(Failed(position=position, candidate=candidate, error=error))
+        return Admission(pictures=tuple(admitted.values()), positions=tuple(admitted), refused=tuple(refused))
+
+
+def _path_text(item: object) -> str:
+    """Of {"image": {"path": ...}} as galleries send it, {"path": ...} or the path itself; empty for anything else."""
+    while isinstance(item, dict):
+        item = next((item[key] for key in ("image", "video", "path") if key in item), None)
+    return item if isinstance(item, str) else ""
+
+
+def _name(text: str) -> str:
+    """What is shown of a path that is not opened: the last of it, and not all of a long one."""
+    name = re.split(r"[\\/]", text.rstrip("\\/"))[-1] or "?"
+    return name if len(name) <= _MAX_NAME_LENGTH else f"{name[:_MAX_NAME_LENGTH]}…"
+
+
+class Gate:
+    """ASGI middleware, before Gradio: no request makes the server fetch or copy a file that was not uploaded here.
+
+    In a request's JSON a file object from elsewhere loses its mark, so Gradio leaves it alone and `Uploads.admit`
+    refuses it by itself; the addresses under which Gradio fetches from other servers answer 403.
+    """
+
+    def __init__(self, app: App, uploads: Uploads) -> None:
+        self._app, self._uploads = app, uploads
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _ELSEWHERE.search(scope["path"]):
+            await _refuse(send, 403)
+        elif scope["type"] == "http" and scope["method"] == "POST" and not scope["path"].endswith("/upload"):
+            await self._checked(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _checked(self, scope: Message, receive: Receive, send: Send) -> None:
+        body = await _read(receive)
+        if body is None:
+            await _refuse(send, 413)
+            return
+        unsent: list[Message] = [{"type": "http.request", "body": self._unmarked(body), "more_body": False}]
+
+        async def replay() -> Message:
+            return unsent.pop() if unsent else await receive()
+
+        await self._app(scope, replay, send)
+
+    def _unmarked(self, body: bytes) -> bytes:
+        try:
+            content = json.loads(body)
+        except (ValueError, RecursionError):
+            return body  # not JSON: whoever expects JSON will say so
+        self._unmark(content)
+        return json.dumps(content).encode()  # always, so that all read the same where a key is there twice
+
+    def _unmark(self, content: Any) -> None:
+        unseen = [content]
+        while unseen:
+            value = unseen.pop()
+            if isinstance(value, dict):
+                if "meta" in value and "path" in value and not self._uploads.admits(value["path"]):
+                    del value["meta"]
+                unseen += value.values()
+            elif isinstance(value, list):
+                unseen += value
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The body of a request; None where it is too large."""
+    body = bytearray()
+    more = True
+    while more and len(body) <= MAX_BODY_BYTES:
+        message = await receive()
+        body += message.get("body", b"")
+        more = bool(message.get("more_body", False))
+    return bytes(body) if len(body) <= MAX_BODY_BYTES else None
+
+
+async def _refuse(send: Send, status: int) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,88 @@
+"""What several tests share: pictures, and the page as a running program."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from reranker import Reranker
+from reranker.toybox.drawing import draw_scene
+from reranker.toybox.scenes import Item, arranged
+
+Serve = Callable[[Reranker], str]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_folder(tmp_path_factory):
+    """Uploads of all pages that tests start: Gradio knows one folder a process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
+        patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+        patch.setenv("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
+        yield
+
+
+@pytest.fixture
+def upload_folder(monkeypatch, tmp_path) -> Path:
+    """A folder of uploads for one test that starts no page."""
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
+    return folder
+
+
+@contextmanager
+def _serving(reranker: Reranker) -> Iterator[str]:
+    # Here, so that tests without a page do not wait for gradio.
+    from reranker.web.page import build_page, launch_settings  # noqa: PLC0415
+
+    page = build_page(reranker)
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_settings(reranker.settings))
+    try:
+        yield url
+    finally:
+        page.close(verbose=False)
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts a page over a reranker, and says its address."""
+    with ExitStack() as stack:
+        yield lambda reranker: stack.enter_context(_serving(reranker))
+
+
+@pytest.fixture(scope="session")
+def toybox() -> Reranker:
+    return Reranker("toybox")
+
+
+@pytest.fixture(scope="session")
+def toybox_url(toybox) -> Iterator[str]:
+    """The page over the embedded model."""
+    with _serving(toybox) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def drawings(tmp_path_factory) -> list[Path]:
+    """Four drawn scenes: a red house, a blue car, a black cat, a yellow ball."""
+    folder = tmp_path_factory.mktemp("drawings")
+    things = [("red", "house"), ("blue", "car"), ("black", "cat"), ("yellow", "ball")]
+    paths = []
+    for seed, (colour, thing) in enumerate(things):
+        scene = arranged((Item(thing=thing, colour=colour),), "grass", Random(seed))
+        paths.append(folder / f"{colour}_{thing}.png")
+        draw_scene(scene).save(paths[-1])
+    return paths
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the browser; without one, tests are skipped, and fail where CI is set."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    return ""

@@ -1,0 +1,134 @@
+"""Rows, JSON and CSV of a ranking, by hand and for names that nobody hopes for."""
+
+import csv
+import json
+from io import StringIO
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reranker.errors import PictureError, PictureMissing, PictureUnreadable
+from reranker.export import COLUMNS, Row, as_csv, as_json, rows
+from reranker.scores import shown_score
+from reranker.types import Candidate, Failed, Judgement, Query, Ranking, Scored
+
+properties = settings(deadline=None, max_examples=100, database=None)
+names = st.text(min_size=1, max_size=30)
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1", "\n@x", "＝1", "＋1", "－1", "＠x"]
+
+
+def scored(name: str, log_odds: float, position: int = 0) -> Scored:
+    judgement = Judgement(order_key=log_odds, log_odds=log_odds, visual_tokens=1, batch_ms=1.0)
+    return Scored(position=position, candidate=Candidate(name=name, source=b""), judgement=judgement)
+
+
+def failed(error: PictureError, position: int = 0) -> Failed:
+    return Failed(position=position, candidate=Candidate(name=error.name, source=b""), error=error)
+
+
+def ranking(*events: Scored | Failed, temperature: float = 1.0, query: str = "红裙子 red dress") -> Ranking:
+    return Ranking(
+        query=Query(text=query),
+        fingerprint="f1",
+        temperature=temperature,
+        scored=tuple(event for event in events if isinstance(event, Scored)),
+        failed=tuple(event for event in events if isinstance(event, Failed)),
+    )
+
+
+def read_csv(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(StringIO(text, newline="")))
+
+
+def test_rows_have_ranks_from_one_and_the_failed_ones_none() -> None:
+    assert rows(ranking(scored("a.png", 0.0), scored("b.png", -1.5), failed(PictureMissing(name="c.png")))) == [
+        Row(rank=1, path="a.png", status="scored", score=5.0, log_odds=0.0, error=None),
+        Row(rank=2, path="b.png", status="scored", score=shown_score(-1.5), log_odds=-1.5, error=None),
+        Row(
+            rank=None,
+            path="c.png",
+            status="failed",
+            score=None,
+            log_odds=None,
+            error="“c.png” was not found, or is not a file; check that it was not moved or deleted, and add it again.",
+        ),
+    ]
+
+
+def test_scores_are_shown_at_the_temperature_of_the_ranking() -> None:
+    (row,) = rows(ranking(scored("a.png", 3.0), temperature=2.5))
+    assert row.score == shown_score(3.0, 2.5)
+    assert row.log_odds == 3.0
+
+
+def test_reasons_are_in_the_language_of_the_reader() -> None:
+    broken = ranking(failed(PictureUnreadable(name="海.png", reason="empty")))
+    assert rows(broken, "zh")[0].error == "“海.png”是空文件；请重新导出或下载。"
+    assert "是空文件" in as_json(broken, model="toybox", language="zh")
+    assert "是空文件" in as_csv(broken, language="zh")
+
+
+def test_json_is_one_object_with_these_keys_in_this_order() -> None:
+    text = as_json(ranking(scored("a.png", 0.25), failed(PictureMissing(name="b.png"))), model="toybox")
+    whole = json.loads(text)
+    assert list(whole) == ["query", "model", "fingerprint", "results"]
+    assert (whole["query"], whole["model"], whole["fingerprint"]) == ("红裙子 red dress", "toybox", "f1")
+    assert [tuple(result) for result in whole["results"]] == [COLUMNS, COLUMNS]
+    assert text.endswith("}\n")
+    assert "红裙子" in text
+
+
+def test_csv_has_a_header_and_a_line_a_picture() -> None:
+    assert as_csv(ranking(scored("a.png", 0.0), scored("b, c.png", -0.5))).split("\r\n") == [
+        "rank,path,status,score,log_odds,error",
+        "1,a.png,scored,5.0,0.0,",
+        f'2,"b, c.png",scored,{shown_score(-0.5)},-0.5,',
+        "",
+    ]
+
+
+def test_nothing_to_rank_is_an_empty_list() -> None:
+    assert json.loads(as_json(ranking(), model="toybox"))["results"] == []
+    assert read_csv(as_csv(ranking())) == []
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_name_that_would_be_a_formula_is_marked_as_text(name: str) -> None:
+    (row,) = read_csv(as_csv(ranking(scored(name, -2.0))))
+    assert row["path"] == f"'{name}"
+    assert row["log_odds"] == "-2.0"
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_json_marks_nothing(name: str) -> None:
+    whole = json.loads(as_json(ranking(scored(name, 0.0), query=name), model=name))
+    assert {whole["query"], whole["model"], whole["results"][0]["path"]} == {name}
+
+
+@properties
+@given(names, st.floats(-50, 50))
+def test_json_gives_back_every_name_and_every_digit(name: str, log_odds: float) -> None:
+    (result,) = json.loads(as_json(ranking(scored(name, log_odds)), model="toybox"))["results"]
+    assert result == {
+        "rank": 1,
+        "path": name,
+        "status": "scored",
+        "score": shown_score(log_odds),
+        "log_odds": log_odds,
+        "error": None,
+    }
+
+
+@properties
+@given(names, st.floats(-50, 50))
+def test_csv_gives_back_every_name_and_every_digit(name: str, log_odds: float) -> None:
+    (row,) = read_csv(as_csv(ranking(scored(name, log_odds))))
+    assert row["path"] in {name, f"'{name}"}
+    assert not row["path"].lstrip().startswith(("=", "+", "-", "@"))
+    assert (float(row["score"]), float(row["log_odds"])) == (shown_score(log_odds), log_odds)
+
+
+def test_what_is_no_number_is_never_written_as_json() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        as_json(ranking(scored("a.png", float("nan"))), model="toybox")

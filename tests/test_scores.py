@@ -1,0 +1,87 @@
+"""What people read instead of log-odds."""
+
+import math
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reranker.scores import MAX_DECIMALS, score_texts, shown_score, sigmoid
+
+properties = settings(deadline=None, max_examples=100, database=None)
+log_odds = st.floats(-700, 700)
+temperatures = st.floats(0.1, 10)
+scores = st.lists(st.floats(0, 10), max_size=12).map(lambda values: sorted(values, reverse=True))
+crowded_scores = st.lists(st.integers(0, 400), max_size=12).map(
+    lambda values: sorted((6.4 + value / 10_000 for value in values), reverse=True)
+)
+
+
+def test_scores_written_by_hand() -> None:
+    assert sigmoid(0) == 0.5
+    assert math.isclose(sigmoid(math.log(3)), 0.75)
+    assert math.isclose(shown_score(math.log(9)), 9)
+    assert math.isclose(shown_score(2 * math.log(9), temperature=2), 9)
+
+
+def test_nothing_overflows() -> None:
+    assert (sigmoid(-1e308), sigmoid(1e308)) == (0, 1)
+    assert (shown_score(-1e308), shown_score(1e308)) == (0, 10)
+
+
+@properties
+@given(log_odds)
+def test_yes_and_no_share_one_whole(value: float) -> None:
+    assert math.isclose(sigmoid(value) + sigmoid(-value), 1)
+
+
+@properties
+@given(log_odds, log_odds, temperatures)
+def test_no_temperature_changes_the_order(one: float, other: float, temperature: float) -> None:
+    low, high = sorted((one, other))
+    assert 0 <= shown_score(low, temperature) <= shown_score(high, temperature) <= 10
+
+
+@properties
+@given(st.floats(-30, 30), st.floats(1, 10))
+def test_a_higher_temperature_is_less_sure(value: float, temperature: float) -> None:
+    assert abs(shown_score(value, temperature) - 5) <= abs(shown_score(value) - 5)
+
+
+def test_one_decimal_where_it_tells_neighbours_apart() -> None:
+    assert score_texts([9.42, 7.0, 0.31]) == ["9.4", "7.0", "0.3"]
+
+
+def test_more_decimals_only_for_those_that_need_them() -> None:
+    assert score_texts([9.42, 6.541, 6.5389, 1.0]) == ["9.4", "6.541", "6.539", "1.0"]
+
+
+def test_equal_scores_read_the_same() -> None:
+    assert score_texts([7.123456789, 7.123456789, 7.123456789]) == ["7.1"] * 3
+
+
+def test_there_is_an_end_to_decimals() -> None:
+    assert score_texts([5.0, 5.0 - 1e-12]) == ["5.000000", "5.000000"]
+
+
+def test_none_and_one() -> None:
+    assert score_texts([]) == []
+    assert score_texts([10.0]) == ["10.0"]
+
+
+@properties
+@given(scores | crowded_scores)
+def test_a_text_is_its_score_rounded(ranked: list[float]) -> None:
+    for score, text in zip(ranked, score_texts(ranked), strict=True):
+        decimals = len(text.partition(".")[2])
+        assert 1 <= decimals <= MAX_DECIMALS
+        assert text == f"{score:.{decimals}f}"
+
+
+@properties
+@given(scores | crowded_scores)
+def test_texts_keep_the_order_and_tell_neighbours_apart(ranked: list[float]) -> None:
+    texts = score_texts(ranked)
+    for above, below in zip(range(len(ranked)), range(1, len(ranked)), strict=False):
+        assert float(texts[above]) >= float(texts[below])
+        if ranked[above] - ranked[below] > 2 * 10**-MAX_DECIMALS:
+            assert float(texts[above]) > float(texts[below])

@@ -1,0 +1,97 @@
+"""Settings come from one place, and a wrong one is told by its name."""
+
+from dataclasses import FrozenInstanceError, asdict, fields
+
+import pytest
+
+from reranker.errors import SettingInvalid
+from reranker.settings import CHOICES, PREFIX, SWITCHES, Settings
+
+OTHERS = {"model": "~/models/模型", "device": "cuda", "precision": "fp16", "host": "0.0.0.0", "root_path": "/rank"}
+NAMES = [field.name for field in fields(Settings)]
+NUMBERS = [field.name for field in fields(Settings) if field.type is int]
+
+
+def other_than_default(name: str) -> str | int | bool:
+    default = getattr(Settings(), name)
+    return OTHERS[name] if isinstance(default, str) else not default if isinstance(default, bool) else default + 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_is_read_from_the_environment(name: str) -> None:
+    value = other_than_default(name)
+    read = Settings.from_environment({f"RERANKER_{name.upper()}": str(value)})
+    assert asdict(read) == {**asdict(Settings()), name: value}
+
+
+def test_an_empty_environment_means_the_defaults() -> None:
+    assert Settings.from_environment({}) == Settings()
+
+
+def test_an_empty_value_means_the_default() -> None:
+    assert Settings.from_environment({PREFIX + name.upper(): "" for name in NAMES}) == Settings()
+
+
+def test_what_is_not_ours_is_left_alone() -> None:
+    assert Settings.from_environment({"PORT": "1", "RERANKER_": "1", "RERANKER_PORTS": "1"}) == Settings()
+
+
+def test_without_a_mapping_the_environment_of_the_process_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RERANKER_BATCH_PICTURES", "3")
+    assert Settings.from_environment().batch_pictures == 3
+    assert Settings().batch_pictures != 3
+
+
+@pytest.mark.parametrize("text", [*SWITCHES, *map(str.upper, SWITCHES)])
+def test_switches_know_several_words(text: str) -> None:
+    assert Settings.from_environment({"RERANKER_SHARE": text}).share is SWITCHES[text.lower()]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("share", "maybe"),
+        ("port", "http"),
+        ("port", "7860.5"),
+        ("port", "0"),
+        ("batch_pictures", "0"),
+        ("reader_threads", "-2"),
+        ("visual_tokens", "-1"),
+        ("vision_memory_mb", "-1"),
+        ("device", "gpu"),
+        ("precision", "int3"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_name_and_what_it_may_be(name: str, text: str) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        Settings.from_environment({PREFIX + name.upper(): text})
+    assert (caught.value.setting, caught.value.value) == (name, text)
+    assert caught.value.expected
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_no_number_is_below_its_least(name: str) -> None:
+    least = 0 if name in {"visual_tokens", "vision_memory_mb"} else 1
+    assert getattr(Settings(**{name: least}), name) == least
+    with pytest.raises(SettingInvalid):
+        Settings(**{name: least - 1})
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_every_choice_may_be_chosen_and_is_told_to_who_chose_another(name: str) -> None:
+    for choice in CHOICES[name]:
+        assert getattr(Settings(**{name: choice}), name) == choice
+    with pytest.raises(SettingInvalid) as caught:
+        Settings(**{name: "other"})
+    assert all(choice in caught.value.expected for choice in CHOICES[name])
+
+
+def test_settings_cannot_be_changed_or_given_by_position() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings().port = 1
+    with pytest.raises(TypeError):
+        Settings("toybox")
+
+
+def test_the_page_is_served_to_this_machine_alone_unless_asked_otherwise() -> None:
+    assert (Settings().host, Settings().port, Settings().share) == ("127.0.0.1", 7860, False)
