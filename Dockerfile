@@ -1,8 +1,8 @@
 # The page in a container, on port 7860, as a user without rights (uid 1000, as on Hugging Face Spaces).
 #
 #   docker build --tag picture-reranker .
-#   docker run --publish 7860:7860 picture-reranker
-#   docker run --publish 7860:7860 --gpus all --volume "$PWD/models:/data" \
+#   docker run --publish 127.0.0.1:7860:7860 picture-reranker
+#   docker run --publish 127.0.0.1:7860:7860 --gpus all --volume "$PWD/models:/data" \
 #     --env RERANKER_MODEL=/data/lychee-rerank-mm picture-reranker
 #
 # No CUDA image is needed: on Linux, pip brings a build of torch with the CUDA libraries in it; the host brings the driver.

@@ -11,8 +11,8 @@ from reranker import Reranker, RerankerError, Settings
 from reranker.errors import SettingInvalid
 from reranker.sentences import sentence
 
-# Before gradio is imported: it reports nothing to anybody, keeps no statistics that nobody reads (after every event, with
-# pandas), and puts uploads into a folder of our own, gone at the end.
+# Before gradio is imported: it reports nothing to anybody, keeps no statistics of every event that nobody reads, and
+# puts uploads into a folder of our own, gone at the end.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = "1000000000"
 if "GRADIO_TEMP_DIR" not in os.environ:

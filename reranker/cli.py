@@ -295,11 +295,10 @@ def _print(data: bytes) -> None:
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
+    except BrokenPipeError:
+        _log.debug("Nobody read the whole result")
     except OSError as error:
-        # What is left in the buffer goes nowhere, so that Python does not complain of it at the exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            raise Refused(f"The result could not be written: {error.strerror}.", FAILED) from error
+        raise Refused(f"The result could not be written: {error.strerror}.", FAILED) from error
 
 
 def _check_target(output: Path) -> None:

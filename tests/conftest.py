@@ -1,6 +1,6 @@
 """What several tests share: pictures, and the page as a running program."""
 
-import shutil
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -34,13 +34,20 @@ def upload_folder(monkeypatch, tmp_path) -> Path:
     return folder
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @contextmanager
 def _serving(reranker: Reranker) -> Iterator[str]:
     # Here, so that tests without a page do not wait for gradio.
     from reranker.web.page import build_page, launch_settings  # noqa: PLC0415
 
     page = build_page(reranker)
-    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_settings(reranker.settings))
+    settings = launch_settings(reranker.settings) | {"server_port": _free_port()}
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **settings)
     try:
         yield url
     finally:
@@ -61,7 +68,8 @@ def toybox() -> Reranker:
 
 @pytest.fixture(scope="session")
 def toybox_url(toybox) -> Iterator[str]:
-    """The page over the embedded model."""
+    """The page over the embedded model, which is loaded already."""
+    toybox.load()
     with _serving(toybox) as url:
         yield url
 
@@ -77,12 +85,3 @@ def drawings(tmp_path_factory) -> list[Path]:
         paths.append(folder / f"{colour}_{thing}.png")
         draw_scene(scene).save(paths[-1])
     return paths
-
-
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """Path of the browser; without one, tests are skipped, and fail where CI is set."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if path := shutil.which(name):
-            return path
-    return ""

@@ -205,10 +205,13 @@ def test_a_name_of_any_bytes_comes_back_from_json(shell: Shell) -> None:
     assert r"caf\udce9.png" in shell("rank", "a dog", name, "--format", "csv").out
 
 
-def test_a_table_and_the_progress_obey_no_name(shell: Shell) -> None:
+def test_a_table_and_the_progress_obey_no_name(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reranker.cli.LOG_LINE_EVERY_S", 0)
     name = "\x1b[31mred\r.png"
     Path(name).write_bytes(b"1")
     done = shell("rank", "a dog", name)
+    assert "1/1 ·" in done.err
+    assert "\ufffd[31mred\ufffd.png" in done.err
     assert "\ufffd[31mred\ufffd.png" in done.out
     assert "\x1b" not in done.out + done.err
 
@@ -301,6 +304,7 @@ def test_a_closed_folder_inside_is_left_out_and_told(shell: Shell, monkeypatch: 
     [
         (["", "a.png"], SPOKEN),
         (["  ", "a.png"], SPOKEN),
+        (["", "empty"], SPOKEN),
         (["x" * 1001, "a.png"], "The sentence has 1,001 characters; the limit is 1,000: shorten it."),
         (["a dog"], "Missing argument 'PATH'."),
         ([], "Missing argument 'QUERY'."),

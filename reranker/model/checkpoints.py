@@ -35,8 +35,7 @@ class Checkpoint:
     """A model ready to judge.
 
     digest: sha256 of the weights. precision: fp32, bf16 or fp16. visual_tokens: how closely it looks unless told
-    otherwise. temperature: T of the score that people see. fits_from: the score from which "fits" is meant, None where
-    nobody measured it.
+    otherwise. temperature: T of the score that people see.
     """
 
     name: str
@@ -50,7 +49,6 @@ class Checkpoint:
     patch_settings: PatchSettings
     visual_tokens: int
     temperature: float
-    fits_from: float | None
 
 
 def folder_of(model: str) -> Path:
@@ -87,9 +85,9 @@ def load_checkpoint(model: str, device: Device = "auto", precision: Precision = 
     chosen_device = choose_device(device)
     chosen_precision = choose_precision(precision, chosen_device)
     network = _load_network(model, folder, DTYPES[chosen_precision])
-    network.to(device=chosen_device)
+    torch.nn.Module.to(network, chosen_device)
     tokenizer = _load_tokenizer(model, folder)
-    patch_settings = _patch_settings(model, folder, network.config.vision_config.patch_size)
+    patch_settings = _patch_settings(model, folder, network.model.visual.patch_size)
     ours = _read_json(model, folder, "reranker.json") if (folder / "reranker.json").is_file() else {}
     network.model.visual.config._attn_implementation = BY_LENGTH
     network.model.visual.patch_embed = BytePatchEmbedding(network.model.visual.patch_embed, patch_settings).to(
@@ -108,7 +106,6 @@ def load_checkpoint(model: str, device: Device = "auto", precision: Precision = 
         patch_settings=patch_settings,
         visual_tokens=int(ours.get("visual_tokens", DEFAULT_VISUAL_TOKENS)),
         temperature=float(ours.get("temperature", 1.0)),
-        fits_from=ours.get("fits_from"),
     )
 
 

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLFo
 from reranker.model.attention import BY_LENGTH
 from reranker.model.patches import PatchSettings
 from reranker.model.vision import BytePatchEmbedding
-from reranker.toybox.geometry import LEVELS, VISUAL_TOKENS, toybox_config
+from reranker.toybox.geometry import VISUAL_TOKENS, toybox_config
 from reranker.toybox.tokenizer import SPECIAL_TOKENS
 
 
@@ -37,7 +37,7 @@ def write_checkpoint(
     """BF16 weights, configuration, tokenizer, preprocessor configuration and `reranker.json`."""
     plain = Qwen2_5_VLForConditionalGeneration(_config(tokenizer))
     plain.load_state_dict(model.state_dict())
-    plain.to(dtype=torch.bfloat16)
+    torch.nn.Module.to(plain, torch.bfloat16)
     plain.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     settings = PatchSettings()
@@ -55,8 +55,7 @@ def write_checkpoint(
         "size": {"shortest_edge": VISUAL_TOKENS * settings.token_px**2, "longest_edge": 64 * settings.token_px**2},
     }
     _write_json(folder / "preprocessor_config.json", preprocessor)
-    ours = {"visual_tokens": VISUAL_TOKENS, "levels": LEVELS, "temperature": 1.0, "fits_from": 5.0}
-    _write_json(folder / "reranker.json", ours)
+    _write_json(folder / "reranker.json", {"visual_tokens": VISUAL_TOKENS, "temperature": 1.0})
 
 
 def _write_json(path: Path, content: object) -> None:

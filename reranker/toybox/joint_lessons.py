@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import dataclass
 from random import Random
 
 import numpy as np
@@ -59,58 +60,74 @@ def rating_batch(lessons: list[Lesson], primer: Primer, rng: Random, image_id: i
 def rating_loss(language: Qwen2_5_VLTextModel, primer: Primer, batch: PairBatch, answers: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of the answers' tokens."""
     states = hidden_states(language, primer, batch)[-1]  # (pairs, L, hidden)
-    places = batch.last[:, None] + torch.arange(answers.shape[1])
-    rows = torch.arange(len(places))[:, None]
+    places = batch.last[:, None] + torch.arange(answers.shape[1], device=states.device)
+    rows = torch.arange(len(places), device=states.device)[:, None]
     known = states[rows, places.clamp(max=states.shape[1] - 1)].float()
     logits = known @ language.embed_tokens.weight.float().T
     return cross_entropy(logits.flatten(0, 1), answers.flatten(), ignore_index=-100)
 
 
-def teach_together(
-    model: Qwen2_5_VLModel,
-    readings: Readings,
-    heads: TokenHeads,
-    primers: tuple[Primer, Primer],
-    *,
-    minutes: float,
-    device: str,
-    seed: int,
-) -> None:
-    """Teach until the time is over; `primers` are of the yes/no layout and of the rating layout."""
-    teacher = Teacher([model, readings, heads], peak=4e-4)
+@dataclass(frozen=True, kw_only=True)
+class JointLoss:
+    """What one step is taken on, and its parts."""
+
+    total: torch.Tensor
+    answers: Losses
+    match: torch.Tensor
+    rating: torch.Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pupil:
+    """All that is taught together: the model, its throw-away readings, and the beginnings of both layouts."""
+
+    model: Qwen2_5_VLModel
+    readings: Readings
+    heads: TokenHeads
+    yes_no: Primer
+    rating: Primer
+    device: str
+
+    def loss(self, lessons: list[Lesson], rng: Random) -> JointLoss:
+        """Of lessons whose visual tokens carry gradients."""
+        image_id, language = self.model.config.image_token_id, self.model.language_model
+        batch, taught = make_batch(lessons * REQUESTS_A_LESSON, self.yes_no, rng, image_id)
+        rated, answers = rating_batch(lessons, self.rating, rng, image_id)
+        with torch.autocast(self.device, torch.bfloat16):
+            losses = pair_losses(
+                language,
+                self.readings,
+                self.yes_no,
+                batch.to(self.device),
+                taught.to(self.device),
+                yes_no_ids(self.yes_no),
+            )
+            rating = rating_loss(language, self.rating, rated.to(self.device), answers.to(self.device))
+        total = losses.total() + 0.2 * rating + 0.1 * self._seeing(lessons)
+        return JointLoss(total=total, answers=losses, match=taught.match, rating=rating)
+
+    def _seeing(self, lessons: list[Lesson]) -> torch.Tensor:
+        pictures = [picture for one in lessons for picture in one.pictures]
+        tokens = torch.cat([picture.tokens for picture in pictures]).float()
+        answers = torch.from_numpy(np.concatenate([picture.targets.answers for picture in pictures]))
+        centres = torch.from_numpy(np.concatenate([picture.targets.centres for picture in pictures]))
+        return self.heads.loss(tokens, answers.to(self.device), centres.to(self.device))
+
+
+def teach_together(pupil: Pupil, *, minutes: float, seed: int) -> None:
+    """Teach until the time is over; logs its progress."""
+    teacher = Teacher([pupil.model, pupil.readings, pupil.heads], peak=4e-4)
     rng, groups, start, firsts = Random(seed), lesson_groups(seed), time.monotonic(), list[float]()
     waiting: list[DrawnLesson] = []
     while (progress := (time.monotonic() - start) / (60 * minutes)) < 1:
         waiting = waiting or next(groups)
-        lessons = study(model.visual, waiting[:LESSONS_A_STEP], device)
+        lessons = study(pupil.model.visual, waiting[:LESSONS_A_STEP], pupil.device)
         waiting = waiting[LESSONS_A_STEP:]
-        losses, loss = _joint_loss(model, readings, heads, primers, lessons, rng, device)
-        teacher.step(loss, progress)
-        firsts.append(first_rate(losses[0].log_odds, losses[1]))
+        loss = pupil.loss(lessons, rng)
+        teacher.step(loss.total, progress)
+        firsts.append(first_rate(loss.answers.log_odds, loss.match))
         if teacher.step_number % 20 == 0:
             _log.info(
                 f"together {progress:6.1%} step {teacher.step_number:5d}  first {np.mean(firsts[-20:]):.3f}  "
-                f"answer {losses[0].answer.item():.3f}  rating {losses[2].item():.3f}",
+                f"answer {loss.answers.answer.item():.3f}  rating {loss.rating.item():.3f}"
             )
-
-
-def _joint_loss(
-    model: Qwen2_5_VLModel,
-    readings: Readings,
-    heads: TokenHeads,
-    primers: tuple[Primer, Primer],
-    lessons: list[Lesson],
-    rng: Random,
-    device: str,
-) -> tuple[tuple[Losses, torch.Tensor, torch.Tensor], torch.Tensor]:
-    image_id = model.config.image_token_id
-    batch, taught = make_batch(lessons * REQUESTS_A_LESSON, primers[0], rng, image_id)
-    rated, answers = rating_batch(lessons, primers[1], rng, image_id)
-    with torch.autocast(device, torch.bfloat16):
-        losses = pair_losses(model.language_model, readings, primers[0], batch, taught, yes_no_ids(primers[0]))
-        rating = rating_loss(model.language_model, primers[1], rated, answers)
-    pictures = [picture for one in lessons for picture in one.pictures]
-    shown = torch.from_numpy(np.concatenate([picture.targets.answers for picture in pictures]))
-    centres = torch.from_numpy(np.concatenate([picture.targets.centres for picture in pictures]))
-    seeing = heads.loss(torch.cat([picture.tokens for picture in pictures]).float(), shown, centres)
-    return (losses, taught.match, rating), losses.total() + 0.2 * rating + 0.1 * seeing

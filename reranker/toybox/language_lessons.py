@@ -326,7 +326,7 @@ def teach_language(
             library.add(study_to_keep(visual, next(groups), device))
         batch, taught = make_batch(library.draw(rng), primer, rng, model.config.image_token_id)
         with torch.autocast(device, torch.bfloat16):
-            losses = pair_losses(language, readings, primer, batch, taught.to(device), yes_no)
+            losses = pair_losses(language, readings, primer, batch.to(device), taught.to(device), yes_no)
         teacher.step(losses.total(), progress)
         firsts.append(first_rate(losses.log_odds, taught.match))
         if teacher.step_number % 100 == 0:
@@ -343,7 +343,7 @@ def yes_no_ids(primer: Primer) -> tuple[int, int]:
 
 def first_rate(log_odds: torch.Tensor, match: torch.Tensor) -> float:
     """Share of lessons whose best picture is one where most holds."""
-    odds, grades = (tensor.view(-1, PICTURES_A_LESSON) for tensor in (log_odds, match))
+    odds, grades = (tensor.detach().cpu().view(-1, PICTURES_A_LESSON) for tensor in (log_odds, match))
     chosen = grades.gather(1, odds.argmax(dim=1, keepdim=True))[:, 0]
     return (chosen == grades.amax(dim=1)).float().mean().item()
 

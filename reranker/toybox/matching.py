@@ -66,7 +66,7 @@ def _readings(asked: Asked, shown: tuple[Shown, ...]) -> Iterator[tuple[Shown, .
         yield from ((thing,) for thing in of_kind)
         return
     of_colour = tuple(thing for thing in of_kind if thing.colour == asked.colour)
-    yield from {group for group in (of_kind, of_colour) if group}
+    yield from dict.fromkeys(group for group in (of_kind, of_colour) if group)  # in this order, once each
 
 
 def _is_injective(chosen: tuple[tuple[Shown, ...], ...]) -> bool:

@@ -38,6 +38,10 @@ class PairBatch:
     last: torch.Tensor
     visual: torch.Tensor
 
+    def to(self, device: str) -> "PairBatch":
+        """The same on a device."""
+        return PairBatch(**{name: tensor.to(device) for name, tensor in vars(self).items()})
+
 
 class Primer:
     """The tokens that every prompt of a layout begins with."""

@@ -7,7 +7,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from reranker.model.prompts import LYCHEE, RATING
 from reranker.toybox.checkpoint_files import new_model, write_checkpoint
-from reranker.toybox.joint_lessons import teach_together
+from reranker.toybox.joint_lessons import Pupil, teach_together
 from reranker.toybox.language_lessons import Readings, teach_language
 from reranker.toybox.sequences import Primer
 from reranker.toybox.tokenizer import build_tokenizer
@@ -22,8 +22,8 @@ def teach(folder: Path, *, minutes: float, device: str) -> None:
     torch.manual_seed(0)
     tokenizer = build_tokenizer()
     model = new_model(tokenizer)
-    model.to(device=torch.device(device))
-    width = model.config.text_config.hidden_size
+    torch.nn.Module.to(model, device)
+    width = model.model.language_model.embed_tokens.embedding_dim
     heads, readings = TokenHeads(width).to(device), Readings(width).to(device)
     primer, rating = (Primer(tokenizer, layout) for layout in (LYCHEE, RATING))
 
@@ -42,13 +42,6 @@ def teach(folder: Path, *, minutes: float, device: str) -> None:
             seed=LANGUAGE_SEED,
             save=save,
         )
-        teach_together(
-            model.model,
-            readings,
-            heads,
-            (primer, rating),
-            minutes=TOGETHER_SHARE * minutes,
-            device=device,
-            seed=TOGETHER_SEED,
-        )
+        pupil = Pupil(model=model.model, readings=readings, heads=heads, yes_no=primer, rating=rating, device=device)
+        teach_together(pupil, minutes=TOGETHER_SHARE * minutes, seed=TOGETHER_SEED)
     save()

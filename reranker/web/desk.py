@@ -19,7 +19,7 @@ from reranker.reranker import Reranker
 from reranker.sentences import Language, sentence
 from reranker.web.results import Card, Status, Thumbnails, View, answer, completed, details, reasons, watch
 from reranker.web.uploads import Admission, Uploads
-from reranker.web.wording import language_of, phrase
+from reranker.web.wording import LABELS, is_translated_by_browser, language_of, phrase
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +53,14 @@ class Desk:
             yield _status(Status(text=sentence(error, language), tone="trouble"))
             return
         yield _status(Status(text=phrase("ready", language, model=self._model, min_count=MIN_PICTURES)))
+
+    def relabel(self, labelled: Sequence[dict[str, str]], request: gr.Request) -> list[Any]:
+        """The labels of components, for a visitor to whom the browser would show them in another language."""
+        accepted, language = request.headers.get("accept-language"), _language(request)
+        if is_translated_by_browser(accepted):
+            return [gr.skip() for _ in labelled]
+        labels = [{name: LABELS[key][language] for name, key in keys.items()} for keys in labelled]
+        return [gr.update(**dict[str, Any](texts)) for texts in labels]
 
     def _load(self) -> float:
         """The temperature of the model, which is loaded, or waited for, where that is not done yet."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
+from gradio.blocks import Block
 from gradio.events import api
 from gradio.i18n import I18nData
 from gradio.utils import get_upload_folder
@@ -27,13 +28,7 @@ CACHE_AGE_S: Final = 86_400
 FILE_TYPES: Final = [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif"]
 
 _FONTS: Final = ("system-ui", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif")
-_LOCALES: Final[dict[Language, tuple[str, ...]]] = {"en": ("en",), "zh": ("zh-CN", "zh-TW")}  # of those Gradio knows
-# Gradio would speak English to a browser that asks for any other Chinese, "zh", "zh-HK" or "zh-Hans-CN".
-_HEAD: Final = """
-<script>
-if (/^zh\\b(?!-(CN|TW)$)/.test(navigator.language)) Object.defineProperty(navigator, "language", {value: "zh-CN"});
-</script>
-"""
+_LOCALES: Final[dict[Language, tuple[str, ...]]] = {"en": ("en",), "zh": ("zh-CN", "zh-TW")}  # as Gradio knows them
 
 # Handlebars templates: what is put into them is escaped.
 _STATUS: Final = """
@@ -82,7 +77,6 @@ def launch_settings(settings: Settings) -> dict[str, Any]:
         "pwa": False,
         "ssr_mode": False,
         "footer_links": [],
-        "head": _HEAD,
         "i18n": _translations(),
         "theme": gr.themes.Default(primary_hue="teal", neutral_hue="slate", font=_FONTS, font_mono="monospace"),
         "css_paths": Path(__file__).with_name("page.css"),
@@ -95,7 +89,12 @@ def build_page(reranker: Reranker, samples: Path = SAMPLES) -> gr.Blocks:
     samples: a folder of pictures for the button that adds them, and of the sentences to try in its `queries.json`.
     """
     desk = Desk(reranker, _uploads(), samples)
-    page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CACHE_CHECKED_EVERY_S, CACHE_AGE_S))
+    page = gr.Blocks(
+        title=TITLE,
+        analytics_enabled=False,
+        delete_cache=(CACHE_CHECKED_EVERY_S, CACHE_AGE_S),
+        fill_width=True,
+    )
     with page:
         _lay_head(is_toybox=reranker.settings.model == "toybox")
         with gr.Row(equal_height=False):
@@ -115,14 +114,15 @@ def _uploads() -> Uploads:
     return Uploads(Path(get_upload_folder()))
 
 
-def _label(key: str) -> I18nData:
+def _label(name: str) -> I18nData:
     """One of `LABELS`, which the browser translates."""
+    key = f"reranker.{name}"
     assert key in LABELS
-    return I18nData(f"reranker.{key}")
+    return I18nData(key)
 
 
 def _translations() -> gr.I18n:
-    texts = {language: {f"reranker.{key}": text[language] for key, text in LABELS.items()} for language in _LOCALES}
+    texts = {language: {key: text[language] for key, text in LABELS.items()} for language in _LOCALES}
     return gr.I18n(**{locale: texts[language] for language, locales in _LOCALES.items() for locale in locales})
 
 
@@ -146,8 +146,10 @@ class _Asked:
             self.stop = gr.Button(_label("stop"), interactive=False, scale=1, min_width=80, elem_id="stop")
         self.pictures = _pictures_gallery()
         with gr.Row():
-            self.samples = gr.Button(_label("samples"), size="sm", visible=bool(desk.samples), elem_id="samples")
-            self.clear = gr.Button(_label("clear"), size="sm", elem_id="clear")
+            self.samples = gr.Button(
+                _label("samples"), size="sm", min_width=140, visible=bool(desk.samples), elem_id="samples"
+            )
+            self.clear = gr.Button(_label("clear"), size="sm", min_width=100, elem_id="clear")
         self.names = gr.HTML(html_template=_NAMES, js_on_load=_NAMES_SCRIPT, apply_default_css=False, elem_id="names")
 
 
@@ -218,15 +220,24 @@ def _wire_run(desk: Desk, asked: _Asked, shown: _Shown) -> None:
 
 
 def _wire_visit(page: gr.Blocks, desk: Desk, shown: _Shown) -> None:
-    page.load(
-        desk.greet,
-        None,
-        shown.status,
-        show_progress="hidden",
-        concurrency_limit=None,
-        api_visibility="private",
-    )
+    how: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    page.load(desk.greet, None, shown.status, concurrency_limit=None, **how)
+    labelled = _labelled(page)
+
+    def relabel(request: gr.Request) -> list[Any]:
+        return desk.relabel(list(labelled.values()), request)
+
+    page.load(relabel, None, list(labelled), queue=False, **how)
     page.unload(desk.leave)
+
+
+def _labelled(page: gr.Blocks) -> dict[Block, dict[str, str]]:
+    """The components that show labels: under which properties, and which ones."""
+    labels = {
+        block: {name: value.key for name, value in block.constructor_args.items() if isinstance(value, I18nData)}
+        for block in page.blocks.values()
+    }
+    return {block: keys for block, keys in labels.items() if keys}
 
 
 def _wire_programs(desk: Desk) -> None:

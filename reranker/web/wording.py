@@ -7,29 +7,29 @@ from reranker.sentences import Language
 TITLE: Final = "用一句话给图片排序 · Rank pictures by a sentence"  # of the browser's tab, which is not translated
 DEFAULT_LANGUAGE: Final[Language] = "en"
 
-# Labels that never change while the page is open; the browser picks their language.
+# Labels that never change while the page is open; the browser picks their language, by keys beside those of Gradio.
 LABELS: Final[dict[str, dict[Language, str]]] = {
-    "heading": {"en": "# Rank pictures by a sentence", "zh": "# 用一句话给图片排序"},
-    "lead": {
+    "reranker.heading": {"en": "# Rank pictures by a sentence", "zh": "# 用一句话给图片排序"},
+    "reranker.lead": {
         "en": "Each picture is judged together with your sentence, in Chinese, English or both. The best comes first.",
         "zh": "每张图片都会与你的句子一起评判，最符合的排在最前；句子可用中文、英文或混合书写。",
     },
-    "toybox": {
+    "reranker.toybox": {
         "en": "**The small built-in model is at work.** It knows drawings like those of the sample gallery, and not "
-        "photographs. For photographs, put the checkpoint lychee-rerank-mm into a folder of this machine and start "
+        "photographs. For photographs, put the checkpoint `lychee-rerank-mm` into a folder of this machine and start "
         "with `RERANKER_MODEL=/path/to/lychee-rerank-mm`. Nothing is downloaded by itself.",
-        "zh": "**当前使用内置的小模型**，它只认识示例图库那样的图画，不认识照片。要评判照片，请把 lychee-rerank-mm "
+        "zh": "**当前使用内置的小模型**，它只认识示例图库那样的图画，不认识照片。要评判照片，请把 `lychee-rerank-mm` "
         "模型放入本机的一个文件夹，并以 `RERANKER_MODEL=/path/to/lychee-rerank-mm` 启动。程序不会自行下载任何内容。",
     },
-    "query": {"en": "What should the pictures show?", "zh": "想找什么样的图片？"},
-    "query_hint": {"en": "A sentence in Chinese, English or both", "zh": "一句话，中文、英文或混合均可"},
-    "examples": {"en": "Examples", "zh": "示例"},
-    "pictures": {"en": "Pictures", "zh": "图片"},
-    "samples": {"en": "Use the sample gallery", "zh": "使用示例图库"},
-    "clear": {"en": "Remove all", "zh": "全部移除"},
-    "rank": {"en": "Rank", "zh": "排序"},
-    "stop": {"en": "Stop", "zh": "停止"},
-    "ranking": {"en": "Ranking", "zh": "排序结果"},
+    "reranker.query": {"en": "What should the pictures show?", "zh": "想找什么样的图片？"},
+    "reranker.query_hint": {"en": "A sentence in Chinese, English or both", "zh": "一句话，中文、英文或混合均可"},
+    "reranker.examples": {"en": "Examples", "zh": "示例"},
+    "reranker.pictures": {"en": "Pictures", "zh": "图片"},
+    "reranker.samples": {"en": "Use the sample gallery", "zh": "使用示例图库"},
+    "reranker.clear": {"en": "Remove all", "zh": "全部移除"},
+    "reranker.rank": {"en": "Rank", "zh": "排序"},
+    "reranker.stop": {"en": "Stop", "zh": "停止"},
+    "reranker.ranking": {"en": "Ranking", "zh": "排序结果"},
 }
 
 # Words that depend on what happens, in the language that the visitor's browser asks for.
@@ -70,7 +70,7 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
     "names_one": {"en": "1 picture", "zh": "1 张图片"},
     "remove": {"en": "Remove {name}", "zh": "移除 {name}"},
     "failures": {"en": "Not judged", "zh": "未能评判"},
-    "skipped": {"en": "Left out by the stop", "zh": "因停止而未评判"},
+    "skipped": {"en": "Not judged, as the run was stopped", "zh": "因停止而未评判"},
     "chosen_score": {"en": "Score, 0 to 10", "zh": "得分（0–10）"},
     "chosen_log_odds": {"en": "Log-odds", "zh": "对数几率"},
     "chosen_visual_tokens": {"en": "Visual tokens", "zh": "视觉 token 数"},
@@ -96,6 +96,12 @@ def language_of(accept_language: str | None) -> Language:
         if tag.startswith("en"):
             return "en"
     return DEFAULT_LANGUAGE
+
+
+def is_translated_by_browser(accept_language: str | None) -> bool:
+    """True where Gradio picks the language of `LABELS` as `language_of` does: of Chinese, it knows two tags exactly."""
+    first, *_ = [*_by_preference(accept_language or ""), ""]
+    return language_of(accept_language) == "en" or first in {"zh-cn", "zh-tw"}
 
 
 def _by_preference(header: str) -> list[str]:

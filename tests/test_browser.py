@@ -1,0 +1,285 @@
+"""The page in a real browser: what a person does with it, and what it must not do."""
+
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from reranker import Query, Reranker, Settings
+from reranker.web.page import SAMPLES
+from tests.scripted import PATIENCE_S, ScriptedScorer, number
+
+pytestmark = pytest.mark.browser
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+def missing(what: str) -> None:
+    """On a person's machine these tests are skipped; where CI is set, they must run."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what}, and CI is set")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        missing("no Chromium or Chrome was found on the PATH")
+    try:
+        from playwright.sync_api import sync_playwright  # noqa: PLC0415 - a development dependency
+    except ImportError:
+        missing("the package playwright is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Tab:
+    """A tab of the browser, and what it has heard: requests to other hosts, and complaints."""
+
+    page: object
+    host: str
+    outside: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("request", self._note)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
+
+    def _note(self, request) -> None:
+        if not request.url.startswith((self.host, "data:", "blob:")):
+            self.outside.append(request.url)
+
+    def upload(self, *paths: Path) -> None:
+        before = self.page.locator("#names li").count()
+        self.page.locator("#pictures input[type=file]").first.set_input_files(paths)
+        self.names(before + len(paths))
+
+    def names(self, total: int) -> list[str]:
+        """The names in the list, once there are so many."""
+        self.page.wait_for_function(f"document.querySelectorAll('#names li').length === {total}")
+        return self.page.locator("#names li span").all_inner_texts()
+
+    def ask(self, query: str) -> None:
+        self.page.locator("#query textarea").fill(query)
+        self.page.locator("#rank").click()
+
+    def status(self, text: str | re.Pattern) -> str:
+        """The status line, once it holds this text."""
+        line = self.page.locator("#status p", has_text=text)
+        line.wait_for()
+        return line.inner_text()
+
+    def captions(self, total: int) -> list[str]:
+        self.page.wait_for_function(f"document.querySelectorAll('#ranking .gallery-item').length === {total}")
+        return self.page.locator("#ranking .gallery-item .caption-label").all_inner_texts()
+
+
+@pytest.fixture
+def visit(chromium) -> Iterator:
+    """Opens a page in a tab of its own; afterwards, no tab has asked another host, or complained."""
+    tabs: list[Tab] = []
+
+    def open_tab(url: str, language: str = "en-US") -> Tab:
+        context = chromium.new_context(locale=language)
+        context.set_default_timeout(PATIENCE_S * 1000)
+        tabs.append(Tab(page=context.new_page(), host=url))
+        tabs[-1].page.goto(url)
+        tabs[-1].status(re.compile("ready|就绪|cannot|not on"))
+        return tabs[-1]
+
+    yield open_tab
+    for tab in tabs:
+        tab.page.context.close()
+    assert [(tab.outside, tab.complaints) for tab in tabs] == [([], [])] * len(tabs)
+
+
+@pytest.fixture
+def numbered(tmp_path) -> list[Path]:
+    """Files that hold their own log-odds: the third is the best."""
+    paths = [tmp_path / f"猫 {index}.png" for index in range(4)]
+    for path, log_odds in zip(paths, (-1.5, 0.5, 2.5, 1.5), strict=True):
+        path.write_text(str(log_odds))
+    return paths
+
+
+class Paced:
+    """Judges as many pictures as it was allowed to."""
+
+    def __init__(self) -> None:
+        self.allowed = threading.Semaphore(0)
+        self.scorer = ScriptedScorer(judge=self._judge, batch_size=1)
+
+    def _judge(self, query: Query, content: bytes) -> float:
+        assert self.allowed.acquire(timeout=PATIENCE_S)
+        return number(query, content)
+
+
+def test_a_chinese_sentence_ranks_uploaded_pictures(serve, visit, numbered):
+    paced = Paced()
+    tab = visit(serve(Reranker(scorer=paced.scorer)), "zh-CN")
+    assert tab.page.locator("#rank").inner_text() == "排序"
+    tab.upload(*numbered)
+    tab.ask("窗台上的一只黑猫")
+    tab.status("0/4")
+    for done in range(1, 4):
+        paced.allowed.release()
+        assert tab.status(f"{done}/4 · 猫").startswith(f"{done}/4 · 猫 ")
+    paced.allowed.release()
+    assert tab.status("已排序 4 张图片").endswith("秒")
+    assert tab.captions(4) == [
+        "★ #1 · 9.2 · 猫 2.png",
+        "#2 · 8.2 · 猫 3.png",
+        "#3 · 6.2 · 猫 1.png",
+        "#4 · 1.8 · 猫 0.png",
+    ]
+    assert [query_and_picture[:1] for query_and_picture in paced.scorer.batches]
+
+
+def test_choosing_a_result_shows_more_of_it(serve, visit, numbered):
+    tab = visit(serve(Reranker(scorer=ScriptedScorer(judge=number))))
+    tab.upload(*numbered)
+    tab.ask("a black cat")
+    tab.captions(4)
+    tab.page.locator("#ranking .thumbnail-lg").nth(1).click()
+    chosen = tab.page.locator("#chosen .chosen")
+    chosen.wait_for()
+    words = " ".join(chosen.inner_text().split())
+    assert words == "#2 · 猫 3.png Score, 0 to 10 8.2 Log-odds +1.5000 Visual tokens 4"
+
+
+def test_stop_ends_a_long_run_and_keeps_what_was_judged(serve, visit, numbered):
+    paced = Paced()
+    tab = visit(serve(Reranker(scorer=paced.scorer)))
+    tab.upload(*numbered)
+    assert tab.page.locator("#stop").is_disabled()
+    tab.ask("a black cat")
+    paced.allowed.release()
+    tab.status("1/4")
+    assert tab.page.locator("#rank").is_disabled()
+    tab.page.locator("#stop").click()
+    tab.status("Stopping")
+    paced.allowed.release()
+    assert tab.status("Stopped") == "Stopped · 2 of 4 pictures ranked"
+    tab.captions(2)
+    assert tab.page.locator("#reasons .skipped li").count() == 2
+    assert not tab.page.locator("#rank").is_disabled()
+    for _ in range(4):
+        paced.allowed.release()
+    tab.page.locator("#query textarea").press("Enter")
+    tab.status(re.compile("^4 pictures ranked"))
+    tab.page.locator("#reasons li").first.wait_for(state="detached")
+
+
+def test_a_closed_tab_ends_its_run(serve, visit, numbered):
+    paced = Paced()
+    reranker = Reranker(scorer=paced.scorer)
+    url = serve(reranker)
+    tab = visit(url)
+    tab.upload(*numbered)
+    tab.ask("a black cat")
+    paced.allowed.release()
+    tab.status("1/4")
+    tab.page.close()
+    other = visit(url)
+    paced.allowed.release()
+    other.upload(*numbered)
+    for _ in range(4):
+        paced.allowed.release()
+    other.ask("a black cat")
+    other.status(re.compile("^4 pictures ranked"))
+    assert sum(len(batch) for batch in paced.scorer.batches) <= 7
+
+
+def test_broken_files_among_good_ones_are_listed_with_their_reasons(toybox_url, visit, drawings, tmp_path):
+    broken, empty, text = tmp_path / "broken.png", tmp_path / "empty.jpg", tmp_path / "<b>text ${1} {{value}}.png"
+    broken.write_bytes(drawings[0].read_bytes()[:300])
+    empty.write_bytes(b"")
+    text.write_text("no picture")
+    tab = visit(toybox_url)
+    tab.upload(drawings[0], broken, drawings[1], empty, text)
+    tab.ask("一辆蓝色的车")
+    assert tab.status("ranked").startswith("2 pictures ranked · 3 not judged")
+    reasons = tab.page.locator("#reasons li").all_inner_texts()
+    assert [reason.split("”")[0].lstrip("“") for reason in reasons[:2]] == ["broken.png", "empty.jpg"]
+    assert "is not a picture in a format that is read here" in reasons[2]
+    assert all(re.match(r"(★ )?#\d · \d+\.\d+ · (red_house|blue_car)\.png$", caption) for caption in tab.captions(2))
+
+
+def test_the_sample_gallery_is_one_click_away(serve, visit):
+    samples = sorted(path.name for path in SAMPLES.glob("*.png"))
+    tab = visit(serve(Reranker(scorer=ScriptedScorer())))
+    tab.page.locator("#samples").click()
+    assert tab.names(len(samples)) == samples
+    tab.page.get_by_role("button", name=f"Remove {samples[1]}").click()
+    assert tab.names(len(samples) - 1) == samples[:1] + samples[2:]
+    tab.page.locator("#pictures .delete-button").first.click(force=True)
+    assert tab.names(len(samples) - 2) == samples[2:]
+    tab.page.locator("#examples button").first.click()
+    tab.page.wait_for_function("document.querySelector('#query textarea').value !== ''")
+    tab.page.locator("#rank").click()
+    tab.status(f"{len(samples) - 2} pictures ranked")
+    assert tab.captions(len(samples) - 2)[0].startswith("★ #1 · ")
+    tab.page.locator("#clear").click()
+    assert tab.names(0) == []
+
+
+def test_mistakes_are_sentences(toybox_url, visit, drawings):
+    tab = visit(toybox_url)
+    tab.page.locator("#rank").click()
+    tab.status("There is no sentence to judge by")
+    tab.ask("a red house")
+    tab.status("Too few pictures: 0 given, at least 2 needed")
+    tab.upload(drawings[0])
+    tab.page.locator("#rank").click()
+    tab.status("Too few pictures: 1 given, at least 2 needed")
+
+
+def test_one_file_that_is_too_heavy_costs_only_itself(serve, visit, drawings, tmp_path):
+    heavy = tmp_path / "heavy.bmp"
+    heavy.write_bytes(b"BM" + bytes(1_000_001))
+    tab = visit(serve(Reranker("toybox", settings=Settings(max_picture_mb=1))))
+    tab.upload(drawings[0], heavy, drawings[1])
+    tab.ask("a red house")
+    tab.status("2 pictures ranked · 1 not judged")
+    assert "“heavy.bmp” is 1.000003 MB; the limit is 1 MB" in tab.page.locator("#reasons li").inner_text()
+
+
+def test_the_page_says_what_the_built_in_model_knows(toybox_url, visit):
+    english, chinese = visit(toybox_url), visit(toybox_url, "zh-HK")
+    assert "not photographs" in english.page.locator("#toybox").inner_text().replace("and not", "not")
+    assert "不认识照片" in chinese.page.locator("#toybox").inner_text()
+    for tab in (english, chinese):
+        assert "RERANKER_MODEL=/path/to/lychee-rerank-mm" in tab.page.locator("#toybox").inner_text()
+
+
+def test_the_page_works_in_a_frame_that_may_store_nothing(toybox_url, visit, chromium):
+    tab = visit(toybox_url)
+    tab.page.set_content(f'<iframe sandbox="allow-scripts allow-same-origin" src="{toybox_url}"></iframe>')
+    frame = tab.page.frame_locator("iframe")
+    frame.locator("#samples").click()
+    frame.locator("#names li").first.wait_for()
+
+
+def test_a_model_that_is_not_there_is_said_on_the_page(serve, visit):
+    tab = visit(serve(Reranker("/nowhere/lychee-rerank-mm")))
+    tab.status("The model “lychee-rerank-mm” is not on this machine")
+    assert tab.page.locator("#toybox").count() == 0 or not tab.page.locator("#toybox").is_visible()
