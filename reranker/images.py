@@ -268,8 +268,6 @@ def _rgb(picture: Image.Image) -> Image.Image:
 
 
 def _on_white(picture: Image.Image) -> Image.Image:
-    if picture.mode == "La":  # premultiplied, and not converted to RGBA in one step
-        picture = picture.convert("LA")
     white = Image.new("RGBA", picture.size, "white")
     white.alpha_composite(picture.convert("RGBA"))
     return white.convert("RGB")

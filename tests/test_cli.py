@@ -30,6 +30,7 @@ from reranker.scores import shown_score
 from tests.scripted import PATIENCE_S, ScriptedScorer, checksum, number
 
 ROOT = Path(__file__).resolve().parents[1]
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # more only wait for each other where a model is so small
 SPOKEN = "There is no sentence to judge by; write what the pictures should show."
 
 
@@ -500,9 +501,11 @@ sys.exit(main(sys.argv[1:], open_reranker=lambda settings: Reranker(settings=set
 
 
 def started(command: list[str], *arguments: object, **options) -> subprocess.Popen:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RERANKER_", "COV_"))}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RERANKER_")}
     streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    return subprocess.Popen([sys.executable, *command, *map(str, arguments)], cwd=ROOT, env=environment, **streams)
+    return subprocess.Popen(
+        [sys.executable, *command, *map(str, arguments)], cwd=ROOT, env=environment | ONE_THREAD, **streams
+    )
 
 
 def ended(process: subprocess.Popen) -> Outcome:

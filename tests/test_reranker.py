@@ -11,6 +11,7 @@ from random import Random
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from reranker import Candidate, Query, Ranking, Reranker, Scored, Settings
@@ -164,6 +165,15 @@ def drawn(width: int, height: int, seed: int) -> bytes:
 SIZES = [(224, 224), (300, 224), (224, 500), (224, 224), (640, 320), (300, 224)]
 PICTURES = [drawn(*size, seed) for seed, size in enumerate(SIZES)]
 QUERIES = ["a woman in a red dress", "一只 black cat 在窗台上", "海边的房子,没有人"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """More only wait for each other where a model is so small, and much longer where the machine is busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
