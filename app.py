@@ -44,4 +44,8 @@ demo = build_page(reranker)
 
 if __name__ == "__main__":
     threading.Thread(target=_load, args=(reranker,), name="reranker-load", daemon=True).start()
-    demo.launch(**launch_settings(settings))
+    try:
+        demo.launch(**launch_settings(settings))
+    except OSError:
+        sys.stderr.write(f"The page could not be opened at port {settings.port}; choose another by RERANKER_PORT.\n")
+        sys.exit(1)

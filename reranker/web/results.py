@@ -126,19 +126,15 @@ def _cross() -> Image.Image:
 
 def cards(scored: Sequence[Scored], temperature: float) -> tuple[Card, ...]:
     """The cards of scored pictures, best first."""
-    log_odds = [event.judgement.log_odds for event in scored]
-    scores = score_texts([shown_score(value, temperature) for value in log_odds])
-    return tuple(
-        Card(
-            rank=rank,
-            name=event.candidate.name,
-            score=score,
-            log_odds=event.judgement.log_odds,
-            visual_tokens=event.judgement.visual_tokens,
-            source=Path(os.fsdecode(event.candidate.source)),
-        )
-        for rank, (event, score) in enumerate(zip(scored, scores, strict=True), 1)
-    )
+    scores = score_texts([shown_score(event.judgement.log_odds, temperature) for event in scored])
+    return tuple(_card(rank, event, score) for rank, (event, score) in enumerate(zip(scored, scores, strict=True), 1))
+
+
+def _card(rank: int, event: Scored, score: str) -> Card:
+    name, source, judgement = event.candidate.name, event.candidate.source, event.judgement
+    assert isinstance(source, Path)  # as `Uploads` lets nothing else in
+    tokens = judgement.visual_tokens
+    return Card(rank=rank, name=name, score=score, log_odds=judgement.log_odds, visual_tokens=tokens, source=source)
 
 
 def details(card: Card, language: Language) -> dict[str, Any]:
