@@ -15,9 +15,9 @@ WORKDIR /home/reranker/app
 COPY requirements.txt .
 RUN pip install --no-cache-dir --requirement requirements.txt
 
-COPY app.py LICENSE ./
-COPY assets assets
-COPY reranker reranker
+COPY --chown=reranker app.py LICENSE ./
+COPY --chown=reranker assets assets
+COPY --chown=reranker reranker reranker
 
 USER reranker
 ENV HF_HOME=/data/huggingface \

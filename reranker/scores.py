@@ -19,12 +19,13 @@ def shown_score(log_odds: float, temperature: float = 1.0) -> float:
 
 
 def score_texts(scores: Sequence[float]) -> list[str]:
-    """Each score in a ranking's order with one decimal, and more where a neighbour would read the same."""
-    texts = []
-    for index, score in enumerate(scores):
-        neighbours = [*scores[max(0, index - 1) : index], *scores[index + 1 : index + 2]]
-        texts.append(_told_apart(score, [other for other in neighbours if other != score]))
-    return texts
+    """Each score, best first, with one decimal, and more where the next better or worse one would read the same."""
+    distinct = list(dict.fromkeys(scores))
+    texts = {
+        score: _told_apart(score, [*distinct[max(0, index - 1) : index], *distinct[index + 1 : index + 2]])
+        for index, score in enumerate(distinct)
+    }
+    return [texts[score] for score in scores]
 
 
 def _told_apart(score: float, others: Sequence[float]) -> str:
