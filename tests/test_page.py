@@ -30,6 +30,7 @@ from reranker.web.page import FILE_TYPES, SAMPLES, launch_settings
 from reranker.web.results import (
     CARDS_WHILE_RUNNING,
     MAX_THUMBNAIL_PX,
+    Deck,
     Thumbnails,
     cards,
     details,
@@ -351,23 +352,36 @@ def told(total: int) -> tuple[Told, Admission]:
 
 
 def test_the_status_moves_with_every_picture_and_the_cards_now_and_then():
-    stream, admission = told(20)
+    stream, admission = told(12)
     ticks = count()
     views = list(watch(stream, admission, temperature=1, language="en", clock=lambda: next(ticks) * 0.1))
-    assert [view.status.text.split(" · ")[0] for view in views[:-1]] == [f"{done}/20" for done in range(21)]
-    assert [view.status.percent for view in views[:-1]] == [5 * done for done in range(21)]
-    with_cards = [view for view in views[1:-1] if view.cards is not None]
-    assert 2 <= len(with_cards) < 15
-    assert all(len(view.cards) <= CARDS_WHILE_RUNNING for view in with_cards)
-    assert [card.name for card in views[-1].cards] == [f"{position}.png" for position in reversed(range(20))]
-    assert [view.failed for view in views[1:-1]] == [None] * 20
+    assert [view.status.text.split(" · ")[0] for view in views[:-1]] == [f"{done}/12" for done in range(13)]
+    assert [view.status.percent for view in views[:-1]] == [100 * done // 12 for done in range(13)]
+    decks = [view.deck for view in views[1:-1] if view.deck is not None]
+    assert 2 <= len(decks) < 10
+    assert all(len(deck.cards) <= CARDS_WHILE_RUNNING for deck in decks)
+    assert [card.name for card in views[-1].deck.cards] == [f"{position}.png" for position in reversed(range(12))]
+    assert [deck.ended for deck in decks] == [False] * len(decks)
+    assert views[-1].deck.ended
     assert stream.closed.is_set()
+
+
+def test_who_reads_too_slowly_misses_pictures_and_not_the_end():
+    stream, admission = told(100)
+    judged = threading.Event()
+    stream.items = (*stream.items, judged.set)
+    views = watch(stream, admission, temperature=1, language="en", clock=lambda: 0.0)
+    next(views)
+    assert judged.wait(PATIENCE_S)
+    left = list(views)
+    assert len(left) < 30
+    assert len(left[-1].deck.cards) == 100
 
 
 def test_cards_stand_still_while_no_time_passes():
     stream, admission = told(20)
     views = list(watch(stream, admission, temperature=1, language="en", clock=lambda: 0.0))
-    assert sum(view.cards is not None for view in views) == 3  # none, the first, all
+    assert sum(view.deck is not None for view in views) == 3  # none, the first, all
 
 
 def test_a_view_that_nobody_waits_for_any_more_ends_the_run():
@@ -402,7 +416,7 @@ def test_the_refused_are_counted_and_listed_in_their_places():
     refused = failed(1, PictureForbidden(name="passwd"))
     admission = Admission(pictures=(Path("0.png"), Path("1.png")), positions=(0, 2), refused=(refused,))
     *_, last = watch(stream, admission, temperature=1, language="en")
-    assert last.failed == (refused,)
+    assert last.deck.failed == (refused,)
     assert last.status.text.startswith("2 pictures ranked · 1 not judged")
 
 
@@ -425,14 +439,23 @@ def desk_of(scorer: ScriptedScorer, folder: Path, **settings: int) -> Desk:
 def test_a_run_shows_the_ranking_and_hands_the_buttons_back(upload_folder, numbers):
     desk = desk_of(ScriptedScorer(judge=number), upload_folder)
     first, *_, last = desk.rank(" 猫 ", [{"image": {"path": path}} for path in numbers], visitor("zh-CN"))
-    assert [button["interactive"] for button in first[-2:]] == [False, True]
-    status, ranking, _, shown, chosen, *buttons = last
+    status, deck, *buttons = last
     assert status["text"].startswith("已排序 4 张图片")
-    assert [caption for _, caption in ranking] == [card.caption for card in shown]
-    assert [card.name for card in shown] == ["2.5.png", "1.5.png", "0.5.png", "-1.5.png"]
-    assert all(Path(path).is_file() for path, _ in ranking)
-    assert chosen is None
+    assert [card.name for card in deck.cards] == ["2.5.png", "1.5.png", "0.5.png", "-1.5.png"]
+    assert [button["interactive"] for button in first[-2:]] == [False, True]
     assert [button["interactive"] for button in buttons] == [True, False]
+
+
+def test_a_deck_is_drawn_with_thumbnails_and_reasons(upload_folder, numbers):
+    desk = desk_of(ScriptedScorer(judge=number), upload_folder)
+    shown = cards([scored(0, 2.5, numbers[1]), scored(1, 0.5, numbers[2])], 1.0)
+    broken = failed(2, PictureUnreadable(name="b.png", reason="empty"))
+    ranking, why, chosen = desk.draw(Deck(cards=shown, failed=(broken,), ended=True), visitor())
+    assert [caption for _, caption in ranking] == [card.caption for card in shown]
+    assert all(Path(path).is_relative_to(upload_folder / "thumbnails") for path, _ in ranking)
+    assert len(why["sentences"]) == 1
+    assert chosen is None
+    assert desk.draw(Deck(cards=shown), visitor())[-1] is not None
 
 
 @pytest.mark.parametrize(
@@ -478,9 +501,10 @@ def test_stop_keeps_what_was_judged_and_names_the_rest(upload_folder, numbers):
         assert desk.stop(visitor())["text"] == "Stopping after this batch …"
         go_on.set()
         *_, last = run.result(PATIENCE_S)
-    status, _, why, (judged,), *_ = last
+    status, deck, *_ = last
     assert status["text"] == "Stopped · 1 of 4 pictures ranked"
-    assert sorted([judged.name, *why["skipped"]]) == ["-1.5.png", "0.5.png", "1.5.png", "2.5.png"]
+    (judged,), skipped = deck.cards, desk.draw(deck, visitor())[1]["skipped"]
+    assert sorted([judged.name, *skipped]) == ["-1.5.png", "0.5.png", "1.5.png", "2.5.png"]
 
 
 def test_a_closed_tab_ends_its_run(upload_folder, numbers):
@@ -524,7 +548,7 @@ def test_samples_come_after_what_is_there_and_only_once(upload_folder, numbers):
 
 
 def test_choosing_looks_up_what_was_shown(upload_folder):
-    shown = cards([scored(0, 1.0, "b.png"), scored(1, 0.0, "c.png")], 1.0)
+    shown = Deck(cards=cards([scored(0, 1.0, "b.png"), scored(1, 0.0, "c.png")], 1.0))
     desk = desk_of(ScriptedScorer(), upload_folder)
     assert desk.choose(shown, SimpleNamespace(index=1), visitor())["title"] == "#2 · c.png"
     for index in (2, -1, None, [0, 1]):

@@ -15,7 +15,6 @@ from reranker.model.prompts import LYCHEE, RATING
 from reranker.model.vision import VisionMemory
 from reranker.scores import shown_score
 from reranker.toybox.drawing import draw_scene
-from reranker.toybox.joint_lessons import rating_batch, rating_text
 from reranker.toybox.language_lessons import (
     PICTURES_A_LESSON,
     REQUEST_ANSWERS,
@@ -28,6 +27,7 @@ from reranker.toybox.language_lessons import (
     target,
 )
 from reranker.toybox.matching import Asked, Request
+from reranker.toybox.rating_lessons import rating_batch, rating_text
 from reranker.toybox.scenes import random_scene
 from reranker.toybox.sequences import Pair, Primer, collate, hidden_states
 from reranker.toybox.teaching import teach

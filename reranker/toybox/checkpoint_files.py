@@ -39,6 +39,7 @@ def write_checkpoint(
     plain.load_state_dict(model.state_dict())
     torch.nn.Module.to(plain, torch.bfloat16)
     plain.save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)  # written for its owner alone, it could not be read in a container
     tokenizer.save_pretrained(folder)
     settings = PatchSettings()
     preprocessor = {

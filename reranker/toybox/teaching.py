@@ -1,4 +1,4 @@
-"""The whole course: vision, language, both together; then the checkpoint is written."""
+"""The whole course: vision, language, the second prompt; then the checkpoint is written."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from reranker.model.prompts import LYCHEE, RATING
 from reranker.toybox.checkpoint_files import new_model, write_checkpoint
-from reranker.toybox.joint_lessons import Pupil, teach_together
 from reranker.toybox.language_lessons import Readings, teach_language
+from reranker.toybox.rating_lessons import teach_rating
 from reranker.toybox.sequences import Primer
 from reranker.toybox.tokenizer import build_tokenizer
 from reranker.toybox.vision_lessons import TokenHeads, teach_vision
 
-VISION_SHARE, LANGUAGE_SHARE, TOGETHER_SHARE = 0.2, 0.65, 0.15
-VISION_SEED, LANGUAGE_SEED, TOGETHER_SEED = 1, 11, 21
+VISION_SHARE, LANGUAGE_SHARE, RATING_SHARE = 0.27, 0.65, 0.08
+VISION_SEED, LANGUAGE_SEED, RATING_SEED = 1, 11, 21
 
 
 def teach(folder: Path, *, minutes: float, device: str) -> None:
@@ -25,7 +25,7 @@ def teach(folder: Path, *, minutes: float, device: str) -> None:
     torch.nn.Module.to(model, device)
     width = model.model.language_model.embed_tokens.embedding_dim
     heads, readings = TokenHeads(width).to(device), Readings(width).to(device)
-    primer, rating = (Primer(tokenizer, layout) for layout in (LYCHEE, RATING))
+    yes_no, rating = (Primer(tokenizer, layout) for layout in (LYCHEE, RATING))
 
     def save() -> None:
         write_checkpoint(model, tokenizer, folder)
@@ -36,12 +36,19 @@ def teach(folder: Path, *, minutes: float, device: str) -> None:
         teach_language(
             model.model,
             readings,
-            primer,
+            yes_no,
             minutes=LANGUAGE_SHARE * minutes,
             device=device,
             seed=LANGUAGE_SEED,
             save=save,
         )
-        pupil = Pupil(model=model.model, readings=readings, heads=heads, yes_no=primer, rating=rating, device=device)
-        teach_together(pupil, minutes=TOGETHER_SHARE * minutes, seed=TOGETHER_SEED)
+        teach_rating(
+            model.model,
+            readings,
+            yes_no,
+            rating,
+            minutes=RATING_SHARE * minutes,
+            device=device,
+            seed=RATING_SEED,
+        )
     save()

@@ -17,7 +17,7 @@ import gradio as gr
 from reranker.errors import RerankerError, TooFewPictures, TooManyPictures
 from reranker.reranker import Reranker
 from reranker.sentences import Language, sentence
-from reranker.web.results import Card, Status, Thumbnails, View, answer, completed, details, reasons, watch
+from reranker.web.results import Deck, Status, Thumbnails, View, answer, completed, details, reasons, watch
 from reranker.web.uploads import Admission, Uploads
 from reranker.web.wording import LABELS, is_translated_by_browser, language_of, phrase
 
@@ -129,11 +129,11 @@ class Desk:
     def _run(self, query: object, items: object, language: Language, stop: threading.Event) -> Iterator[list[Any]]:
         admission = self._asked(query, items, MIN_PICTURES)
         if not self._loaded.is_set():
-            yield self._outputs(View(status=Status(text=phrase("loading", language), tone="busy")), language)
+            yield self._outputs(View(status=Status(text=phrase("loading", language), tone="busy")))
         temperature = self._load()
         stream = self._reranker.rank_stream(_text(query), admission.candidates, stop=stop)
         for view in watch(stream, admission, temperature=temperature, language=language):
-            yield self._outputs(view, language)
+            yield self._outputs(view)
 
     def _asked(self, query: object, items: object, min_count: int) -> Admission:
         """What may be opened of the items. Raises `RequestError`."""
@@ -145,21 +145,20 @@ class Desk:
             raise TooManyPictures(count=len(given), max_count=most)
         return self._uploads.admission(given)
 
-    def _outputs(self, view: View, language: Language) -> list[Any]:
-        """Values of status, ranking, reasons, cards, chosen card, and of the buttons to rank and to stop."""
+    def _outputs(self, view: View) -> list[Any]:
+        """Values of the status, the deck, and the buttons to rank and to stop."""
         running = view.status.tone == "busy"
-        buttons = [gr.update(interactive=not running), gr.update(interactive=running)]
-        ranking = gr.skip() if view.cards is None else [(self._shown(card), card.caption) for card in view.cards]
-        cards = gr.skip() if view.cards is None else view.cards
-        failed = gr.skip() if view.failed is None else reasons(view.failed, language)
-        chosen = None if view.failed is not None else gr.skip()  # of another ranking
-        return [_status(view.status), ranking, failed, cards, chosen, *buttons]
+        deck = gr.skip() if view.deck is None else view.deck
+        return [_status(view.status), deck, gr.update(interactive=not running), gr.update(interactive=running)]
 
-    def _shown(self, card: Card) -> str:
-        return str(self._thumbnails.of(card.source))
+    def draw(self, deck: Deck, request: gr.Request) -> list[Any]:
+        """Values of the ranking, of the reasons, and of the chosen card, which is of another deck once that changed."""
+        ranking = [(str(self._thumbnails.of(card.source)), card.caption) for card in deck.cards]
+        chosen = gr.skip() if deck.cards and not deck.ended else None
+        return [ranking, reasons(deck.failed, _language(request)), chosen]
 
     def _trouble(self, error: RerankerError, language: Language) -> list[Any]:
-        return self._outputs(View(status=Status(text=sentence(error, language), tone="trouble")), language)
+        return self._outputs(View(status=Status(text=sentence(error, language), tone="trouble")))
 
     def stop(self, request: gr.Request) -> Any:
         """Ends this visitor's run after the batch at work; what was judged stays."""
@@ -171,10 +170,10 @@ class Desk:
         """A tab was closed."""
         self._stops.stop(_session(request))
 
-    def choose(self, cards: Sequence[Card], event: gr.SelectData, request: gr.Request) -> Any:
+    def choose(self, deck: Deck, event: gr.SelectData, request: gr.Request) -> Any:
         """More of the chosen picture."""
         position = event.index if isinstance(event.index, int) else -1
-        return details(cards[position], _language(request)) if 0 <= position < len(cards) else None
+        return details(deck.cards[position], _language(request)) if 0 <= position < len(deck.cards) else None
 
     def answer(self, query: str, items: list[Any], top_k: int | None, request: gr.Request) -> dict[str, Any]:
         """The ranking for a program. Raises `gr.Error` with a sentence."""

@@ -17,6 +17,7 @@ from reranker.reranker import Reranker
 from reranker.sentences import Language
 from reranker.settings import MEGABYTE, Settings
 from reranker.web.desk import Desk
+from reranker.web.results import Deck
 from reranker.web.uploads import Gate, Uploads
 from reranker.web.wording import LABELS, TITLE
 
@@ -185,7 +186,7 @@ class _Shown:
         )
         self.chosen = gr.HTML(html_template=_CHOSEN, js_on_load=None, apply_default_css=False, elem_id="chosen")
         self.reasons = gr.HTML(html_template=_REASONS, js_on_load=None, apply_default_css=False, elem_id="reasons")
-        self.cards = gr.State(())
+        self.deck = gr.State(Deck())
 
 
 def _wire_pictures(desk: Desk, asked: _Asked, shown: _Shown) -> None:
@@ -201,11 +202,12 @@ def _wire_pictures(desk: Desk, asked: _Asked, shown: _Shown) -> None:
 
 
 def _wire_run(desk: Desk, asked: _Asked, shown: _Shown) -> None:
+    """The run itself yields no gallery: one that is left as it is costs Gradio 12 ms, with every picture."""
     gr.on(
         [asked.rank.click, asked.query.submit],
         desk.rank,
         [asked.query, asked.pictures],
-        [shown.status, shown.ranking, shown.reasons, shown.cards, shown.chosen, asked.rank, asked.stop],
+        [shown.status, shown.deck, asked.rank, asked.stop],
         preprocess=False,
         show_progress="hidden",
         trigger_mode="once",
@@ -215,8 +217,9 @@ def _wire_run(desk: Desk, asked: _Asked, shown: _Shown) -> None:
         api_visibility="private",
     )
     how: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    shown.deck.change(desk.draw, shown.deck, [shown.ranking, shown.reasons, shown.chosen], **how)
+    shown.ranking.select(desk.choose, shown.deck, shown.chosen, **how)
     asked.stop.click(desk.stop, None, shown.status, **how)
-    shown.ranking.select(desk.choose, shown.cards, shown.chosen, **how)
 
 
 def _wire_visit(page: gr.Blocks, desk: Desk, shown: _Shown) -> None:

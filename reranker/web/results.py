@@ -27,10 +27,10 @@ from reranker.web.uploads import Admission, Uploads
 from reranker.web.wording import phrase
 
 MAX_THUMBNAIL_PX: Final = 512
-GALLERY_INTERVAL_S: Final = 0.5
+DECK_INTERVAL_S: Final = 0.5
 HEARTBEAT_S: Final = 0.5  # how soon a place in the line is told, and a closed tab noticed, while nothing is judged
 CARDS_WHILE_RUNNING: Final = 12
-MAX_BACKLOG: Final = 32  # events that wait to be shown; beyond it not each is shown by itself
+MAX_BACKLOG: Final = 16  # events that wait to be shown; where there are more, not each is shown by itself
 
 Tone = Literal["idle", "busy", "done", "trouble"]
 Event = Scored | Failed | Ranking
@@ -62,13 +62,21 @@ class Card:
         return f"{'★ ' if self.rank == 1 else ''}#{self.rank} · {self.score} · {self.name}"
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Deck:
+    """What is shown of a ranking, the best while it runs and all once it ended; every deck differs from all others."""
+
+    cards: tuple[Card, ...] = ()
+    failed: tuple[Failed, ...] = ()
+    ended: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """What has changed on the page; None where nothing has."""
+    """The status line, and a deck where there is a new one."""
 
     status: Status
-    cards: tuple[Card, ...] | None = None
-    failed: tuple[Failed, ...] | None = None
+    deck: Deck | None = None
 
 
 class Stream(Protocol):
@@ -201,7 +209,7 @@ def watch(
     language: Language,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[View]:
-    """Views of a run of the admitted candidates: the status with every picture, cards now and then, all at the end.
+    """Views of a run of the admitted candidates: the status with every picture, a deck now and then, all at the end.
 
     Closing it ends the run before its next batch.
     """
@@ -263,23 +271,23 @@ class _Run:
         self._events: list[Scored | Failed] = list(admission.refused)
         self._temperature, self._language, self._clock = temperature, language, clock
         self._began = self._clock()
-        self._gallery_due = self._began
+        self._deck_due = self._began
         self._status = self._counted("reading")
 
     def begun(self) -> View:
-        return View(status=self._status, cards=(), failed=())
+        return View(status=self._status, deck=Deck())
 
     def note(self, event: Scored | Failed) -> bool:
-        """Keep an event; True where the cards are due."""
+        """Keep an event; True where a deck is due."""
         self._events.append(placed(event, self._admission))
-        return self._clock() >= self._gallery_due
+        return self._clock() >= self._deck_due
 
     def moved(self) -> View:
         """After a picture."""
         name = self._events[-1].candidate.name
         text = progress_text(len(self._events), self._total, name, self._clock() - self._began, self._language)
         self._status = Status(text=text, tone="busy", percent=self._percent)
-        return View(status=self._status, cards=self._best_so_far())
+        return View(status=self._status, deck=self._best_so_far())
 
     def silent(self, place: int | None) -> View:
         """After a while without one."""
@@ -288,15 +296,15 @@ class _Run:
     def ended(self) -> View:
         scored, failed = ordered(self._events)
         status = end_status(len(scored), failed, self._clock() - self._began, self._language)
-        return View(status=status, cards=cards(scored, self._temperature), failed=failed)
+        return View(status=status, deck=Deck(cards=cards(scored, self._temperature), failed=failed, ended=True))
 
-    def _best_so_far(self) -> tuple[Card, ...] | None:
-        """At most once in `GALLERY_INTERVAL_S`, and only the best: a gallery costs 0.65 ms for each card."""
+    def _best_so_far(self) -> Deck | None:
+        """At most once in `DECK_INTERVAL_S`, and only the best: a gallery costs 0.65 ms for each card."""
         now = self._clock()
-        if now < self._gallery_due:
+        if now < self._deck_due:
             return None
-        self._gallery_due = now + GALLERY_INTERVAL_S
-        return cards(ordered(self._events, CARDS_WHILE_RUNNING)[0], self._temperature)
+        self._deck_due = now + DECK_INTERVAL_S
+        return Deck(cards=cards(ordered(self._events, CARDS_WHILE_RUNNING)[0], self._temperature))
 
     def _counted(self, key: str, **values: object) -> Status:
         text = phrase(key, self._language, done=len(self._events), total=self._total, **values)

@@ -22,7 +22,8 @@ App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 MAX_BODY_BYTES: Final = 16_000_000  # of a request that is no upload; 500 pictures of a gallery take 0.3 MB
 _MAX_NAME_LENGTH: Final = 80
-_ELSEWHERE: Final = re.compile(r"/proxy=|/file=[a-z][a-z0-9+.-]+:", re.IGNORECASE)
+# Gradio's addresses that answer what another server says; left is a path from the root, of Windows too.
+_ELSEWHERE: Final = re.compile(r"/gradio_api/(proxy=|file/|file=(?!/|[A-Za-z]:[\\/]))")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,24 +57,23 @@ class Uploads:
         Raises `PictureForbidden` for whatever lies elsewhere, and `PictureMissing` for what was deleted since.
         """
         text = _path_text(item)
-        path = self._inside(Path(text), text)
-        if path.is_relative_to(self.thumbnails):
-            path = self._inside(self.folder / path.relative_to(self.thumbnails).with_suffix(""), text)
-        if path.is_dir():
+        try:
+            path = self._inside(Path(text))
+            if path is not None and path.is_relative_to(self.thumbnails):
+                path = self._inside(self.folder / path.relative_to(self.thumbnails).with_suffix(""))
+            is_open, exists = path is not None and not path.is_dir(), path is not None and path.is_file()
+        except (OSError, ValueError, RuntimeError):  # too long, a zero byte, a loop of links
+            is_open = False
+        if path is None or not is_open:
             raise PictureForbidden(name=_name(text))
-        if not path.is_file():
+        if not exists:
             raise PictureMissing(name=_name(text))
         return path
 
-    def _inside(self, path: Path, text: str) -> Path:
-        """With all links followed; relative paths, addresses and `data:` are never inside."""
-        try:
-            resolved = path.resolve()
-        except (OSError, ValueError, RuntimeError):  # too long, a zero byte, a loop of links
-            raise PictureForbidden(name=_name(text)) from None
-        if not path.is_absolute() or self.folder not in resolved.parents:
-            raise PictureForbidden(name=_name(text))
-        return resolved
+    def _inside(self, path: Path) -> Path | None:
+        """With all links followed, where that is in the folder; relative paths, addresses and `data:` never are."""
+        resolved = path.resolve()
+        return resolved if path.is_absolute() and self.folder in resolved.parents else None
 
     def admits(self, item: object) -> bool:
         """True where `admit` would not raise."""
