@@ -142,7 +142,9 @@ def test_ways_out_of_the_folder_are_closed(uploads, tmp_path):
     (uploads.folder / "linked").symlink_to(tmp_path, target_is_directory=True)
     (uploads.folder / "loop").symlink_to(uploads.folder / "loop")
     (uploads.folder / "thumbnails").mkdir()
-    for path in ("link.png", "linked/outside.png", "../outside.png", "f00d/../../outside.png", "loop", "f00d", "", "."):
+    ways = ("link.png", "linked/outside.png", "../outside.png", "f00d/../../outside.png", "loop", "loop/a.png")
+    dead_ends = ("", ".", "f00d", "thumbnails", "thumbnails/f00d", "a" * 5000, "a\0.png", "\ud800.png")
+    for path in (*ways, *dead_ends):
         with pytest.raises(PictureForbidden):
             uploads.admit(f"{uploads.folder}/{path}")
     with pytest.raises(PictureForbidden):
@@ -225,10 +227,22 @@ def test_the_gate_does_not_read_without_end(uploads):
 
 
 @pytest.mark.parametrize(
-    "path", ["/gradio_api/file=http://example.org/a.png", "/gradio_api/file=FILE:///a", "/a/gradio_api/proxy=x"]
+    "path",
+    [
+        "/gradio_api/file=http://example.org/a.png",
+        "/gradio_api/file= https://example.org/a.png",
+        "/gradio_api/file=data:,a",
+        "/gradio_api/file/http://example.org/a.png",
+        "/rank/gradio_api/proxy=https://example.org/a.png",
+    ],
 )
 def test_the_gate_fetches_nothing_for_anybody(uploads, path):
-    assert passed(uploads, b"", path=path) == 403
+    assert passed(uploads, b"{}", path=path) == 403
+
+
+@pytest.mark.parametrize("path", ["/gradio_api/file=/tmp/file/a.png", "/gradio_api/file=C:/a.png", "/assets/file/a.js"])
+def test_the_gate_is_open_for_what_is_here(uploads, path):
+    assert passed(uploads, b"{}", path=path) == b"{}"
 
 
 # Thumbnails
@@ -680,7 +694,9 @@ def test_only_the_ranking_is_open_to_programs(client):
     assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/rank"]
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "http://127.0.0.1:1/a.png", "file:///etc/passwd", "../app.py"])
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "http://127.0.0.1:1/a.png", "file:///etc/passwd", "../app.py", "app.py"]
+)
 def test_the_server_hands_out_no_files_from_elsewhere(toybox_url, path):
     assert httpx.get(f"{toybox_url}gradio_api/file={path}").status_code == 403
 

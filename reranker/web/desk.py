@@ -49,8 +49,8 @@ class Desk:
             yield _status(Status(text=phrase("loading", language), tone="busy"))
         try:
             self._load()
-        except RerankerError as error:
-            yield _status(Status(text=sentence(error, language), tone="trouble"))
+        except Exception as error:
+            yield _status(_trouble(error, language))
             return
         yield _status(Status(text=phrase("ready", language, model=self._model, min_count=MIN_PICTURES)))
 
@@ -118,11 +118,8 @@ class Desk:
         stop = self._stops.begin(session)
         try:
             yield from self._run(query, items, language, stop)
-        except RerankerError as error:
-            yield self._trouble(error, language)
-        except Exception:
-            _log.exception("A run of the page failed")
-            yield self._trouble(RerankerError(), language)
+        except Exception as error:
+            yield self._outputs(View(status=_trouble(error, language)))
         finally:
             self._stops.end(session, stop)
 
@@ -157,9 +154,6 @@ class Desk:
         chosen = gr.skip() if deck.cards and not deck.ended else None
         return [ranking, reasons(deck.failed, _language(request)), chosen]
 
-    def _trouble(self, error: RerankerError, language: Language) -> list[Any]:
-        return self._outputs(View(status=Status(text=sentence(error, language), tone="trouble")))
-
     def stop(self, request: gr.Request) -> Any:
         """Ends this visitor's run after the batch at work; what was judged stays."""
         if not self._stops.stop(_session(request)):
@@ -183,8 +177,8 @@ class Desk:
         try:
             admission = self._asked(query, items, 1)
             ranking = self._reranker.rank(query, admission.candidates, top_k=top_k)
-        except RerankerError as error:
-            raise gr.Error(sentence(error, language), print_exception=False) from None
+        except Exception as error:
+            raise gr.Error(_trouble(error, language).text, print_exception=False) from None
         return answer(completed(ranking, admission), self._model, language)
 
 
@@ -222,6 +216,14 @@ def _language(request: gr.Request) -> Language:
 
 def _session(request: gr.Request) -> str:
     return request.session_hash or ""
+
+
+def _trouble(error: Exception, language: Language) -> Status:
+    """A sentence; of what nobody foresaw, whose words may show folders, a general one, and the rest goes to the log."""
+    foreseen = error if isinstance(error, RerankerError) else RerankerError()
+    if foreseen is not error:
+        _log.error("The page met with the unforeseen", exc_info=error)
+    return Status(text=sentence(foreseen, language), tone="trouble")
 
 
 def _listed(items: object) -> list[Any]:

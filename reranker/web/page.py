@@ -1,7 +1,9 @@
 """The page: pictures and a sentence go in, a ranking comes out while one watches; for programs the same, at `/rank`.
 
-page = build_page(Reranker("toybox"))
-page.launch(**launch_settings(Settings()))
+    page = build_page(Reranker("toybox"))
+    page.launch(**launch_settings(Settings()))
+
+What happens on it is in `desk`, what it shows in `results`, which files it opens in `uploads`, its words in `wording`.
 """
 
 from pathlib import Path
@@ -202,7 +204,7 @@ def _wire_pictures(desk: Desk, asked: _Asked, shown: _Shown) -> None:
 
 
 def _wire_run(desk: Desk, asked: _Asked, shown: _Shown) -> None:
-    """The run itself yields no gallery: one that is left as it is costs Gradio 12 ms, with every picture."""
+    """The run itself yields no gallery: to leave one as it is costs Gradio 4 ms, and would with every picture."""
     gr.on(
         [asked.rank.click, asked.query.submit],
         desk.rank,

@@ -56,24 +56,24 @@ class Uploads:
 
         Raises `PictureForbidden` for whatever lies elsewhere, and `PictureMissing` for what was deleted since.
         """
-        text = _path_text(item)
+        text, is_gone = _path_text(item), False
         try:
-            path = self._inside(Path(text))
-            if path is not None and path.is_relative_to(self.thumbnails):
-                path = self._inside(self.folder / path.relative_to(self.thumbnails).with_suffix(""))
-            is_open, exists = path is not None and not path.is_dir(), path is not None and path.is_file()
+            path = self._meant(Path(text))
+            if path is not None and path.is_file():
+                return path
+            is_gone = path is not None and not path.exists()
         except (OSError, ValueError, RuntimeError):  # too long, a zero byte, a loop of links
-            is_open = False
-        if path is None or not is_open:
-            raise PictureForbidden(name=_name(text))
-        if not exists:
-            raise PictureMissing(name=_name(text))
-        return path
+            pass
+        raise (PictureMissing if is_gone else PictureForbidden)(name=_name(text))
 
-    def _inside(self, path: Path) -> Path | None:
-        """With all links followed, where that is in the folder; relative paths, addresses and `data:` never are."""
+    def _meant(self, path: Path) -> Path | None:
+        """What a path leads to with all links followed; None outside the folder, as are all addresses and `data:`."""
         resolved = path.resolve()
-        return resolved if path.is_absolute() and self.folder in resolved.parents else None
+        if not path.is_absolute() or self.folder not in resolved.parents:
+            return None
+        if resolved.is_relative_to(self.thumbnails):
+            return self._meant(self.folder / resolved.relative_to(self.thumbnails).with_suffix(""))
+        return resolved
 
     def admits(self, item: object) -> bool:
         """True where `admit` would not raise."""
