@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -43,6 +44,7 @@ reranker = Reranker(settings=settings)
 demo = build_page(reranker)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that what is registered for the end is done
     threading.Thread(target=_load, args=(reranker,), name="reranker-load", daemon=True).start()
     try:
         demo.launch(**launch_settings(settings))
