@@ -615,6 +615,7 @@ def test_a_program_is_answered_as_the_command_line_answers(client, toybox, drawi
     ranking = toybox.rank("a red house", drawings)
     assert asked["query"] == "a red house"
     assert asked["model"] == "toybox"
+    assert asked["results"][0]["name"] == "red_house.png"
     assert asked["fingerprint"] == ranking.fingerprint
     assert [row["name"] for row in asked["results"]] == [one.candidate.name for one in ranking.scored[:3]]
     for rank, (row, one) in enumerate(zip(asked["results"], ranking.scored, strict=False), 1):

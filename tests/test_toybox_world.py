@@ -11,7 +11,7 @@ from reranker.toybox.captions import LANGUAGES, word
 from reranker.toybox.drawing import draw_scene
 from reranker.toybox.exercises import ask_about, examination, failed_kinds, lesson
 from reranker.toybox.gallery import PICTURES, sample_scenes, write_gallery
-from reranker.toybox.geometry import LEVELS
+from reranker.toybox.geometry import LEVELS, VISUAL_TOKENS
 from reranker.toybox.matching import Asked, Request, match
 from reranker.toybox.scenes import COLOURS, PLACES, RELATIONS, THINGS, Box, Item, Scene, arranged, random_scene, related
 from reranker.toybox.targets import SLOT_CHANNELS, coverage, slot_targets, token_targets
@@ -187,8 +187,9 @@ def test_dense_targets_say_what_a_token_shows():
     assert np.array_equal(slot_targets(request, scene, targets)[:4], expected)
 
 
-@pytest.mark.parametrize("level", LEVELS)
-def test_every_shown_thing_owns_a_token(level):
+@pytest.mark.parametrize("level", [level for level in LEVELS if level >= VISUAL_TOKENS])
+def test_every_shown_thing_owns_a_token_at_the_usual_detail(level):
+    """At 25 two small things may share their best token, which then shows the larger."""
     side = int(level**0.5)
     for scene in many_scenes(100):
         owned = set(token_targets(scene, side, side).shown.tolist()) - {-1}
