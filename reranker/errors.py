@@ -9,6 +9,7 @@ RerankerError
 │   ├── PictureTooLarge         more pixels than the limit
 │   ├── PictureTooNarrow        an aspect ratio beyond the limit
 │   ├── PictureUnjudged         the model failed on it
+│   ├── PictureOutOfMemory      the device has not the memory that it takes
 │   └── PictureSkipped          the run was stopped before its turn
 ├── CheckpointError             a model that cannot be used
 │   ├── CheckpointMissing       no such folder, or a file of it is missing
@@ -96,6 +97,13 @@ class PictureUnjudged(PictureError):
     """The model failed on this picture alone, or gave no finite number."""
 
     reason: str
+
+
+@dataclass(eq=False)
+class PictureOutOfMemory(PictureError):
+    """Even alone it takes more memory than the device has left."""
+
+    visual_tokens: int
 
 
 @dataclass(eq=False)

@@ -6,11 +6,15 @@ own guard on pixels is one setting for the whole process, and warns: here each c
 """
 
 import hashlib
+import math
 import stat
 import struct
+import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -85,6 +89,8 @@ _WHITES: Final[dict[str, tuple[float, ...]]] = {
     "F": (1, 255, 65535),
 }
 
+SETTLED_NS: Final = 1_000_000_000
+
 _ORIENTATION_TAG: Final = 0x0112
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -117,6 +123,50 @@ def content_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+class ContentHashes:
+    """Content hashes of files, remembered by path, size and times: what has not changed is not read again. Thread-safe.
+
+    Of the last `max_files` that were asked for; none of a file written a moment ago, whose next change a file system's
+    clock may not tell from this one.
+    """
+
+    def __init__(self, max_files: int = 100_000) -> None:
+        self._max_files = max_files
+        self._known: OrderedDict[tuple[str, int, int, int, int], str] = OrderedDict()
+        self._lock = Lock()
+
+    def identify(self, candidate: Candidate, limits: Limits) -> tuple[str, bytes | None]:
+        """The content hash, and the encoded bytes where they had to be read for it. Raises a `PictureError`."""
+        if isinstance(candidate.source, bytes):
+            data = read_bytes(candidate, limits)
+            return content_hash(data), data
+        stamp = _stamp(candidate.source)
+        with self._lock:
+            if stamp is not None and stamp in self._known:
+                self._known.move_to_end(stamp)
+                return self._known[stamp], None
+        data = read_bytes(candidate, limits)
+        digest = content_hash(data)
+        if stamp is not None and time.time_ns() - max(stamp[-2:]) > SETTLED_NS and stamp == _stamp(candidate.source):
+            self._remember(stamp, digest)
+        return digest, data
+
+    def _remember(self, stamp: tuple[str, int, int, int, int], digest: str) -> None:
+        with self._lock:
+            self._known[stamp] = digest
+            if len(self._known) > self._max_files:
+                self._known.popitem(last=False)
+
+
+def _stamp(path: Path) -> tuple[str, int, int, int, int] | None:
+    """What changes when a file does; None where it cannot be told."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return str(path), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 def read_bytes(candidate: Candidate, limits: Limits) -> bytes:
     """The encoded bytes of a candidate; its size is known to be within the limit before any of it is read.
 
@@ -133,13 +183,16 @@ def read_bytes(candidate: Candidate, limits: Limits) -> bytes:
         raise PictureUnreadable(name=candidate.name, reason="no access") from error
 
 
-def decode(data: bytes, name: str, limits: Limits) -> Image.Image:
+def decode(data: bytes, name: str, limits: Limits, wanted_pixels: int | None = None) -> Image.Image:
     """The picture in `data` as upright RGB; transparency shows white.
+
+    wanted_pixels: where only so many are of use, a JPEG is decoded to a half, a quarter or an eighth of its sides while
+    each stays at least twice as long as is of use.
 
     Raises PictureUnreadable, PictureTooLarge or PictureTooNarrow with `name`, and nothing else.
     """
     try:
-        return _decode(data, name, limits)
+        return _decode(data, name, limits, wanted_pixels)
     except PictureError:
         raise
     except Exception as error:  # decoders raise whatever broken bytes lead them to
@@ -177,7 +230,7 @@ def _check_size(size: tuple[int, int], name: str, limits: Limits) -> None:
         raise PictureTooNarrow(name=name, width=width, height=height, max_aspect_ratio=limits.max_aspect_ratio)
 
 
-def _decode(data: bytes, name: str, limits: Limits) -> Image.Image:
+def _decode(data: bytes, name: str, limits: Limits, wanted_pixels: int | None) -> Image.Image:
     if not data:
         raise PictureUnreadable(name=name, reason="empty")
     decoder = _decoder(data)
@@ -187,6 +240,9 @@ def _decode(data: bytes, name: str, limits: Limits) -> Image.Image:
         _check_pixels(_webp_canvas(data), name, limits)
     picture = decoder(BytesIO(data))
     _check_size(picture.size, name, limits)
+    if wanted_pixels is not None and decoder is _Jpeg:
+        scale = 2 * math.sqrt(wanted_pixels / (picture.width * picture.height))
+        picture.draft(picture.mode, (math.ceil(scale * picture.width), math.ceil(scale * picture.height)))
     picture.load()
     _check_size(picture.size, name, limits)  # a HEIF picture may turn out larger than its header says
     upright = _upright(_rgb(picture), _orientation(picture.info.get("exif") or b""))

@@ -10,16 +10,16 @@ import logging
 import math
 import threading
 from array import array
-from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
 from typing import cast
 
 from reranker.errors import PictureError, PictureSkipped, PictureUnjudged, TurnCancelled
-from reranker.turns import Caller, Turns
+from reranker.look_ahead import LookAhead, Outcome, ReadyPicture
+from reranker.turns import Turns
 from reranker.types import Candidate, Failed, Judgement, Prepared, Query, Ranking, Scored, Scorer
 
 _log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def rank_stream(
     stop: once set, no further batch begins; what was not judged by then comes out as `PictureSkipped`.
     """
     caller = turns.caller(stop)
-    look_ahead = _LookAhead(len(candidates), look_ahead_bytes, caller)
+    look_ahead = LookAhead(len(candidates), look_ahead_bytes, caller)
     run = _Run(query, candidates, scorer, look_ahead, readers)
     return RankStream(run, top_k)
 
@@ -145,100 +145,25 @@ def _drain(run: "_Run", top_k: int | None) -> Iterator[Scored | Failed | Ranking
         run.close()
 
 
-_Outcome = Judgement | PictureError
 _Events = SimpleQueue[Scored | Failed | BaseException | None]  # None: no more will come
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Picture:
-    """A candidate made ready for the device; `answer` is shared by all that have the same bytes."""
-
-    name: str
-    prepared: Prepared
-    nbytes: int
-    answer: Future[_Outcome]
-
-
-class _LookAhead:
-    """What lies between the readers and the device: a queue bounded in bytes, the batch on the device counted in."""
-
-    def __init__(self, count: int, max_bytes: int, caller: Caller) -> None:
-        self.caller = caller
-        self._changed = threading.Condition()
-        self._ready: deque[_Picture] = deque()
-        self._unread = deque(range(count))
-        self._reading = 0
-        self._held_bytes = 0
-        self._max_bytes = max_bytes
-        self._shut = False
-
-    @property
-    def _closed(self) -> bool:
-        return self._shut or self.caller.cancelled
-
-    def claim(self) -> int | None:
-        """Position of the next picture to read, as soon as there is room; None where there is nothing left to do."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or not self._unread or self._has_room())
-            if self._closed or not self._unread:
-                self._changed.notify_all()  # setting a `stop` wakes nobody: pass it on to who waits for pictures
-                return None
-            self._reading += 1
-            return self._unread.popleft()
-
-    def _has_room(self) -> bool:
-        return self._held_bytes == 0 or self._held_bytes < self._max_bytes
-
-    def put(self, picture: _Picture | None) -> None:
-        """What became of a claim; None where the device has nothing to do for it."""
-        with self._changed:
-            self._reading -= 1
-            if picture is not None and not self._closed:
-                self._ready.append(picture)
-                self._held_bytes += picture.nbytes
-            self._changed.notify_all()
-
-    def wait(self) -> bool:
-        """Until a picture is ready; False where none will be."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._ready or not (self._unread or self._reading))
-            return bool(self._ready)
-
-    def take(self, count: int) -> list[_Picture]:
-        """Those that are ready now, `count` at most; their bytes stay held until `free`."""
-        with self._changed:
-            return [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
-
-    def free(self, nbytes: int) -> None:
-        with self._changed:
-            self._held_bytes -= nbytes
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        with self._changed:
-            self._shut = True
-            self._ready.clear()
-            self._changed.notify_all()
 
 
 class _Reader:
     """Makes pictures ready, in as many threads as call `work`. Equal bytes go to the device once."""
 
-    def __init__(
-        self, candidates: Sequence[Candidate], scorer: Scorer, look_ahead: _LookAhead, events: _Events
-    ) -> None:
+    def __init__(self, candidates: Sequence[Candidate], scorer: Scorer, look_ahead: LookAhead, events: _Events) -> None:
         self._candidates = candidates
         self._scorer = scorer
         self._look_ahead = look_ahead
         self._events = events
-        self._answers: dict[str, Future[_Outcome]] = {}
+        self._answers: dict[str, Future[Outcome]] = {}
 
     def work(self) -> None:
         while (position := self._look_ahead.claim()) is not None:
             # No name for the picture here: it would keep the memory of it while waiting for room.
             self._look_ahead.put(self._read(position))
 
-    def _read(self, position: int) -> _Picture | None:
+    def _read(self, position: int) -> ReadyPicture | None:
         candidate = self._candidates[position]
         try:
             prepared: Prepared = self._scorer.prepare(candidate)
@@ -247,14 +172,14 @@ class _Reader:
             _log_unexpected(error, "A picture could not be read: %r", candidate.name)
             self._events.put(_event(position, candidate, _as_picture_error(error, candidate.name)))
             return None
-        answer = Future[_Outcome]()
+        answer = Future[Outcome]()
         first = self._answers.setdefault(content_hash, answer)
         first.add_done_callback(partial(self._report, position, candidate, first is not answer))
         if first is not answer:
             return None
-        return _Picture(name=candidate.name, prepared=prepared, nbytes=nbytes, answer=answer)
+        return ReadyPicture(name=candidate.name, prepared=prepared, nbytes=nbytes, answer=answer)
 
-    def _report(self, position: int, candidate: Candidate, repeat: bool, answer: Future[_Outcome]) -> None:
+    def _report(self, position: int, candidate: Candidate, repeat: bool, answer: Future[Outcome]) -> None:
         """Called once, whether the answer came before the repeat was read or after."""
         outcome = answer.result()
         if repeat and isinstance(outcome, Judgement):
@@ -265,11 +190,11 @@ class _Reader:
 class _Judge:
     """Takes ready pictures to the device, one batch a turn; one that fails is halved until only the culprit does."""
 
-    def __init__(self, query: Query, scorer: Scorer, look_ahead: _LookAhead) -> None:
+    def __init__(self, query: Query, scorer: Scorer, look_ahead: LookAhead) -> None:
         self._query = query
         self._scorer = scorer
         self._look_ahead = look_ahead
-        self._halves: list[list[_Picture]] = []
+        self._halves: list[list[ReadyPicture]] = []
 
     def work(self) -> None:
         try:
@@ -282,12 +207,20 @@ class _Judge:
         """One batch, whatever its size: an idle device is worth less than a full batch. Returns the bytes done with."""
         with self._look_ahead.caller.turn():
             # Taken only now that the device is ours: more pictures became ready while we waited.
-            batch = self._halves.pop() if self._halves else self._look_ahead.take(max(1, self._scorer.batch_size))
+            batch = self._next_half() if self._halves else self._look_ahead.take(self._scorer.batch_tokens)
             if batch:  # else the run was closed a moment ago
                 self._score(batch)
         return sum(picture.nbytes for picture in batch if picture.answer.done())
 
-    def _score(self, batch: list[_Picture]) -> None:
+    def _next_half(self) -> list[ReadyPicture]:
+        """Part of a batch that failed, halved on where the device has less room by now."""
+        half = self._halves.pop()
+        while len(half) > 1 and _tokens(half) > self._scorer.batch_tokens:
+            half, rest = _halved(half)
+            self._halves.append(rest)
+        return half
+
+    def _score(self, batch: list[ReadyPicture]) -> None:
         try:
             for index, judgement in self._scorer.score(self._query, [picture.prepared for picture in batch]):
                 batch[index].answer.set_result(_checked(judgement, batch[index].name))
@@ -298,15 +231,14 @@ class _Judge:
         for picture in _unanswered(batch):
             picture.answer.set_result(PictureUnjudged(name=picture.name, reason="no answer"))
 
-    def _blame(self, batch: list[_Picture], error: Exception) -> None:
+    def _blame(self, batch: list[ReadyPicture], error: Exception) -> None:
         """Only who failed alone is the culprit; the others get another turn in half the company.
 
         Nothing here keeps `error`: its traceback holds the tensors that the next try needs the memory of.
         """
         rest = _unanswered(batch)
         if len(batch) > 1:
-            middle = (len(rest) + 1) // 2
-            self._halves += [half for half in (rest[middle:], rest[:middle]) if half]
+            self._halves += [half for half in reversed(_halved(rest)) if half]
         elif rest:
             batch[0].answer.set_result(_as_picture_error(error, batch[0].name))
 
@@ -315,7 +247,7 @@ class _Run:
     """One query over its candidates: the threads, what they report, and their end."""
 
     def __init__(
-        self, query: Query, candidates: Sequence[Candidate], scorer: Scorer, look_ahead: _LookAhead, readers: int
+        self, query: Query, candidates: Sequence[Candidate], scorer: Scorer, look_ahead: LookAhead, readers: int
     ) -> None:
         self._events: _Events = SimpleQueue()
         self.caller = look_ahead.caller
@@ -389,17 +321,26 @@ class _Run:
         self._thread.join()
 
 
-def _unanswered(batch: list[_Picture]) -> list[_Picture]:
+def _halved(batch: list[ReadyPicture]) -> tuple[list[ReadyPicture], list[ReadyPicture]]:
+    middle = (len(batch) + 1) // 2
+    return batch[:middle], batch[middle:]
+
+
+def _tokens(batch: list[ReadyPicture]) -> int:
+    return sum(picture.prepared.visual_tokens for picture in batch)
+
+
+def _unanswered(batch: list[ReadyPicture]) -> list[ReadyPicture]:
     return [picture for picture in batch if not picture.answer.done()]
 
 
-def _checked(judgement: Judgement, name: str) -> _Outcome:
+def _checked(judgement: Judgement, name: str) -> Outcome:
     if math.isfinite(_float32(judgement.order_key)):
         return judgement
     return PictureUnjudged(name=name, reason="not finite")
 
 
-def _event(position: int, candidate: Candidate, outcome: _Outcome) -> Scored | Failed:
+def _event(position: int, candidate: Candidate, outcome: Outcome) -> Scored | Failed:
     if isinstance(outcome, Judgement):
         return Scored(position=position, candidate=candidate, judgement=outcome)
     return Failed(position=position, candidate=candidate, error=replace(outcome, name=candidate.name))

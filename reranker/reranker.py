@@ -69,7 +69,7 @@ class Reranker:
             limits=self.limits,
             memory=VisionMemory(chosen.vision_memory_mb * MEGABYTE),
             visual_tokens=chosen.visual_tokens or None,
-            batch_size=chosen.batch_pictures,
+            batch_tokens=chosen.batch_tokens or None,
         )
 
     def query(self, text: str) -> Query:

@@ -15,6 +15,7 @@ from reranker.errors import (
     PictureError,
     PictureForbidden,
     PictureMissing,
+    PictureOutOfMemory,
     PictureSkipped,
     PictureTooHeavy,
     PictureTooLarge,
@@ -96,6 +97,12 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     (PictureUnjudged, ""): {
         "en": "The model failed on “{name}” ({reason}); rank again, with fewer visual tokens if it fails once more.",
         "zh": "模型未能评判“{name}”（{reason}）；请重新排序，若仍失败请减少视觉 token 数。",
+    },
+    (PictureOutOfMemory, ""): {
+        "en": "“{name}” takes more memory than the device has left, at {visual_tokens} visual tokens; "
+        "close other programs that use it, or look less closely.",
+        "zh": "以 {visual_tokens} 个视觉 token 评判“{name}”所需的内存超过设备所剩；"
+        "请关闭占用设备的其他程序，或降低精细度。",
     },
     (PictureSkipped, ""): {
         "en": "“{name}” was not judged, as the run was stopped before its turn; rank again to have it judged.",

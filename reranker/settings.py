@@ -21,7 +21,7 @@ class Settings:
 
     model: "toybox" or a folder with a checkpoint.
     visual_tokens: how closely pictures are looked at; 0 is the checkpoint's own choice.
-    batch_pictures: pictures judged in one turn on the device.
+    batch_tokens: visual tokens judged in one turn on the device at most; 0 goes by its memory.
     vision_memory_mb: host memory for what was seen already.
     max_picture_mb, max_picture_mpx: of one picture; megabytes of 1,000,000 bytes, megapixels.
     max_pictures: of one upload. max_query_length: characters. max_waiting: people in the queue of the page.
@@ -31,7 +31,7 @@ class Settings:
     device: Device = "auto"
     precision: Precision = "auto"
     visual_tokens: int = 0
-    batch_pictures: int = 8
+    batch_tokens: int = 0
     reader_threads: int = 2
     look_ahead_mb: int = 256
     vision_memory_mb: int = 1024
@@ -53,7 +53,7 @@ class Settings:
                 raise SettingInvalid(name, str(getattr(self, name)), " | ".join(options))
         for field in fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name in {"visual_tokens", "vision_memory_mb"} else 1
+            least = 0 if field.name in {"visual_tokens", "batch_tokens", "vision_memory_mb"} else 1
             if field.type is int and value < least:
                 raise SettingInvalid(field.name, str(value), f"a whole number from {least} up")
 

@@ -13,7 +13,10 @@ from reranker.errors import PictureError
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """The sentence that pictures are judged by: Chinese, English or both."""
+    """The sentence that pictures are judged by: Chinese, English or both.
+
+    Made anew for each run; what keeps pictures in memory tells runs apart by its identity.
+    """
 
     text: str
 
@@ -118,8 +121,8 @@ class Scorer(Protocol):
         """T of the score that people see; 1 where the checkpoint is not calibrated."""
 
     @property
-    def batch_size(self) -> int:
-        """How many pictures are worth handing to one call of `score`."""
+    def batch_tokens(self) -> int:
+        """Visual tokens worth handing to one call of `score`; may change from call to call. One picture always is."""
 
     def prepare(self, candidate: Candidate) -> Any:
         """Read and patch one picture on the CPU; thread-safe. Raises that picture's `PictureError`."""

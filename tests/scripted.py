@@ -45,7 +45,7 @@ def number(query: Query, content: bytes) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class ScriptedPicture:
-    """A picture of one byte a byte."""
+    """A picture of one visual token, and one byte a byte."""
 
     content: bytes
     content_hash: str
@@ -66,11 +66,11 @@ class ScriptedScorer:
         *,
         judge: Callable[[Query, bytes], float | None] = checksum,
         read: Callable[[Candidate], bytes] = content_of,
-        batch_size: int = 4,
+        batch_tokens: int = 4,
         fingerprint: str = "scripted",
         temperature: float = 1.0,
     ) -> None:
-        self.batch_size = batch_size
+        self.batch_tokens = batch_tokens
         self.fingerprint = fingerprint
         self.temperature = temperature
         self.read_names: list[str] = []
@@ -86,9 +86,7 @@ class ScriptedScorer:
         content = self._read(candidate)
         self.read_names.append(candidate.name)
         content_hash = hashlib.sha256(content).hexdigest()
-        picture = ScriptedPicture(
-            content=content, content_hash=content_hash, visual_tokens=1 + len(content), nbytes=len(content)
-        )
+        picture = ScriptedPicture(content=content, content_hash=content_hash, visual_tokens=1, nbytes=len(content))
         self._hold(len(content))
         weakref.finalize(picture, self._hold, -len(content)).atexit = False
         return picture

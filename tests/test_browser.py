@@ -126,7 +126,7 @@ class Paced:
 
     def __init__(self) -> None:
         self.allowed = threading.Semaphore(0)
-        self.scorer = ScriptedScorer(judge=self._judge, batch_size=1)
+        self.scorer = ScriptedScorer(judge=self._judge, batch_tokens=1)
 
     def _judge(self, query: Query, content: bytes) -> float:
         assert self.allowed.acquire(timeout=PATIENCE_S)

@@ -177,10 +177,10 @@ def test_the_model_comes_from_the_option_then_the_environment_then_is_the_toybox
     write(a=1)
     assert shell.json("a dog", "a.png").result["model"] == "toybox"
     monkeypatch.setenv("RERANKER_MODEL", "~/other")
-    monkeypatch.setenv("RERANKER_BATCH_PICTURES", "3")
+    monkeypatch.setenv("RERANKER_BATCH_TOKENS", "3")
     assert shell.json("a dog", "a.png").result["model"] == "~/other"
     assert shell.json("a dog", "a.png", "--model", "mine").result["model"] == "mine"
-    assert shell.opened == Settings(model="mine", batch_pictures=3)
+    assert shell.opened == Settings(model="mine", batch_tokens=3)
 
 
 # Names

@@ -25,6 +25,7 @@ FLOORS = {
     "reranker.export": 1,
     "reranker.score_store": 1,
     "reranker.model": 2,
+    "reranker.look_ahead": 3,
     "reranker.ranking": 3,
     "reranker.turns": 3,
     "reranker.reranker": 4,

@@ -15,7 +15,8 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from reranker import Candidate, Query
 from reranker.errors import CheckpointBroken, CheckpointMissing, CheckpointUnsupported
 from reranker.images import Limits
-from reranker.model.attention import attend_by_length
+from reranker.model import attention
+from reranker.model.attention import Spans, attend
 from reranker.model.checkpoints import TOYBOX, load_checkpoint
 from reranker.model.cross_encoder import CrossEncoder
 from reranker.model.language import YesNoHead, rope_positions
@@ -114,15 +115,66 @@ def test_positions_are_those_of_transformers(reference, rows, columns):
     assert torch.equal(rope_positions(11, rows, columns, 6), expected[:, 0])
 
 
-def test_attention_by_length_equals_one_piece_after_the_other():
+def one_by_one(query, key, value, scale, causal):
+    """Softmax attention of one sequence by its formula; causal from the ends of both."""
+    key, value = (part.repeat_interleave(query.shape[1] // part.shape[1], dim=1) for part in (key, value))
+    products = scale * torch.einsum("qhd,khd->hqk", query, key)
+    if causal:
+        hidden = torch.ones(products.shape[1:], dtype=torch.bool).triu(len(key) - len(query) + 1)
+        products = products.masked_fill(hidden, -torch.inf)
+    return torch.einsum("hqk,khd->qhd", products.softmax(dim=-1), value)
+
+
+def kernel_by_its_description(query, key, value, limits, seen_limits, longest, longest_seen, *, scale, **options):
+    """What torch's variable-length kernel is documented to compute, one sequence after the other."""
+    assert limits.dtype == seen_limits.dtype == torch.int32
+    assert (longest, longest_seen) == (limits.diff().max(), seen_limits.diff().max())
+    assert options["num_splits"] == 1
+    assert options.get("enable_gqa", False) == (query.shape[1] != key.shape[1])
+    causal = {(-1, 0): True, (-1, -1): False}[options["window_size"]]
+    pieces = zip(pairwise(limits.tolist()), pairwise(seen_limits.tolist()), strict=True)
+    return torch.cat([one_by_one(query[a:b], key[c:d], value[c:d], scale, causal) for (a, b), (c, d) in pieces])
+
+
+@pytest.fixture(params=["by kernel", "by length"])
+def way(request, monkeypatch):
+    """Both ways of packed attention, the kernel played by its description."""
+    if request.param == "by kernel":
+        monkeypatch.setattr(attention, "has_kernel", lambda _: True)
+        monkeypatch.setattr(attention, "varlen_attn", kernel_by_its_description)
+        attention._kernel_parameters.cache_clear()
+        monkeypatch.setattr(attention, "_kernel_parameters", lambda: {"num_splits", "enable_gqa"})
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("lengths", [(4, 1, 5, 4, 4), (3, 3, 3), (7,)])
+@pytest.mark.parametrize("before", [0, 6])
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("last_only", [True, False])
+def test_packed_attention_is_that_of_each_sequence_alone(lengths, before, causal, last_only):
     torch.manual_seed(0)
-    query, key, value = torch.randn(3, 1, 2, 13, 8)
-    limits = torch.tensor([0, 4, 5, 9, 13])
-    output, _ = attend_by_length(torch.nn.Module(), query, key, value, None, scaling=0.3, cu_seq_lens_q=limits)
-    for start, end in pairwise(limits.tolist()):
-        q, k, v = (tensor[0, :, start:end] for tensor in (query, key, value))
-        expected = torch.softmax(0.3 * q @ k.transpose(1, 2), dim=-1) @ v
-        assert torch.allclose(output[0, start:end], expected.transpose(0, 1), atol=1e-6)
+    spans = Spans(lengths=lengths, before=before, device=torch.device("cpu"))
+    query = torch.randn(sum(lengths), 4, 8)
+    key, value = torch.randn(2, sum(lengths), 2, 8)
+    shared = tuple(torch.randn(2, before, 2, 8)) if before else None
+    asked = query[spans.last] if last_only else query
+    output = attend(asked, key, value, spans, scale=0.3, causal=causal, before=shared, last_only=last_only)
+    expected = []
+    for q, k, v in zip(*(part.split(lengths) for part in (query, key, value)), strict=True):
+        seen = [torch.cat(parts) for parts in zip(shared, (k, v), strict=True)] if shared else [k, v]
+        alone = one_by_one(q, *seen, 0.3, causal)
+        expected.append(alone[-1:] if last_only else alone)
+    assert torch.allclose(output, torch.cat(expected), atol=1e-6)
+
+
+@pytest.mark.usefixtures("way")
+def test_both_ways_of_packing_score_alike(scorer, checkpoint, pictures):
+    candidates = [Candidate(name=str(i), source=png(picture)) for i, picture in enumerate(pictures)]
+    packed = CrossEncoder(checkpoint, limits=Limits(), memory=VisionMemory(0))
+    judged = dict(packed.score(Query(text=QUERIES[1]), [packed.prepare(candidate) for candidate in candidates]))
+    for index, candidate in enumerate(candidates):
+        alone = dict(scorer.score(Query(text=QUERIES[1]), [scorer.prepare(candidate)]))
+        assert judged[index].log_odds == pytest.approx(alone[0].log_odds, abs=1e-4)
 
 
 def test_the_layout_is_as_published(checkpoint):
@@ -151,23 +203,48 @@ def test_the_head_is_the_difference_of_two_rows():
     assert YesNoHead.of(weight, 0, 1).log_odds(torch.tensor([[2.0, 3.0]])).tolist() == [0.5 * 2 + 3.0 * 3]
 
 
-def test_the_vision_memory_keeps_to_its_bytes_and_forgets_the_oldest():
+def seen_picture(value=0.0, tokens=1):
+    return SeenPicture(tokens=torch.full((tokens, 2), value), rows=1, columns=tokens)
+
+
+def test_the_vision_memory_keeps_to_its_bytes_and_forgets_what_was_used_longest_ago():
     memory = VisionMemory(max_bytes=3 * 4 * 2)
-    seen = {name: SeenPicture(tokens=torch.full((1, 2), float(i)), rows=1, columns=1) for i, name in enumerate("abcd")}
-    for name in "abc":
-        memory.put(name, seen[name])
-    memory.get("a")
-    memory.put("d", seen["d"])
+    for number, name in enumerate("abc"):
+        memory.put(name, seen_picture(float(number)), run="first")
+    memory.use("a", run="second")
+    memory.put("d", seen_picture(), run="third")
     assert [name for name in "abcd" if memory.get(name)] == ["a", "c", "d"]
-    memory.put("whale", SeenPicture(tokens=torch.zeros(99, 2), rows=9, columns=11))
+    memory.put("whale", seen_picture(tokens=99), run="fourth")
     assert memory.get("whale") is None
+
+
+def test_of_a_set_larger_than_the_vision_memory_what_fits_is_known_the_second_time():
+    memory, names = VisionMemory(max_bytes=30 * 4 * 2), [str(number) for number in range(100)]
+    hits = []
+    for run in ("first", "second", "third"):
+        hits.append(0)
+        for name in names:
+            if memory.get(name):
+                hits[-1] += 1
+                memory.use(name, run)
+            else:
+                memory.put(name, seen_picture(), run)
+    assert hits == [0, 30, 30]
+
+
+def test_another_set_takes_the_place_of_the_one_before():
+    memory = VisionMemory(max_bytes=30 * 4 * 2)
+    for run in ("first", "second"):
+        for number in range(30):
+            memory.put(f"{run} {number}", seen_picture(), run)
+    assert all(memory.get(f"second {number}") for number in range(30))
 
 
 def test_the_fingerprint_follows_what_a_score_depends_on(checkpoint):
     def fingerprint(**choices):
         return CrossEncoder(checkpoint, limits=Limits(), memory=VisionMemory(0), **choices).fingerprint
 
-    assert fingerprint() == fingerprint(batch_size=3) != fingerprint(visual_tokens=25)
+    assert fingerprint() == fingerprint(batch_tokens=3) != fingerprint(visual_tokens=25)
 
 
 def test_more_detail_means_more_visual_tokens(checkpoint, pictures):

@@ -493,7 +493,7 @@ def test_a_mistake_in_the_asking_is_one_sentence(upload_folder, numbers, query, 
 
 def test_trouble_that_nobody_foresaw_is_a_sentence_too(upload_folder, numbers, caplog):
     scorer = ScriptedScorer()
-    scorer.batch_size = "eight"
+    scorer.batch_tokens = "eight"
     *_, last = desk_of(scorer, upload_folder).rank("cat", numbers, visitor())
     assert last[0]["text"].startswith("Something went wrong in the program")
     assert "TypeError" in caplog.text
@@ -507,7 +507,7 @@ def test_stop_keeps_what_was_judged_and_names_the_rest(upload_folder, numbers):
         assert go_on.wait(PATIENCE_S)
         return number(query, content)
 
-    desk = desk_of(ScriptedScorer(judge=judge, batch_size=1), upload_folder)
+    desk = desk_of(ScriptedScorer(judge=judge, batch_tokens=1), upload_folder)
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(lambda: list(desk.rank("cat", numbers, visitor())))
         assert judging.wait(PATIENCE_S)
@@ -522,7 +522,7 @@ def test_stop_keeps_what_was_judged_and_names_the_rest(upload_folder, numbers):
 
 
 def test_a_closed_tab_ends_its_run(upload_folder, numbers):
-    scorer = ScriptedScorer(judge=number, batch_size=1)
+    scorer = ScriptedScorer(judge=number, batch_tokens=1)
     desk = desk_of(scorer, upload_folder)
     run = desk.rank("cat", numbers, visitor())
     while next(run)[0]["percent"] in (None, 0):
@@ -657,7 +657,7 @@ def test_two_at_once_advance_batch_by_batch(serve, tmp_path):
             until(lambda: len(reranker.turns._line) > 0)
         return 0.0
 
-    reranker = Reranker(scorer=ScriptedScorer(judge=judge, batch_size=1))
+    reranker = Reranker(scorer=ScriptedScorer(judge=judge, batch_tokens=1))
     url = serve(reranker)
 
     def rank(query: str) -> int:

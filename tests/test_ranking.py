@@ -15,7 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reranker.errors import PictureError, PictureSkipped, PictureTooLarge, PictureUnjudged, PictureUnreadable
+from reranker.errors import (
+    PictureError,
+    PictureOutOfMemory,
+    PictureSkipped,
+    PictureTooLarge,
+    PictureUnjudged,
+    PictureUnreadable,
+)
 from reranker.ranking import RankStream, ordered, rank, rank_stream
 from reranker.turns import Turns
 from reranker.types import Candidate, Failed, Judgement, Query, Ranking, Scored
@@ -138,14 +145,14 @@ def test_the_query_reaches_the_scorer() -> None:
 
 @properties
 @given(st.lists(float32s, max_size=20), st.integers(1, 7), st.integers(1, 3), st.integers(1, 99), st.randoms())
-def test_any_order_batch_size_and_look_ahead_give_the_same_ranking(
-    values: list[float], batch_size: int, readers: int, look_ahead_bytes: int, random: Random
+def test_any_order_batch_tokens_and_look_ahead_give_the_same_ranking(
+    values: list[float], batch_tokens: int, readers: int, look_ahead_bytes: int, random: Random
 ) -> None:
     shuffled = random.sample(values, len(values))
     ranking = rank(
         QUERY,
         pictures(shuffled),
-        scorer=ScriptedScorer(judge=number, batch_size=batch_size),
+        scorer=ScriptedScorer(judge=number, batch_tokens=batch_tokens),
         turns=Turns(),
         readers=readers,
         look_ahead_bytes=look_ahead_bytes,
@@ -211,7 +218,7 @@ def test_one_event_per_candidate_and_a_failure_is_never_a_number(kinds: list[str
         return {b"nan": math.nan, b"silent": None}.get(content.split()[0], 1.0)
 
     candidates = pictures([f"{kind} {i}" for i, kind in enumerate(kinds)])
-    scorer = ScriptedScorer(read=read, judge=judge, batch_size=batch)
+    scorer = ScriptedScorer(read=read, judge=judge, batch_tokens=batch)
     stream = rank_stream(QUERY, candidates, scorer=scorer, turns=Turns(), readers=readers)
     events, ranking = split(drained(stream))
     assert_one_event_each(events, ranking, len(kinds))
@@ -230,7 +237,7 @@ def test_a_batch_that_fails_is_halved_until_only_the_culprit_fails(count: int, c
             raise RuntimeError("CUDA out of memory in /home/somebody")
         return 1.0
 
-    scorer = ScriptedScorer(judge=judge, batch_size=batch)
+    scorer = ScriptedScorer(judge=judge, batch_tokens=batch)
     events, _ = streamed(pictures(range(count)), scorer)
     assert {name: error.reason for name, error in failures(events).items() if isinstance(error, PictureUnjudged)} == {
         str(i): "RuntimeError" for i in culprits
@@ -238,6 +245,29 @@ def test_a_batch_that_fails_is_halved_until_only_the_culprit_fails(count: int, c
     assert sorted(scorer.answered) == sorted(str(i).encode() for i in set(range(count)) - culprits), "each once"
     assert {asked[0] for asked in scorer.batches if len(asked) == 1} >= {str(i).encode() for i in culprits}
     assert max(len(asked) for asked in scorer.batches) <= batch
+
+
+@properties
+@given(st.integers(1, 16), st.integers(0, 15), st.integers(1, 9), st.booleans())
+def test_running_out_of_memory_anywhere_loses_nothing(count: int, call: int, batch: int, once: bool) -> None:
+    """The device runs out at one call of `judge`, and goes on, or at every further try of the same picture."""
+    calls: list[bytes] = []
+
+    def judge(query: Query, content: bytes) -> float:
+        calls.append(content)
+        if len(calls) == call + 1 or (not once and len(calls) > call and content == calls[call]):
+            raise PictureOutOfMemory(name="", visual_tokens=9)
+        return 1.0
+
+    scorer = ScriptedScorer(judge=judge, batch_tokens=batch)
+    events, ranking = streamed(pictures(range(count)), scorer)
+    assert_one_event_each(events, ranking, count)
+    lost = failures(events)
+    assert len(lost) <= 1
+    assert all(isinstance(error, PictureOutOfMemory) and error.name == name for name, error in lost.items())
+    assert len(scorer.answered) == len(set(scorer.answered)) == count - len(lost), "each once"
+    if call < count and not once:
+        assert lost
 
 
 def test_a_batch_is_asked_again_in_halves() -> None:
@@ -258,7 +288,7 @@ def test_a_batch_is_asked_again_in_halves() -> None:
             until(lambda: len(scorer.batches) == 6)
         return content_of(candidate)
 
-    scorer = ScriptedScorer(judge=judge, read=read, batch_size=8)
+    scorer = ScriptedScorer(judge=judge, read=read, batch_tokens=8)
     last = Candidate(name="last", source=b"last")
     stream = rank_stream(QUERY, [*pictures(range(9)), last], scorer=scorer, turns=Turns(), readers=1)
     events, _ = split(drained(stream))
@@ -385,7 +415,7 @@ def test_an_interrupt_of_the_last_reader_leaves_no_device_thread_waiting() -> No
 @properties
 @given(st.lists(st.integers(0, 3), max_size=20), st.integers(1, 5), st.integers(1, 3))
 def test_same_bytes_are_judged_once(contents: list[int], batch: int, readers: int) -> None:
-    scorer = ScriptedScorer(judge=number, batch_size=batch)
+    scorer = ScriptedScorer(judge=number, batch_tokens=batch)
     stream = rank_stream(QUERY, pictures(contents), scorer=scorer, turns=Turns(), readers=readers)
     events, ranking = split(drained(stream))
     assert_one_event_each(events, ranking, len(contents))
@@ -454,7 +484,7 @@ def test_the_first_does_not_wait_for_a_full_batch() -> None:
         assert candidate.name == "0" or first_came.wait(PATIENCE_S)
         return content_of(candidate)
 
-    scorer = ScriptedScorer(read=read, batch_size=8)
+    scorer = ScriptedScorer(read=read, batch_tokens=8)
     stream = rank_stream(QUERY, pictures(range(5)), scorer=scorer, turns=Turns(), readers=1)
     first = first_of(stream)
     first_came.set()
@@ -515,7 +545,7 @@ def test_what_is_read_ahead_is_bounded_in_bytes(
             raise PictureTooLarge(name="", width=9, height=8, max_pixels=7)
         return 1.0
 
-    scorer = ScriptedScorer(judge=judge, batch_size=batch)
+    scorer = ScriptedScorer(judge=judge, batch_tokens=batch)
     candidates = pictures([f"{i}".zfill(4).ljust(4 + size) for i, size in enumerate(sizes)])
     stream = rank_stream(QUERY, candidates, scorer=scorer, turns=Turns(), readers=readers, look_ahead_bytes=bound)
     events, ranking = split(drained(stream))
@@ -529,7 +559,7 @@ def test_what_fails_in_company_is_let_go_of_once() -> None:
             time.sleep(0)  # the reader may go as far as it dares
         raise PictureTooLarge(name="", width=9, height=8, max_pixels=7)
 
-    scorer = ScriptedScorer(judge=judge, batch_size=8)
+    scorer = ScriptedScorer(judge=judge, batch_tokens=8)
     candidates = pictures(range(1000, 1100))
     stream = rank_stream(QUERY, candidates, scorer=scorer, turns=Turns(), readers=1, look_ahead_bytes=32)
     assert len(drained(stream)) == 101
@@ -553,7 +583,7 @@ def test_no_picture_stays_in_memory_after_the_run(caplog: pytest.LogCaptureFixtu
 
 
 def test_five_thousand_pictures() -> None:
-    scorer = ScriptedScorer(batch_size=16)
+    scorer = ScriptedScorer(batch_tokens=16)
     stream = rank_stream(QUERY, pictures(range(5_000)), scorer=scorer, turns=Turns(), look_ahead_bytes=400)
     events, ranking = split(drained(stream))
     assert_one_event_each(events, ranking, 5_000)
@@ -574,8 +604,8 @@ def test_two_pictures_beside_many_are_answered_within_two_batches() -> None:
         until(lambda: small_done.is_set() or small.place == 0)
         return 1.0
 
-    small = rank_stream(QUERY, pictures([1, 2]), scorer=ScriptedScorer(judge=small_judge, batch_size=1), turns=turns)
-    big = rank_stream(QUERY, pictures(range(40)), scorer=ScriptedScorer(judge=big_judge, batch_size=1), turns=turns)
+    small = rank_stream(QUERY, pictures([1, 2]), scorer=ScriptedScorer(judge=small_judge, batch_tokens=1), turns=turns)
+    big = rank_stream(QUERY, pictures(range(40)), scorer=ScriptedScorer(judge=big_judge, batch_tokens=1), turns=turns)
     with ThreadPoolExecutor(2) as pool, turns.caller() as gate:
         with gate.turn():
             all_of_big = pool.submit(drained, big)
@@ -619,7 +649,7 @@ def test_a_stop_keeps_what_was_scored_and_skips_the_rest() -> None:
             stop.set()
         return 1.0
 
-    scorer = ScriptedScorer(judge=judge, batch_size=1)
+    scorer = ScriptedScorer(judge=judge, batch_tokens=1)
     turns = Turns()
     stream = rank_stream(QUERY, pictures(range(50)), scorer=scorer, turns=turns, stop=stop, readers=1)
     events, ranking = split(drained(stream))
@@ -687,7 +717,7 @@ def test_a_stop_at_any_moment_loses_nobody(looks: int, readers: int, batch: int,
     stream = rank_stream(
         QUERY,
         pictures([*range(8), "bad"]),
-        scorer=ScriptedScorer(judge=number, batch_size=batch),
+        scorer=ScriptedScorer(judge=number, batch_tokens=batch),
         turns=Turns(),
         readers=readers,
         look_ahead_bytes=bound,
@@ -703,7 +733,7 @@ def test_a_stop_at_any_moment_loses_nobody(looks: int, readers: int, batch: int,
 def blocked_stream(turns: Turns) -> tuple[RankStream, Blocked, ScriptedScorer]:
     """A stream that gave one item, and whose second batch is on the device."""
     judge = Blocked()
-    scorer = ScriptedScorer(judge=judge, batch_size=1)
+    scorer = ScriptedScorer(judge=judge, batch_tokens=1)
     stream = rank_stream(QUERY, pictures(range(50)), scorer=scorer, turns=turns, readers=1)
     first_of(stream)
     assert judge.inside.wait(PATIENCE_S)
@@ -808,7 +838,7 @@ import atexit, threading
 from tests.test_ranking import Blocked, QUERY, ScriptedScorer, Turns, pictures, rank_stream
 
 judge = Blocked()
-scorer = ScriptedScorer(judge=judge, batch_size=1)
+scorer = ScriptedScorer(judge=judge, batch_tokens=1)
 atexit.register(lambda: print(len(scorer.answered), "answered"))  # comes last
 stream = rank_stream(QUERY, pictures(range(5000)), scorer=scorer, turns=Turns(), readers=1)
 next(stream)

@@ -51,7 +51,7 @@ def test_pictures_are_paths_texts_bytes_or_candidates(tmp_path: Path) -> None:
 
 
 def test_the_stream_gives_an_event_a_picture_and_then_what_rank_gives() -> None:
-    reranker = scripted(ScriptedScorer(judge=number, batch_size=2))
+    reranker = scripted(ScriptedScorer(judge=number, batch_tokens=2))
     *events, ranking = reranker.rank_stream("a dog", CONTENTS)
     assert sorted(event.position for event in events) == list(range(len(CONTENTS)))
     assert all(isinstance(event, Scored) for event in events)
@@ -119,7 +119,7 @@ def test_a_stop_leaves_the_rest_skipped() -> None:
         stop.set()
         return number(query, content)
 
-    scorer = ScriptedScorer(judge=judge, batch_size=1)
+    scorer = ScriptedScorer(judge=judge, batch_tokens=1)
     *_, ranking = scripted(scorer).rank_stream("a dog", CONTENTS, stop=stop)
     assert (len(ranking.scored), len(ranking.failed)) == (1, len(CONTENTS) - 1)
     assert {type(failed.error) for failed in ranking.failed} == {PictureSkipped}
@@ -130,7 +130,7 @@ def test_who_comes_second_has_the_second_batch() -> None:
         until(lambda: second.place == 0 or len(scorer.batches) > 1)
         return number(query, content)
 
-    scorer = ScriptedScorer(judge=judge, batch_size=1)
+    scorer = ScriptedScorer(judge=judge, batch_tokens=1)
     reranker = scripted(scorer, reader_threads=1)
     first = reranker.rank_stream("first", [b"1", b"2", b"3"])
     second = reranker.rank_stream("second", [b"9"])
@@ -144,7 +144,7 @@ def test_who_comes_second_has_the_second_batch() -> None:
 
 
 def test_many_threads_each_have_their_own_ranking() -> None:
-    reranker = scripted(ScriptedScorer(batch_size=2))
+    reranker = scripted(ScriptedScorer(batch_tokens=2))
     queries = [f"dog {turn}" for turn in range(6)]
     alone = [reranker.rank(query, CONTENTS) for query in queries]
     with ThreadPoolExecutor(6) as pool:
@@ -192,9 +192,9 @@ def looked_at(checkpoint: Checkpoint) -> Iterator[list[int]]:
     hook.remove()
 
 
-def toybox(checkpoint: Checkpoint, batch_size: int = 4) -> Reranker:
+def toybox(checkpoint: Checkpoint, batch_tokens: int = 200) -> Reranker:
     """A reranker that has seen nothing yet."""
-    scorer = CrossEncoder(checkpoint, limits=Limits(), memory=VisionMemory(10**8), batch_size=batch_size)
+    scorer = CrossEncoder(checkpoint, limits=Limits(), memory=VisionMemory(10**8), batch_tokens=batch_tokens)
     return Reranker(settings=PLAIN, scorer=scorer)
 
 
@@ -213,11 +213,13 @@ def alone(checkpoint: Checkpoint) -> dict[str, dict[bytes, float]]:
     }
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 5, 64])
-def test_company_does_not_matter(batch_size: int, checkpoint: Checkpoint, alone: dict[str, dict[bytes, float]]) -> None:
-    reranker = toybox(checkpoint, batch_size)
+@pytest.mark.parametrize("batch_tokens", [1, 100, 250, 4000])
+def test_company_does_not_matter(
+    batch_tokens: int, checkpoint: Checkpoint, alone: dict[str, dict[bytes, float]]
+) -> None:
+    reranker = toybox(checkpoint, batch_tokens)
     for seed, (query, expected) in enumerate(alone.items()):
-        shuffled = Random(10 * batch_size + seed).sample(PICTURES, len(PICTURES))
+        shuffled = Random(10 * batch_tokens + seed).sample(PICTURES, len(PICTURES))
         assert log_odds(reranker, query, shuffled) == pytest.approx(expected, abs=1e-4)
 
 

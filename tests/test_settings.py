@@ -37,9 +37,9 @@ def test_what_is_not_ours_is_left_alone() -> None:
 
 
 def test_without_a_mapping_the_environment_of_the_process_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RERANKER_BATCH_PICTURES", "3")
-    assert Settings.from_environment().batch_pictures == 3
-    assert Settings().batch_pictures != 3
+    monkeypatch.setenv("RERANKER_BATCH_TOKENS", "3")
+    assert Settings.from_environment().batch_tokens == 3
+    assert Settings().batch_tokens != 3
 
 
 @pytest.mark.parametrize("text", [*SWITCHES, *map(str.upper, SWITCHES)])
@@ -54,8 +54,8 @@ def test_switches_know_several_words(text: str) -> None:
         ("port", "http"),
         ("port", "7860.5"),
         ("port", "0"),
-        ("batch_pictures", "0"),
-        ("reader_threads", "-2"),
+        ("reader_threads", "0"),
+        ("batch_tokens", "-1"),
         ("visual_tokens", "-1"),
         ("vision_memory_mb", "-1"),
         ("device", "gpu"),
@@ -71,7 +71,7 @@ def test_a_wrong_value_is_told_with_its_name_and_what_it_may_be(name: str, text:
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_no_number_is_below_its_least(name: str) -> None:
-    least = 0 if name in {"visual_tokens", "vision_memory_mb"} else 1
+    least = 0 if name in {"visual_tokens", "batch_tokens", "vision_memory_mb"} else 1
     assert getattr(Settings(**{name: least}), name) == least
     with pytest.raises(SettingInvalid):
         Settings(**{name: least - 1})

@@ -78,8 +78,8 @@ def png(scene):
 
 def test_rating_answers_stand_behind_the_prompt(checkpoint, lesson):
     primer = Primer(checkpoint.tokenizer, RATING)
-    batch, answers = rating_batch([lesson], primer, Random(1), checkpoint.tokenizer.encode("<|image_pad|>")[0])
-    for row, answer in enumerate(answers):
+    batch, _ = rating_batch([lesson], primer, Random(1), checkpoint.tokenizer.encode("<|image_pad|>")[0])
+    for row, answer in enumerate(batch.answers):
         length = int((answer >= 0).sum())
         start = int(batch.last[row]) + 1
         assert batch.ids[row, start : start + length].tolist() == answer[:length].tolist()

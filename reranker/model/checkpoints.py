@@ -18,7 +18,7 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
 )
 
 from reranker.errors import CheckpointBroken, CheckpointMissing, CheckpointUnsupported
-from reranker.model.attention import BY_LENGTH
+from reranker.model.attention import PACKED
 from reranker.model.language import YesNoHead
 from reranker.model.patches import PatchSettings
 from reranker.model.vision import BytePatchEmbedding
@@ -89,7 +89,7 @@ def load_checkpoint(model: str, device: Device = "auto", precision: Precision = 
     tokenizer = _load_tokenizer(model, folder)
     patch_settings = _patch_settings(model, folder, network.model.visual.patch_size)
     ours = _read_json(model, folder, "reranker.json") if (folder / "reranker.json").is_file() else {}
-    network.model.visual.config._attn_implementation = BY_LENGTH
+    network.model.visual.config._attn_implementation = PACKED
     network.model.visual.patch_embed = BytePatchEmbedding(network.model.visual.patch_embed, patch_settings).to(
         chosen_device
     )

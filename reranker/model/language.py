@@ -1,12 +1,18 @@
-"""Visual tokens and a prompt -> log-odds: positions, equal-length batches, the language tower, the two-row head."""
+"""Visual tokens and a prompt -> log-odds: positions, the language tower over packed pictures, the two-row head.
 
-from collections.abc import Sequence
+What every picture of a query has in common, the prompt up to the picture, is read once a query (`read_beginning`); the
+last layer is computed for the last tokens alone, since nothing else is read off it.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
-from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextModel
+from torch.nn.functional import silu
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoderLayer, Qwen2_5_VLTextModel
 
-from reranker.model.prompts import EncodedPrompt
+from reranker.model.attention import Spans, attend
 from reranker.model.vision import SeenPicture
 
 
@@ -24,24 +30,133 @@ def rope_positions(before: int, rows: int, columns: int, after: int) -> torch.Te
     return torch.cat((first, picture, torch.arange(behind, behind + after).expand(3, -1)), dim=1)
 
 
-def last_hidden(language: Qwen2_5_VLTextModel, prompt: EncodedPrompt, pictures: Sequence[SeenPicture]) -> torch.Tensor:
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """The prompt before the picture, read: keys and values of each layer, (tokens, key_heads, head_dim)."""
+
+    layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+
+    @property
+    def tokens(self) -> int:
+        """How many it is made of."""
+        return len(self.layers[0][0])
+
+
+def read_beginning(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> Beginning:
+    """Run the tokens that stand before the picture."""
+    device = language.embed_tokens.weight.device
+    hidden = language.embed_tokens(torch.tensor(ids, device=device))
+    rotation = _Rotation.of(language, torch.arange(len(ids), device=device).expand(3, -1), hidden.dtype)
+    spans = Spans(lengths=(len(ids),), device=hidden.device)
+    kept = []
+    for layer in _layers(language):
+        query, key, value = _projected(layer, hidden, rotation)
+        kept.append((key, value))
+        attended = attend(query, key, value, spans, scale=layer.self_attn.scaling, causal=True)
+        hidden = _after_attention(layer, hidden, attended)
+    return Beginning(layers=tuple(kept))
+
+
+def last_hidden(
+    language: Qwen2_5_VLTextModel, beginning: Beginning, after: Sequence[int], pictures: Sequence[SeenPicture]
+) -> torch.Tensor:
     """The language tower's normed state at the last position, (pictures, hidden).
 
-    All pictures must have the same number of visual tokens: equal lengths need no mask.
+    after: ids of the tokens behind the picture, one at least. Pictures may differ in their number of visual tokens.
     """
-    device = language.embed_tokens.weight.device
-    before, after = (language.embed_tokens(torch.tensor(ids, device=device)) for ids in (prompt.before, prompt.after))
-    tokens = torch.stack([picture.tokens for picture in pictures]).to(device, before.dtype)  # (pictures, n, hidden)
-    copies = (len(pictures), -1, -1)
-    embedded = torch.cat((before.expand(copies), tokens, after.expand(copies)), dim=1)
+    weight = language.embed_tokens.weight
+    tail = language.embed_tokens(torch.tensor(after, device=weight.device))
+    hidden = torch.cat([part for picture in pictures for part in (picture.tokens.to(tail, non_blocking=True), tail)])
+    spans = Spans(
+        lengths=tuple(len(picture.tokens) + len(after) for picture in pictures),
+        before=beginning.tokens,
+        device=hidden.device,
+    )
     positions = [
-        rope_positions(len(prompt.before), picture.rows, picture.columns, len(prompt.after)) for picture in pictures
+        rope_positions(beginning.tokens, picture.rows, picture.columns, len(after))[:, beginning.tokens :]
+        for picture in pictures
     ]
-    output = language(
-        inputs_embeds=embedded, position_ids=torch.stack(positions, dim=1).to(device), use_cache=False
-    ).last_hidden_state
-    states: torch.Tensor = output[:, -1]
+    rotation = _Rotation.of(language, torch.cat(positions, dim=1).to(hidden.device), hidden.dtype)
+    *layers, last = zip(_layers(language), beginning.layers, strict=True)
+    for layer, before in layers:
+        query, key, value = _projected(layer, hidden, rotation)
+        scale = layer.self_attn.scaling
+        attended = attend(query, key, value, spans, scale=scale, causal=True, before=before)
+        hidden = _after_attention(layer, hidden, attended)
+    states: torch.Tensor = language.norm(_last_layer(*last, hidden, rotation, spans))
     return states
+
+
+def _layers(language: Qwen2_5_VLTextModel) -> list[Qwen2_5_VLDecoderLayer]:
+    return list(cast(Iterable[Qwen2_5_VLDecoderLayer], language.layers))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rotation:
+    """Rotary positions: cos, sin (tokens, 1, head_dim)."""
+
+    cos: torch.Tensor
+    sin: torch.Tensor
+
+    @classmethod
+    def of(cls, language: Qwen2_5_VLTextModel, positions: torch.Tensor, dtype: torch.dtype) -> "_Rotation":
+        """From positions (3, tokens): each part of a head turns by time, height or width (M-RoPE, arXiv 2409.12191)."""
+        rotary = language.rotary_emb
+        angles = positions[..., None].float() * rotary.inv_freq.float()
+        rope = cast(dict[str, Any], language.config.rope_parameters)
+        parts = angles.split(rope["mrope_section"], dim=-1)
+        chosen = torch.cat([part[number % 3] for number, part in enumerate(parts)], dim=-1)
+        whole = torch.cat((chosen, chosen), dim=-1)[:, None]
+        scaling = rotary.attention_scaling
+        return cls(cos=(whole.cos() * scaling).to(dtype), sin=(whole.sin() * scaling).to(dtype))
+
+    def turn(self, heads: torch.Tensor) -> torch.Tensor:
+        """(tokens, heads, head_dim) -> the same, turned."""
+        first, second = heads.chunk(2, dim=-1)
+        return heads * self.cos + torch.cat((-second, first), dim=-1) * self.sin
+
+    def at(self, tokens: torch.Tensor) -> "_Rotation":
+        """Of these tokens alone."""
+        return _Rotation(cos=self.cos[tokens], sin=self.sin[tokens])
+
+
+def _projected(
+    layer: Qwen2_5_VLDecoderLayer, hidden: torch.Tensor, rotation: _Rotation
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Query, key and value, (tokens, heads, head_dim) each."""
+    normed = layer.input_layernorm(hidden)
+    query, key, value = (
+        project(normed).unflatten(-1, (-1, layer.self_attn.head_dim))
+        for project in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj)
+    )
+    return rotation.turn(query), rotation.turn(key), value
+
+
+def _after_attention(layer: Qwen2_5_VLDecoderLayer, hidden: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+    """The rest of a layer: (tokens, heads, head_dim) -> (tokens, hidden). SiLU as in all of Qwen2.5-VL, in place."""
+    hidden = hidden + layer.self_attn.o_proj(attended.flatten(1))
+    normed = layer.post_attention_layernorm(hidden)
+    gated = silu(layer.mlp.gate_proj(normed), inplace=True).mul_(layer.mlp.up_proj(normed))
+    output: torch.Tensor = layer.mlp.down_proj(gated).add_(hidden)
+    return output
+
+
+def _last_layer(
+    layer: Qwen2_5_VLDecoderLayer,
+    before: tuple[torch.Tensor, torch.Tensor],
+    hidden: torch.Tensor,
+    rotation: _Rotation,
+    spans: Spans,
+) -> torch.Tensor:
+    """Of each sequence's last token alone, (sequences, hidden): it sees all others, which need not see anything."""
+    normed, at_last = layer.input_layernorm(hidden), rotation.at(spans.last)
+    attention = layer.self_attn
+    heads = (-1, attention.head_dim)
+    query = at_last.turn(attention.q_proj(normed[spans.last]).unflatten(-1, heads))
+    key = rotation.turn(attention.k_proj(normed).unflatten(-1, heads))
+    value = attention.v_proj(normed).unflatten(-1, heads)
+    attended = attend(query, key, value, spans, scale=attention.scaling, causal=True, before=before, last_only=True)
+    return _after_attention(layer, hidden[spans.last], attended)
 
 
 @dataclass(frozen=True, kw_only=True)

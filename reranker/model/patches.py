@@ -74,3 +74,9 @@ def cut(picture: Image.Image, visual_tokens: int, settings: PatchSettings) -> Pa
     )
     ordered = blocks.transpose(0, 3, 1, 4, 6, 2, 5)  # (down, across, merge, merge, channel, patch, patch)
     return Patches(values=ordered.reshape(grid_h * grid_w, -1), grid_h=grid_h, grid_w=grid_w)
+
+
+def noise(rng: np.random.Generator, visual_tokens: int, settings: PatchSettings) -> Patches:
+    """Random pixels: a picture one visual token high."""
+    values = rng.integers(0, 256, (visual_tokens * settings.merge**2, CHANNELS * settings.patch_px**2), dtype=np.uint8)
+    return Patches(values=values, grid_h=settings.merge, grid_w=visual_tokens * settings.merge)

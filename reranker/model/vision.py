@@ -52,8 +52,11 @@ class BytePatchEmbedding(nn.Module):
 def stacked(pictures: Sequence[Patches]) -> tuple[torch.Tensor, torch.Tensor]:
     """The patches of several pictures one after the other, and their grids: uint8 (patches, n), int64 (pictures, 3)."""
     values = torch.cat([torch.from_numpy(picture.values) for picture in pictures])
-    grids = torch.tensor([(1, picture.grid_h, picture.grid_w) for picture in pictures])
-    return values, grids
+    return values, _grids(pictures)
+
+
+def _grids(pictures: Sequence[Patches]) -> torch.Tensor:
+    return torch.tensor([(1, picture.grid_h, picture.grid_w) for picture in pictures])
 
 
 def look(
@@ -62,38 +65,63 @@ def look(
     """Visual tokens of each picture, all pictures in one packed run."""
     if not pictures:
         return []
-    values, grids = stacked(pictures)
-    tokens = visual(values.to(device), grid_thw=grids.to(device)).pooler_output
+    values = torch.cat([torch.from_numpy(picture.values).to(device, non_blocking=True) for picture in pictures])
+    tokens = visual(values, grid_thw=_grids(pictures).to(device)).pooler_output
     merge = int(visual.spatial_merge_size)
     shapes = [(picture.grid_h // merge, picture.grid_w // merge) for picture in pictures]
     parts = torch.split(tokens, [rows * columns for rows, columns in shapes])
     return [SeenPicture(tokens=part, rows=r, columns=c) for part, (r, c) in zip(parts, shapes, strict=True)]
 
 
+@dataclass(kw_only=True)
+class _Kept:
+    """A remembered picture, and the run that used it last."""
+
+    picture: SeenPicture
+    run: object
+
+
 class VisionMemory:
-    """Seen pictures by content hash, in host memory, the least recently used forgotten first. Thread-safe."""
+    """Seen pictures by key, in host memory (pinned where they come from a card), bounded in bytes. Thread-safe.
+
+    The least recently used are forgotten first, but never for another picture of the same run: of a set larger than
+    the memory, what fits stays, and is known when the set is asked for again.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes, self._bytes = max_bytes, 0
-        self._pictures: OrderedDict[str, SeenPicture] = OrderedDict()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, content_hash: str) -> SeenPicture | None:
+    def get(self, key: str) -> SeenPicture | None:
         """The picture with its visual tokens on the CPU, None where it is not known."""
         with self._lock:
-            if content_hash in self._pictures:
-                self._pictures.move_to_end(content_hash)
-            return self._pictures.get(content_hash)
+            kept = self._kept.get(key)
+            return None if kept is None else kept.picture
 
-    def put(self, content_hash: str, picture: SeenPicture) -> None:
-        """Remember; a picture larger than the whole memory is not."""
-        if picture.tokens.nbytes > self._max_bytes:
-            return
-        kept = replace(picture, tokens=picture.tokens.to("cpu", copy=True))  # a copy: a slice would hold its batch
+    def use(self, key: str, run: object) -> None:
+        """Note that a run has used what it got; runs are told apart by identity."""
         with self._lock:
-            if content_hash in self._pictures:
+            if key in self._kept:
+                self._kept[key].run = run
+                self._kept.move_to_end(key)
+
+    def put(self, key: str, picture: SeenPicture, run: object) -> None:
+        """Remember, where there is room or something to forget for it."""
+        with self._lock:
+            if key in self._kept or not self._make_room(picture.tokens.nbytes, run):
                 return
-            self._pictures[content_hash] = kept
-            self._bytes += kept.tokens.nbytes
-            while self._bytes > self._max_bytes:
-                self._bytes -= self._pictures.popitem(last=False)[1].tokens.nbytes
+            self._kept[key] = _Kept(picture=replace(picture, tokens=_on_host(picture.tokens)), run=run)
+            self._bytes += picture.tokens.nbytes
+
+    def _make_room(self, nbytes: int, run: object) -> bool:
+        while self._bytes + nbytes > self._max_bytes:
+            if not self._kept or next(iter(self._kept.values())).run is run:
+                return False
+            self._bytes -= self._kept.popitem(last=False)[1].picture.tokens.nbytes
+        return True
+
+
+def _on_host(tokens: torch.Tensor) -> torch.Tensor:
+    """A copy of its own: a slice would hold its whole batch."""
+    return torch.empty_like(tokens, device="cpu", pin_memory=tokens.is_cuda).copy_(tokens)

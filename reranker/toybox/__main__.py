@@ -21,12 +21,16 @@ def train(
     ] = 100,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     output: Annotated[Path, typer.Option(help="The folder for the checkpoint.")] = ASSETS / "toybox",
+    start: Annotated[Path | None, typer.Option(help="A checkpoint to go on from, with the last part alone.")] = None,
 ) -> None:
     """Teach a new model from nothing and write its checkpoint."""
-    from reranker.toybox.teaching import teach  # noqa: PLC0415  torch is slow to import
+    from reranker.toybox.teaching import teach, teach_on  # noqa: PLC0415  torch is slow to import
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    teach(output, minutes=minutes, device=device)
+    if start is None:
+        teach(output, minutes=minutes, device=device)
+    else:
+        teach_on(start, output, minutes=minutes, device=device)
 
 
 @app.command()

@@ -198,8 +198,21 @@ class Taught:
         return Taught(**{name: tensor.to(device) for name, tensor in vars(self).items()})
 
 
-def make_batch(lessons: list[Lesson], primer: Primer, rng: Random, image_id: int) -> tuple[PairBatch, Taught]:
-    """Each lesson's request (or another one about one of its pictures) with four of its pictures."""
+def _nothing(_match: float) -> tuple[int, ...]:
+    return ()
+
+
+def make_batch(
+    lessons: list[Lesson],
+    primer: Primer,
+    rng: Random,
+    image_id: int,
+    answer: Callable[[float], tuple[int, ...]] = _nothing,
+) -> tuple[PairBatch, Taught]:
+    """Each lesson's request (or another one about one of its pictures) with four of its pictures.
+
+    answer: the ids that follow the prompt, from the match.
+    """
     pairs, match, requests, slots, parts = [], [], [], [], []
     for one in lessons:
         pictures = [one.pictures[0], *rng.sample(one.pictures[1:], PICTURES_A_LESSON - 1)]
@@ -209,8 +222,16 @@ def make_batch(lessons: list[Lesson], primer: Primer, rng: Random, image_id: int
         prompt = primer.encode(word(request, rng.choice(LANGUAGES), rng).text)
         for picture in pictures:
             verdicts = {(part.kind, part.slot): part.holds for part in best_parts(request, picture.scene)}
-            pairs.append(Pair(prompt=prompt, tokens=picture.tokens, rows=picture.rows, columns=picture.columns))
             match.append(sum(verdicts.values()) / len(verdicts))
+            pairs.append(
+                Pair(
+                    prompt=prompt,
+                    tokens=picture.tokens,
+                    rows=picture.rows,
+                    columns=picture.columns,
+                    answer=answer(match[-1]),
+                )
+            )
             requests.append(request_answers(request))
             slots.append(slot_targets(request, picture.scene, picture.targets))
             parts.append([float(verdicts[channel]) if channel in verdicts else -1.0 for channel in PART_CHANNELS])
@@ -249,11 +270,28 @@ def pair_losses(
 ) -> Losses:
     """The language tower's answers against what is taught."""
     states = hidden_states(language, primer, batch)
-    rows = torch.arange(len(batch.ids), device=batch.ids.device)
-    final = states[-1][rows, batch.last].float()
-    weights = language.embed_tokens.weight
-    log_odds = final @ (weights[yes_no[0]] - weights[yes_no[1]]).float()
-    understood = readings.heads_request(states[UNDERSTOOD_LAYER][rows, batch.first_image - 1].float())
+    return state_losses(states, states_at(states[-1], batch.last[:, None]), language, readings, batch, taught, yes_no)
+
+
+def states_at(states: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """States (B, L, hidden) at places (B, n): (B, n, hidden), float32."""
+    rows = torch.arange(len(places), device=places.device)[:, None]
+    return states[rows, places].float()
+
+
+def state_losses(
+    states: tuple[torch.Tensor, ...],
+    final: torch.Tensor,
+    language: Qwen2_5_VLTextModel,
+    readings: Readings,
+    batch: PairBatch,
+    taught: Taught,
+    yes_no: tuple[int, int],
+) -> Losses:
+    """The same from the states after each layer; each of the `final` ones, (B, n, hidden), is to know the answer."""
+    yes, no = (language.embed_tokens.weight[token].float() for token in yes_no)
+    log_odds = final @ (yes - no)  # (B, n)
+    understood = readings.heads_request(states_at(states[UNDERSTOOD_LAYER], batch.first_image[:, None] - 1)[:, 0])
     request = torch.stack(
         [
             cross_entropy(logits, taught.request[:, i])
@@ -261,16 +299,16 @@ def pair_losses(
         ]
     ).sum()
     found = readings.heads_slots(states[FOUND_LAYER][batch.image].float())
-    parts = readings.heads_parts(final)
-    asked = taught.parts >= 0
-    goal = torch.where(taught.match == 1, ALL_HOLDS, PARTLY * taught.match)
+    asked = (taught.parts >= 0)[:, None].expand(-1, final.shape[1], -1)
+    parts = taught.parts[:, None].expand_as(asked)[asked]
+    goal = torch.where(taught.match == 1, ALL_HOLDS, PARTLY * taught.match)[:, None]
     return Losses(
-        answer=binary_cross_entropy_with_logits(log_odds, goal),
-        order=order_loss(log_odds, taught.match),
+        answer=binary_cross_entropy_with_logits(log_odds, goal.expand_as(log_odds)),
+        order=order_loss(log_odds.mean(dim=1), taught.match),
         request=request,
         slots=2 * binary_cross_entropy_with_logits(found, taught.slots),
-        parts=binary_cross_entropy_with_logits(parts[asked], taught.parts[asked]),
-        log_odds=log_odds,
+        parts=binary_cross_entropy_with_logits(readings.heads_parts(final)[asked], parts),
+        log_odds=log_odds.mean(dim=1),
     )
 
 

@@ -11,6 +11,8 @@ from reranker.model.language import rope_positions
 from reranker.model.prompts import EncodedPrompt, Layout, encode_prompt
 from reranker.toybox.plain_attention import PLAIN, causal_mask
 
+NO_ANSWER = -100  # what torch's cross_entropy leaves out
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
@@ -28,7 +30,7 @@ class PairBatch:
     """Pairs padded at the right to L positions, the common beginning left out.
 
     ids: (B, L); positions: (3, B, L); image: bool (B, L); first_image, last: (B,), indices into L of the first visual
-    token and of the prompt's last token, which answers.
+    token and of the prompt's last token, which answers; answers: (B, longest) ids, `NO_ANSWER` behind the end.
     """
 
     ids: torch.Tensor
@@ -36,6 +38,7 @@ class PairBatch:
     image: torch.Tensor
     first_image: torch.Tensor
     last: torch.Tensor
+    answers: torch.Tensor
     visual: torch.Tensor
 
     def to(self, device: str) -> "PairBatch":
@@ -87,12 +90,15 @@ def collate(pairs: Sequence[Pair], start: int, image_id: int) -> PairBatch:
             len(pair.prompt.before), pair.rows, pair.columns, len(pair.prompt.after) + len(pair.answer)
         )
     image = ids == image_id
+    longest = max(len(pair.answer) for pair in pairs)
+    answers = [[*pair.answer, *[NO_ANSWER] * (longest - len(pair.answer))] for pair in pairs]
     return PairBatch(
         ids=ids,
         positions=positions,
         image=image,
         first_image=first_image,
         last=last,
+        answers=torch.tensor(answers, dtype=torch.long),
         visual=torch.cat([pair.tokens for pair in pairs]),
     )
 

@@ -1,0 +1,62 @@
+"""How much goes onto the device at once: a plan in tokens from its free memory, kept to what the device bears."""
+
+from collections.abc import Callable
+
+import torch
+
+LARGEST_ON_CARD, LARGEST_ON_CPU = 4096, 1024  # visual tokens; beyond them a batch takes longer and gains nothing
+SHARE_OF_FREE = 0.8  # of the free memory; the rest is for what other programs take meanwhile
+GOOD_BATCHES = 8
+
+
+class TokenBudget:
+    """Visual tokens for one batch: half of what the device ran out at, and doubled after some good batches.
+
+    Never more than `planned`, never less than 1: a batch always has a picture, however large.
+    """
+
+    def __init__(self, planned: int) -> None:
+        self._planned, self._tokens, self._good = planned, planned, 0
+
+    @property
+    def tokens(self) -> int:
+        """For the next batch."""
+        return self._tokens
+
+    def ran_out(self, tokens: int) -> None:
+        """A batch of so many tokens did not fit."""
+        self._tokens, self._good = max(1, min(self._tokens, tokens // 2)), 0
+
+    def went_well(self) -> None:
+        """A batch did fit."""
+        self._good += 1
+        if self._good >= GOOD_BATCHES:
+            self._tokens, self._good = min(self._planned, 2 * self._tokens), 0
+
+
+def planned_tokens(device: torch.device, trial: Callable[[int], None], trial_tokens: int) -> int:
+    """Visual tokens for one batch.
+
+    On a card: its free memory over the bytes a token that `trial(trial_tokens)`, a batch of so many, needed at its
+    peak. Elsewhere memory is not what bounds a batch, and none is tried.
+    """
+    if device.type != "cuda":
+        return LARGEST_ON_CPU
+    try:
+        trial(trial_tokens)  # once before the measured one: kernels are loaded, and workspaces made
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        trial(trial_tokens)
+    except torch.OutOfMemoryError:
+        return 1
+    bytes_a_token = (torch.cuda.max_memory_allocated(device) - before) / trial_tokens
+    torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(1, min(LARGEST_ON_CARD, int(SHARE_OF_FREE * free / bytes_a_token)))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the device, or the machine where that is the device, had no memory left."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
