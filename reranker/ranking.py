@@ -20,7 +20,7 @@ from typing import cast
 from reranker.errors import PictureError, PictureSkipped, PictureUnjudged, TurnCancelled
 from reranker.look_ahead import LookAhead, Outcome, ReadyPicture
 from reranker.turns import Turns
-from reranker.types import Candidate, Failed, Judgement, Prepared, Query, Ranking, Scored, Scorer
+from reranker.types import Candidate, Failed, Judgement, Prepared, Query, Ranking, Scored, Scorer, ScoreStore
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ def rank_stream(
     *,
     scorer: Scorer,
     turns: Turns,
+    store: ScoreStore | None = None,
     readers: int = 2,
     look_ahead_bytes: int = LOOK_AHEAD_BYTES,
     top_k: int | None = None,
@@ -40,6 +41,7 @@ def rank_stream(
 ) -> "RankStream":
     """One event per candidate in the order of completion, then the `Ranking`. The work begins with the first `next`.
 
+    store: scores already known, which are not judged again; those that are judged go into it, batch by batch.
     readers: threads that make pictures ready.
     look_ahead_bytes: nothing more is read while so much is ready and not yet judged. As many pictures as there are
         readers may go beyond it, since a size is known only once the picture is read.
@@ -48,7 +50,7 @@ def rank_stream(
     """
     caller = turns.caller(stop)
     look_ahead = LookAhead(len(candidates), look_ahead_bytes, caller)
-    run = _Run(query, candidates, scorer, look_ahead, readers)
+    run = _Run(query, candidates, scorer, store, look_ahead, readers)
     return RankStream(run, top_k)
 
 
@@ -58,6 +60,7 @@ def rank(
     *,
     scorer: Scorer,
     turns: Turns,
+    store: ScoreStore | None = None,
     readers: int = 2,
     look_ahead_bytes: int = LOOK_AHEAD_BYTES,
     top_k: int | None = None,
@@ -69,6 +72,7 @@ def rank(
         candidates,
         scorer=scorer,
         turns=turns,
+        store=store,
         readers=readers,
         look_ahead_bytes=look_ahead_bytes,
         top_k=top_k,
@@ -148,12 +152,39 @@ def _drain(run: "_Run", top_k: int | None) -> Iterator[Scored | Failed | Ranking
 _Events = SimpleQueue[Scored | Failed | BaseException | None]  # None: no more will come
 
 
+class _KnownScores:
+    """What the store knows of one query, and learns of it; where there is no store, nothing."""
+
+    def __init__(self, store: ScoreStore | None, query: Query, fingerprint: str) -> None:
+        self._store, self._query, self._fingerprint = store, query, fingerprint
+
+    def get(self, content_hash: str) -> Judgement | None:
+        return None if self._store is None else self._store.get(content_hash, self._query, self._fingerprint)
+
+    def put(self, batch: list[ReadyPicture]) -> None:
+        """Those of the batch that were judged."""
+        judged = [
+            (picture.prepared.content_hash, picture.answer.result()) for picture in batch if picture.answer.done()
+        ]
+        judgements = {content_hash: said for content_hash, said in judged if isinstance(said, Judgement)}
+        if self._store is not None and judgements:
+            self._store.put(self._query, self._fingerprint, judgements)
+
+
 class _Reader:
     """Makes pictures ready, in as many threads as call `work`. Equal bytes go to the device once."""
 
-    def __init__(self, candidates: Sequence[Candidate], scorer: Scorer, look_ahead: LookAhead, events: _Events) -> None:
+    def __init__(
+        self,
+        candidates: Sequence[Candidate],
+        scorer: Scorer,
+        known: "_KnownScores",
+        look_ahead: LookAhead,
+        events: _Events,
+    ) -> None:
         self._candidates = candidates
         self._scorer = scorer
+        self._known = known
         self._look_ahead = look_ahead
         self._events = events
         self._answers: dict[str, Future[Outcome]] = {}
@@ -166,18 +197,26 @@ class _Reader:
     def _read(self, position: int) -> ReadyPicture | None:
         candidate = self._candidates[position]
         try:
-            prepared: Prepared = self._scorer.prepare(candidate)
-            content_hash, nbytes = prepared.content_hash, prepared.nbytes
+            content_hash = self._scorer.identify(candidate)
         except Exception as error:
-            _log_unexpected(error, "A picture could not be read: %r", candidate.name)
-            self._events.put(_event(position, candidate, _as_picture_error(error, candidate.name)))
+            self._events.put(_event(position, candidate, _unreadable(error, candidate.name)))
             return None
         answer = Future[Outcome]()
         first = self._answers.setdefault(content_hash, answer)
         first.add_done_callback(partial(self._report, position, candidate, first is not answer))
-        if first is not answer:
+        return self._made_ready(candidate, content_hash, answer) if first is answer else None
+
+    def _made_ready(self, candidate: Candidate, content_hash: str, answer: Future[Outcome]) -> ReadyPicture | None:
+        try:
+            known = self._known.get(content_hash)
+            if known is not None:
+                answer.set_result(known)
+                return None
+            prepared: Prepared = self._scorer.prepare(candidate)
+            return ReadyPicture(name=candidate.name, prepared=prepared, nbytes=prepared.nbytes, answer=answer)
+        except Exception as error:
+            answer.set_result(_unreadable(error, candidate.name))
             return None
-        return ReadyPicture(name=candidate.name, prepared=prepared, nbytes=nbytes, answer=answer)
 
     def _report(self, position: int, candidate: Candidate, repeat: bool, answer: Future[Outcome]) -> None:
         """Called once, whether the answer came before the repeat was read or after."""
@@ -190,26 +229,33 @@ class _Reader:
 class _Judge:
     """Takes ready pictures to the device, one batch a turn; one that fails is halved until only the culprit does."""
 
-    def __init__(self, query: Query, scorer: Scorer, look_ahead: LookAhead) -> None:
+    def __init__(self, query: Query, scorer: Scorer, known: _KnownScores, look_ahead: LookAhead) -> None:
         self._query = query
         self._scorer = scorer
+        self._known = known
         self._look_ahead = look_ahead
         self._halves: list[list[ReadyPicture]] = []
 
     def work(self) -> None:
         try:
             while self._halves or self._look_ahead.wait():
-                self._look_ahead.free(self._take_turn())
+                # No name for the batch here: it would keep its pictures while waiting for the next ones.
+                self._look_ahead.free(self._done_with(self._take_turn()))
         except TurnCancelled:
             _log.debug("Stopped before the next batch")
 
-    def _take_turn(self) -> int:
-        """One batch, whatever its size: an idle device is worth less than a full batch. Returns the bytes done with."""
+    def _take_turn(self) -> list[ReadyPicture]:
+        """One batch, whatever its size: an idle device is worth less than a full batch."""
         with self._look_ahead.caller.turn():
             # Taken only now that the device is ours: more pictures became ready while we waited.
             batch = self._next_half() if self._halves else self._look_ahead.take(self._scorer.batch_tokens)
             if batch:  # else the run was closed a moment ago
                 self._score(batch)
+        return batch
+
+    def _done_with(self, batch: list[ReadyPicture]) -> int:
+        """What was judged is known from now on. Returns the bytes that are held for it no longer."""
+        self._known.put(batch)
         return sum(picture.nbytes for picture in batch if picture.answer.done())
 
     def _next_half(self) -> list[ReadyPicture]:
@@ -247,7 +293,13 @@ class _Run:
     """One query over its candidates: the threads, what they report, and their end."""
 
     def __init__(
-        self, query: Query, candidates: Sequence[Candidate], scorer: Scorer, look_ahead: LookAhead, readers: int
+        self,
+        query: Query,
+        candidates: Sequence[Candidate],
+        scorer: Scorer,
+        store: ScoreStore | None,
+        look_ahead: LookAhead,
+        readers: int,
     ) -> None:
         self._events: _Events = SimpleQueue()
         self.caller = look_ahead.caller
@@ -255,6 +307,7 @@ class _Run:
         self._query = query
         self._candidates = tuple(candidates)
         self._scorer = scorer
+        self._store = store
         self._look_ahead = look_ahead
         self._readers = max(1, readers)
         self._thread = threading.Thread(target=self._work, name="reranker-device", daemon=True)
@@ -295,14 +348,15 @@ class _Run:
         )
 
     def _work(self) -> None:
-        reader = _Reader(self._candidates, self._scorer, self._look_ahead, self._events)
+        known = _KnownScores(self._store, self._query, self._scorer.fingerprint)
+        reader = _Reader(self._candidates, self._scorer, known, self._look_ahead, self._events)
         threads = [
             threading.Thread(target=self._forwarding, args=(reader.work,), name="reranker-reader", daemon=True)
             for _ in range(self._readers)
         ]
         for thread in threads:
             thread.start()
-        self._forwarding(_Judge(self._query, self._scorer, self._look_ahead).work)
+        self._forwarding(_Judge(self._query, self._scorer, known, self._look_ahead).work)
         self._look_ahead.close()
         self._events.put(None)
         for thread in threads:
@@ -354,6 +408,11 @@ def _as_picture_error(error: Exception, name: str) -> PictureError:
     if isinstance(error, PictureError):
         return replace(error, name=name)
     return PictureUnjudged(name=name, reason=type(error).__name__)
+
+
+def _unreadable(error: Exception, name: str) -> PictureError:
+    _log_unexpected(error, "A picture could not be read: %r", name)
+    return _as_picture_error(error, name)
 
 
 def _log_unexpected(error: Exception, message: str, *values: object) -> None:

@@ -7,9 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import platformdirs
+
 from reranker import ranking
 from reranker.errors import QueryEmpty, QueryTooLong
 from reranker.images import Limits
+from reranker.score_store import SqliteScoreStore
 from reranker.settings import MEGABYTE, Settings
 from reranker.turns import Turns
 from reranker.types import Candidate, Query, Ranking, Scorer
@@ -49,6 +52,14 @@ class Reranker:
             max_pixels=self.settings.max_picture_mpx * 1_000_000,
             max_aspect_ratio=self.settings.max_aspect_ratio,
         )
+
+    @cached_property
+    def store(self) -> SqliteScoreStore | None:
+        """Scores already known, shared by all programs of this person; None where the settings want none."""
+        if not self.settings.score_store_mb:
+            return None
+        folder = platformdirs.user_cache_path("reranker", appauthor=False)
+        return SqliteScoreStore(folder / "scores.sqlite", self.settings.score_store_mb * MEGABYTE)
 
     def load(self) -> Scorer:
         """The scorer, loaded once. Raises `CheckpointError`."""
@@ -101,6 +112,7 @@ class Reranker:
             candidates,
             scorer=self.load(),
             turns=self.turns,
+            store=self.store,
             readers=self.settings.reader_threads,
             look_ahead_bytes=self.settings.look_ahead_mb * MEGABYTE,
             top_k=top_k,

@@ -12,6 +12,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 PREFIX = "RERANKER_"
 MEGABYTE = 1_000_000
 CHOICES: dict[str, tuple[str, ...]] = {"device": get_args(Device), "precision": get_args(Precision)}
+MAY_BE_ZERO = frozenset({"visual_tokens", "batch_tokens", "vision_memory_mb", "score_store_mb"})
 SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -23,6 +24,7 @@ class Settings:
     visual_tokens: how closely pictures are looked at; 0 is the checkpoint's own choice.
     batch_tokens: visual tokens judged in one turn on the device at most; 0 goes by its memory.
     vision_memory_mb: host memory for what was seen already.
+    score_store_mb: of the file of scores already known, in the user's cache folder; 0 keeps none.
     max_picture_mb, max_picture_mpx: of one picture; megabytes of 1,000,000 bytes, megapixels.
     max_pictures: of one upload. max_query_length: characters. max_waiting: people in the queue of the page.
     """
@@ -35,6 +37,7 @@ class Settings:
     reader_threads: int = 2
     look_ahead_mb: int = 256
     vision_memory_mb: int = 1024
+    score_store_mb: int = 100
     max_picture_mb: int = 50
     max_picture_mpx: int = 100
     max_aspect_ratio: int = 200
@@ -53,7 +56,7 @@ class Settings:
                 raise SettingInvalid(name, str(getattr(self, name)), " | ".join(options))
         for field in fields(self):
             value = getattr(self, field.name)
-            least = 0 if field.name in {"visual_tokens", "batch_tokens", "vision_memory_mb"} else 1
+            least = 0 if field.name in MAY_BE_ZERO else 1
             if field.type is int and value < least:
                 raise SettingInvalid(field.name, str(value), f"a whole number from {least} up")
 

@@ -3,7 +3,7 @@
 Nothing here knows torch, gradio or the disk. Every class is frozen and keyword-only.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -49,7 +49,7 @@ class Judgement:
     log_odds: z_yes - z_no at the last position, natural logarithm.
     words: what a rating model wrote, None where nothing was generated.
     visual_tokens: image positions in the language tower, at least 1.
-    batch_ms: duration of the batch that it was judged in, milliseconds.
+    batch_ms: duration of the batch that it was judged in, milliseconds; 0 where the score was stored.
     known: True where the picture's visual tokens (or its score) were remembered.
     """
 
@@ -124,6 +124,9 @@ class Scorer(Protocol):
     def batch_tokens(self) -> int:
         """Visual tokens worth handing to one call of `score`; may change from call to call. One picture always is."""
 
+    def identify(self, candidate: Candidate) -> str:
+        """Content hash of the encoded bytes, not decoded; thread-safe. Raises the picture's `PictureError`."""
+
     def prepare(self, candidate: Candidate) -> Any:
         """Read and patch one picture on the CPU; thread-safe. Raises that picture's `PictureError`."""
 
@@ -132,3 +135,13 @@ class Scorer(Protocol):
 
         May raise a `PictureError` or any device error; the caller then halves the batch.
         """
+
+
+class ScoreStore(Protocol):
+    """Scores already known. The one implementation is `reranker.score_store`."""
+
+    def get(self, content_hash: str, query: Query, fingerprint: str) -> Judgement | None:
+        """What this scorer said of this picture for this query; None where that is not known. Thread-safe."""
+
+    def put(self, query: Query, fingerprint: str, judgements: Mapping[str, Judgement]) -> None:
+        """Keep what was said of each picture, by content hash."""

@@ -25,6 +25,12 @@ def _own_folder(tmp_path_factory):
         yield
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch, tmp_path_factory):
+    """Scores that one test stored are not known to another, and none of this machine's are touched."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture
 def upload_folder(monkeypatch, tmp_path) -> Path:
     """A folder of uploads for one test that starts no page."""

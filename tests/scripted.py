@@ -82,6 +82,9 @@ class ScriptedScorer:
         self._read = read
         self._lock = threading.RLock()
 
+    def identify(self, candidate: Candidate) -> str:
+        return hashlib.sha256(content_of(candidate)).hexdigest()
+
     def prepare(self, candidate: Candidate) -> ScriptedPicture:
         content = self._read(candidate)
         self.read_names.append(candidate.name)

@@ -23,7 +23,7 @@ from reranker.model.vision import VisionMemory
 from tests.scripted import PATIENCE_S, ScriptedScorer, number, until
 
 CONTENTS = [b"1.5", b"-3", b"8", b"0", b"2.25"]
-PLAIN = Settings(device="cpu", precision="fp32")
+PLAIN = Settings(device="cpu", precision="fp32", score_store_mb=0)
 
 
 def scripted(scorer: ScriptedScorer, **chosen) -> Reranker:
@@ -51,7 +51,7 @@ def test_pictures_are_paths_texts_bytes_or_candidates(tmp_path: Path) -> None:
 
 
 def test_the_stream_gives_an_event_a_picture_and_then_what_rank_gives() -> None:
-    reranker = scripted(ScriptedScorer(judge=number, batch_tokens=2))
+    reranker = scripted(ScriptedScorer(judge=number, batch_tokens=2), score_store_mb=0)
     *events, ranking = reranker.rank_stream("a dog", CONTENTS)
     assert sorted(event.position for event in events) == list(range(len(CONTENTS)))
     assert all(isinstance(event, Scored) for event in events)
@@ -144,7 +144,7 @@ def test_who_comes_second_has_the_second_batch() -> None:
 
 
 def test_many_threads_each_have_their_own_ranking() -> None:
-    reranker = scripted(ScriptedScorer(batch_tokens=2))
+    reranker = scripted(ScriptedScorer(batch_tokens=2), score_store_mb=0)
     queries = [f"dog {turn}" for turn in range(6)]
     alone = [reranker.rank(query, CONTENTS) for query in queries]
     with ThreadPoolExecutor(6) as pool:

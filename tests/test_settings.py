@@ -71,7 +71,7 @@ def test_a_wrong_value_is_told_with_its_name_and_what_it_may_be(name: str, text:
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_no_number_is_below_its_least(name: str) -> None:
-    least = 0 if name in {"visual_tokens", "batch_tokens", "vision_memory_mb"} else 1
+    least = 0 if name in {"visual_tokens", "batch_tokens", "vision_memory_mb", "score_store_mb"} else 1
     assert getattr(Settings(**{name: least}), name) == least
     with pytest.raises(SettingInvalid):
         Settings(**{name: least - 1})

@@ -57,12 +57,11 @@ class CrossEncoder:
         *,
         limits: Limits,
         memory: VisionMemory,
-        hashes: ContentHashes | None = None,
         visual_tokens: int | None = None,
         batch_tokens: int | None = None,
     ) -> None:
         self._checkpoint, self._limits, self._memory = checkpoint, limits, memory
-        self._hashes = hashes or ContentHashes()
+        self._hashes = ContentHashes()
         self._visual_tokens = visual_tokens or checkpoint.visual_tokens
         self._beginnings: OrderedDict[str, tuple[EncodedPrompt, Beginning]] = OrderedDict()
         self.fingerprint = self._fingerprint()
@@ -91,6 +90,10 @@ class CrossEncoder:
             patches.VERSION,
         )
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+    def identify(self, candidate: Candidate) -> str:
+        """Content hash of the encoded bytes. Raises the picture's `PictureError`."""
+        return self._hashes.identify(candidate, self._limits)[0]
 
     def prepare(self, candidate: Candidate) -> PreparedPicture:
         """Read the picture; decode and cut it only where it is not known. Raises its `PictureError`."""
