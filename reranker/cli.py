@@ -4,6 +4,7 @@ The result goes to stdout or into a file, everything else to stderr. Exit codes:
 be, 2 a mistake in the call, said in one sentence, 130 interrupted.
 """
 
+import json
 import logging
 import os
 import re
@@ -26,7 +27,7 @@ from reranker.export import as_csv, as_json, rows
 from reranker.reranker import Reranker
 from reranker.scores import score_texts
 from reranker.sentences import sentence
-from reranker.settings import Settings
+from reranker.settings import Device, Precision, Settings
 from reranker.types import Candidate, Ranking
 
 _log = logging.getLogger(__name__)
@@ -159,6 +160,58 @@ def rank(
     _deliver(_rendered(ranking, format_, reranker.settings.model), output)
     if not ranking.scored:
         return _stopped("Nothing could be ranked; the result names the reason for each picture.", FAILED)
+    return RANKED
+
+
+@app.command()
+def benchmark(
+    *,
+    geometry: Annotated[
+        str,
+        typer.Option(
+            metavar="toybox|3b|7b|LAYERSxWIDTH|PATH",
+            help="What judges. 3b and 7b are lychee-rerank-mm's shapes with random weights, LAYERSxWIDTH any other.",
+        ),
+    ] = "toybox",
+    visual_tokens: Annotated[int, typer.Option(min=0, help="How closely to look; 0: the model's own choice.")] = 0,
+    images: Annotated[int, typer.Option(min=2, help="How many pictures, of mixed sizes; they are made.")] = 50,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each way is gone.")] = 3,
+    ways: Annotated[str, typer.Option(help="Which ways, with commas; all where empty.")] = "",
+    precision: Annotated[Precision, typer.Option(help="auto: bf16 on a card that has it, fp32 on the CPU.")] = "auto",
+    device: Annotated[Device, typer.Option(help="auto: the first card where there is one.")] = "auto",
+    vision_memory_mb: Annotated[int, typer.Option(min=0, help="Host memory for what was seen.")] = 1024,
+    output: Output = None,
+) -> int:
+    """Measure this program against the usual ways of scoring pictures, on the same model and the same pictures.
+
+    The ways: `articles` (one by one, eight tokens generated, the cache emptied), `pairwise` (one forward pass a pair),
+    `padded` (batches with a mask), `ours`, `ours_known` (another query about the same pictures), `language_tower` (what
+    `ours_known` cannot be faster than). A table goes to stdout; with --output, every figure into a JSON file.
+    """
+    from reranker.measure.benchmark import Options, as_table  # noqa: PLC0415 - torch takes seconds
+    from reranker.measure.benchmark import benchmark as measured  # noqa: PLC0415
+    from reranker.measure.ways import WAYS  # noqa: PLC0415
+
+    chosen = tuple(name for name in ways.split(",") if name) or tuple(WAYS)
+    if unknown := [name for name in chosen if name not in WAYS]:
+        raise Refused(f"There is no way “{_printable(unknown[0])}”; there are {', '.join(WAYS)}.")
+    if output is not None:
+        _check_target(output)
+    _silence_transformers()
+    options = Options(
+        geometry=geometry,
+        ways=tuple(name for name in WAYS if name in chosen),
+        images=images,
+        rounds=rounds,
+        visual_tokens=visual_tokens,
+        precision=precision,
+        device=device,
+        vision_memory_mb=vision_memory_mb,
+    )
+    result = measured(options, _say)
+    _print(as_table(result).encode())
+    if output is not None:
+        _deliver(json.dumps(result, indent=2) + "\n", output)
     return RANKED
 
 

@@ -14,7 +14,8 @@ RerankerError
 ├── CheckpointError             a model that cannot be used
 │   ├── CheckpointMissing       no such folder, or a file of it is missing
 │   ├── CheckpointBroken        a file of it cannot be read
-│   └── CheckpointUnsupported   another architecture, or "yes" and "no" are not one token each
+│   ├── CheckpointUnsupported   another architecture, or "yes" and "no" are not one token each
+│   └── GeometryUnknown         a shape of model that cannot be made
 ├── RequestError                a mistake in the asking
 │   ├── QueryEmpty
 │   ├── QueryTooLong
@@ -138,6 +139,13 @@ class CheckpointUnsupported(CheckpointError):
 
     name: str
     reason: str
+
+
+@dataclass(eq=False)
+class GeometryUnknown(CheckpointError):
+    """No shape of a model that can be made for measuring."""
+
+    name: str
 
 
 class RequestError(RerankerError):

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,13 +72,15 @@ class Reranker:
         # Here, so that `import reranker` and `--help` do not wait for torch.
         from reranker.model.checkpoints import load_checkpoint  # noqa: PLC0415
         from reranker.model.cross_encoder import CrossEncoder  # noqa: PLC0415
-        from reranker.model.vision import VisionMemory  # noqa: PLC0415
+        from reranker.model.vision_memory import VisionMemory  # noqa: PLC0415
+        from reranker.model.worker import Worker  # noqa: PLC0415
 
-        chosen = self.settings
+        chosen, worker = self.settings, Worker()
         return CrossEncoder(
-            load_checkpoint(chosen.model, chosen.device, chosen.precision),
+            worker.run(partial(load_checkpoint, chosen.model, chosen.device, chosen.precision)),
             limits=self.limits,
             memory=VisionMemory(chosen.vision_memory_mb * MEGABYTE),
+            worker=worker,
             visual_tokens=chosen.visual_tokens or None,
             batch_tokens=chosen.batch_tokens or None,
         )

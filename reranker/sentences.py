@@ -12,6 +12,7 @@ from reranker.errors import (
     CheckpointError,
     CheckpointMissing,
     CheckpointUnsupported,
+    GeometryUnknown,
     PictureError,
     PictureForbidden,
     PictureMissing,
@@ -127,6 +128,12 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     (CheckpointUnsupported, ""): {
         "en": "The model “{name}” cannot judge pictures here ({reason}); choose a Qwen2.5-VL reranker.",
         "zh": "模型“{name}”不能在这里评判图片（{reason}）；请选择基于 Qwen2.5-VL 的重排序模型。",
+    },
+    (GeometryUnknown, ""): {
+        "en": "There is no model of the shape “{name}”; say toybox, 3b, 7b, a folder, or LAYERSxWIDTH with a width "
+        "that is a multiple of 128, as in 12x512.",
+        "zh": "没有形状为“{name}”的模型；请使用 toybox、3b、7b、文件夹，"
+        "或形如 12x512 的“层数x宽度”（宽度为 128 的倍数）。",
     },
     (RequestError, ""): {
         "en": "The request cannot be answered as it was asked; check the sentence and the pictures.",

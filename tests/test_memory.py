@@ -13,7 +13,7 @@ from reranker.images import Limits
 from reranker.model.checkpoints import Checkpoint, load_checkpoint
 from reranker.model.cross_encoder import CrossEncoder
 from reranker.model.memory import GOOD_BATCHES, LARGEST_ON_CPU, TokenBudget, is_out_of_memory, planned_tokens
-from reranker.model.vision import VisionMemory
+from reranker.model.vision_memory import VisionMemory
 
 QUERY = "a red car"
 
@@ -56,7 +56,7 @@ class _SmallDevice:
 
     def __init__(self, checkpoint: Checkpoint, patches: int) -> None:
         self.patches, self.sizes = patches, list[int]()
-        self._hook = checkpoint.visual.register_forward_pre_hook(self._check)
+        self._hook = checkpoint.vision.embedding.register_forward_pre_hook(self._check)
 
     def _check(self, _module: torch.nn.Module, values: tuple[torch.Tensor]) -> None:
         self.sizes.append(len(values[0]))
@@ -114,7 +114,7 @@ def test_any_other_failure_is_not_taken_for_it(checkpoint: Checkpoint, monkeypat
         raise ValueError
 
     scorer = scorer_of(checkpoint)
-    hook = checkpoint.visual.register_forward_pre_hook(fail)
+    hook = checkpoint.vision.embedding.register_forward_pre_hook(fail)
     ranking = Reranker(scorer=scorer).rank(QUERY, [picture(1)])
     hook.remove()
     assert not isinstance(ranking.failed[0].error, PictureOutOfMemory)

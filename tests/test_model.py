@@ -20,9 +20,10 @@ from reranker.model.attention import Spans, attend
 from reranker.model.checkpoints import TOYBOX, load_checkpoint
 from reranker.model.cross_encoder import CrossEncoder
 from reranker.model.language import YesNoHead, rope_positions
-from reranker.model.patches import PatchSettings, cut, fitted_size
+from reranker.model.patches import Patches, PatchSettings, cut, fitted_size
 from reranker.model.prompts import IMAGE_PAD, LYCHEE, encode_prompt
-from reranker.model.vision import SeenPicture, VisionMemory
+from reranker.model.vision import SeenPicture, look
+from reranker.model.vision_memory import VisionMemory
 from reranker.toybox.drawing import draw_scene
 from reranker.toybox.scenes import random_scene
 
@@ -103,6 +104,25 @@ def test_the_size_is_that_of_smart_resize(width, height):
     assert processed(Image.new("RGB", (width, height)))["image_grid_thw"].tolist() == [
         [1, *(side // 14 for side in reversed(fitted_size(width, height, 49, PatchSettings())))]
     ]
+
+
+def test_visual_tokens_are_those_of_transformers(checkpoint, reference):
+    rng, settings = np.random.default_rng(0), PatchSettings()
+    shapes = [(14, 14), (10, 18), (2, 40), (30, 2), (2, 2), (26, 8)]
+    pictures = [
+        Patches(values=rng.integers(0, 256, (h * w, 588), dtype=np.uint8), grid_h=h, grid_w=w) for h, w in shapes
+    ]
+    with torch.inference_mode():
+        seen = look(checkpoint.vision, pictures, checkpoint.device)
+    mean, std = (np.repeat(values, 14 * 14) for values in (settings.mean, settings.std))
+    for picture, ours in zip(pictures, seen, strict=True):
+        values = torch.from_numpy((picture.values / 255 - mean) / std).float().unflatten(1, (3, 1, 196))
+        both_frames = values.expand(-1, -1, 2, -1).flatten(1)
+        grid = torch.tensor([[1, picture.grid_h, picture.grid_w]])
+        with torch.inference_mode():
+            expected = reference.model.visual(both_frames, grid_thw=grid).pooler_output
+        assert torch.allclose(ours.tokens, expected, atol=2e-5)
+        assert (ours.rows, ours.columns) == (picture.grid_h // 2, picture.grid_w // 2)
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(7, 7), (5, 9), (1, 40), (40, 1)])

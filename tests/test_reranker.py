@@ -19,7 +19,7 @@ from reranker.errors import CheckpointMissing, PictureMissing, PictureSkipped, Q
 from reranker.images import Limits
 from reranker.model.checkpoints import Checkpoint, load_checkpoint
 from reranker.model.cross_encoder import CrossEncoder
-from reranker.model.vision import VisionMemory
+from reranker.model.vision_memory import VisionMemory
 from tests.scripted import PATIENCE_S, ScriptedScorer, number, until
 
 CONTENTS = [b"1.5", b"-3", b"8", b"0", b"2.25"]
@@ -183,13 +183,17 @@ def checkpoint() -> Checkpoint:
 
 @pytest.fixture
 def looked_at(checkpoint: Checkpoint) -> Iterator[list[int]]:
-    """How many pictures each run of the vision tower had."""
+    """How many patches each run of the vision tower had."""
     counts: list[int] = []
-    hook = checkpoint.visual.register_forward_pre_hook(
-        lambda _module, _values, named: counts.append(len(named["grid_thw"])), with_kwargs=True
-    )
+    hook = checkpoint.vision.embedding.register_forward_pre_hook(lambda _, patches: counts.append(len(patches[0])))
     yield counts
     hook.remove()
+
+
+def patches_of(pictures: Sequence[bytes]) -> int:
+    """How many they are cut into."""
+    scorer = Reranker("toybox", settings=PLAIN).load()
+    return 4 * sum(scorer.prepare(Candidate(name="", source=one)).visual_tokens for one in pictures)
 
 
 def toybox(checkpoint: Checkpoint, batch_tokens: int = 200) -> Reranker:
@@ -240,7 +244,7 @@ def test_query_and_picture_both_count(alone: dict[str, dict[bytes, float]]) -> N
 def test_vision_runs_once_a_picture_whatever_the_query(checkpoint: Checkpoint, looked_at: list[int]) -> None:
     reranker = toybox(checkpoint)
     rankings = [reranker.rank(query, PICTURES) for query in QUERIES]
-    assert sum(looked_at) == len(PICTURES)
+    assert sum(looked_at) == patches_of(PICTURES)
     assert [{scored.judgement.known for scored in ranking.scored} for ranking in rankings] == [{False}, {True}, {True}]
 
 
@@ -248,7 +252,7 @@ def test_only_new_pictures_are_looked_at(checkpoint: Checkpoint, looked_at: list
     reranker = toybox(checkpoint)
     reranker.rank(QUERIES[0], PICTURES[:4])
     reranker.rank(QUERIES[0], PICTURES)
-    assert sum(looked_at) == len(PICTURES)
+    assert sum(looked_at) == patches_of(PICTURES)
 
 
 def test_equal_bytes_under_other_names_are_looked_at_once(
@@ -258,7 +262,7 @@ def test_equal_bytes_under_other_names_are_looked_at_once(
     for copy in copies:
         copy.write_bytes(PICTURES[0])
     ranking = toybox(checkpoint).rank(QUERIES[0], [*copies, PICTURES[1]])
-    assert sum(looked_at) == 2
+    assert sum(looked_at) == patches_of(PICTURES[:2])
     same = [scored.judgement.log_odds for scored in ranking.scored if scored.candidate.name != "picture-4"]
     assert len(same) == 3
     assert len(set(same)) == 1

@@ -8,12 +8,13 @@ import torch
 
 from reranker import Candidate, Query, Reranker
 from reranker.images import Limits
-from reranker.model.checkpoints import load_checkpoint
+from reranker.model.checkpoints import load_checkpoint, load_network
 from reranker.model.cross_encoder import CrossEncoder
 from reranker.model.language import YesNoHead
 from reranker.model.prompts import LYCHEE, RATING
-from reranker.model.vision import VisionMemory
+from reranker.model.vision_memory import VisionMemory
 from reranker.scores import shown_score
+from reranker.toybox.checkpoint_files import feed_with_bytes
 from reranker.toybox.drawing import draw_scene
 from reranker.toybox.language_lessons import (
     PICTURES_A_LESSON,
@@ -42,12 +43,13 @@ def checkpoint():
 
 
 @pytest.fixture(scope="module")
-def lesson(checkpoint) -> Lesson:
+def lesson() -> Lesson:
     rng = Random(6)
     scenes = tuple(drawn(random_scene(rng), 49) for _ in range(4))
     request = Request(asked=(Asked(thing="car", colour="red"),))
+    visual = feed_with_bytes(load_network("toybox", torch.device("cpu"), "fp32")).model.visual
     with torch.no_grad():
-        return study(checkpoint.visual, [DrawnLesson(request=request, level=49, scenes=scenes)], "cpu")[0]
+        return study(visual, [DrawnLesson(request=request, level=49, scenes=scenes)], "cpu")[0]
 
 
 @torch.no_grad()

@@ -13,12 +13,7 @@ from typing import Any, cast
 import torch
 from torch.nn.attention.varlen import varlen_attn
 from torch.nn.functional import scaled_dot_product_attention
-from torch.utils.weak import WeakTensorKeyDictionary
-from transformers import AttentionInterface
 
-# transformers hands a vision block's attention all windows of all pictures as one packed sequence when the attention's
-# name contains "flash"; otherwise it loops over the windows in Python.
-PACKED = "flash_packed"
 HALF = (torch.bfloat16, torch.float16)
 FIRST_WITH_KERNEL = (8, 0)  # compute capability
 
@@ -181,33 +176,3 @@ def _lower_right(queries: int, keys: int, like: torch.Tensor) -> torch.Tensor:
     """What is added to the products: the last query sees all keys, each one before it one less."""
     hidden = torch.ones(queries, keys, dtype=torch.bool, device=like.device).triu(keys - queries + 1)
     return torch.zeros(queries, keys, dtype=like.dtype, device=like.device).masked_fill(hidden, -torch.inf)
-
-
-_known_spans = WeakTensorKeyDictionary()
-
-
-def attend_windows(
-    module: torch.nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    *,
-    scaling: float,
-    cu_seq_lens_q: torch.Tensor,
-    **_: Any,
-) -> tuple[torch.Tensor, None]:
-    """What transformers calls for a vision block: full attention within each window or picture.
-
-    query, key, value: (1, heads, tokens, head_dim); cu_seq_lens_q: (pieces + 1,), the pieces' limits, first 0.
-    Returns (1, tokens, heads, head_dim).
-    """
-    packed = [part[0].transpose(0, 1) for part in (query, key, value)]
-    spans = _known_spans.get(cu_seq_lens_q)
-    if spans is None:  # once a run, not once a layer: reading limits off a card waits for it
-        spans = Spans(lengths=tuple(cu_seq_lens_q.diff().tolist()), device=cu_seq_lens_q.device)
-        _known_spans[cu_seq_lens_q] = spans
-    return attend(packed[0], packed[1], packed[2], spans, scale=scaling, causal=False)[None], None
-
-
-AttentionInterface.register(PACKED, attend_windows)

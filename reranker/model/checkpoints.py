@@ -12,16 +12,12 @@ from typing import Any
 
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, Qwen2_5_VLForConditionalGeneration
-from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
-    Qwen2_5_VisionTransformerPretrainedModel,
-    Qwen2_5_VLTextModel,
-)
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextModel
 
 from reranker.errors import CheckpointBroken, CheckpointMissing, CheckpointUnsupported
-from reranker.model.attention import PACKED
 from reranker.model.language import YesNoHead
 from reranker.model.patches import PatchSettings
-from reranker.model.vision import BytePatchEmbedding
+from reranker.model.vision import BytePatchEmbedding, VisionTower
 from reranker.settings import Device, Precision
 
 TOYBOX = Path(__file__).resolve().parents[2] / "assets" / "toybox"
@@ -42,7 +38,7 @@ class Checkpoint:
     digest: str
     device: torch.device
     precision: str
-    visual: Qwen2_5_VisionTransformerPretrainedModel
+    vision: VisionTower
     language: Qwen2_5_VLTextModel
     head: YesNoHead
     tokenizer: PreTrainedTokenizerBase
@@ -80,32 +76,68 @@ def load_checkpoint(model: str, device: Device = "auto", precision: Precision = 
 
     Raises `CheckpointMissing`, `CheckpointBroken`, `CheckpointUnsupported`.
     """
-    folder = folder_of(model)
-    _check_architecture(model, folder)
     chosen_device = choose_device(device)
     chosen_precision = choose_precision(precision, chosen_device)
-    network = _load_network(model, folder, DTYPES[chosen_precision])
-    torch.nn.Module.to(network, chosen_device)
-    tokenizer = _load_tokenizer(model, folder)
-    patch_settings = _patch_settings(model, folder, network.model.visual.patch_size)
+    return with_its_files(load_network(model, chosen_device, chosen_precision), model, chosen_precision)
+
+
+def load_network(model: str, device: torch.device, precision: str) -> Qwen2_5_VLForConditionalGeneration:
+    """The whole network on its device, as transformers has it. Raises as `load_checkpoint` does."""
+    folder = folder_of(model)
+    _check_architecture(model, folder)
+    try:
+        network: Qwen2_5_VLForConditionalGeneration = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+            folder, dtype=DTYPES[precision], local_files_only=True, use_safetensors=True, attn_implementation="sdpa"
+        )
+    except Exception as error:  # safetensors, json and transformers each raise their own
+        raise CheckpointBroken(name=model, file="*.safetensors", reason=type(error).__name__) from error
+    torch.nn.Module.to(network, device)
+    return network
+
+
+def with_its_files(network: Qwen2_5_VLForConditionalGeneration, model: str, precision: str) -> Checkpoint:
+    """The network ready to judge, with the tokenizer and the settings that lie beside its weights."""
+    folder = folder_of(model)
     ours = _read_json(model, folder, "reranker.json") if (folder / "reranker.json").is_file() else {}
-    network.model.visual.config._attn_implementation = PACKED
-    network.model.visual.patch_embed = BytePatchEmbedding(network.model.visual.patch_embed, patch_settings).to(
-        chosen_device
-    )
-    yes, no = (_single_token(model, tokenizer, word) for word in ("yes", "no"))
-    return Checkpoint(
+    return assembled(
+        network,
+        _load_tokenizer(model, folder),
         name=model,
         digest=_digest(folder),
-        device=chosen_device,
-        precision=chosen_precision,
-        visual=network.model.visual,
+        precision=precision,
+        patch_settings=_patch_settings(model, folder, network.model.visual.patch_size),
+        visual_tokens=int(ours.get("visual_tokens", DEFAULT_VISUAL_TOKENS)),
+        temperature=float(ours.get("temperature", 1.0)),
+    )
+
+
+def assembled(
+    network: Qwen2_5_VLForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    name: str,
+    digest: str,
+    precision: str,
+    patch_settings: PatchSettings,
+    visual_tokens: int,
+    temperature: float = 1.0,
+) -> Checkpoint:
+    """A network made into a judge: its towers fed with bytes, packed, without gradients, its head cut to two rows."""
+    network.eval().requires_grad_(False)
+    yes, no = (_single_token(name, tokenizer, word) for word in ("yes", "no"))
+    visual, device = network.model.visual, network.lm_head.weight.device
+    return Checkpoint(
+        name=name,
+        digest=digest,
+        device=device,
+        precision=precision,
+        vision=VisionTower(network=visual, embedding=BytePatchEmbedding(visual.patch_embed, patch_settings).to(device)),
         language=network.model.language_model,
         head=YesNoHead.of(network.lm_head.weight, yes, no),
         tokenizer=tokenizer,
         patch_settings=patch_settings,
-        visual_tokens=int(ours.get("visual_tokens", DEFAULT_VISUAL_TOKENS)),
-        temperature=float(ours.get("temperature", 1.0)),
+        visual_tokens=visual_tokens,
+        temperature=temperature,
     )
 
 
@@ -128,17 +160,6 @@ def _check_architecture(model: str, folder: Path) -> None:
         raise CheckpointUnsupported(name=model, reason=f"its architecture is {found!r}, not {ARCHITECTURE!r}")
     if not any(folder.glob("*.safetensors")):
         raise CheckpointMissing(name=model, missing="*.safetensors")
-
-
-def _load_network(model: str, folder: Path, dtype: torch.dtype) -> Qwen2_5_VLForConditionalGeneration:
-    try:
-        network: Qwen2_5_VLForConditionalGeneration = Qwen2_5_VLForConditionalGeneration.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, use_safetensors=True, attn_implementation="sdpa"
-        )
-    except Exception as error:  # safetensors, json and transformers each raise their own
-        raise CheckpointBroken(name=model, file="*.safetensors", reason=type(error).__name__) from error
-    network.eval().requires_grad_(False)
-    return network
 
 
 def _load_tokenizer(model: str, folder: Path) -> PreTrainedTokenizerBase:

@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,7 +19,9 @@ from reranker.model.language import Beginning, last_hidden, read_beginning
 from reranker.model.memory import TokenBudget, is_out_of_memory, planned_tokens
 from reranker.model.patches import Patches, cut, noise
 from reranker.model.prompts import DEFAULT_INSTRUCTION, LYCHEE, EncodedPrompt, encode_prompt
-from reranker.model.vision import SeenPicture, VisionMemory, look
+from reranker.model.vision import SeenPicture, look
+from reranker.model.vision_memory import VisionMemory
+from reranker.model.worker import Worker
 from reranker.types import Candidate, Judgement, Query
 
 _log = logging.getLogger(__name__)
@@ -47,6 +50,7 @@ class CrossEncoder:
     Pictures are looked at once: their visual tokens are remembered, whatever the query. A batch is one packed run of
     each tower, whatever the sizes of its pictures.
 
+    worker: the thread that the checkpoint was loaded in; one of its own where None.
     visual_tokens: how closely pictures are looked at; the checkpoint's own choice where None.
     batch_tokens: visual tokens in a batch at most; by the device's memory where None.
     """
@@ -57,16 +61,18 @@ class CrossEncoder:
         *,
         limits: Limits,
         memory: VisionMemory,
+        worker: Worker | None = None,
         visual_tokens: int | None = None,
         batch_tokens: int | None = None,
     ) -> None:
         self._checkpoint, self._limits, self._memory = checkpoint, limits, memory
-        self._hashes = ContentHashes()
+        self._worker, self._hashes = worker or Worker(), ContentHashes()
         self._visual_tokens = visual_tokens or checkpoint.visual_tokens
         self._beginnings: OrderedDict[str, tuple[EncodedPrompt, Beginning]] = OrderedDict()
         self.fingerprint = self._fingerprint()
         self._budget = TokenBudget(
-            batch_tokens or planned_tokens(checkpoint.device, self._judge_noise, 4 * self._visual_tokens)
+            batch_tokens
+            or self._worker.run(partial(planned_tokens, checkpoint.device, self._judge_noise, 4 * self._visual_tokens))
         )
 
     @property
@@ -124,7 +130,7 @@ class CrossEncoder:
         """Yield (index, judgement). Raises `PictureOutOfMemory` where the batch does not fit on the device."""
         start = time.perf_counter()
         tokens = sum(picture.visual_tokens for picture in prepared)
-        odds = self._log_odds(query, prepared)
+        odds = self._worker.run(partial(self._log_odds, query, prepared))
         if odds is None:  # told by a value: an exception would hold the tensors of the batch
             self._budget.ran_out(tokens)
             if self._checkpoint.device.type == "cuda":
@@ -165,7 +171,7 @@ class CrossEncoder:
     def _see(self, prepared: Sequence[PreparedPicture]) -> list[SeenPicture]:
         """Visual tokens of each picture; those that nobody knows go through the vision tower together."""
         fresh = [picture.patches for picture in prepared if picture.patches is not None]
-        looked = iter(look(self._checkpoint.visual, fresh, self._checkpoint.device))
+        looked = iter(look(self._checkpoint.vision, fresh, self._checkpoint.device))
         return [picture.seen or next(looked) for picture in prepared]
 
     def _judge(self, text: str, pictures: Sequence[SeenPicture]) -> list[float]:
@@ -189,4 +195,4 @@ class CrossEncoder:
         settings = self._checkpoint.patch_settings
         rng = np.random.default_rng(0)
         pieces = [noise(rng, self._visual_tokens, settings) for _ in range(visual_tokens // self._visual_tokens)]
-        self._judge("", look(self._checkpoint.visual, pieces, self._checkpoint.device))
+        self._judge("", look(self._checkpoint.vision, pieces, self._checkpoint.device))

@@ -13,6 +13,7 @@ from torch.nn.functional import silu
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoderLayer, Qwen2_5_VLTextModel
 
 from reranker.model.attention import Spans, attend
+from reranker.model.rotary import Rotation
 from reranker.model.vision import SeenPicture
 
 
@@ -46,7 +47,7 @@ def read_beginning(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> Beginni
     """Run the tokens that stand before the picture."""
     device = language.embed_tokens.weight.device
     hidden = language.embed_tokens(torch.tensor(ids, device=device))
-    rotation = _Rotation.of(language, torch.arange(len(ids), device=device).expand(3, -1), hidden.dtype)
+    rotation = _rotation(language, torch.arange(len(ids), device=device).expand(3, -1), hidden.dtype)
     spans = Spans(lengths=(len(ids),), device=hidden.device)
     kept = []
     for layer in _layers(language):
@@ -76,7 +77,7 @@ def last_hidden(
         rope_positions(beginning.tokens, picture.rows, picture.columns, len(after))[:, beginning.tokens :]
         for picture in pictures
     ]
-    rotation = _Rotation.of(language, torch.cat(positions, dim=1).to(hidden.device), hidden.dtype)
+    rotation = _rotation(language, torch.cat(positions, dim=1).to(hidden.device), hidden.dtype)
     *layers, last = zip(_layers(language), beginning.layers, strict=True)
     for layer, before in layers:
         query, key, value = _projected(layer, hidden, rotation)
@@ -91,37 +92,15 @@ def _layers(language: Qwen2_5_VLTextModel) -> list[Qwen2_5_VLDecoderLayer]:
     return list(cast(Iterable[Qwen2_5_VLDecoderLayer], language.layers))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Rotation:
-    """Rotary positions: cos, sin (tokens, 1, head_dim)."""
-
-    cos: torch.Tensor
-    sin: torch.Tensor
-
-    @classmethod
-    def of(cls, language: Qwen2_5_VLTextModel, positions: torch.Tensor, dtype: torch.dtype) -> "_Rotation":
-        """From positions (3, tokens): each part of a head turns by time, height or width (M-RoPE, arXiv 2409.12191)."""
-        rotary = language.rotary_emb
-        angles = positions[..., None].float() * rotary.inv_freq.float()
-        rope = cast(dict[str, Any], language.config.rope_parameters)
-        parts = angles.split(rope["mrope_section"], dim=-1)
-        chosen = torch.cat([part[number % 3] for number, part in enumerate(parts)], dim=-1)
-        whole = torch.cat((chosen, chosen), dim=-1)[:, None]
-        scaling = rotary.attention_scaling
-        return cls(cos=(whole.cos() * scaling).to(dtype), sin=(whole.sin() * scaling).to(dtype))
-
-    def turn(self, heads: torch.Tensor) -> torch.Tensor:
-        """(tokens, heads, head_dim) -> the same, turned."""
-        first, second = heads.chunk(2, dim=-1)
-        return heads * self.cos + torch.cat((-second, first), dim=-1) * self.sin
-
-    def at(self, tokens: torch.Tensor) -> "_Rotation":
-        """Of these tokens alone."""
-        return _Rotation(cos=self.cos[tokens], sin=self.sin[tokens])
+def _rotation(language: Qwen2_5_VLTextModel, positions: torch.Tensor, dtype: torch.dtype) -> Rotation:
+    """From positions (3, tokens): each part of a head turns by time, height or width (M-RoPE, arXiv 2409.12191)."""
+    angles = positions[..., None].float() * language.rotary_emb.inv_freq.float()
+    parts = angles.split(cast(dict[str, Any], language.config.rope_parameters)["mrope_section"], dim=-1)
+    return Rotation.by(torch.cat([part[number % 3] for number, part in enumerate(parts)], dim=-1), dtype)
 
 
 def _projected(
-    layer: Qwen2_5_VLDecoderLayer, hidden: torch.Tensor, rotation: _Rotation
+    layer: Qwen2_5_VLDecoderLayer, hidden: torch.Tensor, rotation: Rotation
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Query, key and value, (tokens, heads, head_dim) each."""
     normed = layer.input_layernorm(hidden)
@@ -145,7 +124,7 @@ def _last_layer(
     layer: Qwen2_5_VLDecoderLayer,
     before: tuple[torch.Tensor, torch.Tensor],
     hidden: torch.Tensor,
-    rotation: _Rotation,
+    rotation: Rotation,
     spans: Spans,
 ) -> torch.Tensor:
     """Of each sequence's last token alone, (sequences, hidden): it sees all others, which need not see anything."""

@@ -1,19 +1,22 @@
-"""Pixels -> visual tokens: the vision tower, fed with bytes, and the memory of what it has seen."""
+"""Pixels -> visual tokens: the vision tower over packed pictures, fed with bytes."""
 
-from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from threading import Lock
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import cast
 
 import torch
 from torch import nn
-from torch.nn.functional import linear
+from torch.nn.functional import linear, silu
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
     Qwen2_5_VisionPatchEmbed,
     Qwen2_5_VisionTransformerPretrainedModel,
+    Qwen2_5_VLVisionBlock,
 )
 
+from reranker.model.attention import Spans, attend
 from reranker.model.patches import Patches, PatchSettings
+from reranker.model.rotary import Rotation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,79 +52,93 @@ class BytePatchEmbedding(nn.Module):
         return linear(values.to(kernel.dtype), kernel)
 
 
-def stacked(pictures: Sequence[Patches]) -> tuple[torch.Tensor, torch.Tensor]:
-    """The patches of several pictures one after the other, and their grids: uint8 (patches, n), int64 (pictures, 3)."""
-    values = torch.cat([torch.from_numpy(picture.values) for picture in pictures])
-    return values, _grids(pictures)
+@dataclass(frozen=True, kw_only=True)
+class VisionTower:
+    """Qwen2.5-VL's vision tower and the embedding that feeds it with bytes."""
+
+    network: Qwen2_5_VisionTransformerPretrainedModel
+    embedding: BytePatchEmbedding
+
+    @property
+    def blocks(self) -> list[Qwen2_5_VLVisionBlock]:
+        """Its layers."""
+        return list(cast(Iterable[Qwen2_5_VLVisionBlock], self.network.blocks))
 
 
-def _grids(pictures: Sequence[Patches]) -> torch.Tensor:
-    return torch.tensor([(1, picture.grid_h, picture.grid_w) for picture in pictures])
+@dataclass(frozen=True, kw_only=True)
+class _Arrangement:
+    """A picture cut into square windows.
 
-
-def look(
-    visual: Qwen2_5_VisionTransformerPretrainedModel, pictures: Sequence[Patches], device: torch.device
-) -> list[SeenPicture]:
-    """Visual tokens of each picture, all pictures in one packed run."""
-    if not pictures:
-        return []
-    values = torch.cat([torch.from_numpy(picture.values).to(device, non_blocking=True) for picture in pictures])
-    tokens = visual(values, grid_thw=_grids(pictures).to(device)).pooler_output
-    merge = int(visual.spatial_merge_size)
-    shapes = [(picture.grid_h // merge, picture.grid_w // merge) for picture in pictures]
-    parts = torch.split(tokens, [rows * columns for rows, columns in shapes])
-    return [SeenPicture(tokens=part, rows=r, columns=c) for part, (r, c) in zip(parts, shapes, strict=True)]
-
-
-@dataclass(kw_only=True)
-class _Kept:
-    """A remembered picture, and the run that used it last."""
-
-    picture: SeenPicture
-    run: object
-
-
-class VisionMemory:
-    """Seen pictures by key, in host memory (pinned where they come from a card), bounded in bytes. Thread-safe.
-
-    The least recently used are forgotten first, but never for another picture of the same run: of a set larger than
-    the memory, what fits stays, and is known when the set is asked for again.
+    order: (visual tokens,), from row by row to window by window. windows: patches of each. positions: (patches, 2), row
+    and column of each patch, window by window.
     """
 
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes, self._bytes = max_bytes, 0
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: str) -> SeenPicture | None:
-        """The picture with its visual tokens on the CPU, None where it is not known."""
-        with self._lock:
-            kept = self._kept.get(key)
-            return None if kept is None else kept.picture
-
-    def use(self, key: str, run: object) -> None:
-        """Note that a run has used what it got; runs are told apart by identity."""
-        with self._lock:
-            if key in self._kept:
-                self._kept[key].run = run
-                self._kept.move_to_end(key)
-
-    def put(self, key: str, picture: SeenPicture, run: object) -> None:
-        """Remember, where there is room or something to forget for it."""
-        with self._lock:
-            if key in self._kept or not self._make_room(picture.tokens.nbytes, run):
-                return
-            self._kept[key] = _Kept(picture=replace(picture, tokens=_on_host(picture.tokens)), run=run)
-            self._bytes += picture.tokens.nbytes
-
-    def _make_room(self, nbytes: int, run: object) -> bool:
-        while self._bytes + nbytes > self._max_bytes:
-            if not self._kept or next(iter(self._kept.values())).run is run:
-                return False
-            self._bytes -= self._kept.popitem(last=False)[1].picture.tokens.nbytes
-        return True
+    order: torch.Tensor
+    windows: tuple[int, ...]
+    positions: torch.Tensor
 
 
-def _on_host(tokens: torch.Tensor) -> torch.Tensor:
-    """A copy of its own: a slice would hold its whole batch."""
-    return torch.empty_like(tokens, device="cpu", pin_memory=tokens.is_cuda).copy_(tokens)
+@lru_cache(maxsize=256)
+def _arrangement(rows: int, columns: int, merge: int, side: int) -> _Arrangement:
+    """Of rows x columns visual tokens, each of merge x merge patches, in windows of side x side of them."""
+    numbers = torch.arange(rows * columns).view(rows, columns)
+    windows = [window.flatten() for band in numbers.split(side) for window in band.split(side, dim=1)]
+    order = torch.cat(windows)
+    corners = merge * torch.stack((order // columns, order % columns), dim=1)  # (visual tokens, 2)
+    inside = torch.cartesian_prod(torch.arange(merge), torch.arange(merge))  # (merge * merge, 2)
+    return _Arrangement(
+        order=order,
+        windows=tuple(len(window) * merge**2 for window in windows),
+        positions=(corners[:, None] + inside).flatten(0, 1),
+    )
+
+
+def look(tower: VisionTower, pictures: Sequence[Patches], device: torch.device) -> list[SeenPicture]:
+    """Visual tokens of each picture, all pictures in one packed run.
+
+    Equal to transformers' `Qwen2_5_VisionTransformerPretrainedModel`, whose windows run in a loop where there is no
+    flash attention.
+    """
+    if not pictures:
+        return []
+    network = tower.network
+    merge = int(network.spatial_merge_size)
+    side = network.window_size // merge // cast(int, network.patch_size)
+    shapes = [(picture.grid_h // merge, picture.grid_w // merge) for picture in pictures]
+    arranged = [_arrangement(*shape, merge, side) for shape in shapes]
+    counts = [rows * columns for rows, columns in shapes]
+    starts = torch.tensor([0, *counts]).cumsum(0)[:-1]
+    order = torch.cat([start + one.order for start, one in zip(starts, arranged, strict=True)]).to(device)
+    values = torch.cat([torch.from_numpy(picture.values).to(device, non_blocking=True) for picture in pictures])
+    hidden = tower.embedding(values.unflatten(0, (-1, merge**2))[order].flatten(0, 1))
+    windows = Spans(lengths=tuple(length for one in arranged for length in one.windows), device=device)
+    whole = Spans(lengths=tuple(count * merge**2 for count in counts), device=device)
+    rotation = _rotation(network, torch.cat([one.positions for one in arranged]).to(device))
+    for number, block in enumerate(tower.blocks):
+        hidden = _block(block, hidden, rotation, whole if number in network.fullatt_block_indexes else windows)
+    merged = network.merger(hidden)
+    tokens = torch.empty_like(merged).index_copy_(0, order, merged)
+    return [
+        SeenPicture(tokens=part, rows=rows, columns=columns)
+        for part, (rows, columns) in zip(tokens.split(counts), shapes, strict=True)
+    ]
+
+
+def _rotation(network: Qwen2_5_VisionTransformerPretrainedModel, positions: torch.Tensor) -> Rotation:
+    """From positions (patches, 2): half of each head turns by the row, half by the column; in float32, as published."""
+    angles = positions[..., None].float() * network.rotary_pos_emb.inv_freq.float()
+    return Rotation.by(angles.flatten(1), torch.float32)
+
+
+def _block(block: Qwen2_5_VLVisionBlock, hidden: torch.Tensor, rotation: Rotation, spans: Spans) -> torch.Tensor:
+    """(patches, hidden) -> the same; SiLU as in all of Qwen2.5-VL, in place."""
+    attention, mlp = block.attn, block.mlp
+    projected = attention.qkv(block.norm1(hidden)).unflatten(-1, (3, attention.num_heads, attention.head_dim))
+    query, key, value = projected.unbind(1)
+    query, key = rotation.turn(query), rotation.turn(key)
+    attended = attend(query, key, value, spans, scale=attention.scaling, causal=False)
+    hidden = attention.proj(attended.flatten(1)).add_(hidden)
+    normed = block.norm2(hidden)
+    gated = silu(mlp.gate_proj(normed), inplace=True).mul_(mlp.up_proj(normed))
+    output: torch.Tensor = mlp.down_proj(gated).add_(hidden)
+    return output

@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-from reranker.model.attention import PACKED
 from reranker.model.patches import PatchSettings
 from reranker.model.vision import BytePatchEmbedding
 from reranker.toybox.geometry import VISUAL_TOKENS, toybox_config
+from reranker.toybox.plain_attention import WINDOWS
 from reranker.toybox.tokenizer import SPECIAL_TOKENS
 
 
@@ -26,7 +26,7 @@ def _config(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLConfig:
 def feed_with_bytes(model: Qwen2_5_VLForConditionalGeneration) -> Qwen2_5_VLForConditionalGeneration:
     """The same model, taught and used on bytes; see `BytePatchEmbedding`."""
     visual = model.model.visual
-    visual.config._attn_implementation = PACKED
+    visual.config._attn_implementation = WINDOWS
     visual.patch_embed = BytePatchEmbedding(visual.patch_embed, PatchSettings())
     return model
 

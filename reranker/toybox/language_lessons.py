@@ -18,7 +18,6 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
     Qwen2_5_VLTextModel,
 )
 
-from reranker.model.vision import stacked
 from reranker.toybox.captions import LANGUAGES, word
 from reranker.toybox.exercises import ask_about, lesson
 from reranker.toybox.geometry import LEVELS
@@ -27,7 +26,7 @@ from reranker.toybox.optimizer import Teacher
 from reranker.toybox.scenes import COLOURS, HELD, PLACES, RELATIONS, THINGS, Scene
 from reranker.toybox.sequences import Pair, PairBatch, Primer, collate, hidden_states
 from reranker.toybox.targets import SLOT_CHANNELS, TokenTargets, slot_targets
-from reranker.toybox.vision_lessons import LEVEL_WEIGHTS, DrawnScene, drawn
+from reranker.toybox.vision_lessons import LEVEL_WEIGHTS, DrawnScene, drawn, stacked
 
 _log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader, IterableDataset
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
 
 from reranker.model.patches import Patches, PatchSettings, cut
-from reranker.model.vision import stacked
 from reranker.toybox.drawing import draw_scene
 from reranker.toybox.exercises import counting, relating
 from reranker.toybox.geometry import LEVELS
@@ -92,6 +91,13 @@ class TokenHeads(nn.Module):
         seen = answers[:, 0] > 0
         hits = [(logit.argmax(1) == answers[:, i])[seen] for i, logit in enumerate(logits)]
         return [hit.float().mean().item() for hit in hits]
+
+
+def stacked(pictures: Sequence[Patches]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The patches of several pictures one after the other, and their grids: uint8 (patches, n), int64 (pictures, 3)."""
+    values = torch.cat([torch.from_numpy(picture.values) for picture in pictures])
+    grids = torch.tensor([(1, picture.grid_h, picture.grid_w) for picture in pictures])
+    return values, grids
 
 
 def batch_tensors(batch: list[DrawnScene]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:

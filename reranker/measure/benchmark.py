@@ -1,0 +1,232 @@
+"""How fast, how soon and in how much memory: several ways on the same pictures, in paired rounds, by their medians."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from io import BytesIO
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+import torch
+from PIL import Image
+
+from reranker.measure.geometries import open_model, picture_tflop
+from reranker.measure.ways import ON_WHAT_OURS_SAW, TEXT, THROUGH_THE_DOOR, WAYS, Bench
+from reranker.model.prompts import LYCHEE, encode_prompt
+from reranker.model.worker import Worker
+from reranker.settings import Device, Precision
+
+MEGABYTE: Final = 1_000_000
+SIZES: Final = ((640, 480), (480, 640), (512, 512), (800, 450), (450, 800), (1024, 768))  # pixels, in turn
+JPEG_QUALITY: Final = 90
+NOMINAL_TFLOPS: Final = {"RTX 4090": 165.2, "H100": 989.0, "H200": 989.0}  # dense BF16, by a part of the card's name
+PRODUCT_SIDE: Final = {"cuda": 8192, "cpu": 2048}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What is measured; `ways` in the order of `WAYS`. visual_tokens: the checkpoint's own where 0."""
+
+    geometry: str = "toybox"
+    ways: tuple[str, ...] = tuple(WAYS)
+    images: int = 50
+    rounds: int = 3
+    visual_tokens: int = 0
+    precision: Precision = "auto"
+    device: Device = "auto"
+    vision_memory_mb: int = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """One way through all pictures, once; in seconds."""
+
+    total_s: float
+    first_s: float
+    busy_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """One way; medians over the rounds.
+
+    peak_bytes: of the card's memory where there is one, else of a process that goes this way alone (None where it was
+    not asked for). tower_share: achieved rate by `picture_tflop` over that of a large matrix product.
+    """
+
+    images_per_s: float
+    first_result_ms: float
+    reader_wait_share: float
+    peak_bytes: int | None
+    ms_a_picture_mean: float
+    ms_a_picture_deviation: float
+    product_rate_share: float
+
+
+def write_pictures(folder: Path, count: int) -> list[Path]:
+    """JPEG files of mixed sizes, smooth as photographs are, the same each time."""
+    rng = np.random.default_rng(0)
+    paths = []
+    for number in range(count):
+        rough = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)
+        picture = Image.fromarray(rough).resize(SIZES[number % len(SIZES)], Image.Resampling.BICUBIC)
+        buffer = BytesIO()
+        picture.save(buffer, "JPEG", quality=JPEG_QUALITY)
+        paths.append(folder / f"picture-{number:04}.jpg")
+        paths[-1].write_bytes(buffer.getvalue())
+    return paths
+
+
+def benchmark(options: Options, report: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """Measure; `report` is told what is being done. Returns what `--output` writes."""
+    with TemporaryDirectory() as folder:
+        paths = write_pictures(Path(folder), options.images)
+        bench = _bench(options)
+        report("warming up")
+        for name in options.ways:
+            _pass(bench, name, paths[: min(len(paths), 2 * len(SIZES))])
+        peaks = {name: _card_peak(bench, name, paths) for name in options.ways}
+        passes: dict[str, list[Pass]] = {name: [] for name in options.ways}
+        memory = [_own_bytes("VmRSS")]
+        for number in range(options.rounds):
+            for name in options.ways:
+                report(f"round {number + 1} of {options.rounds}: {name}")
+                passes[name].append(_pass(bench, name, paths))
+            memory.append(_own_bytes("VmRSS"))
+        if bench.model.checkpoint.device.type == "cpu":
+            report("memory, each way in a process of its own")
+            peaks = {name: process_peak_bytes(options, name) for name in options.ways}
+        return _result(options, bench, paths, passes, peaks, memory)
+
+
+def _bench(options: Options) -> Bench:
+    worker = Worker()
+    model = worker.run(partial(open_model, options.geometry, options.device, options.precision))
+    tokens = options.visual_tokens or model.checkpoint.visual_tokens
+    return Bench(model, worker, tokens, options.vision_memory_mb * MEGABYTE)
+
+
+def _pass(bench: Bench, name: str, paths: Sequence[Path]) -> Pass:
+    """All ways in the same thread of torch."""
+    go = partial(_timed_pass, bench, name, paths)
+    return go() if name in THROUGH_THE_DOOR else bench.worker.run(go)
+
+
+def _timed_pass(bench: Bench, name: str, paths: Sequence[Path]) -> Pass:
+    bench.watch.busy_s = 0.0
+    start = time.perf_counter()
+    first_s, count = 0.0, 0
+    for _ in WAYS[name](bench, paths):
+        first_s = first_s or time.perf_counter() - start
+        count += 1
+    assert count == len(paths), f"{name} scored {count} of {len(paths)} pictures"
+    return Pass(total_s=time.perf_counter() - start, first_s=first_s, busy_s=bench.watch.busy_s)
+
+
+def _card_peak(bench: Bench, name: str, paths: Sequence[Path]) -> int | None:
+    if bench.model.checkpoint.device.type != "cuda":
+        return None
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    _pass(bench, name, paths)
+    return torch.cuda.max_memory_reserved()
+
+
+def process_peak_bytes(options: Options, name: str) -> int:
+    """Largest resident size of a process that loads the model and goes one way once, behind `ours` where it has to."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(_own_peak, options, name).result()
+
+
+def _own_peak(options: Options, name: str) -> int:
+    with TemporaryDirectory() as folder:
+        paths = write_pictures(Path(folder), options.images)
+        bench = _bench(options)
+        for step in ("ours", name) if name in ON_WHAT_OURS_SAW else (name,):
+            _pass(bench, step, paths)
+    return _own_bytes("VmHWM")
+
+
+def _own_bytes(field: str) -> int:
+    """Of this process, as Linux counts: VmRSS resident now, VmHWM at most (getrusage's would be the parent's, too)."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+
+
+def product_tflops(device: torch.device, dtype: torch.dtype) -> float:
+    """Rate of a large matrix product, in 10^12 operations a second: the median of some."""
+    side = PRODUCT_SIDE[device.type]
+    left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    rates = []
+    for _ in range(9):
+        start = time.perf_counter()
+        left @ right
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        rates.append(2 * side**3 / (time.perf_counter() - start) / 1e12)
+    return statistics.median(rates)
+
+
+def _result(
+    options: Options,
+    bench: Bench,
+    paths: Sequence[Path],
+    passes: dict[str, list[Pass]],
+    peaks: dict[str, int | None],
+    memory: list[int],
+) -> dict[str, Any]:
+    checkpoint = bench.model.checkpoint
+    prompt = encode_prompt(checkpoint.tokenizer, LYCHEE, TEXT)
+    tflop = picture_tflop(bench.model, bench.visual_tokens, len(prompt.before) + len(prompt.after))
+    rate = bench.worker.run(partial(product_tflops, checkpoint.device, bench.model.network.dtype))
+    card = torch.cuda.get_device_name(checkpoint.device) if checkpoint.device.type == "cuda" else "CPU"
+    nominal = next((peak for part, peak in NOMINAL_TFLOPS.items() if part in card), None)
+    ways = {name: asdict(_figures(passes[name], len(paths), peaks[name], tflop / rate)) for name in options.ways}
+    return {
+        "geometry": options.geometry,
+        "device": card,
+        "threads": torch.get_num_threads() if checkpoint.device.type == "cpu" else None,
+        "precision": checkpoint.precision,
+        "visual_tokens": bench.visual_tokens,
+        "images": len(paths),
+        "rounds": options.rounds,
+        "tflop_a_picture": tflop,
+        "product_tflops": rate,
+        "nominal_tflops": nominal,
+        "resident_bytes": {"first": memory[0], "after_each_round": memory[1:]},
+        "ways": ways,
+    }
+
+
+def _figures(passes: list[Pass], images: int, peak_bytes: int | None, product_s_a_picture: float) -> Figures:
+    each_ms = [1000 * one.total_s / images for one in passes]
+    images_per_s = 1000 / statistics.median(each_ms)
+    return Figures(
+        images_per_s=images_per_s,
+        first_result_ms=1000 * statistics.median(one.first_s for one in passes),
+        reader_wait_share=statistics.median(1 - one.busy_s / one.total_s for one in passes),
+        peak_bytes=peak_bytes,
+        ms_a_picture_mean=statistics.mean(each_ms),
+        ms_a_picture_deviation=statistics.stdev(each_ms) if len(each_ms) > 1 else 0.0,
+        product_rate_share=images_per_s * product_s_a_picture,
+    )
+
+
+def as_table(result: dict[str, Any]) -> str:
+    """For reading."""
+    shown = "{geometry}, {precision} on {device}, {visual_tokens} visual tokens, {images} pictures".format_map(result)
+    rate = f"{result['tflop_a_picture']:.4g} TFLOP a picture; a large product runs at {result['product_tflops']:.4g}/s"
+    lines = [shown, rate, "", f"{'way':16}{'pictures/s':>11}{'ms each':>9}{'first ms':>10}{'waiting':>9}{'peak MB':>9}"]
+    for name, way in result["ways"].items():
+        peak = "-" if way["peak_bytes"] is None else f"{way['peak_bytes'] / MEGABYTE:,.0f}"
+        lines.append(
+            f"{name:16}{way['images_per_s']:>11.2f}{1000 / way['images_per_s']:>9.2f}{way['first_result_ms']:>10.1f}"
+            f"{way['reader_wait_share']:>9.0%}{peak:>9}"
+        )
+    return "\n".join(lines) + "\n"

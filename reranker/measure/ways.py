@@ -1,0 +1,199 @@
+"""Ways to score pictures with one model, to be compared: ours, and what others do."""
+
+import re
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Final, cast
+
+import torch
+from PIL import Image
+from transformers import BatchFeature
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from reranker.images import Limits
+from reranker.measure.geometries import Model
+from reranker.model.cross_encoder import CrossEncoder
+from reranker.model.language import last_hidden, read_beginning
+from reranker.model.prompts import IMAGE_PAD, LYCHEE, RATING, Layout, encode_prompt
+from reranker.model.vision import SeenPicture, look
+from reranker.model.vision_memory import VisionMemory
+from reranker.model.worker import Worker
+from reranker.ranking import rank_stream
+from reranker.turns import Turns
+from reranker.types import Candidate, Judgement, Query, Scored
+
+TEXT: Final = "a woman in a red dress beside a white car, 街道上"
+OTHER_TEXT: Final = "一只 black cat 在窗台上, nobody else"
+ANSWER_TOKENS: Final = 8
+PADDED_BATCH: Final = 8
+
+
+class Stopwatch:
+    """How long the device was at work."""
+
+    def __init__(self) -> None:
+        self.busy_s = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """While the device works."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.busy_s += time.perf_counter() - start
+
+
+class Bench:
+    """A model, and how closely it is to look, for all ways alike."""
+
+    def __init__(self, model: Model, worker: Worker, visual_tokens: int, vision_memory_bytes: int) -> None:
+        self.model, self.visual_tokens, self.worker = model, visual_tokens, worker
+        self.watch = Stopwatch()
+        self._memory_bytes = vision_memory_bytes
+        self._processor = Qwen2VLImageProcessorPil(
+            size=dict.fromkeys(("shortest_edge", "longest_edge"), visual_tokens * 28 * 28)
+        )
+        self.new_scorer()
+
+    def new_scorer(self) -> None:
+        """One that has seen nothing."""
+        memory = VisionMemory(self._memory_bytes)
+        self.scorer = CrossEncoder(
+            self.model.checkpoint,
+            limits=Limits(),
+            memory=memory,
+            worker=self.worker,
+            visual_tokens=self.visual_tokens,
+        )
+
+    def read(self, paths: Sequence[Path], layout: Layout) -> BatchFeature:
+        """What transformers' model takes for pairs of the sentence and these pictures, padded at the left."""
+        pictures = [Image.open(path).convert("RGB") for path in paths]
+        features = self._processor(images=pictures, return_tensors="pt")
+        prompts = [
+            layout.fill(TEXT).replace(IMAGE_PAD, IMAGE_PAD * (int(grid.prod()) // 4))
+            for grid in features["image_grid_thw"]
+        ]
+        tokenizer = self.model.checkpoint.tokenizer
+        tokenizer.padding_side = "left"
+        features.update(tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False))
+        features.pop("token_type_ids", None)
+        features["mm_token_type_ids"] = (features["input_ids"] == self.model.network.config.image_token_id).int()
+        features["pixel_values"] = features["pixel_values"].to(self.model.network.dtype)
+        return features.to(self.model.checkpoint.device)
+
+
+Way = Callable[[Bench, Sequence[Path]], Iterator[object]]
+
+
+@torch.inference_mode()
+def articles(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
+    """One by one: generate eight tokens, read the number off the words, empty the cache."""
+    network, tokenizer = cast(Any, bench.model.network), bench.model.checkpoint.tokenizer
+    for path in paths:
+        inputs = bench.read([path], RATING)
+        with bench.watch.running():
+            output = network.generate(**inputs, max_new_tokens=ANSWER_TOKENS, do_sample=False, use_cache=True)
+            words = str(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :]))
+        if bench.model.checkpoint.device.type == "cuda":
+            torch.cuda.empty_cache()
+        yield re.search(r"Score: (\d+\.\d)", words)
+
+
+@torch.inference_mode()
+def pairwise(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
+    """One forward pass a pair, without the output matrix: as Qwen's official reranker does."""
+    for path in paths:
+        yield from _forward(bench, [path])
+
+
+@torch.inference_mode()
+def padded(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
+    """Batches of eight, padded at the left, with a mask."""
+    for start in range(0, len(paths), PADDED_BATCH):
+        yield from _forward(bench, paths[start : start + PADDED_BATCH])
+
+
+def _forward(bench: Bench, paths: Sequence[Path]) -> list[float]:
+    inputs = bench.read(paths, LYCHEE)
+    with bench.watch.running():
+        states = bench.model.network.model(**inputs, use_cache=False).last_hidden_state[:, -1]
+        odds: list[float] = bench.model.checkpoint.head.log_odds(states).tolist()
+    return odds
+
+
+class _Timed:
+    """The scorer, with the time that the device takes for it."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._scorer, self._watch = bench.scorer, bench.watch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._scorer, name)
+
+    def score(self, query: Query, prepared: Sequence[Any]) -> Iterator[tuple[int, Judgement]]:
+        with self._watch.running():
+            judged = list(self._scorer.score(query, prepared))
+        yield from judged
+
+
+def ours(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
+    """This program, on pictures that it has not seen; what it has seen is forgotten first."""
+    bench.new_scorer()
+    return _ranked(bench, paths, TEXT)
+
+
+def ours_known(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
+    """This program, asked something else about pictures that it has seen."""
+    return _ranked(bench, paths, OTHER_TEXT)
+
+
+def _ranked(bench: Bench, paths: Sequence[Path], text: str) -> Iterator[object]:
+    candidates = [Candidate(name=path.name, source=path) for path in paths]
+    with closing(rank_stream(Query(text=text), candidates, scorer=_Timed(bench), turns=Turns())) as stream:
+        yield from (event for event in stream if isinstance(event, Scored))
+
+
+@torch.inference_mode()
+def language_tower(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
+    """The language tower alone, in full batches, on visual tokens at hand: what `ours_known` cannot be faster than.
+
+    Looks again at what the vision memory does not hold, which then counts too.
+    """
+    checkpoint, budget = bench.model.checkpoint, bench.scorer.batch_tokens
+    prompt = encode_prompt(checkpoint.tokenizer, LYCHEE, OTHER_TEXT)
+    pictures = [_seen(bench, path) for path in paths]
+    with bench.watch.running():
+        beginning = read_beginning(checkpoint.language, prompt.before)
+    while pictures:
+        taken = max(1, bisect_right(list(accumulate(len(picture.tokens) for picture in pictures)), budget))
+        with bench.watch.running():
+            states = last_hidden(checkpoint.language, beginning, prompt.after, pictures[:taken])
+            yield from checkpoint.head.log_odds(states).tolist()
+        pictures = pictures[taken:]
+
+
+def _seen(bench: Bench, path: Path) -> SeenPicture:
+    prepared = bench.scorer.prepare(Candidate(name=path.name, source=path))
+    if prepared.seen is not None:
+        return prepared.seen
+    assert prepared.patches is not None, "a picture is either seen or cut"
+    checkpoint = bench.model.checkpoint
+    return look(checkpoint.vision, [prepared.patches], checkpoint.device)[0]
+
+
+WAYS: Final[dict[str, Way]] = {
+    "articles": articles,
+    "pairwise": pairwise,
+    "padded": padded,
+    "ours": ours,
+    "ours_known": ours_known,
+    "language_tower": language_tower,
+}
+THROUGH_THE_DOOR: Final = frozenset({"ours", "ours_known"})  # these find the worker by themselves
+ON_WHAT_OURS_SAW: Final = frozenset({"ours_known", "language_tower"})
