@@ -66,6 +66,14 @@ Model = Annotated[
         "with a Qwen2.5-VL checkpoint such as lychee-rerank-mm. Without it: what RERANKER_MODEL says, else `toybox`.",
     ),
 ]
+Detail = Annotated[
+    str | None,
+    typer.Option(
+        metavar="low|usual|high|auto|N",
+        help="How closely to look: as the model has it, or at N visual tokens a picture. `auto` looks at all pictures "
+        "at the lowest detail, then at the best of them at the highest.",
+    ),
+]
 TopK = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Keep the N best; pictures that failed are listed all the same.")
 ]
@@ -137,6 +145,7 @@ def rank(
     *,
     model: Model = None,
     top_k: TopK = None,
+    detail: Detail = None,
     format_: ChosenFormat = "table",
     output: Output = None,
     recursive: Recursive = False,
@@ -151,6 +160,8 @@ def rank(
     `python -m reranker rank "一只 black cat 在窗台上" ~/photos --recursive --top-k 10 --format csv --output best.csv`
     """
     settings = Settings.from_environment()
+    if detail is not None:
+        settings = replace(settings, detail=detail)
     reranker = (context.obj or _open)(settings if model is None else replace(settings, model=model))
     reranker.query(query)  # mistakes are told before the model is loaded, which takes a while
     candidates = [candidate for path in paths for candidate in _candidates(path, recursive)]
@@ -180,6 +191,7 @@ def benchmark(
     precision: Annotated[Precision, typer.Option(help="auto: bf16 on a card that has it, fp32 on the CPU.")] = "auto",
     device: Annotated[Device, typer.Option(help="auto: the first card where there is one.")] = "auto",
     vision_memory_mb: Annotated[int, typer.Option(min=0, help="Host memory for what was seen.")] = 1024,
+    memory: Annotated[bool, typer.Option(help="On the CPU: each way once more by itself, for its memory.")] = True,
     output: Output = None,
 ) -> int:
     """Measure this program against the usual ways of scoring pictures, on the same model and the same pictures.
@@ -207,6 +219,7 @@ def benchmark(
         precision=precision,
         device=device,
         vision_memory_mb=vision_memory_mb,
+        own_processes=memory,
     )
     result = measured(options, _say)
     _print(as_table(result).encode())

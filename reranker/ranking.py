@@ -84,7 +84,7 @@ def rank(
     return drained(stream)
 
 
-def drained(stream: "RankStream") -> Ranking:
+def drained(stream: Iterator[Scored | Failed | Ranking]) -> Ranking:
     """The ranking that a stream ends with; its events are passed over."""
     *_, ranking = stream
     return cast(Ranking, ranking)
@@ -96,7 +96,7 @@ def ordered(
     """The scored ones, best first and `top_k` at most, and the failed ones by position; of a part as of a whole run."""
     by_position = sorted(events, key=lambda event: event.position)
     scored = [event for event in by_position if isinstance(event, Scored)]
-    scored.sort(key=lambda event: -_float32(event.judgement.order_key))
+    scored.sort(key=lambda event: (-event.judgement.level, -_float32(event.judgement.order_key)))
     failed = (event for event in by_position if isinstance(event, Failed))
     return tuple(scored[:top_k]), tuple(failed)
 
@@ -122,6 +122,11 @@ class RankStream(Iterator[Scored | Failed | Ranking]):
     def place(self) -> int | None:
         """How many batches of others go first, while this run waits for the device; see `Caller.place`."""
         return self._run.caller.place
+
+    @property
+    def glimpsed(self) -> int | None:
+        """None: nothing here is provisional; see `reranker.closer_look`."""
+        return None
 
     def close(self) -> None:
         """End the run before its next batch, and the iteration now, even where another thread waits in `next`.

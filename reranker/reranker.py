@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from reranker import ranking
+from reranker.closer_look import CloserLook
 from reranker.errors import QueryEmpty, QueryTooLong
 from reranker.images import Limits
 from reranker.score_store import SqliteScoreStore
-from reranker.settings import MEGABYTE, Settings
+from reranker.settings import DETAILS, MEGABYTE, Settings
 from reranker.turns import Turns
 from reranker.types import Candidate, Query, Ranking, Scorer
 
 if TYPE_CHECKING:
     from reranker.ranking import RankStream
 
+FIRST_PLACES = 10  # that "auto" looks for where nobody says how many are wanted
 Picture = Candidate | Path | str | bytes
 
 
@@ -81,7 +83,6 @@ class Reranker:
             limits=self.limits,
             memory=VisionMemory(chosen.vision_memory_mb * MEGABYTE),
             worker=worker,
-            visual_tokens=chosen.visual_tokens or None,
             batch_tokens=chosen.batch_tokens or None,
         )
 
@@ -100,19 +101,46 @@ class Reranker:
         pictures: Sequence[Picture],
         *,
         top_k: int | None = None,
+        detail: str | None = None,
         stop: threading.Event | None = None,
-    ) -> "RankStream":
+    ) -> "RankStream | CloserLook":
         """An event for each picture as it is judged (`Scored` or `Failed`), then the `Ranking`.
 
         pictures: paths, encoded bytes, or `Candidate`s. top_k: how many scored ones the ranking keeps, all where None.
-        stop: set it, and what was not judged yet comes out as skipped. Raises `RequestError`, `CheckpointError`.
+        detail: how closely to look, as in `Settings`; what they say where None.
+        stop: set it, and what was not judged yet comes out as skipped.
+        Raises `RequestError`, `SettingInvalid`, `CheckpointError`.
         """
+        chosen = self.settings if detail is None else replace(self.settings, detail=detail)
         checked = self.query(query)
         candidates = [Candidate.of(picture, position) for position, picture in enumerate(pictures)]
+        scorer = self.load()
+        open_stream = partial(self._open_stream, checked, stop)
+        if chosen.detail == "auto":
+            low, _, high = (scorer.at(visual_tokens) for visual_tokens in scorer.details)
+            return CloserLook(
+                checked,
+                candidates,
+                low=low,
+                high=high,
+                open_stream=open_stream,
+                first=top_k or FIRST_PLACES,
+                top_k=top_k,
+            )
+        return open_stream(scorer.at(_visual_tokens(chosen.detail, scorer)), candidates, top_k)
+
+    def _open_stream(
+        self,
+        query: Query,
+        stop: threading.Event | None,
+        scorer: Scorer,
+        candidates: Sequence[Candidate],
+        top_k: int | None = None,
+    ) -> "RankStream":
         return ranking.rank_stream(
-            checked,
+            query,
             candidates,
-            scorer=self.load(),
+            scorer=scorer,
             turns=self.turns,
             store=self.store,
             readers=self.settings.reader_threads,
@@ -121,6 +149,12 @@ class Reranker:
             stop=stop,
         )
 
-    def rank(self, query: str, pictures: Sequence[Picture], *, top_k: int | None = None) -> Ranking:
+    def rank(
+        self, query: str, pictures: Sequence[Picture], *, top_k: int | None = None, detail: str | None = None
+    ) -> Ranking:
         """The ranking of the pictures: the scored ones, best first, then those that failed, with their reasons."""
-        return ranking.drained(self.rank_stream(query, pictures, top_k=top_k))
+        return ranking.drained(self.rank_stream(query, pictures, top_k=top_k, detail=detail))
+
+
+def _visual_tokens(detail: str, scorer: Scorer) -> int:
+    return dict(zip(DETAILS, scorer.details, strict=False)).get(detail) or int(detail)

@@ -9,10 +9,12 @@ from reranker.errors import SettingInvalid
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+LEAST_TOKENS, MOST_TOKENS = 4, 16_384
+DETAILS = ("low", "usual", "high", "auto")
 PREFIX = "RERANKER_"
 MEGABYTE = 1_000_000
 CHOICES: dict[str, tuple[str, ...]] = {"device": get_args(Device), "precision": get_args(Precision)}
-MAY_BE_ZERO = frozenset({"visual_tokens", "batch_tokens", "vision_memory_mb", "score_store_mb"})
+MAY_BE_ZERO = frozenset({"batch_tokens", "vision_memory_mb", "score_store_mb"})
 SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -21,7 +23,8 @@ class Settings:
     """What a person may choose; each is read from RERANKER_ and its name in capitals.
 
     model: "toybox" or a folder with a checkpoint.
-    visual_tokens: how closely pictures are looked at; 0 is the checkpoint's own choice.
+    detail: how closely pictures are looked at: "low", "usual" or "high" as the checkpoint has it, a number of visual
+        tokens, or "auto": all at the lowest, then the best of them at the highest.
     batch_tokens: visual tokens judged in one turn on the device at most; 0 goes by its memory.
     vision_memory_mb: host memory for what was seen already.
     score_store_mb: of the file of scores already known, in the user's cache folder; 0 keeps none.
@@ -32,7 +35,7 @@ class Settings:
     model: str = "toybox"
     device: Device = "auto"
     precision: Precision = "auto"
-    visual_tokens: int = 0
+    detail: str = "usual"
     batch_tokens: int = 0
     reader_threads: int = 2
     look_ahead_mb: int = 24
@@ -54,6 +57,8 @@ class Settings:
         for name, options in CHOICES.items():
             if getattr(self, name) not in options:
                 raise SettingInvalid(name, str(getattr(self, name)), " | ".join(options))
+        if self.detail not in DETAILS and not is_visual_tokens(self.detail):
+            raise SettingInvalid("detail", self.detail, f"{' | '.join(DETAILS)} | a number of visual tokens")
         for field in fields(self):
             value = getattr(self, field.name)
             least = 0 if field.name in MAY_BE_ZERO else 1
@@ -67,6 +72,11 @@ class Settings:
         names = {field.name: field.type for field in fields(cls)}
         texts = {name: given[PREFIX + name.upper()] for name in names if given.get(PREFIX + name.upper())}
         return cls(**{name: _parsed(name, names[name], text) for name, text in texts.items()})
+
+
+def is_visual_tokens(detail: str) -> bool:
+    """Whether a detail is a number of visual tokens, 4 to 16,384: fewer show nothing, more no model was trained on."""
+    return detail.isascii() and detail.isdigit() and LEAST_TOKENS <= int(detail) <= MOST_TOKENS
 
 
 def _parsed(name: str, kind: Any, text: str) -> Any:

@@ -51,6 +51,8 @@ class Judgement:
     visual_tokens: image positions in the language tower, at least 1.
     batch_ms: duration of the batch that it was judged in, milliseconds; 0 where the score was stored.
     known: True where the picture's visual tokens (or its score) were remembered.
+    level: where pictures of one run were looked at more or less closely, the closer the higher; only scores of one
+        level are comparable, and those of a higher one come first.
     """
 
     order_key: float
@@ -59,6 +61,7 @@ class Judgement:
     visual_tokens: int
     batch_ms: float
     known: bool = False
+    level: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +126,13 @@ class Scorer(Protocol):
     @property
     def batch_tokens(self) -> int:
         """Visual tokens worth handing to one call of `score`; may change from call to call. One picture always is."""
+
+    @property
+    def details(self) -> tuple[int, int, int]:
+        """Visual tokens of a picture at the lowest, the usual and the highest detail of the checkpoint."""
+
+    def at(self, visual_tokens: int) -> "Scorer":
+        """The same judge at another detail; everything but the fingerprint is shared."""
 
     def identify(self, candidate: Candidate) -> str:
         """Content hash of the encoded bytes, not decoded; thread-safe. Raises the picture's `PictureError`."""

@@ -82,6 +82,13 @@ class ScriptedScorer:
         self._read = read
         self._lock = threading.RLock()
 
+    @property
+    def details(self) -> tuple[int, int, int]:
+        return 1, 2, 3
+
+    def at(self, visual_tokens: int) -> "ScriptedScorer":
+        return self
+
     def identify(self, candidate: Candidate) -> str:
         return hashlib.sha256(content_of(candidate)).hexdigest()
 

@@ -163,7 +163,7 @@ def test_choosing_a_result_shows_more_of_it(serve, visit, numbered):
     chosen = tab.page.locator("#chosen .chosen")
     chosen.wait_for()
     words = " ".join(chosen.inner_text().split())
-    assert words == "#2 · 猫 3.png Score, 0 to 10 8.2 Log-odds +1.5000 Visual tokens 4"
+    assert words == "#2 · 猫 3.png Score, 0 to 10 8.2 Log-odds +1.5000 Visual tokens 1"
 
 
 def test_stop_ends_a_long_run_and_keeps_what_was_judged(serve, visit, numbered):

@@ -26,6 +26,7 @@ FLOORS = {
     "reranker.score_store": 1,
     "reranker.model": 2,
     "reranker.look_ahead": 3,
+    "reranker.closer_look": 3,
     "reranker.ranking": 3,
     "reranker.turns": 3,
     "reranker.reranker": 4,

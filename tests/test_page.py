@@ -343,7 +343,7 @@ class Told:
     """A stream that gives what it is told to give, and remembers that it was closed."""
 
     def __init__(self, *items: object) -> None:
-        self.items, self.closed, self.place = items, threading.Event(), None
+        self.items, self.closed, self.place, self.glimpsed = items, threading.Event(), None, None
 
     def __iter__(self) -> Iterator[object]:
         for item in self.items:
@@ -417,6 +417,20 @@ def test_who_waits_is_told_how_many_go_first():
     stream.place = 1
     assert next(views).status.text == "0/1 · waiting: 1 batch of others goes first"
     waiting.set()
+    assert list(views)[-1].status.tone == "done"
+
+
+def test_what_is_provisional_is_told_and_is_no_result():
+    glimpsing = threading.Event()
+    stream, admission = told(1)
+    stream.items = (lambda: glimpsing.wait(PATIENCE_S), *stream.items)
+    stream.glimpsed = 7
+    views = watch(stream, admission, temperature=1, language="en")
+    next(views)
+    view = next(views)
+    assert view.status.text == "0/1 · 7 looked at roughly; the best are looked at closely next"
+    assert view.deck is None
+    glimpsing.set()
     assert list(views)[-1].status.tone == "done"
 
 

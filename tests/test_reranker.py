@@ -288,7 +288,7 @@ def test_what_changes_a_score_changes_the_fingerprint(checkpoint: Checkpoint) ->
         return CrossEncoder(of, limits=Limits(), memory=memory, visual_tokens=visual_tokens).fingerprint
 
     others = [
-        fingerprint(visual_tokens=checkpoint.visual_tokens + 1),
+        fingerprint(visual_tokens=checkpoint.details[1] + 1),
         fingerprint(replace(checkpoint, digest="other")),
         fingerprint(replace(checkpoint, precision="bf16")),
     ]

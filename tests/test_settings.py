@@ -7,7 +7,14 @@ import pytest
 from reranker.errors import SettingInvalid
 from reranker.settings import CHOICES, PREFIX, SWITCHES, Settings
 
-OTHERS = {"model": "~/models/模型", "device": "cuda", "precision": "fp16", "host": "0.0.0.0", "root_path": "/rank"}
+OTHERS = {
+    "detail": "auto",
+    "model": "~/models/模型",
+    "device": "cuda",
+    "precision": "fp16",
+    "host": "0.0.0.0",
+    "root_path": "/rank",
+}
 NAMES = [field.name for field in fields(Settings)]
 NUMBERS = [field.name for field in fields(Settings) if field.type is int]
 
@@ -56,7 +63,10 @@ def test_switches_know_several_words(text: str) -> None:
         ("port", "0"),
         ("reader_threads", "0"),
         ("batch_tokens", "-1"),
-        ("visual_tokens", "-1"),
+        ("detail", "-1"),
+        ("detail", "closest"),
+        ("detail", "3"),
+        ("detail", "４９"),
         ("vision_memory_mb", "-1"),
         ("device", "gpu"),
         ("precision", "int3"),
@@ -71,7 +81,7 @@ def test_a_wrong_value_is_told_with_its_name_and_what_it_may_be(name: str, text:
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_no_number_is_below_its_least(name: str) -> None:
-    least = 0 if name in {"visual_tokens", "batch_tokens", "vision_memory_mb", "score_store_mb"} else 1
+    least = 0 if name in {"batch_tokens", "vision_memory_mb", "score_store_mb"} else 1
     assert getattr(Settings(**{name: least}), name) == least
     with pytest.raises(SettingInvalid):
         Settings(**{name: least - 1})

@@ -14,6 +14,7 @@ from transformers import (
 
 from reranker.errors import GeometryUnknown
 from reranker.model.checkpoints import (
+    DEFAULT_DETAILS,
     DTYPES,
     Checkpoint,
     assembled,
@@ -71,7 +72,7 @@ def _random_model(geometry: str, device: torch.device, precision: str) -> Model:
         digest=f"random {geometry}",
         precision=precision,
         patch_settings=PatchSettings(),
-        visual_tokens=512,
+        details=DEFAULT_DETAILS,
     )
     return Model(geometry=geometry, network=network, checkpoint=checkpoint)
 

@@ -23,15 +23,15 @@ from reranker.settings import Device, Precision
 TOYBOX = Path(__file__).resolve().parents[2] / "assets" / "toybox"
 ARCHITECTURE = "qwen2_5_vl"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-DEFAULT_VISUAL_TOKENS = 512
+DEFAULT_DETAILS = (256, 512, 1280)  # visual tokens; 512 is what a 4090 does some nine times a second
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A model ready to judge.
 
-    digest: sha256 of the weights. precision: fp32, bf16 or fp16. visual_tokens: how closely it looks unless told
-    otherwise. temperature: T of the score that people see.
+    digest: sha256 of the weights. precision: fp32, bf16 or fp16. details: visual tokens at the
+    lowest, the usual and the highest detail. temperature: T of the score that people see.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Checkpoint:
     head: YesNoHead
     tokenizer: PreTrainedTokenizerBase
     patch_settings: PatchSettings
-    visual_tokens: int
+    details: tuple[int, int, int]
     temperature: float
 
 
@@ -106,7 +106,7 @@ def with_its_files(network: Qwen2_5_VLForConditionalGeneration, model: str, prec
         digest=_digest(folder),
         precision=precision,
         patch_settings=_patch_settings(model, folder, network.model.visual.patch_size),
-        visual_tokens=int(ours.get("visual_tokens", DEFAULT_VISUAL_TOKENS)),
+        details=_details(model, ours.get("details", DEFAULT_DETAILS)),
         temperature=float(ours.get("temperature", 1.0)),
     )
 
@@ -119,7 +119,7 @@ def assembled(
     digest: str,
     precision: str,
     patch_settings: PatchSettings,
-    visual_tokens: int,
+    details: tuple[int, int, int],
     temperature: float = 1.0,
 ) -> Checkpoint:
     """A network made into a judge: its towers fed with bytes, packed, without gradients, its head cut to two rows."""
@@ -136,7 +136,7 @@ def assembled(
         head=YesNoHead.of(network.lm_head.weight, yes, no),
         tokenizer=tokenizer,
         patch_settings=patch_settings,
-        visual_tokens=visual_tokens,
+        details=details,
         temperature=temperature,
     )
 
@@ -185,6 +185,14 @@ def _patch_settings(model: str, folder: Path, patch_px: int) -> PatchSettings:
         mean=tuple(described.get("image_mean", plain.mean)),
         std=tuple(described.get("image_std", plain.std)),
     )
+
+
+def _details(model: str, described: object) -> tuple[int, int, int]:
+    numbers = list(described) if isinstance(described, (list, tuple)) else []
+    if len(numbers) != len(DEFAULT_DETAILS) or not all(isinstance(n, int) and n > 0 for n in numbers):
+        raise CheckpointBroken(name=model, file="reranker.json", reason="details are not three numbers")
+    low, usual, high = sorted(numbers)
+    return low, usual, high
 
 
 def _digest(folder: Path) -> str:

@@ -1,5 +1,6 @@
 """The one `Scorer`: a Qwen2.5-VL that reads query and picture together and answers yes or no."""
 
+import copy
 import hashlib
 import logging
 import time
@@ -51,7 +52,7 @@ class CrossEncoder:
     each tower, whatever the sizes of its pictures.
 
     worker: the thread that the checkpoint was loaded in; one of its own where None.
-    visual_tokens: how closely pictures are looked at; the checkpoint's own choice where None.
+    visual_tokens: how closely pictures are looked at; the checkpoint's usual detail where None.
     batch_tokens: visual tokens in a batch at most; by the device's memory where None.
     """
 
@@ -67,7 +68,7 @@ class CrossEncoder:
     ) -> None:
         self._checkpoint, self._limits, self._memory = checkpoint, limits, memory
         self._worker, self._hashes = worker or Worker(), ContentHashes()
-        self._visual_tokens = visual_tokens or checkpoint.visual_tokens
+        self._visual_tokens = visual_tokens or checkpoint.details[1]
         self._beginnings: OrderedDict[str, tuple[EncodedPrompt, Beginning]] = OrderedDict()
         self.fingerprint = self._fingerprint()
         self._budget = TokenBudget(
@@ -84,6 +85,18 @@ class CrossEncoder:
     def batch_tokens(self) -> int:
         """Visual tokens worth handing to one call of `score`: fewer after the device ran out of memory."""
         return self._budget.tokens
+
+    @property
+    def details(self) -> tuple[int, int, int]:
+        """Visual tokens of a picture at the lowest, the usual and the highest detail."""
+        return self._checkpoint.details
+
+    def at(self, visual_tokens: int) -> "CrossEncoder":
+        """The same judge at another detail."""
+        other = copy.copy(self)
+        other._visual_tokens = visual_tokens
+        other.fingerprint = other._fingerprint()
+        return other
 
     def _fingerprint(self) -> str:
         parts = (

@@ -6,6 +6,7 @@ such as the one that had loaded the model, had used torch before.
 """
 
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
@@ -14,13 +15,17 @@ from typing import Any, TypeVar
 _Result = TypeVar("_Result")
 
 
+_Asked = SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None]  # None: nobody will ask any more
+
+
 class Worker:
-    """A thread that does what others ask of it, in turn, for as long as the program runs."""
+    """A thread that does what others ask of it, in turn; it ends when nobody has the worker any longer."""
 
     def __init__(self) -> None:
-        self._asked: SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = SimpleQueue()
-        # A daemon: it ends with the program; what waits for an answer is waited for by those who asked.
-        threading.Thread(target=self._work, name="reranker-torch", daemon=True).start()
+        self._asked: _Asked = SimpleQueue()
+        # A daemon: at the end of the program, who asked for something waits for it, and nobody for the worker.
+        threading.Thread(target=_work, args=(self._asked,), name="reranker-torch", daemon=True).start()
+        weakref.finalize(self, self._asked.put, None)
 
     def run(self, work: Callable[[], _Result]) -> _Result:
         """What `work` returns, or raises, in that thread. Never to be called from within it."""
@@ -28,9 +33,11 @@ class Worker:
         self._asked.put((work, answer))
         return answer.result()
 
-    def _work(self) -> None:
-        while True:
-            _answer(*self._asked.get())
+
+def _work(asked: _Asked) -> None:
+    while (task := asked.get()) is not None:
+        _answer(*task)
+        del task
 
 
 def _answer(work: Callable[[], Any], answer: "Future[Any]") -> None:

@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLFo
 
 from reranker.model.patches import PatchSettings
 from reranker.model.vision import BytePatchEmbedding
-from reranker.toybox.geometry import VISUAL_TOKENS, toybox_config
+from reranker.toybox.geometry import LEVELS, VISUAL_TOKENS, toybox_config
 from reranker.toybox.plain_attention import WINDOWS
 from reranker.toybox.tokenizer import SPECIAL_TOKENS
 
@@ -56,7 +56,7 @@ def write_checkpoint(
         "size": {"shortest_edge": VISUAL_TOKENS * settings.token_px**2, "longest_edge": 64 * settings.token_px**2},
     }
     _write_json(folder / "preprocessor_config.json", preprocessor)
-    _write_json(folder / "reranker.json", {"visual_tokens": VISUAL_TOKENS, "temperature": 1.0})
+    _write_json(folder / "reranker.json", {"details": LEVELS, "temperature": 1.0})
 
 
 def _write_json(path: Path, content: object) -> None:

@@ -84,6 +84,8 @@ class Stream(Protocol):
 
     @property
     def place(self) -> int | None: ...
+    @property
+    def glimpsed(self) -> int | None: ...
     def __iter__(self) -> Iterator[Event]: ...
     def close(self) -> None: ...
 
@@ -221,7 +223,7 @@ def watch(
             if isinstance(item, BaseException):
                 raise item
             if isinstance(item, _Silence):
-                yield run.silent(stream.place)
+                yield run.silent(stream.place, stream.glimpsed)
             elif isinstance(item, Ranking):
                 yield run.ended()
             elif run.note(item) or inbox.qsize() < MAX_BACKLOG:
@@ -289,9 +291,11 @@ class _Run:
         self._status = Status(text=text, tone="busy", percent=self._percent)
         return View(status=self._status, deck=self._best_so_far())
 
-    def silent(self, place: int | None) -> View:
-        """After a while without one."""
-        return View(status=self._counted("waiting", count=place) if place else self._status)
+    def silent(self, place: int | None, glimpsed: int | None) -> View:
+        """After a while without one: why, or what is only provisional."""
+        if place:
+            return View(status=self._counted("waiting", count=place))
+        return View(status=self._counted("glimpsed", count=glimpsed) if glimpsed else self._status)
 
     def ended(self) -> View:
         scored, failed = ordered(self._events)

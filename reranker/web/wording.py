@@ -48,6 +48,10 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
         "en": "{done}/{total} · waiting: 1 batch of others goes first",
         "zh": "{done}/{total} · 等待中：前面还有他人的 1 批",
     },
+    "glimpsed": {
+        "en": "{done}/{total} · {count} looked at roughly; the best are looked at closely next",
+        "zh": "{done}/{total} · 已粗看 {count} 张，接着细看其中最好的",
+    },
     "progress": {"en": "{done}/{total} · {name}", "zh": "{done}/{total} · {name}"},
     "rate": {"en": "{rate} pictures/s", "zh": "{rate} 张/秒"},
     "seconds_left": {"en": "{seconds} s left", "zh": "剩余 {seconds} 秒"},
