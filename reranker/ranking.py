@@ -26,7 +26,6 @@ from reranker.types import Candidate, Failed, Judgement, Prepared, Query, Rankin
 
 _log = logging.getLogger(__name__)
 
-LOOK_AHEAD_BYTES = 24_000_000
 READER_NICENESS = 10
 
 
@@ -38,7 +37,7 @@ def rank_stream(
     turns: Turns,
     store: ScoreStore | None = None,
     readers: int = 2,
-    look_ahead_bytes: int = LOOK_AHEAD_BYTES,
+    look_ahead_bytes: int | None = None,
     top_k: int | None = None,
     stop: threading.Event | None = None,
 ) -> "RankStream":
@@ -46,13 +45,16 @@ def rank_stream(
 
     store: scores already known, which are not judged again; those that are judged go into it, batch by batch.
     readers: threads that make pictures ready.
-    look_ahead_bytes: nothing more is read while so much is ready and not yet judged. As many pictures as there are
+    look_ahead_bytes: nothing more is read while so much is ready and not yet judged; what the scorer finds worth having
+        ready where None. As many pictures as there are
         readers may go beyond it, since a size is known only once the picture is read.
     top_k: how many of the scored the `Ranking` keeps, all where None; events are never cut.
     stop: once set, no further batch begins; what was not judged by then comes out as `PictureSkipped`.
     """
     caller = turns.caller(stop)
-    look_ahead = LookAhead(len(candidates), look_ahead_bytes, caller)
+    look_ahead = LookAhead(
+        len(candidates), scorer.look_ahead_bytes if look_ahead_bytes is None else look_ahead_bytes, caller
+    )
     run = _Run(query, candidates, scorer, store, look_ahead, readers)
     return RankStream(run, top_k)
 
@@ -65,7 +67,7 @@ def rank(
     turns: Turns,
     store: ScoreStore | None = None,
     readers: int = 2,
-    look_ahead_bytes: int = LOOK_AHEAD_BYTES,
+    look_ahead_bytes: int | None = None,
     top_k: int | None = None,
     stop: threading.Event | None = None,
 ) -> Ranking:

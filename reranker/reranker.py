@@ -144,7 +144,6 @@ class Reranker:
             turns=self.turns,
             store=self.store,
             readers=self.settings.reader_threads,
-            look_ahead_bytes=self.settings.look_ahead_mb * MEGABYTE,
             top_k=top_k,
             stop=stop,
         )

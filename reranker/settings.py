@@ -38,7 +38,6 @@ class Settings:
     detail: str = "usual"
     batch_tokens: int = 0
     reader_threads: int = 2
-    look_ahead_mb: int = 24
     vision_memory_mb: int = 1024
     score_store_mb: int = 100
     max_picture_mb: int = 50

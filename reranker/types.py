@@ -128,6 +128,10 @@ class Scorer(Protocol):
         """Visual tokens worth handing to one call of `score`; may change from call to call. One picture always is."""
 
     @property
+    def look_ahead_bytes(self) -> int:
+        """Host memory of prepared pictures worth having ready, those of the batch on the device counted in."""
+
+    @property
     def details(self) -> tuple[int, int, int]:
         """Visual tokens of a picture at the lowest, the usual and the highest detail of the checkpoint."""
 

@@ -83,6 +83,10 @@ class ScriptedScorer:
         self._lock = threading.RLock()
 
     @property
+    def look_ahead_bytes(self) -> int:
+        return 1_000_000
+
+    @property
     def details(self) -> tuple[int, int, int]:
         return 1, 2, 3
 

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import torch
@@ -17,8 +18,8 @@ from reranker.images import ContentHashes, Limits, content_hash, decode, read_by
 from reranker.model import patches
 from reranker.model.checkpoints import Checkpoint
 from reranker.model.language import Beginning, last_hidden, read_beginning
-from reranker.model.memory import TokenBudget, is_out_of_memory, planned_tokens
-from reranker.model.patches import Patches, cut, noise
+from reranker.model.memory import TokenBudget, in_runs, is_out_of_memory, planned_tokens
+from reranker.model.patches import CHANNELS, Patches, cut, noise
 from reranker.model.prompts import DEFAULT_INSTRUCTION, LYCHEE, EncodedPrompt, encode_prompt
 from reranker.model.vision import SeenPicture, look
 from reranker.model.vision_memory import VisionMemory
@@ -27,6 +28,7 @@ from reranker.types import Candidate, Judgement, Query
 
 _log = logging.getLogger(__name__)
 
+BATCHES_READY = 3
 QUERIES_KEPT = 16  # whose beginnings stay read, on the device
 
 
@@ -85,6 +87,12 @@ class CrossEncoder:
     def batch_tokens(self) -> int:
         """Visual tokens worth handing to one call of `score`: fewer after the device ran out of memory."""
         return self._budget.tokens
+
+    @property
+    def look_ahead_bytes(self) -> int:
+        """Of the batch on the device and the two behind it: more waits for nothing and only takes memory."""
+        settings = self._checkpoint.patch_settings
+        return BATCHES_READY * self.batch_tokens * settings.token_px**2 * CHANNELS
 
     @property
     def details(self) -> tuple[int, int, int]:
@@ -182,10 +190,14 @@ class CrossEncoder:
         return odds
 
     def _see(self, prepared: Sequence[PreparedPicture]) -> list[SeenPicture]:
-        """Visual tokens of each picture; those that nobody knows go through the vision tower together."""
-        fresh = [picture.patches for picture in prepared if picture.patches is not None]
-        looked = iter(look(self._checkpoint.vision, fresh, self._checkpoint.device))
+        """Visual tokens of each picture; those that nobody knows go through the vision tower, a few at a time."""
+        fresh = [picture for picture in prepared if picture.patches is not None]
+        looked = chain.from_iterable(map(self._look, in_runs(fresh, self._checkpoint.device)))
         return [picture.seen or next(looked) for picture in prepared]
+
+    def _look(self, fresh: Sequence[PreparedPicture]) -> list[SeenPicture]:
+        pieces = [picture.patches for picture in fresh if picture.patches is not None]
+        return look(self._checkpoint.vision, pieces, self._checkpoint.device)
 
     def _judge(self, text: str, pictures: Sequence[SeenPicture]) -> list[float]:
         prompt, beginning = self._begun(text)

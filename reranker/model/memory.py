@@ -1,12 +1,23 @@
 """How much goes onto the device at once: a plan in tokens from its free memory, kept to what the device bears."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 import torch
 
 LARGEST_ON_CARD, LARGEST_ON_CPU = 4096, 1024  # visual tokens; beyond them a batch takes longer and gains nothing
+# Visual tokens that the vision tower sees at once: it has four patches for each, so its states are what takes memory.
+LOOKED_AT_ON_CARD, LOOKED_AT_ON_CPU = 2048, 256
 SHARE_OF_FREE = 0.8  # of the free memory; the rest is for what other programs take meanwhile
 GOOD_BATCHES = 8
+
+
+class _Sized(Protocol):
+    @property
+    def visual_tokens(self) -> int: ...
+
+
+_Picture = TypeVar("_Picture", bound=_Sized)
 
 
 class TokenBudget:
@@ -53,6 +64,19 @@ def planned_tokens(device: torch.device, trial: Callable[[int], None], trial_tok
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info(device)
     return max(1, min(LARGEST_ON_CARD, int(SHARE_OF_FREE * free / bytes_a_token)))
+
+
+def in_runs(pictures: Sequence[_Picture], device: torch.device) -> Iterator[list[_Picture]]:
+    """The pictures in their order, as many at a time as the vision tower should see at once."""
+    most = LOOKED_AT_ON_CARD if device.type == "cuda" else LOOKED_AT_ON_CPU
+    run: list[_Picture] = []
+    for picture in pictures:
+        if run and sum(one.visual_tokens for one in run) + picture.visual_tokens > most:
+            yield run
+            run = []
+        run.append(picture)
+    if run:
+        yield run
 
 
 def is_out_of_memory(error: BaseException) -> bool:
