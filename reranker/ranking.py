@@ -92,6 +92,16 @@ def drained(stream: Iterator[Scored | Failed | Ranking]) -> Ranking:
     return cast(Ranking, ranking)
 
 
+def joined(rankings: Sequence[Ranking], each: int, top_k: int | None = None) -> Ranking:
+    """One ranking of what was ranked in parts of `each` candidates, with the same query and scorer."""
+    events: list[Scored | Failed] = []
+    for number, part in enumerate(rankings):
+        events += [replace(one, position=each * number + one.position) for one in part.scored]
+        events += [replace(one, position=each * number + one.position) for one in part.failed]
+    scored, failed = ordered(events, top_k)
+    return replace(rankings[0], scored=scored, failed=failed)
+
+
 def ordered(
     events: Iterable[Scored | Failed], top_k: int | None = None
 ) -> tuple[tuple[Scored, ...], tuple[Failed, ...]]:

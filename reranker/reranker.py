@@ -129,6 +129,26 @@ class Reranker:
             )
         return open_stream(scorer.at(_visual_tokens(chosen.detail, scorer)), candidates, top_k)
 
+    def rank_each(
+        self,
+        queries: Sequence[str],
+        pictures: Sequence[Picture],
+        *,
+        top_k: int | None = None,
+        detail: str | None = None,
+    ) -> tuple[Ranking, ...]:
+        """The ranking of the same pictures for each query, each picture looked at once however many there are.
+
+        As many pictures as the vision memory holds are judged for all queries before the next ones are.
+        """
+        candidates = [Candidate.of(picture, position) for position, picture in enumerate(pictures)]
+        held = max(1, self.load().pictures_remembered)
+        parts: list[list[Ranking]] = [[] for _ in queries]
+        for start in range(0, max(1, len(candidates)), held):
+            for number, query in enumerate(queries):
+                parts[number].append(self.rank(query, candidates[start : start + held], detail=detail))
+        return tuple(ranking.joined(rankings, held, top_k) for rankings in parts)
+
     def _open_stream(
         self,
         query: Query,

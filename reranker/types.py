@@ -132,6 +132,10 @@ class Scorer(Protocol):
         """Host memory of prepared pictures worth having ready, those of the batch on the device counted in."""
 
     @property
+    def pictures_remembered(self) -> int:
+        """About how many seen pictures its memory holds."""
+
+    @property
     def details(self) -> tuple[int, int, int]:
         """Visual tokens of a picture at the lowest, the usual and the highest detail of the checkpoint."""
 

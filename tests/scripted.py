@@ -71,6 +71,7 @@ class ScriptedScorer:
         temperature: float = 1.0,
     ) -> None:
         self.batch_tokens = batch_tokens
+        self.remembered = 1000
         self.fingerprint = fingerprint
         self.temperature = temperature
         self.read_names: list[str] = []
@@ -85,6 +86,10 @@ class ScriptedScorer:
     @property
     def look_ahead_bytes(self) -> int:
         return 1_000_000
+
+    @property
+    def pictures_remembered(self) -> int:
+        return self.remembered
 
     @property
     def details(self) -> tuple[int, int, int]:

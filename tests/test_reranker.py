@@ -248,6 +248,40 @@ def test_vision_runs_once_a_picture_whatever_the_query(checkpoint: Checkpoint, l
     assert [{scored.judgement.known for scored in ranking.scored} for ranking in rankings] == [{False}, {True}, {True}]
 
 
+@pytest.mark.parametrize("remembered", [1, 2, 3, 99])
+def test_several_queries_are_each_ranked_as_if_alone(remembered: int) -> None:
+    scorer = ScriptedScorer()
+    scorer.remembered = remembered
+    reranker = scripted(scorer, score_store_mb=0)
+    pictures = [*CONTENTS, Path("missing.png")]
+    queries = ["a dog", "a cat", "a dog on a cat"]
+    rankings = reranker.rank_each(queries, pictures, top_k=4)
+    for query, together in zip(queries, rankings, strict=True):
+        alone = reranker.rank(query, pictures, top_k=4)
+        assert (together.query, together.scored) == (alone.query, alone.scored)
+        assert [(one.position, type(one.error)) for one in together.failed] == [(5, PictureMissing)]
+
+
+def test_several_queries_of_nothing() -> None:
+    reranker = scripted(ScriptedScorer(), score_store_mb=0)
+    assert [ranking.scored for ranking in reranker.rank_each(["a dog", "a cat"], [])] == [(), ()]
+    assert reranker.rank_each([], CONTENTS) == ()
+
+
+def test_several_queries_look_once_even_where_the_memory_is_smaller_than_the_set(
+    checkpoint: Checkpoint, looked_at: list[int]
+) -> None:
+    memory = VisionMemory(3 * 49 * 192 * 4)
+    scorer = CrossEncoder(checkpoint, limits=Limits(), memory=memory)
+    reranker = Reranker(settings=PLAIN, scorer=scorer)
+    rankings = reranker.rank_each(QUERIES, PICTURES)
+    assert sum(looked_at) == patches_of(PICTURES)
+    for query, ranking in zip(QUERIES, rankings, strict=True):
+        expected = log_odds(toybox(checkpoint), query, PICTURES)
+        got = {one.candidate.source: one.judgement.log_odds for one in ranking.scored}
+        assert got == pytest.approx(expected, abs=1e-4)
+
+
 def test_only_new_pictures_are_looked_at(checkpoint: Checkpoint, looked_at: list[int]) -> None:
     reranker = toybox(checkpoint)
     reranker.rank(QUERIES[0], PICTURES[:4])

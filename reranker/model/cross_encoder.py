@@ -95,6 +95,12 @@ class CrossEncoder:
         return BATCHES_READY * self.batch_tokens * settings.token_px**2 * CHANNELS
 
     @property
+    def pictures_remembered(self) -> int:
+        """About how many seen pictures the vision memory holds at this detail."""
+        weight = self._checkpoint.language.embed_tokens.weight
+        return self._memory.max_bytes // (self._visual_tokens * weight.shape[1] * weight.element_size())
+
+    @property
     def details(self) -> tuple[int, int, int]:
         """Visual tokens of a picture at the lowest, the usual and the highest detail."""
         return self._checkpoint.details

@@ -25,7 +25,7 @@ class VisionMemory:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes, self._bytes = max_bytes, 0
+        self.max_bytes, self._bytes = max_bytes, 0
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = Lock()
 
@@ -51,7 +51,7 @@ class VisionMemory:
             self._bytes += picture.tokens.nbytes
 
     def _make_room(self, nbytes: int, run: object) -> bool:
-        while self._bytes + nbytes > self._max_bytes:
+        while self._bytes + nbytes > self.max_bytes:
             if not self._kept or next(iter(self._kept.values())).run is run:
                 return False
             self._bytes -= self._kept.popitem(last=False)[1].picture.tokens.nbytes
