@@ -17,7 +17,7 @@ from reranker.errors import CheckpointBroken, CheckpointMissing, CheckpointUnsup
 from reranker.images import Limits
 from reranker.model import attention
 from reranker.model.attention import Spans, attend
-from reranker.model.checkpoints import TOYBOX, load_checkpoint
+from reranker.model.checkpoints import TOYBOX, choose_precision, load_checkpoint
 from reranker.model.cross_encoder import CrossEncoder
 from reranker.model.language import YesNoHead, rope_positions
 from reranker.model.patches import Patches, PatchSettings, cut, fitted_size
@@ -275,6 +275,15 @@ def test_more_detail_means_more_visual_tokens(checkpoint, pictures):
         counts.append(one.prepare(candidate).visual_tokens)
     assert counts == sorted(counts)
     assert len(set(counts)) == 3
+
+
+def test_precision_goes_by_the_device_and_the_size_of_the_weights(monkeypatch):
+    cpu = torch.device("cpu")
+    assert choose_precision("auto", cpu, 10**7) == "fp32"
+    assert choose_precision("fp16", cpu, 10**10) == "fp16"
+    for supported, precision in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda answer=supported: answer)
+        assert choose_precision("auto", cpu, 10**10) == precision
 
 
 def copy_toybox(folder, **replaced):

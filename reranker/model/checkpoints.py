@@ -23,6 +23,7 @@ from reranker.settings import Device, Precision
 TOYBOX = Path(__file__).resolve().parents[2] / "assets" / "toybox"
 ARCHITECTURE = "qwen2_5_vl"
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+LARGE_BYTES = 500_000_000  # of weights, from which on speed and memory count for more than the last bits
 DEFAULT_DETAILS = (256, 512, 1280)  # visual tokens; 512 is what a 4090 does some nine times a second
 
 
@@ -62,12 +63,15 @@ def choose_device(device: Device) -> torch.device:
     return torch.device(device)
 
 
-def choose_precision(precision: Precision, device: torch.device) -> str:
-    """ "auto" is BF16 on a card that has it, FP16 on one that has not, FP32 on the CPU."""
+def choose_precision(precision: Precision, device: torch.device, weight_bytes: int = 0) -> str:
+    """ "auto" is BF16 on a card that has it, FP16 on one that has not; on the CPU FP32.
+
+    Large weights get BF16 there, too, where the CPU has products for it: more than twice as fast in half the memory.
+    """
     if precision != "auto":
         return precision
     if device.type == "cpu":
-        return "fp32"
+        return "bf16" if weight_bytes >= LARGE_BYTES and torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
@@ -77,7 +81,8 @@ def load_checkpoint(model: str, device: Device = "auto", precision: Precision = 
     Raises `CheckpointMissing`, `CheckpointBroken`, `CheckpointUnsupported`.
     """
     chosen_device = choose_device(device)
-    chosen_precision = choose_precision(precision, chosen_device)
+    weight_bytes = sum(path.stat().st_size for path in folder_of(model).glob("*.safetensors"))
+    chosen_precision = choose_precision(precision, chosen_device, weight_bytes)
     return with_its_files(load_network(model, chosen_device, chosen_precision), model, chosen_precision)
 
 
