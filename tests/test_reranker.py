@@ -8,6 +8,7 @@ from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from PIL import Image
 
 from reranker import Candidate, Query, Ranking, Reranker, Scored, Settings
 from reranker.errors import CheckpointMissing, PictureMissing, PictureSkipped, QueryEmpty, QueryTooLong
-from reranker.images import Limits
+from reranker.images import Limits, decode
+from reranker.model import cross_encoder
 from reranker.model.checkpoints import Checkpoint, load_checkpoint
 from reranker.model.cross_encoder import CrossEncoder
 from reranker.model.vision_memory import VisionMemory
@@ -246,6 +248,21 @@ def test_vision_runs_once_a_picture_whatever_the_query(checkpoint: Checkpoint, l
     rankings = [reranker.rank(query, PICTURES) for query in QUERIES]
     assert sum(looked_at) == patches_of(PICTURES)
     assert [{scored.judgement.known for scored in ranking.scored} for ranking in rankings] == [{False}, {True}, {True}]
+
+
+def test_known_pictures_are_not_decoded_again(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[str] = []
+
+    def counting(data: bytes, name: str, *rest: Any) -> Image.Image:
+        decoded.append(name)
+        return decode(data, name, *rest)
+
+    monkeypatch.setattr(cross_encoder, "decode", counting)
+    reranker = toybox(checkpoint)
+    reranker.rank(QUERIES[0], PICTURES)
+    assert len(decoded) == len(PICTURES)
+    reranker.rank(QUERIES[1], PICTURES)
+    assert len(decoded) == len(PICTURES)
 
 
 @pytest.mark.parametrize("remembered", [1, 2, 3, 99])

@@ -62,7 +62,9 @@ class Figures:
     """One way; medians over the rounds.
 
     peak_bytes: of the card's memory where there is one, else of a process that goes this way alone (None where it was
-    not asked for). tower_share: achieved rate by `picture_tflop` over that of a large matrix product.
+    not asked for). product_rate_share, nominal_peak_share: the rate by `picture_tflop` over that of a large matrix
+    product in the same run, and over what the card is sold for (None where that is not known). They count what judging
+    a fresh picture by itself takes, so a way that leaves some of it out can pass 1.
     """
 
     images_per_s: float
@@ -72,6 +74,7 @@ class Figures:
     ms_a_picture_mean: float
     ms_a_picture_deviation: float
     product_rate_share: float
+    nominal_peak_share: float | None
 
 
 def write_pictures(folder: Path, count: int) -> list[Path]:
@@ -192,7 +195,9 @@ def _result(
     rate = bench.worker.run(partial(product_tflops, checkpoint.device, bench.model.network.dtype))
     card = torch.cuda.get_device_name(checkpoint.device) if checkpoint.device.type == "cuda" else "CPU"
     nominal = next((peak for part, peak in NOMINAL_TFLOPS.items() if part in card), None)
-    ways = {name: asdict(_figures(passes[name], len(paths), peaks[name], tflop / rate)) for name in options.ways}
+    ways = {
+        name: asdict(_figures(passes[name], len(paths), peaks[name], tflop, rate, nominal)) for name in options.ways
+    }
     return {
         "geometry": options.geometry,
         "device": card,
@@ -209,7 +214,9 @@ def _result(
     }
 
 
-def _figures(passes: list[Pass], images: int, peak_bytes: int | None, product_s_a_picture: float) -> Figures:
+def _figures(
+    passes: list[Pass], images: int, peak_bytes: int | None, tflop: float, rate: float, nominal: float | None
+) -> Figures:
     each_ms = [1000 * one.total_s / images for one in passes]
     images_per_s = 1000 / statistics.median(each_ms)
     return Figures(
@@ -219,7 +226,8 @@ def _figures(passes: list[Pass], images: int, peak_bytes: int | None, product_s_
         peak_bytes=peak_bytes,
         ms_a_picture_mean=statistics.mean(each_ms),
         ms_a_picture_deviation=statistics.stdev(each_ms) if len(each_ms) > 1 else 0.0,
-        product_rate_share=images_per_s * product_s_a_picture,
+        product_rate_share=images_per_s * tflop / rate,
+        nominal_peak_share=None if nominal is None else images_per_s * tflop / nominal,
     )
 
 
