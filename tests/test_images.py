@@ -144,6 +144,26 @@ def test_heic_and_avif_are_told_apart_by_all_their_brands(brand):
 # ---- orientation
 
 
+@pytest.mark.parametrize(
+    ("size", "wanted", "shown"),
+    [
+        ((1600, 800), 200 * 100, (400, 200)),  # a quarter leaves twice what is of use
+        ((1600, 800), 201 * 101, (800, 400)),
+        ((1600, 800), 50 * 25, (200, 100)),  # an eighth is the least there is
+        ((400, 200), 250 * 125, (400, 200)),
+    ],
+)
+def test_a_large_jpeg_is_decoded_to_no_less_than_twice_what_is_of_use(size, wanted, shown):
+    lying = Image.new("RGB", size, "red")
+    lying.paste("blue", (size[0] // 2, 0, *size))
+    data = encoded(lying, "JPEG", exif=exif(6))
+    picture = decode(data, "a.jpg", Limits(), wanted)
+    assert picture.size == tuple(reversed(shown)), "and upright"
+    assert alike(picture.getpixel((5, 5)), (255, 0, 0))
+    assert alike(picture.getpixel((5, picture.height - 5)), (0, 0, 255))
+    assert decode(encoded(lying, "PNG"), "a.png", Limits(), wanted).size == size
+
+
 def test_orientation_6_turns_the_stored_picture_clockwise():
     lying = quarters(GREEN, YELLOW, RED, BLUE)
     picture = decoded(encoded(lying, "PNG", exif=exif(6)))
