@@ -302,6 +302,8 @@ def _watched(reranker: Reranker, query: str, candidates: Sequence[Candidate], to
             dynamic_ncols=True,
         ) as bar,
     ):
+        if reranker.settings.detail == "auto":
+            bar.set_description_str("· a rough look at all of them first")
         for item in stream:
             if isinstance(item, Ranking):
                 bar.set_description_str("", refresh=False)

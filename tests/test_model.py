@@ -15,7 +15,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from reranker import Candidate, Query
 from reranker.errors import CheckpointBroken, CheckpointMissing, CheckpointUnsupported
 from reranker.images import Limits
-from reranker.model import attention
+from reranker.model import attention, checkpoints
 from reranker.model.attention import Spans, attend
 from reranker.model.checkpoints import TOYBOX, choose_precision, load_checkpoint
 from reranker.model.cross_encoder import CrossEncoder
@@ -281,8 +281,8 @@ def test_precision_goes_by_the_device_and_the_size_of_the_weights(monkeypatch):
     cpu = torch.device("cpu")
     assert choose_precision("auto", cpu, 10**7) == "fp32"
     assert choose_precision("fp16", cpu, 10**10) == "fp16"
-    for supported, precision in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda answer=supported: answer)
+    for multiplies, precision in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(checkpoints, "_multiplies_bf16", lambda answer=multiplies: answer)
         assert choose_precision("auto", cpu, 10**10) == precision
 
 

@@ -146,13 +146,13 @@ def _card_peak(bench: Bench, name: str, paths: Sequence[Path]) -> int | None:
     return torch.cuda.max_memory_reserved()
 
 
-def process_peak_bytes(options: Options, name: str) -> int:
+def process_peak_bytes(options: Options, name: str) -> int | None:
     """Largest resident size of a process that loads the model and goes one way once, behind `ours` where it has to."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         return process.submit(_own_peak, options, name).result()
 
 
-def _own_peak(options: Options, name: str) -> int:
+def _own_peak(options: Options, name: str) -> int | None:
     with TemporaryDirectory() as folder:
         paths = write_pictures(Path(folder), options.images)
         bench = _bench(options)
@@ -161,9 +161,15 @@ def _own_peak(options: Options, name: str) -> int:
     return _own_bytes("VmHWM")
 
 
-def _own_bytes(field: str) -> int:
-    """Of this process, as Linux counts: VmRSS resident now, VmHWM at most (getrusage's would be the parent's, too)."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+def _own_bytes(field: str) -> int | None:
+    """Of this process, as Linux counts: VmRSS resident now, VmHWM at most (getrusage's would be the parent's, too).
+
+    None on other systems.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    lines = status.read_text(encoding="ascii").splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
 
 
@@ -187,7 +193,7 @@ def _result(
     paths: Sequence[Path],
     passes: dict[str, list[Pass]],
     peaks: dict[str, int | None],
-    memory: list[int],
+    memory: list[int | None],
 ) -> dict[str, Any]:
     checkpoint = bench.model.checkpoint
     prompt = encode_prompt(checkpoint.tokenizer, LYCHEE, TEXT)

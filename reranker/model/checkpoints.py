@@ -71,8 +71,13 @@ def choose_precision(precision: Precision, device: torch.device, weight_bytes: i
     if precision != "auto":
         return precision
     if device.type == "cpu":
-        return "bf16" if weight_bytes >= LARGE_BYTES and torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"
+        return "bf16" if weight_bytes >= LARGE_BYTES and _multiplies_bf16() else "fp32"
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+
+
+def _multiplies_bf16() -> bool:
+    """Whether this CPU has products of BF16; others convert each number."""
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def load_checkpoint(model: str, device: Device = "auto", precision: Precision = "auto") -> Checkpoint:
