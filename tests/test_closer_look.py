@@ -78,6 +78,14 @@ def test_one_that_was_underrated_a_little_is_found() -> None:
     assert ranking.scored[0].position == 15
 
 
+def test_each_one_that_reaches_the_first_places_gives_the_next_ones_a_chance() -> None:
+    low = [float(-number) for number in range(60)]
+    high = [*low]
+    high[10], high[20] = 5.0, 6.0
+    _, ranking = split(looked_at(low, high, first=2)[0])
+    assert [one.position for one in ranking.scored[:2]] == [20, 10]
+
+
 def test_what_is_provisional_is_counted_while_nothing_is_an_event() -> None:
     gate = threading.Event()
 
