@@ -421,16 +421,20 @@ def test_who_waits_is_told_how_many_go_first():
 
 
 def test_what_is_provisional_is_told_and_is_no_result():
-    glimpsing = threading.Event()
-    stream, admission = told(1)
-    stream.items = (lambda: glimpsing.wait(PATIENCE_S), *stream.items)
+    glimpsing, looking = threading.Event(), threading.Event()
+    stream, admission = told(2)
+    first, *others = stream.items
+    stream.items = (lambda: glimpsing.wait(PATIENCE_S), first, lambda: looking.wait(PATIENCE_S), *others)
     stream.glimpsed = 7
     views = watch(stream, admission, temperature=1, language="en")
     next(views)
     view = next(views)
-    assert view.status.text == "0/1 · 7 looked at roughly; the best are looked at closely next"
+    assert view.status.text == "0/2 · 7 looked at roughly; the best are looked at closely next"
     assert view.deck is None
     glimpsing.set()
+    judged = next(view for view in views if not view.status.text.startswith("0/2"))
+    assert next(views).status == judged.status, "once there are results, they are what is told"
+    looking.set()
     assert list(views)[-1].status.tone == "done"
 
 

@@ -295,7 +295,8 @@ class _Run:
         """After a while without one: why, or what is only provisional."""
         if place:
             return View(status=self._counted("waiting", count=place))
-        return View(status=self._counted("glimpsed", count=glimpsed) if glimpsed else self._status)
+        none_judged = len(self._events) == len(self._admission.refused)
+        return View(status=self._counted("glimpsed", count=glimpsed) if glimpsed and none_judged else self._status)
 
     def ended(self) -> View:
         scored, failed = ordered(self._events)
