@@ -27,6 +27,7 @@ FLOORS = {
     "reranker.model": 2,
     "reranker.look_ahead": 3,
     "reranker.closer_look": 3,
+    "reranker.judging": 3,
     "reranker.ranking": 3,
     "reranker.turns": 3,
     "reranker.reranker": 4,

@@ -322,7 +322,7 @@ def test_what_nobody_foresaw_is_logged_and_its_text_shown_to_nobody(caplog: pyte
     def read(candidate: Candidate) -> bytes:
         raise OSError("/home/somebody/secret.png")
 
-    with caplog.at_level(logging.ERROR, "reranker.ranking"):
+    with caplog.at_level(logging.ERROR, "reranker.judging"):
         events, _ = streamed(pictures([1]), ScriptedScorer(read=read))
     (error,) = failures(events).values()
     assert isinstance(error, PictureUnjudged)
@@ -592,7 +592,7 @@ def test_what_fails_in_company_is_let_go_of_once() -> None:
 
 
 def test_no_picture_stays_in_memory_after_the_run(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL, "reranker.ranking")  # pytest keeps what is logged, frames and all
+    caplog.set_level(logging.CRITICAL, "reranker.judging")  # pytest keeps what is logged, frames and all
 
     def judge(query: Query, content: bytes) -> float:
         if content == b"huge":
