@@ -35,6 +35,7 @@ class KnownScores:
         self._store, self._query, self._fingerprint = store, query, fingerprint
 
     def get(self, content_hash: str) -> Judgement | None:
+        """What was said of the picture."""
         return None if self._store is None else self._store.get(content_hash, self._query, self._fingerprint)
 
     def put(self, batch: list[ReadyPicture]) -> None:
@@ -66,6 +67,7 @@ class Reader:
         self._answers: dict[str, Future[Outcome]] = {}
 
     def work(self) -> None:
+        """Until there is nothing left to read."""
         _yield_to_the_device()
         while (position := self._look_ahead.claim()) is not None:
             # No name for the picture here: it would keep the memory of it while waiting for room.
@@ -114,6 +116,7 @@ class Judge:
         self._halves: list[list[ReadyPicture]] = []
 
     def work(self) -> None:
+        """Until there is nothing left to judge."""
         try:
             while self._halves or self._look_ahead.wait():
                 # No name for the batch here: it would keep its pictures while waiting for the next ones.

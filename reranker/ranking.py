@@ -6,7 +6,6 @@
 """
 
 import atexit
-import logging
 import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -18,8 +17,6 @@ from reranker.judging import Events, Judge, KnownScores, Reader, float32
 from reranker.look_ahead import LookAhead
 from reranker.turns import Turns
 from reranker.types import Candidate, Failed, Query, Ranking, Scored, Scorer, ScoreStore
-
-_log = logging.getLogger(__name__)
 
 
 def rank_stream(
