@@ -202,17 +202,13 @@ def benchmark(
     """
     from reranker.measure.benchmark import Options, as_table  # noqa: PLC0415 - torch takes seconds
     from reranker.measure.benchmark import benchmark as measured  # noqa: PLC0415
-    from reranker.measure.ways import WAYS  # noqa: PLC0415
 
-    chosen = tuple(name for name in ways.split(",") if name) or tuple(WAYS)
-    if unknown := [name for name in chosen if name not in WAYS]:
-        raise Refused(f"There is no way “{_printable(unknown[0])}”; there are {', '.join(WAYS)}.")
     if output is not None:
         _check_target(output)
     _silence_transformers()
     options = Options(
         geometry=geometry,
-        ways=tuple(name for name in WAYS if name in chosen),
+        ways=_known_ways(ways),
         images=images,
         rounds=rounds,
         visual_tokens=visual_tokens,
@@ -226,6 +222,15 @@ def benchmark(
     if output is not None:
         _deliver(json.dumps(result, indent=2) + "\n", output)
     return RANKED
+
+
+def _known_ways(names: str) -> tuple[str, ...]:
+    from reranker.measure.ways import WAYS  # noqa: PLC0415
+
+    chosen = [name for name in names.split(",") if name] or list(WAYS)
+    if unknown := [name for name in chosen if name not in WAYS]:
+        raise Refused(f"There is no way “{_printable(unknown[0])}”; there are {', '.join(WAYS)}.")
+    return tuple(name for name in WAYS if name in chosen)
 
 
 def _open(settings: Settings) -> Reranker:

@@ -139,8 +139,11 @@ class Reranker:
     ) -> tuple[Ranking, ...]:
         """The ranking of the same pictures for each query, each picture looked at once however many there are.
 
-        As many pictures as the vision memory holds are judged for all queries before the next ones are.
+        As many pictures as the vision memory holds are judged for all queries before the next ones are. Raises as
+        `rank_stream` does, before anything is judged.
         """
+        for query in queries:
+            self.query(query)
         candidates = [Candidate.of(picture, position) for position, picture in enumerate(pictures)]
         held = max(1, self.load().pictures_remembered)
         parts: list[list[Ranking]] = [[] for _ in queries]

@@ -279,6 +279,13 @@ def test_several_queries_are_each_ranked_as_if_alone(remembered: int) -> None:
         assert [(one.position, type(one.error)) for one in together.failed] == [(5, PictureMissing)]
 
 
+def test_a_mistake_in_any_of_several_queries_is_told_before_the_work() -> None:
+    scorer = ScriptedScorer()
+    with pytest.raises(QueryEmpty):
+        scripted(scorer, score_store_mb=0).rank_each(["a dog", " "], CONTENTS)
+    assert scorer.batches == []
+
+
 def test_several_queries_of_nothing() -> None:
     reranker = scripted(ScriptedScorer(), score_store_mb=0)
     assert [ranking.scored for ranking in reranker.rank_each(["a dog", "a cat"], [])] == [(), ()]
