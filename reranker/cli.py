@@ -197,8 +197,9 @@ def benchmark(
     """Measure this program against the usual ways of scoring pictures, on the same model and the same pictures.
 
     The ways: `articles` (one by one, eight tokens generated, the cache emptied), `pairwise` (one forward pass a pair),
-    `padded` (batches with a mask), `ours`, `ours_known` (another query about the same pictures), `language_tower` (what
-    `ours_known` cannot be faster than). A table goes to stdout; with --output, every figure into a JSON file.
+    `padded` (batches with a mask), `sentence_transformers` (its CrossEncoder, where that is installed), `ours`,
+    `ours_known` (another query about the same pictures), `language_tower` (what `ours_known` cannot be faster than). A
+    table goes to stdout; with --output, every figure into a JSON file.
     """
     from reranker.measure.benchmark import Options, as_table  # noqa: PLC0415 - torch takes seconds
     from reranker.measure.benchmark import benchmark as measured  # noqa: PLC0415
@@ -225,12 +226,18 @@ def benchmark(
 
 
 def _known_ways(names: str) -> tuple[str, ...]:
-    from reranker.measure.ways import WAYS  # noqa: PLC0415
+    from reranker.measure.ways import WAYS, left_out  # noqa: PLC0415
 
-    chosen = [name for name in names.split(",") if name] or list(WAYS)
-    if unknown := [name for name in chosen if name not in WAYS]:
-        raise Refused(f"There is no way “{_printable(unknown[0])}”; there are {', '.join(WAYS)}.")
-    return tuple(name for name in WAYS if name in chosen)
+    chosen, impossible = [name for name in names.split(",") if name], left_out()
+    for name in chosen:
+        if name not in WAYS:
+            raise Refused(f"There is no way “{_printable(name)}”; there are {', '.join(WAYS)}.")
+        if name in impossible:
+            raise Refused(f"The way “{name}” cannot be gone here: {impossible[name]}")
+    if not chosen:
+        for name, reason in impossible.items():
+            _say(f"The way “{name}” is left out: {reason}")
+    return tuple(name for name in WAYS if name in chosen or (not chosen and name not in impossible))
 
 
 def _open(settings: Settings) -> Reranker:

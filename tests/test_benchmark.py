@@ -15,7 +15,7 @@ from reranker.cli import main
 from reranker.errors import GeometryUnknown
 from reranker.measure.benchmark import Options, as_table, benchmark, process_peak_bytes, write_pictures
 from reranker.measure.geometries import _random_model, open_model, picture_tflop
-from reranker.measure.ways import WAYS, Bench
+from reranker.measure.ways import WAYS, Bench, possible_ways
 from reranker.model.worker import Worker
 from reranker.types import Scored
 
@@ -33,7 +33,7 @@ def result(measured: dict) -> dict:
 
 
 def test_every_way_has_every_figure(result: dict) -> None:
-    assert list(result["ways"]) == list(WAYS)
+    assert list(result["ways"]) == list(possible_ways())
     for figures in result["ways"].values():
         assert figures.pop("peak_bytes") is None
         assert figures.pop("nominal_peak_share") is None
@@ -48,7 +48,7 @@ def test_every_way_has_every_figure(result: dict) -> None:
 
 def test_the_table_has_a_line_a_way(result: dict) -> None:
     lines = as_table(result).splitlines()
-    assert [line.split()[0] for line in lines[-len(WAYS) :]] == list(WAYS)
+    assert [line.split()[0] for line in lines[-len(result["ways"]) :]] == list(result["ways"])
 
 
 def test_pairs_and_batches_and_ours_score_alike(tmp_path: Path) -> None:
@@ -59,6 +59,29 @@ def test_pairs_and_batches_and_ours_score_alike(tmp_path: Path) -> None:
     ours = {one.position: one.judgement.log_odds for one in WAYS["ours"](bench, paths) if isinstance(one, Scored)}
     assert padded == pytest.approx(alone, abs=1e-4)
     assert [ours[number] for number in range(5)] == pytest.approx(alone, abs=1e-4)
+
+
+@pytest.mark.competitor
+def test_the_cross_encoder_of_sentence_transformers_scores_alike(tmp_path: Path) -> None:
+    worker = Worker()
+    bench = Bench(worker.run(lambda: open_model("toybox", "cpu", "fp32")), worker, 49, 10**8)
+    paths = write_pictures(tmp_path, 10)
+    alone, theirs = (
+        worker.run(lambda way=way: list(WAYS[way](bench, paths))) for way in ("pairwise", "sentence_transformers")
+    )
+    assert theirs == pytest.approx(alone, abs=0.01)  # torchvision enlarges and reduces a little differently
+    assert bench.watch.busy_s > 0
+
+
+def test_without_sentence_transformers_its_way_is_left_out_and_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    assert "sentence_transformers" not in possible_ways()
+    assert main(["benchmark", "--ways", "ours,sentence_transformers"]) == 2
+    said = capsys.readouterr().err
+    assert "“sentence_transformers” cannot be gone here" in said
+    assert "torchvision" in said
 
 
 def test_what_ours_knows_is_what_the_tower_alone_says(tmp_path: Path) -> None:

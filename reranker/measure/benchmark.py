@@ -4,7 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from io import BytesIO
 from multiprocessing import get_context
@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from reranker.measure.geometries import open_model, picture_tflop
-from reranker.measure.ways import ON_WHAT_OURS_SAW, TEXT, THROUGH_THE_DOOR, WAYS, Bench
+from reranker.measure.ways import ON_WHAT_OURS_SAW, TEXT, THROUGH_THE_DOOR, WAYS, Bench, possible_ways
 from reranker.model.prompts import LYCHEE, encode_prompt
 from reranker.model.worker import Worker
 from reranker.settings import Device, Precision
@@ -38,7 +38,7 @@ class Options:
     """
 
     geometry: str = "toybox"
-    ways: tuple[str, ...] = tuple(WAYS)
+    ways: tuple[str, ...] = field(default_factory=possible_ways)
     images: int = 50
     rounds: int = 3
     visual_tokens: int = 0
@@ -241,11 +241,11 @@ def as_table(result: dict[str, Any]) -> str:
     """For reading."""
     shown = "{geometry}, {precision} on {device}, {visual_tokens} visual tokens, {images} pictures".format_map(result)
     rate = f"{result['tflop_a_picture']:.4g} TFLOP a picture; a large product runs at {result['product_tflops']:.4g}/s"
-    lines = [shown, rate, "", f"{'way':16}{'pictures/s':>11}{'ms each':>9}{'first ms':>10}{'waiting':>9}{'peak MB':>9}"]
+    lines = [shown, rate, "", f"{'way':22}{'pictures/s':>11}{'ms each':>9}{'first ms':>10}{'waiting':>9}{'peak MB':>9}"]
     for name, way in result["ways"].items():
         peak = "-" if way["peak_bytes"] is None else f"{way['peak_bytes'] / MEGABYTE:,.0f}"
         lines.append(
-            f"{name:16}{way['images_per_s']:>11.2f}{1000 / way['images_per_s']:>9.2f}{way['first_result_ms']:>10.1f}"
+            f"{name:22}{way['images_per_s']:>11.2f}{1000 / way['images_per_s']:>9.2f}{way['first_result_ms']:>10.1f}"
             f"{way['reader_wait_share']:>9.0%}{peak:>9}"
         )
     return "\n".join(lines) + "\n"

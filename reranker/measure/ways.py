@@ -5,6 +5,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final, cast
@@ -15,6 +16,7 @@ from transformers import BatchFeature
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from reranker.images import Limits
+from reranker.measure.competitor import cross_encoder, why_not
 from reranker.measure.geometries import Model
 from reranker.model.cross_encoder import CrossEncoder
 from reranker.model.language import last_hidden, read_beginning
@@ -71,6 +73,21 @@ class Bench:
             visual_tokens=self.visual_tokens,
         )
 
+    @cached_property
+    def competitor(self) -> Any:
+        """The CrossEncoder of sentence-transformers; what its modules take is its time at the device."""
+        encoder = cross_encoder(self.model, self.visual_tokens)
+        untimed = encoder.forward
+
+        def forward(*inputs: Any, **options: Any) -> Any:
+            with self.watch.running():
+                features = untimed(*inputs, **options)
+                features["scores"].cpu()  # waits for the device
+            return features
+
+        encoder.forward = forward
+        return encoder
+
     def read(self, paths: Sequence[Path], layout: Layout) -> BatchFeature:
         """What transformers' model takes for pairs of the sentence and these pictures, padded at the left."""
         pictures = [Image.open(path).convert("RGB") for path in paths]
@@ -117,6 +134,14 @@ def padded(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
     """Batches of eight, padded at the left, with a mask."""
     for start in range(0, len(paths), PADDED_BATCH):
         yield from _forward(bench, paths[start : start + PADDED_BATCH])
+
+
+@torch.inference_mode()
+def sentence_transformers(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
+    """Its CrossEncoder, in batches of eight, which it pads."""
+    for start in range(0, len(paths), PADDED_BATCH):
+        pairs = [(TEXT, Image.open(path).convert("RGB")) for path in paths[start : start + PADDED_BATCH]]
+        yield from bench.competitor.predict(pairs, batch_size=PADDED_BATCH, show_progress_bar=False).tolist()
 
 
 def _forward(bench: Bench, paths: Sequence[Path]) -> list[float]:
@@ -191,9 +216,21 @@ WAYS: Final[dict[str, Way]] = {
     "articles": articles,
     "pairwise": pairwise,
     "padded": padded,
+    "sentence_transformers": sentence_transformers,
     "ours": ours,
     "ours_known": ours_known,
     "language_tower": language_tower,
 }
 THROUGH_THE_DOOR: Final = frozenset({"ours", "ours_known"})  # these find the worker by themselves
 ON_WHAT_OURS_SAW: Final = frozenset({"ours_known", "language_tower"})
+
+
+def left_out() -> dict[str, str]:
+    """The ways that cannot be gone here, each with the reason."""
+    reason = why_not()
+    return {} if reason is None else {"sentence_transformers": reason}
+
+
+def possible_ways() -> tuple[str, ...]:
+    """In the order of `WAYS`."""
+    return tuple(name for name in WAYS if name not in left_out())
