@@ -13,8 +13,10 @@ RerankerError
 │   └── PictureSkipped          the run was stopped before its turn
 ├── CheckpointError             a model that cannot be used
 │   ├── CheckpointMissing       no such folder, or a file of it is missing
+│   ├── CheckpointNotFetched    a model of the hub that is not on this machine
 │   ├── CheckpointBroken        a file of it cannot be read
 │   ├── CheckpointUnsupported   another architecture, or "yes" and "no" are not one token each
+│   ├── DownloadFailed          its files could not be fetched
 │   └── GeometryUnknown         a shape of model that cannot be made
 ├── RequestError                a mistake in the asking
 │   ├── QueryEmpty
@@ -29,6 +31,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 UnreadableReason = Literal["empty", "not a picture", "truncated", "damaged", "unsupported", "no access", "no memory"]
+DownloadTrouble = Literal["network", "unknown", "gated", "no space"]
 
 
 class RerankerError(Exception):
@@ -125,8 +128,19 @@ class CheckpointMissing(CheckpointError):
 
 
 @dataclass(eq=False)
+class CheckpointNotFetched(CheckpointError):
+    """A model of the hub whose files are not on this machine, or not all."""
+
+    name: str
+
+
+@dataclass(eq=False)
 class CheckpointBroken(CheckpointError):
-    """A file of it cannot be read."""
+    """A file of it cannot be used.
+
+    reason: "truncated" where it ends too early, "digest" where it is not what the hub has, "weights" where some that
+        the architecture has are missing or of another shape; else what a library called it.
+    """
 
     name: str
     file: str
@@ -139,6 +153,14 @@ class CheckpointUnsupported(CheckpointError):
 
     name: str
     reason: str
+
+
+@dataclass(eq=False)
+class DownloadFailed(CheckpointError):
+    """The hub was not reached or broke off, has no such model, wants its terms accepted, or the disk is too full."""
+
+    name: str
+    reason: DownloadTrouble
 
 
 @dataclass(eq=False)

@@ -1,7 +1,7 @@
 """`Reranker`: the one place that puts settings, model and queue together. Every door starts here."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from reranker.turns import Turns
 from reranker.types import Candidate, Query, Ranking, Scorer
 
 if TYPE_CHECKING:
+    from reranker.model.hub import Choice
     from reranker.ranking import RankStream
 
 FIRST_PLACES = 10  # that "auto" looks for where nobody says how many are wanted
@@ -31,7 +32,7 @@ class Reranker:
         ranking = Reranker("toybox").rank("a woman in a red dress", ["one.jpg", "two.jpg"])
         ranking.scored[0].candidate.name
 
-    model: "toybox", or a folder with a Qwen2.5-VL checkpoint; overrules `settings.model`.
+    model: which one judges, as `Settings.model` has it; overrules that.
     scorer: another judge than the model, for tests.
 
     The model is loaded at the first use, or by `load()`. All methods may be called from several threads: runs share
@@ -63,6 +64,37 @@ class Reranker:
         folder = platformdirs.user_cache_path("reranker", appauthor=False)
         return SqliteScoreStore(folder / "scores.sqlite", self.settings.score_store_mb * MEGABYTE)
 
+    @cached_property
+    def choice(self) -> "Choice":
+        """Which model judges, and why; for "auto" it takes torch to say."""
+        from reranker.model.checkpoints import choose_device  # noqa: PLC0415
+        from reranker.model.hub import choose  # noqa: PLC0415
+
+        chosen = self.settings
+        return choose(chosen.model, chosen.revision, lambda: choose_device(chosen.device).type == "cuda")
+
+    @property
+    def downloadable(self) -> str | None:
+        """The model that is wanted, is not on this machine, and can be fetched by `download`; else None."""
+        from reranker.model.hub import BEST, is_missing  # noqa: PLC0415
+
+        if self.settings.model == "auto":
+            return BEST if self.choice.reason == "not downloaded" else None
+        return self.settings.model if is_missing(self.settings.model, self.settings.revision) else None
+
+    def download(self, report: Callable[[int, int], None] = lambda done, total: None) -> None:
+        """Fetch the `downloadable` model, which then judges from the next `load` on.
+
+        report: is told of bytes that are here, and of bytes in all. Raises `DownloadFailed`, `CheckpointBroken`.
+        """
+        from reranker.model.download import download  # noqa: PLC0415
+
+        if (model := self.downloadable) is not None:
+            download(model, self.settings.revision, report)
+            with self._loading:
+                self._scorer = None
+                self.__dict__.pop("choice", None)
+
     def load(self) -> Scorer:
         """The scorer, loaded once. Raises `CheckpointError`."""
         with self._loading:
@@ -79,7 +111,7 @@ class Reranker:
 
         chosen, worker = self.settings, Worker()
         return CrossEncoder(
-            worker.run(partial(load_checkpoint, chosen.model, chosen.device, chosen.precision)),
+            worker.run(partial(load_checkpoint, self.choice.name, chosen.device, chosen.precision, chosen.revision)),
             limits=self.limits,
             memory=VisionMemory(chosen.vision_memory_mb * MEGABYTE),
             worker=worker,

@@ -11,7 +11,9 @@ from reranker.errors import (
     CheckpointBroken,
     CheckpointError,
     CheckpointMissing,
+    CheckpointNotFetched,
     CheckpointUnsupported,
+    DownloadFailed,
     GeometryUnknown,
     PictureError,
     PictureForbidden,
@@ -114,8 +116,14 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "zh": "模型无法使用；请选择其他模型，或重新下载。",
     },
     (CheckpointMissing, "folder"): {
-        "en": "The model “{name}” is not on this machine; download it, or choose another one.",
-        "zh": "本机没有模型“{name}”；请先下载，或选择其他模型。",
+        "en": "There is no folder “{name}” on this machine, and no model of that name; choose another one.",
+        "zh": "本机没有文件夹“{name}”，也没有这个名称的模型；请选择其他模型。",
+    },
+    (CheckpointNotFetched, ""): {
+        "en": "The model “{name}” is not on this machine, or not all of it: its files were looked for in the Hugging Face "
+        "cache (HF_HOME); fetch them with `python -m reranker download {name}`.",
+        "zh": "本机没有模型“{name}”，或其文件不全（已在 Hugging Face 缓存 HF_HOME 中查找）；"
+        "请用命令 `python -m reranker download {name}` 下载。",
     },
     (CheckpointMissing, "file"): {
         "en": "The model “{name}” lacks its file “{missing}”; download it again.",
@@ -125,9 +133,42 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "The file “{file}” of the model “{name}” cannot be read ({reason}); download it again.",
         "zh": "模型“{name}”的文件“{file}”无法读取（{reason}）；请重新下载。",
     },
+    (CheckpointBroken, "truncated"): {
+        "en": "The file “{file}” of the model “{name}” ends before its weights do; download it again.",
+        "zh": "模型“{name}”的文件“{file}”不完整，权重数据中途结束；请重新下载。",
+    },
+    (CheckpointBroken, "digest"): {
+        "en": "The file “{file}” of the model “{name}” arrived with other bytes than the hub has, and was removed; "
+        "download it again.",
+        "zh": "模型“{name}”的文件“{file}”下载后的内容与服务器不一致，已被删除；请重新下载。",
+    },
+    (CheckpointBroken, "weights"): {
+        "en": "The file “{file}” of the model “{name}” lacks weights that its config.json speaks of, or has them in "
+        "another shape; download it again, or choose another model.",
+        "zh": "模型“{name}”的文件“{file}”缺少 config.json 所述的权重，或形状不符；请重新下载，或选择其他模型。",
+    },
     (CheckpointUnsupported, ""): {
         "en": "The model “{name}” cannot judge pictures here ({reason}); choose a Qwen2.5-VL reranker.",
         "zh": "模型“{name}”不能在这里评判图片（{reason}）；请选择基于 Qwen2.5-VL 的重排序模型。",
+    },
+    (DownloadFailed, "network"): {
+        "en": "The download of “{name}” broke off, or the hub was not reached; check the network and start it again: "
+        "it goes on where it stood.",
+        "zh": "模型“{name}”的下载中断，或无法连接服务器；请检查网络后重新开始，会从中断处继续。",
+    },
+    (DownloadFailed, "unknown"): {
+        "en": "The hub has no model “{name}”, or not in this revision; check the name.",
+        "zh": "服务器上没有模型“{name}”，或没有该版本；请检查名称。",
+    },
+    (DownloadFailed, "gated"): {
+        "en": "The model “{name}” is given only to who accepted its terms on the hub; "
+        "accept them there, and log in with `hf auth login`.",
+        "zh": "模型“{name}”须先在网站上接受其条款；请接受后用命令 `hf auth login` 登录。",
+    },
+    (DownloadFailed, "no space"): {
+        "en": "There is not enough room on the disk for the files of “{name}”; "
+        "free some, or let HF_HOME point to another disk.",
+        "zh": "磁盘空间不足，放不下模型“{name}”的文件；请清理磁盘，或让 HF_HOME 指向其他磁盘。",
     },
     (GeometryUnknown, ""): {
         "en": "There is no model of the shape “{name}”; say toybox, 3b, 7b, a folder, or LAYERSxWIDTH with a width "
@@ -165,9 +206,12 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     },
 }
 
+
 _VARIANTS: Final[dict[type[RerankerError], Callable[[Any], str]]] = {
     PictureUnreadable: lambda error: error.reason,
     CheckpointMissing: lambda error: "folder" if error.missing is None else "file",
+    CheckpointBroken: lambda error: error.reason if (CheckpointBroken, error.reason) in _SENTENCES else "",
+    DownloadFailed: lambda error: error.reason,
 }
 
 _MEASURES: Final[dict[type[RerankerError], Callable[[Any], dict[str, str]]]] = {

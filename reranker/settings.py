@@ -22,7 +22,9 @@ SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false
 class Settings:
     """What a person may choose; each is read from RERANKER_ and its name in capitals.
 
-    model: "toybox" or a folder with a checkpoint.
+    model: "toybox"; "lychee", "lychee-3b", "qwen2.5-vl-7b" or "qwen2.5-vl-3b"; an id of the hub; or a folder with a
+        checkpoint. "auto" is lychee where there is a CUDA card and its files are on this machine, else the toybox.
+    revision: of a model of the hub, a branch, tag or commit; its main branch where empty.
     detail: how closely pictures are looked at: "low", "usual" or "high" as the checkpoint has it, a number of visual
         tokens, or "auto": all at the lowest, then the best of them at the highest.
     batch_tokens: visual tokens judged in one turn on the device at most; 0 goes by its memory.
@@ -32,7 +34,8 @@ class Settings:
     max_pictures: of one upload. max_query_length: characters. max_waiting: people in the queue of the page.
     """
 
-    model: str = "toybox"
+    model: str = "auto"
+    revision: str = ""
     device: Device = "auto"
     precision: Precision = "auto"
     detail: str = "usual"

@@ -1,6 +1,8 @@
 """What several tests share: pictures, and the page as a running program."""
 
+import os
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +15,13 @@ from reranker.toybox.drawing import draw_scene
 from reranker.toybox.scenes import Item, arranged
 
 Serve = Callable[[Reranker], str]
+
+
+def pytest_configure(config):
+    """No model of this machine's is found by chance. The hub's library reads this once, when it is imported."""
+    home = tempfile.TemporaryDirectory(prefix="reranker-hub-")
+    config.add_cleanup(home.cleanup)
+    os.environ["HF_HOME"] = home.name
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,7 +61,7 @@ def _serving(reranker: Reranker) -> Iterator[str]:
     from reranker.web.page import build_page, launch_settings  # noqa: PLC0415
 
     page = build_page(reranker)
-    settings = launch_settings(reranker.settings) | {"server_port": _free_port()}
+    settings = launch_settings(reranker.settings) | {"server_port": _free_port(), "server_name": "127.0.0.1"}
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **settings)
     try:
         yield url

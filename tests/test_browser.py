@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from reranker import Query, Reranker, Settings
+from reranker.errors import CheckpointNotFetched
+from reranker.types import Scorer
 from reranker.web.page import SAMPLES
 from tests.scripted import PATIENCE_S, ScriptedScorer, number, until
 
@@ -103,7 +105,7 @@ def visit(chromium) -> Iterator:
         context.set_default_timeout(PATIENCE_S * 1000)
         tabs.append(Tab(page=context.new_page(), host=url))
         tabs[-1].page.goto(url)
-        tabs[-1].status(re.compile("ready|就绪|cannot|not on"))
+        tabs[-1].status(re.compile("ready|就绪|cannot|not on|no folder"))
         return tabs[-1]
 
     yield open_tab
@@ -262,10 +264,11 @@ def test_one_file_that_is_too_heavy_costs_only_itself(serve, visit, drawings, tm
 
 def test_the_page_says_what_the_built_in_model_knows(toybox_url, visit):
     english, chinese = visit(toybox_url), visit(toybox_url, "zh-HK")
-    assert "not photographs" in english.page.locator("#toybox").inner_text().replace("and not", "not")
-    assert "不认识照片" in chinese.page.locator("#toybox").inner_text()
+    assert "not photographs" in english.page.locator("#about").inner_text().replace("and not", "not")
+    assert "不认识照片" in chinese.page.locator("#about").inner_text()
     for tab in (english, chinese):
-        assert "RERANKER_MODEL=/path/to/lychee-rerank-mm" in tab.page.locator("#toybox").inner_text()
+        assert "RERANKER_MODEL=lychee" in tab.page.locator("#about").inner_text()
+        assert not tab.page.locator("#download").is_visible()
 
 
 def test_the_page_works_in_a_frame_that_may_store_nothing(toybox_url, visit, chromium):
@@ -278,5 +281,49 @@ def test_the_page_works_in_a_frame_that_may_store_nothing(toybox_url, visit, chr
 
 def test_a_model_that_is_not_there_is_said_on_the_page(serve, visit):
     tab = visit(serve(Reranker("/nowhere/lychee-rerank-mm")))
-    tab.status("The model “lychee-rerank-mm” is not on this machine")
-    assert tab.page.locator("#toybox").count() == 0 or not tab.page.locator("#toybox").is_visible()
+    tab.status("There is no folder “lychee-rerank-mm” on this machine")
+    assert not tab.page.locator("#about").is_visible()
+    assert not tab.page.locator("#download").is_visible()
+
+
+class Fetching(Reranker):
+    """One whose model can be fetched; it tells of two steps and waits between them."""
+
+    fetched = False
+
+    def __init__(self, **settings) -> None:
+        super().__init__("lychee", settings=Settings(**settings), scorer=ScriptedScorer())
+        self.go_on = threading.Event()
+
+    @property
+    def downloadable(self) -> str | None:
+        return None if self.fetched else "lychee"
+
+    def load(self) -> Scorer:
+        if not self.fetched:
+            raise CheckpointNotFetched(name="lychee")
+        return super().load()
+
+    def download(self, report) -> None:
+        report(4_100_000_000, 16_600_000_000)
+        self.go_on.wait()
+        self.fetched = True
+
+
+def test_a_model_that_is_missing_is_fetched_by_a_button_and_then_ready(serve, visit):
+    reranker = Fetching()
+    tab = visit(serve(reranker))
+    tab.status("The model “lychee” is not on this machine")
+    button = tab.page.locator("#download")
+    assert button.inner_text() == "Download “lychee” (16.6 GB)"
+    button.click()
+    tab.status("Downloading “lychee”: 4.10 of 16.60 GB")
+    reranker.go_on.set()
+    tab.status("The model “lychee” is ready.")
+    button.wait_for(state="hidden")
+
+
+def test_guests_are_not_offered_a_download(serve, visit):
+    tab = visit(serve(Fetching(share=False, host="127.0.0.2")))
+    tab.status("The model “lychee” is not on this machine")
+    assert not tab.page.locator("#download").is_visible()

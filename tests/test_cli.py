@@ -23,7 +23,9 @@ from PIL import Image
 
 import reranker
 from reranker import Query, Reranker, Settings
-from reranker.cli import FAILED, INTERRUPTED, MISTAKE, RANKED, SUFFIXES, main
+from reranker.cli import main
+from reranker.commands.console import DONE, FAILED, INTERRUPTED, MISTAKE
+from reranker.commands.rank import SUFFIXES
 from reranker.errors import CheckpointBroken
 from reranker.export import COLUMNS
 from reranker.scores import shown_score
@@ -82,6 +84,7 @@ class Shell:
 def shell(capsysbinary: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shell:
     for name in [name for name in os.environ if name.startswith("RERANKER_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("RERANKER_MODEL", "toybox")
     monkeypatch.chdir(tmp_path)
     return Shell(capture=capsysbinary, scorer=ScriptedScorer(judge=number))
 
@@ -102,7 +105,7 @@ def read_csv(text: str) -> list[dict[str, str]]:
 def test_json_is_the_object_that_was_promised(shell: Shell) -> None:
     write(a=-1.5, b=2.25)
     done = shell.json("海边 a dog", "a.png", "gone.png", "b.png")
-    assert done.code == RANKED
+    assert done.code == DONE
     assert list(done.result) == ["query", "model", "fingerprint", "results"]
     assert (done.result["query"], done.result["model"]) == ("海边 a dog", "toybox")
     assert done.result["fingerprint"] == "scripted"
@@ -171,11 +174,14 @@ def test_nothing_that_could_be_ranked_is_exit_code_1_and_the_result_says_why(she
     assert done.said == ["Nothing could be ranked; the result names the reason for each picture."]
 
 
-def test_the_model_comes_from_the_option_then_the_environment_then_is_the_toybox(
+def test_the_model_comes_from_the_option_then_the_environment_then_is_chosen(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(a=1)
-    assert shell.json("a dog", "a.png").result["model"] == "toybox"
+    monkeypatch.delenv("RERANKER_MODEL")
+    done = shell.json("a dog", "a.png")
+    assert done.result["model"] == "toybox"
+    assert "knows drawings and not photographs" in done.said[0]
     monkeypatch.setenv("RERANKER_MODEL", "~/other")
     monkeypatch.setenv("RERANKER_BATCH_TOKENS", "3")
     assert shell.json("a dog", "a.png").result["model"] == "~/other"
@@ -208,7 +214,7 @@ def test_a_name_of_any_bytes_comes_back_from_json(shell: Shell) -> None:
 
 
 def test_a_table_and_the_progress_obey_no_name(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reranker.cli.LOG_LINE_EVERY_S", 0)
+    monkeypatch.setattr("reranker.commands.console.LOG_LINE_EVERY_S", 0)
     name = "\x1b[31mred\r.png"
     Path(name).write_bytes(b"1")
     done = shell("rank", "a dog", name)
@@ -294,7 +300,7 @@ def test_a_closed_folder_inside_is_left_out_and_told(shell: Shell, monkeypatch: 
     Path("all/a.png").write_bytes(b"1")
     close_folder(monkeypatch, "all/closed")
     done = shell.json("a dog", "all", "--recursive")
-    assert (done.code, done.paths) == (RANKED, ["all/a.png"])
+    assert (done.code, done.paths) == (DONE, ["all/a.png"])
     assert done.said == ["The folder “all/closed” cannot be opened and was left out."]
 
 
@@ -369,7 +375,8 @@ def test_a_model_that_is_not_there_is_told_by_its_name(shell: Shell, tmp_path: P
     code = main(["rank", "a dog", "a.png", "--model", str(tmp_path / "mine")])
     out, err = shell.capture.readouterr()
     assert (code, out) == (MISTAKE, b"")
-    assert err.decode() == "The model “mine” is not on this machine; download it, or choose another one.\n"
+    assert err.decode().startswith("There is no folder “mine” on this machine")
+    assert len(err.splitlines()) == 1
 
 
 def test_what_nobody_foresaw_is_a_sentence_too(shell: Shell) -> None:
@@ -397,7 +404,7 @@ def test_a_file_holds_what_stdout_would(form: str, shell: Shell) -> None:
     arguments = ["rank", "海边", "海.png", "gone.png", "--format", form]
     printed = shell(*arguments)
     written = shell(*arguments, "--output", "结果.txt")
-    assert (written.code, written.out) == (RANKED, "")
+    assert (written.code, written.out) == (DONE, "")
     assert Path("结果.txt").read_bytes().decode() == printed.out
     assert sorted(path.name for path in Path().iterdir()) == ["海.png", "结果.txt"]
 
@@ -446,7 +453,7 @@ def test_a_pipe_is_written_to_and_not_replaced(shell: Shell) -> None:
     read: list[str] = []
     reading = threading.Thread(target=lambda: read.append(Path("pipe").read_text()), daemon=True)
     reading.start()
-    assert shell.json("a dog", "a.png", "--output", "pipe").code == RANKED
+    assert shell.json("a dog", "a.png", "--output", "pipe").code == DONE
     reading.join(PATIENCE_S)
     assert json.loads(read[0])["query"] == "a dog"
     assert stat.S_ISFIFO(Path("pipe").stat().st_mode)
@@ -469,13 +476,13 @@ def test_an_interrupt_says_so_and_leaves_no_result(shell: Shell) -> None:
 def test_help_names_every_option_and_shows_how(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     done = shell("rank", "--help")
-    assert (done.code, done.err) == (RANKED, "")
+    assert (done.code, done.err) == (DONE, "")
     shown = re.sub(r"\x1b\[[\d;]*m", "", done.out)  # coloured where the environment asks for it
     words = [
         "QUERY",
         "PATH",
         "--model",
-        "toybox|PATH",
+        "NAME|PATH",
         "--top-k",
         "--format",
         "table|json|csv",
@@ -487,7 +494,7 @@ def test_help_names_every_option_and_shows_how(shell: Shell, monkeypatch: pytest
 
 
 def test_version(shell: Shell) -> None:
-    assert shell("--version") == Outcome(code=RANKED, out=f"reranker {reranker.__version__}\n", err="")
+    assert shell("--version") == Outcome(code=DONE, out=f"reranker {reranker.__version__}\n", err="")
 
 
 def test_nothing_asked_is_answered_with_the_help(shell: Shell) -> None:
@@ -510,6 +517,7 @@ sys.exit(main(sys.argv[1:], open_reranker=lambda settings: Reranker(settings=set
 
 def started(command: list[str], *arguments: object, **options) -> subprocess.Popen:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RERANKER_")}
+    environment["RERANKER_MODEL"] = "toybox"
     streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     return subprocess.Popen(
         [sys.executable, *command, *map(str, arguments)], cwd=ROOT, env=environment | ONE_THREAD, **streams
@@ -538,7 +546,7 @@ def test_a_reader_who_leaves_is_not_complained_of(picture: Path) -> None:
     process = started(scripted("given = {}"), "rank", "a dog", picture, stdout=written)
     os.close(written)
     done = ended(process)
-    assert (done.code, done.said) == (RANKED, [])
+    assert (done.code, done.said) == (DONE, [])
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
@@ -603,7 +611,7 @@ def mixed_folder(tmp_path: Path) -> Path:
 
 def test_the_program_ranks_a_mixed_folder_with_the_toybox(mixed_folder: Path) -> None:
     done = ended(started(["-m", "reranker"], "rank", "海边 a dog", mixed_folder, "--recursive", "--format", "json"))
-    assert (done.code, done.said) == (RANKED, [])
+    assert (done.code, done.said) == (DONE, [])
     assert "8/8" in done.err
     assert done.result["model"] == "toybox"
     assert len(done.result["fingerprint"]) == 32

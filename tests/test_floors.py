@@ -34,6 +34,7 @@ FLOORS = {
     "reranker": 4,
     "reranker.measure": 5,
     "reranker.web": 6,
+    "reranker.commands": 7,
     "reranker.cli": 7,
     "reranker.__main__": 7,
     "app": 7,
@@ -51,7 +52,11 @@ TOP = FLOORS["reranker.cli"]
 
 SAYS_NOTHING = {"base", "common", "helper", "helpers", "misc", "shared", "util", "utils"}
 READS_THE_ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
-PACKAGES = {"PIL": "pillow", "pillow_heif": "pillow-heif"}  # where the import's name is another
+PACKAGES = {
+    "PIL": "pillow",
+    "huggingface_hub": "huggingface-hub",
+    "pillow_heif": "pillow-heif",
+}  # where the import's name is another
 BY_CHOICE = {"reranker.measure.competitor": {"sentence_transformers", "torchvision"}}  # only if somebody installs them
 
 

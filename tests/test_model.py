@@ -1,6 +1,5 @@
 """The model's rooms against transformers' own whole forward, on the embedded checkpoint."""
 
-import json
 from io import BytesIO
 from itertools import pairwise
 from random import Random
@@ -13,12 +12,12 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from reranker import Candidate, Query
-from reranker.errors import CheckpointBroken, CheckpointMissing, CheckpointUnsupported
 from reranker.images import Limits
 from reranker.model import attention, checkpoints
 from reranker.model.attention import Spans, attend
-from reranker.model.checkpoints import TOYBOX, choose_precision, load_checkpoint
+from reranker.model.checkpoints import choose_precision, load_checkpoint
 from reranker.model.cross_encoder import CrossEncoder
+from reranker.model.hub import TOYBOX
 from reranker.model.language import YesNoHead, rope_positions
 from reranker.model.patches import Patches, PatchSettings, cut, fitted_size
 from reranker.model.prompts import IMAGE_PAD, LYCHEE, encode_prompt
@@ -284,42 +283,6 @@ def test_precision_goes_by_the_device_and_the_size_of_the_weights(monkeypatch):
     for multiplies, precision in ((True, "bf16"), (False, "fp32")):
         monkeypatch.setattr(checkpoints, "_multiplies_bf16", lambda answer=multiplies: answer)
         assert choose_precision("auto", cpu, 10**10) == precision
-
-
-def copy_toybox(folder, **replaced):
-    for file in TOYBOX.iterdir():
-        if file.is_file():
-            (folder / file.name).write_bytes(replaced.get(file.name, file.read_bytes()))
-    return str(folder)
-
-
-def test_a_folder_that_is_not_there():
-    with pytest.raises(CheckpointMissing):
-        load_checkpoint("no such model")
-
-
-def test_a_folder_without_weights(tmp_path):
-    copy_toybox(tmp_path)
-    (tmp_path / "model.safetensors").unlink()
-    with pytest.raises(CheckpointMissing, match="safetensors"):
-        load_checkpoint(str(tmp_path))
-
-
-def test_half_a_weight_file(tmp_path):
-    half = (TOYBOX / "model.safetensors").read_bytes()[:100_000]
-    with pytest.raises(CheckpointBroken):
-        load_checkpoint(copy_toybox(tmp_path, **{"model.safetensors": half}))
-
-
-def test_a_configuration_that_is_not_json(tmp_path):
-    with pytest.raises(CheckpointBroken, match=r"config\.json"):
-        load_checkpoint(copy_toybox(tmp_path, **{"config.json": b"{"}))
-
-
-def test_another_architecture(tmp_path):
-    config = {**json.loads((TOYBOX / "config.json").read_text()), "model_type": "llama"}
-    with pytest.raises(CheckpointUnsupported, match="llama"):
-        load_checkpoint(copy_toybox(tmp_path, **{"config.json": json.dumps(config).encode()}))
 
 
 def test_the_checkpoint_on_the_disk_is_small_bfloat16_and_plain(checkpoint, reference):

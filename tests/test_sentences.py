@@ -12,6 +12,8 @@ from reranker.errors import (
     CheckpointBroken,
     CheckpointMissing,
     CheckpointUnsupported,
+    DownloadFailed,
+    DownloadTrouble,
     PictureError,
     PictureMissing,
     PictureTooHeavy,
@@ -39,6 +41,7 @@ def below(kind: type[RerankerError]) -> list[type[RerankerError]]:
     return [kind, *(deeper for child in children for deeper in below(child))]
 
 
+REASONS = {PictureUnreadable: UnreadableReason, DownloadFailed: DownloadTrouble}
 EVERY_CLASS = below(RerankerError)
 
 
@@ -46,8 +49,8 @@ def example(kind: type[RerankerError], **given) -> RerankerError:
     """An error with a value in every field, sizes beyond their limits."""
     if not is_dataclass(kind):
         return kind()
-    if kind is PictureUnreadable:
-        given = {"reason": "damaged", **given}
+    if kind in REASONS:
+        given = {"reason": get_args(REASONS[kind])[0], **given}
     given = {"name": NAME, "max_bytes": 5, "max_pixels": 5, "missing": "x7", **given}
     hints = get_type_hints(kind)
     return kind(**{each.name: given.get(each.name, VALUES.get(hints[each.name])) for each in fields(kind)})
@@ -55,7 +58,8 @@ def example(kind: type[RerankerError], **given) -> RerankerError:
 
 EVERY_ERROR = [
     *map(example, EVERY_CLASS),
-    *(example(PictureUnreadable, reason=reason) for reason in get_args(UnreadableReason)),
+    *(example(kind, reason=reason) for kind, reasons in REASONS.items() for reason in get_args(reasons)),
+    *(example(CheckpointBroken, reason=reason) for reason in ("truncated", "digest", "weights")),
     example(CheckpointMissing, missing=None),
 ]
 
@@ -99,7 +103,7 @@ def test_every_error_has_one_line_that_names_its_file(error, language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_two_errors_share_a_sentence(language):
     words = {sentence(error, language) for error in EVERY_ERROR}
-    assert len(words) == len(EVERY_ERROR) - 1  # "damaged" is there twice
+    assert len(words) == len(EVERY_ERROR) - len(REASONS)  # the first reason of each is there twice
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -115,8 +119,8 @@ def test_every_field_of_an_error_is_told(kind, language):
         int: 8_000_000,
         float: 4.5,
     }
-    if kind is PictureUnreadable:
-        others["reason"] = "empty"
+    if kind in REASONS:
+        others["reason"] = get_args(REASONS[kind])[1]
     hints = get_type_hints(kind)
     for name in (each.name for each in fields(kind)):
         other = replace(error, **{name: others.get(name, others.get(hints[name]))})

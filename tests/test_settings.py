@@ -9,6 +9,7 @@ from reranker.settings import CHOICES, PREFIX, SWITCHES, Settings
 
 OTHERS = {
     "detail": "auto",
+    "revision": "v2",
     "model": "~/models/模型",
     "device": "cuda",
     "precision": "fp16",

@@ -8,8 +8,10 @@ import torch
 
 from reranker import Candidate, Query, Reranker
 from reranker.images import Limits
+from reranker.model.checkpoint_files import CheckpointFiles
 from reranker.model.checkpoints import load_checkpoint, load_network
 from reranker.model.cross_encoder import CrossEncoder
+from reranker.model.hub import TOYBOX
 from reranker.model.language import YesNoHead
 from reranker.model.prompts import LYCHEE, RATING
 from reranker.model.vision_memory import VisionMemory
@@ -47,7 +49,7 @@ def lesson() -> Lesson:
     rng = Random(6)
     scenes = tuple(drawn(random_scene(rng), 49) for _ in range(4))
     request = Request(asked=(Asked(thing="car", colour="red"),))
-    visual = feed_with_bytes(load_network("toybox", torch.device("cpu"), "fp32")).model.visual
+    visual = feed_with_bytes(load_network(CheckpointFiles("toybox", TOYBOX), torch.device("cpu"), "fp32")).model.visual
     with torch.no_grad():
         return study(visual, [DrawnLesson(request=request, level=49, scenes=scenes)], "cpu")[0]
 

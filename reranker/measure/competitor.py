@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from reranker.measure.geometries import Model
-from reranker.model.checkpoints import TOYBOX
+from reranker.model.hub import TOYBOX
 from reranker.model.prompts import IMAGE_PAD, LYCHEE, VISION_END, VISION_START
 
 QUERY = "{{ messages[0].content[0].text }}"

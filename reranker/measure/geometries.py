@@ -13,8 +13,8 @@ from transformers import (
 )
 
 from reranker.errors import GeometryUnknown
+from reranker.model.checkpoint_files import DEFAULT_DETAILS, CheckpointFiles
 from reranker.model.checkpoints import (
-    DEFAULT_DETAILS,
     DTYPES,
     Checkpoint,
     assembled,
@@ -24,6 +24,7 @@ from reranker.model.checkpoints import (
     load_network,
     with_its_files,
 )
+from reranker.model.hub import folder_of
 from reranker.model.patches import PatchSettings
 from reranker.settings import Device, Precision
 
@@ -49,8 +50,9 @@ def open_model(geometry: str, device: Device, precision: Precision) -> Model:
     chosen_precision = choose_precision(precision, chosen_device)
     if geometry in PUBLISHED or LAYERS_BY_WIDTH.fullmatch(geometry):
         return _random_model(geometry, chosen_device, chosen_precision)
-    network = load_network(geometry, chosen_device, chosen_precision)
-    return Model(geometry=geometry, network=network, checkpoint=with_its_files(network, geometry, chosen_precision))
+    files = CheckpointFiles(geometry, folder_of(geometry))
+    network = load_network(files, chosen_device, chosen_precision)
+    return Model(geometry=geometry, network=network, checkpoint=with_its_files(network, files, chosen_precision))
 
 
 def _random_model(geometry: str, device: torch.device, precision: str) -> Model:

@@ -15,8 +15,11 @@ from typing import Any, Final
 import gradio as gr
 
 from reranker.errors import RerankerError, TooFewPictures, TooManyPictures
+from reranker.model.hub import GIGABYTES
 from reranker.reranker import Reranker
 from reranker.sentences import Language, sentence
+from reranker.settings import Settings
+from reranker.web.progress import reports_of
 from reranker.web.results import Deck, Status, Thumbnails, View, answer, completed, details, reasons, watch
 from reranker.web.uploads import Admission, Uploads
 from reranker.web.wording import LABELS, is_translated_by_browser, language_of, phrase
@@ -36,23 +39,59 @@ class Desk:
     def __init__(self, reranker: Reranker, uploads: Uploads, samples: Path) -> None:
         self._reranker, self._uploads = reranker, uploads
         self._thumbnails = Thumbnails(uploads, reranker.limits, reranker.settings.reader_threads)
-        self._model = Path(reranker.settings.model).name
         self._loaded = threading.Event()
         self._stops = _Stops()
         self.samples = sorted(path for path in samples.glob("*") if path.suffix in SAMPLE_TYPES)
         self.queries = _queries(samples / "queries.json")
 
-    def greet(self, request: gr.Request) -> Iterator[Any]:
-        """The status of a page that was just opened, while the model loads and once it is there."""
+    def greet(self, request: gr.Request) -> Iterator[list[Any]]:
+        """The status of a page that was just opened, what is said about the model, and the button that fetches one."""
         language = _language(request)
         if not self._loaded.is_set():
-            yield _status(Status(text=phrase("loading", language), tone="busy"))
+            yield [_status(Status(text=phrase("loading", language), tone="busy")), gr.skip(), gr.skip()]
         try:
             self._load()
+            status = Status(text=phrase("ready", language, model=self._model, min_count=MIN_PICTURES))
         except Exception as error:
-            yield _status(_trouble(error, language))
+            status = _trouble(error, language)
+        yield [_status(status), self._about(language), self._button(language)]
+
+    @property
+    def _model(self) -> str:
+        return Path(self._reranker.choice.name).name
+
+    def _about(self, language: Language) -> Any:
+        """What the toybox knows, and why it is the one at work; nothing about any other."""
+        choice = self._reranker.choice
+        text = f"{phrase('toybox', language)} {phrase(choice.reason, language)}" if choice.name == "toybox" else ""
+        return gr.update(value=text, visible=bool(text))
+
+    def _button(self, language: Language) -> Any:
+        """To fetch the model that is wanted and not here: for who sits at this machine, not for guests."""
+        model = self._reranker.downloadable if self._is_private else None
+        if model is None:
+            return gr.update(visible=False)
+        size = GIGABYTES.get(model)
+        text = phrase("download_sized" if size else "download", language, model=model, size=size)
+        return gr.update(value=text, visible=True, interactive=True)
+
+    @property
+    def _is_private(self) -> bool:
+        return self._reranker.settings.host == Settings().host and not self._reranker.settings.share
+
+    def download(self, request: gr.Request) -> Iterator[list[Any]]:
+        """Fetch the model that is wanted, telling how far it is; then all is as for a page that was just opened."""
+        language, model = _language(request), self._reranker.downloadable
+        if model is None or not self._is_private:
             return
-        yield _status(Status(text=phrase("ready", language, model=self._model, min_count=MIN_PICTURES)))
+        try:
+            for done, total in reports_of(self._reranker.download):
+                yield [_status(_downloading(model, done, total, language)), gr.skip(), gr.update(interactive=False)]
+        except Exception as error:
+            yield [_status(_trouble(error, language)), gr.skip(), gr.update(interactive=True)]
+            return
+        self._loaded.clear()
+        yield from self.greet(request)
 
     def relabel(self, labelled: Sequence[dict[str, str]], request: gr.Request) -> list[Any]:
         """The labels of components, for a visitor to whom the browser would show them in another language."""
@@ -224,6 +263,12 @@ def _trouble(error: Exception, language: Language) -> Status:
     if foreseen is not error:
         _log.error("The page met with the unforeseen", exc_info=error)
     return Status(text=sentence(foreseen, language), tone="trouble")
+
+
+def _downloading(model: str, done: int, total: int, language: Language) -> Status:
+    gigabytes = {"done": f"{done / 1e9:.2f}", "total": f"{total / 1e9:.2f}"}
+    text = phrase("downloading", language, model=model, **gigabytes)
+    return Status(text=text, tone="busy", percent=100 * done // max(1, total))
 
 
 def _listed(items: object) -> list[Any]:

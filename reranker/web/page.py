@@ -99,7 +99,7 @@ def build_page(reranker: Reranker, samples: Path = SAMPLES) -> gr.Blocks:
         fill_width=True,
     )
     with page:
-        _lay_head(is_toybox=reranker.settings.model == "toybox")
+        about, download = _lay_head()
         with gr.Row(equal_height=False):
             with gr.Column(scale=2, min_width=320):
                 asked = _Asked(desk)
@@ -107,7 +107,7 @@ def build_page(reranker: Reranker, samples: Path = SAMPLES) -> gr.Blocks:
                 shown = _Shown()
         _wire_pictures(desk, asked, shown)
         _wire_run(desk, asked, shown)
-        _wire_visit(page, desk, shown)
+        _wire_visit(page, desk, [shown.status, about, download])
         _wire_programs(desk)
     page.queue(max_size=reranker.settings.max_waiting)
     return page
@@ -129,10 +129,12 @@ def _translations() -> gr.I18n:
     return gr.I18n(**{locale: texts[language] for language, locales in _LOCALES.items() for locale in locales})
 
 
-def _lay_head(*, is_toybox: bool) -> None:
+def _lay_head() -> tuple[gr.Markdown, gr.Button]:
+    """Returns what is said about the model, and the button that fetches a better one; both show when there is need."""
     gr.Markdown(_label("heading"), elem_id="title")
     gr.Markdown(_label("lead"), elem_id="lead")
-    gr.Markdown(_label("toybox"), elem_id="toybox", visible=is_toybox)
+    about = gr.Markdown(elem_id="about", visible=False)
+    return about, gr.Button(size="sm", elem_id="download", visible=False)
 
 
 class _Asked:
@@ -224,9 +226,11 @@ def _wire_run(desk: Desk, asked: _Asked, shown: _Shown) -> None:
     asked.stop.click(desk.stop, None, shown.status, **how)
 
 
-def _wire_visit(page: gr.Blocks, desk: Desk, shown: _Shown) -> None:
+def _wire_visit(page: gr.Blocks, desk: Desk, greeted: list[Any]) -> None:
+    """greeted: the status, what is said about the model, and the button that fetches a better one."""
     how: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    page.load(desk.greet, None, shown.status, concurrency_limit=None, **how)
+    page.load(desk.greet, None, greeted, concurrency_limit=None, **how)
+    greeted[-1].click(desk.download, None, greeted, concurrency_limit=1, trigger_mode="once", **how)
     labelled = _labelled(page)
 
     def relabel(request: gr.Request) -> list[Any]:

@@ -14,13 +14,6 @@ LABELS: Final[dict[str, dict[Language, str]]] = {
         "en": "Each picture is judged together with your sentence, in Chinese, English or both. The best comes first.",
         "zh": "每张图片都会与你的句子一起评判，最符合的排在最前；句子可用中文、英文或混合书写。",
     },
-    "reranker.toybox": {
-        "en": "**The small built-in model is at work.** It knows drawings like those of the sample gallery, and not "
-        "photographs. For photographs, put the checkpoint `lychee-rerank-mm` into a folder of this machine and start "
-        "with `RERANKER_MODEL=/path/to/lychee-rerank-mm`. Nothing is downloaded by itself.",
-        "zh": "**当前使用内置的小模型**，它只认识示例图库那样的图画，不认识照片。要评判照片，请把 `lychee-rerank-mm` "
-        "模型放入本机的一个文件夹，并以 `RERANKER_MODEL=/path/to/lychee-rerank-mm` 启动。程序不会自行下载任何内容。",
-    },
     "reranker.query": {"en": "What should the pictures show?", "zh": "想找什么样的图片？"},
     "reranker.query_hint": {"en": "A sentence in Chinese, English or both", "zh": "一句话，中文、英文或混合均可"},
     "reranker.examples": {"en": "Examples", "zh": "示例"},
@@ -37,6 +30,31 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
     "ready": {
         "en": "The model “{model}” is ready. Add at least {min_count} pictures, write a sentence, and rank them.",
         "zh": "模型“{model}”已就绪。请添加至少 {min_count} 张图片，写一句话，然后排序。",
+    },
+    "toybox": {
+        "en": "**The small built-in model is at work.** It knows drawings like those of the sample gallery, and not "
+        "photographs.",
+        "zh": "**当前使用内置的小模型**，它只认识示例图库那样的图画，不认识照片。",
+    },
+    "no card": {
+        "en": "For photographs there is `lychee-rerank-mm`, which wants a CUDA card; there is none here.",
+        "zh": "评判照片请用 `lychee-rerank-mm`，它需要 CUDA 显卡，而这台机器没有。",
+    },
+    "not downloaded": {
+        "en": "For photographs there is `lychee-rerank-mm`, whose files are not on this machine. Nothing is downloaded "
+        "by itself; `python -m reranker download lychee` does it.",
+        "zh": "评判照片请用 `lychee-rerank-mm`，它的文件不在这台机器上。程序不会自行下载任何内容，"
+        "请用命令 `python -m reranker download lychee` 下载。",
+    },
+    "asked": {
+        "en": "For photographs, start with `RERANKER_MODEL=lychee`.",
+        "zh": "要评判照片，请以 `RERANKER_MODEL=lychee` 启动。",
+    },
+    "download": {"en": "Download “{model}”", "zh": "下载“{model}”"},
+    "download_sized": {"en": "Download “{model}” ({size} GB)", "zh": "下载“{model}”（{size} GB）"},
+    "downloading": {
+        "en": "Downloading “{model}”: {done} of {total} GB",
+        "zh": "正在下载“{model}”：{done} / {total} GB",
     },
     "loading": {"en": "Loading the model …", "zh": "正在加载模型……"},
     "reading": {"en": "{done}/{total} · reading the pictures", "zh": "{done}/{total} · 正在读取图片"},

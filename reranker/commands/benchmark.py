@@ -1,0 +1,84 @@
+"""`benchmark`: this program against the usual ways, in figures."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from reranker.commands.console import (
+    DONE,
+    Output,
+    Refused,
+    check_target,
+    deliver,
+    print_bytes,
+    printable,
+    say,
+    silence_transformers,
+)
+from reranker.settings import Device, Precision
+
+
+def benchmark(
+    *,
+    geometry: Annotated[
+        str,
+        typer.Option(
+            metavar="toybox|3b|7b|LAYERSxWIDTH|PATH",
+            help="What judges. 3b and 7b are lychee-rerank-mm's shapes with random weights, LAYERSxWIDTH any other.",
+        ),
+    ] = "toybox",
+    visual_tokens: Annotated[int, typer.Option(min=0, help="How closely to look; 0: the model's own choice.")] = 0,
+    images: Annotated[int, typer.Option(min=2, help="How many pictures, of mixed sizes; they are made.")] = 50,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each way is gone.")] = 3,
+    ways: Annotated[str, typer.Option(help="Which ways, with commas; all where empty.")] = "",
+    precision: Annotated[Precision, typer.Option(help="auto: bf16 on a card that has it, fp32 on the CPU.")] = "auto",
+    device: Annotated[Device, typer.Option(help="auto: the first card where there is one.")] = "auto",
+    vision_memory_mb: Annotated[int, typer.Option(min=0, help="Host memory for what was seen.")] = 1024,
+    memory: Annotated[bool, typer.Option(help="On the CPU: each way once more by itself, for its memory.")] = True,
+    output: Output = None,
+) -> int:
+    """Measure this program against the usual ways of scoring pictures, on the same model and the same pictures.
+
+    The ways: `articles` (one by one, eight tokens generated, the cache emptied), `pairwise` (one forward pass a pair),
+    `padded` (batches with a mask), `sentence_transformers` (its CrossEncoder, where that is installed), `ours`,
+    `ours_known` (another query about the same pictures), `language_tower` (what `ours_known` cannot be faster than). A
+    table goes to stdout; with --output, every figure into a JSON file.
+    """
+    from reranker.measure.benchmark import Options, as_table  # noqa: PLC0415 - torch takes seconds
+    from reranker.measure.benchmark import benchmark as measured  # noqa: PLC0415
+
+    if output is not None:
+        check_target(output)
+    silence_transformers()
+    options = Options(
+        geometry=geometry,
+        ways=_known_ways(ways),
+        images=images,
+        rounds=rounds,
+        visual_tokens=visual_tokens,
+        precision=precision,
+        device=device,
+        vision_memory_mb=vision_memory_mb,
+        own_processes=memory,
+    )
+    result = measured(options, say)
+    print_bytes(as_table(result).encode())
+    if output is not None:
+        deliver(json.dumps(result, indent=2) + "\n", output)
+    return DONE
+
+
+def _known_ways(names: str) -> tuple[str, ...]:
+    from reranker.measure.ways import WAYS, left_out  # noqa: PLC0415
+
+    chosen, impossible = [name for name in names.split(",") if name], left_out()
+    for name in chosen:
+        if name not in WAYS:
+            raise Refused(f"There is no way “{printable(name)}”; there are {', '.join(WAYS)}.")
+        if name in impossible:
+            raise Refused(f"The way “{name}” cannot be gone here: {impossible[name]}")
+    if not chosen:
+        for name, reason in impossible.items():
+            say(f"The way “{name}” is left out: {reason}")
+    return tuple(name for name in WAYS if name in chosen or (not chosen and name not in impossible))

@@ -1,0 +1,102 @@
+"""What all commands share: how they speak, what they write and how they end."""
+
+import logging
+import secrets
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_log = logging.getLogger(__name__)
+
+DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130  # exit codes
+BAR_REDRAWN_EVERY_S, LOG_LINE_EVERY_S = 0.1, 10.0
+Output = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the result into this file, whole or not at all, instead of to stdout."),
+]
+
+
+class Refused(Exception):
+    """What only the command line knows of: a call that cannot be carried out, and why, in one sentence."""
+
+    def __init__(self, text: str, code: int = MISTAKE) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def stopped(text: str, code: int) -> int:
+    say(text)
+    return code
+
+
+def say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def printable(name: str) -> str:
+    """On one line, and nothing that a terminal would obey."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in name)
+
+
+def silence_transformers() -> None:
+    """No bar while weights are loaded, no advice: the progress here is of pictures."""
+    from transformers.utils import logging as noise  # noqa: PLC0415 - takes a second
+
+    if not _log.isEnabledFor(logging.INFO):
+        noise.set_verbosity_error()
+    noise.disable_progress_bar()
+
+
+def redrawn_every_s() -> float:
+    """Seconds between two lines of progress: on a terminal they are redrawn, in a log they stay."""
+    return BAR_REDRAWN_EVERY_S if sys.stderr.isatty() else LOG_LINE_EVERY_S
+
+
+def deliver(text: str, output: Path | None) -> None:
+    # A name may hold bytes that are no text: they show escaped, which is also how JSON writes them.
+    data = text.encode(errors="backslashreplace")
+    if output is None:
+        print_bytes(data)
+        return
+    try:
+        _write(data, output)
+    except OSError as error:
+        reason = f"The result could not be written to “{printable(str(output))}”: {error.strerror}."
+        raise Refused(reason, FAILED) from error
+
+
+def print_bytes(data: bytes) -> None:
+    """To stdout, in UTF-8 whatever the terminal's own encoding; who closed the pipe has read enough."""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _log.debug("Nobody read the whole result")
+    except OSError as error:
+        raise Refused(f"The result could not be written: {error.strerror}.", FAILED) from error
+
+
+def check_target(output: Path) -> None:
+    if output.is_dir():
+        raise Refused(f"The result cannot be written to “{printable(str(output))}”, which is a folder; name a file.")
+    if not output.parent.is_dir():
+        raise Refused(f"There is no folder “{printable(str(output.parent))}” to write the result into; make it first.")
+
+
+def _write(data: bytes, output: Path) -> None:
+    """Beside its place first, then moved there, so that nobody ever reads half a result."""
+    if output.exists() and not output.is_file():  # a pipe or a device is written to, never replaced
+        output.write_bytes(data)
+        return
+    target = output.resolve()
+    beside = target.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        beside.write_bytes(data)
+        if target.exists():
+            shutil.copymode(target, beside)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
