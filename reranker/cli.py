@@ -17,6 +17,7 @@ from reranker import __version__
 from reranker.commands.benchmark import benchmark
 from reranker.commands.console import DONE, FAILED, INTERRUPTED, MISTAKE, Refused, stopped
 from reranker.commands.download import download
+from reranker.commands.memory import memory
 from reranker.commands.rank import OpenReranker, rank
 from reranker.errors import RerankerError
 from reranker.sentences import sentence
@@ -31,6 +32,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 
 app.command()(rank)
 app.command()(benchmark)
+app.command()(memory)
 app.command()(download)
 
 

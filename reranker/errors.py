@@ -9,6 +9,8 @@ RerankerError
 │   ├── PictureTooLarge         more pixels than the limit
 │   ├── PictureTooNarrow        an aspect ratio beyond the limit
 │   ├── PictureUnjudged         the model failed on it
+│   ├── PictureNotFinite        the model's number for it is none
+│   ├── PictureUnrated          the model's words about it have no rating
 │   ├── PictureOutOfMemory      the device has not the memory that it takes
 │   └── PictureSkipped          the run was stopped before its turn
 ├── CheckpointError             a model that cannot be used
@@ -21,8 +23,10 @@ RerankerError
 ├── RequestError                a mistake in the asking
 │   ├── QueryEmpty
 │   ├── QueryTooLong
+│   ├── TextTooLong
 │   ├── TooFewPictures
 │   └── TooManyPictures
+├── PrecisionUnfit              no picture of a run got a number in it
 ├── SettingInvalid              a setting out of its range
 └── TurnCancelled               a caller left while waiting for the device
 """
@@ -98,9 +102,23 @@ class PictureTooNarrow(PictureError):
 
 @dataclass(eq=False)
 class PictureUnjudged(PictureError):
-    """The model failed on this picture alone, or gave no finite number."""
+    """The model failed on this picture alone, or gave no answer."""
 
     reason: str
+
+
+@dataclass(eq=False)
+class PictureNotFinite(PictureError):
+    """Its score is infinite, or not a number, in this precision."""
+
+    precision: str
+
+
+@dataclass(eq=False)
+class PictureUnrated(PictureError):
+    """The model was asked for a rating, and its words have none."""
+
+    words: str
 
 
 @dataclass(eq=False)
@@ -188,6 +206,15 @@ class QueryTooLong(RequestError):
 
 
 @dataclass(eq=False)
+class TextTooLong(RequestError):
+    """A text beside a picture, of more characters than the limit."""
+
+    name: str
+    length: int
+    max_length: int
+
+
+@dataclass(eq=False)
 class TooFewPictures(RequestError):
     """Fewer pictures than this door asks for."""
 
@@ -201,6 +228,13 @@ class TooManyPictures(RequestError):
 
     count: int
     max_count: int
+
+
+@dataclass(eq=False)
+class PrecisionUnfit(RerankerError):
+    """In this precision the model gave no picture of a run a finite number."""
+
+    precision: str
 
 
 @dataclass(eq=False)

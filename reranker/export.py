@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from io import StringIO
 from typing import Literal
 
+from reranker.errors import PictureUnrated
 from reranker.scores import shown_score
 from reranker.sentences import Language, sentence
 from reranker.types import Failed, Ranking, Scored
@@ -19,7 +20,8 @@ class Row:
     """One picture of a result; the fields are the columns of every file, in this order.
 
     rank: from 1, None where it failed. path: the candidate's name. score: 0 to 10, as people see it.
-    log_odds: natural logarithm. error: one sentence, None where it was scored.
+    log_odds: natural logarithm. words: what a model that was asked for a rating wrote.
+    error: one sentence, None where it was scored.
     """
 
     rank: int | None
@@ -27,6 +29,7 @@ class Row:
     status: Literal["scored", "failed"]
     score: float | None
     log_odds: float | None
+    words: str | None
     error: str | None
 
 
@@ -63,12 +66,23 @@ def as_csv(ranking: Ranking, *, language: Language = "en") -> str:
 def _scored_row(rank: int, one: Scored, temperature: float) -> Row:
     log_odds = one.judgement.log_odds
     score = shown_score(log_odds, temperature)
-    return Row(rank=rank, path=one.candidate.name, status="scored", score=score, log_odds=log_odds, error=None)
+    return Row(
+        rank=rank,
+        path=one.candidate.name,
+        status="scored",
+        score=score,
+        log_odds=log_odds,
+        words=one.judgement.words,
+        error=None,
+    )
 
 
 def _failed_row(one: Failed, language: Language) -> Row:
     reason = sentence(one.error, language)
-    return Row(rank=None, path=one.candidate.name, status="failed", score=None, log_odds=None, error=reason)
+    words = one.error.words if isinstance(one.error, PictureUnrated) else None
+    return Row(
+        rank=None, path=one.candidate.name, status="failed", score=None, log_odds=None, words=words, error=reason
+    )
 
 
 def _cell(value: str | float | None) -> str | float | None:

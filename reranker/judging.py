@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
 
-from reranker.errors import PictureError, PictureUnjudged, TurnCancelled
+from reranker.errors import PictureError, PictureNotFinite, PictureUnjudged, PictureUnrated, TurnCancelled
 from reranker.look_ahead import LookAhead, Outcome, ReadyPicture
 from reranker.types import Candidate, Failed, Judgement, Prepared, Query, Scored, Scorer, ScoreStore
 
@@ -149,13 +149,20 @@ class Judge:
     def _score(self, batch: list[ReadyPicture]) -> None:
         try:
             for index, judgement in self._scorer.score(self._query, [picture.prepared for picture in batch]):
-                batch[index].answer.set_result(_checked(judgement, batch[index].name))
+                batch[index].answer.set_result(self._checked(judgement, batch[index].name))
         except Exception as error:
             _log_unexpected(error, "A batch of %d failed", len(batch))
             self._blame(batch, error)
             return
         for picture in _unanswered(batch):
             picture.answer.set_result(PictureUnjudged(name=picture.name, reason="no answer"))
+
+    def _checked(self, judgement: Judgement, name: str) -> Outcome:
+        if math.isfinite(float32(judgement.order_key)):
+            return judgement
+        if judgement.words is not None:
+            return PictureUnrated(name=name, words=judgement.words)
+        return PictureNotFinite(name=name, precision=self._scorer.precision)
 
     def _blame(self, batch: list[ReadyPicture], error: Exception) -> None:
         """Only who failed alone is the culprit; the others get another turn in half the company.
@@ -180,12 +187,6 @@ def _tokens(batch: list[ReadyPicture]) -> int:
 
 def _unanswered(batch: list[ReadyPicture]) -> list[ReadyPicture]:
     return [picture for picture in batch if not picture.answer.done()]
-
-
-def _checked(judgement: Judgement, name: str) -> Outcome:
-    if math.isfinite(float32(judgement.order_key)):
-        return judgement
-    return PictureUnjudged(name=name, reason="not finite")
 
 
 def _event(position: int, candidate: Candidate, outcome: Outcome) -> Scored | Failed:

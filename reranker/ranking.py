@@ -12,7 +12,7 @@ from dataclasses import replace
 from queue import SimpleQueue
 from typing import cast
 
-from reranker.errors import PictureSkipped
+from reranker.errors import PictureNotFinite, PictureSkipped, PrecisionUnfit
 from reranker.judging import Events, Judge, KnownScores, Reader, float32
 from reranker.look_ahead import LookAhead
 from reranker.turns import Turns
@@ -80,6 +80,14 @@ def drained(stream: Iterator[Scored | Failed | Ranking]) -> Ranking:
     """The ranking that a stream ends with; its events are passed over."""
     *_, ranking = stream
     return cast(Ranking, ranking)
+
+
+def unfit_precision(ranking: Ranking) -> PrecisionUnfit | None:
+    """Where every picture's score came out as no number, which is no fault of the pictures; else None."""
+    errors = [one.error for one in ranking.failed]
+    if ranking.scored or not errors or not all(isinstance(error, PictureNotFinite) for error in errors):
+        return None
+    return PrecisionUnfit(precision=cast(PictureNotFinite, errors[0]).precision)
 
 
 def joined(rankings: Sequence[Ranking], each: int, top_k: int | None = None) -> Ranking:

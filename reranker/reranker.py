@@ -11,7 +11,7 @@ import platformdirs
 
 from reranker import ranking
 from reranker.closer_look import CloserLook
-from reranker.errors import QueryEmpty, QueryTooLong
+from reranker.errors import QueryEmpty, QueryTooLong, TextTooLong
 from reranker.images import Limits
 from reranker.score_store import SqliteScoreStore
 from reranker.settings import DETAILS, MEGABYTE, Settings
@@ -67,8 +67,8 @@ class Reranker:
     @cached_property
     def choice(self) -> "Choice":
         """Which model judges, and why; for "auto" it takes torch to say."""
-        from reranker.model.checkpoints import choose_device  # noqa: PLC0415
         from reranker.model.hub import choose  # noqa: PLC0415
+        from reranker.model.placement import choose_device  # noqa: PLC0415
 
         chosen = self.settings
         return choose(chosen.model, chosen.revision, lambda: choose_device(chosen.device).type == "cuda")
@@ -106,12 +106,16 @@ class Reranker:
         # Here, so that `import reranker` and `--help` do not wait for torch.
         from reranker.model.checkpoints import load_checkpoint  # noqa: PLC0415
         from reranker.model.cross_encoder import CrossEncoder  # noqa: PLC0415
+        from reranker.model.opinions import way_to_ask  # noqa: PLC0415
         from reranker.model.vision_memory import VisionMemory  # noqa: PLC0415
         from reranker.model.worker import Worker  # noqa: PLC0415
 
         chosen, worker = self.settings, Worker()
+        source = self.choice.name, chosen.device, chosen.precision, chosen.revision
+        checkpoint = worker.run(partial(load_checkpoint, *source, writes=chosen.scoring == "rating"))
         return CrossEncoder(
-            worker.run(partial(load_checkpoint, self.choice.name, chosen.device, chosen.precision, chosen.revision)),
+            checkpoint,
+            asks=way_to_ask(checkpoint, chosen.scoring, chosen.instruction),
             limits=self.limits,
             memory=VisionMemory(chosen.vision_memory_mb * MEGABYTE),
             worker=worker,
@@ -126,6 +130,15 @@ class Reranker:
         if len(trimmed) > self.settings.max_query_length:
             raise QueryTooLong(length=len(trimmed), max_length=self.settings.max_query_length)
         return Query(text=trimmed)
+
+    def _candidates(self, pictures: Sequence[Picture]) -> list[Candidate]:
+        """Raises `TextTooLong`."""
+        candidates = [Candidate.of(picture, position) for position, picture in enumerate(pictures)]
+        most = self.settings.max_query_length
+        for one in candidates:
+            if len(one.text) > most:
+                raise TextTooLong(name=one.name, length=len(one.text), max_length=most)
+        return candidates
 
     def rank_stream(
         self,
@@ -145,7 +158,7 @@ class Reranker:
         """
         chosen = self.settings if detail is None else replace(self.settings, detail=detail)
         checked = self.query(query)
-        candidates = [Candidate.of(picture, position) for position, picture in enumerate(pictures)]
+        candidates = self._candidates(pictures)
         scorer = self.load()
         open_stream = partial(self._open_stream, checked, stop)
         if chosen.detail == "auto":
@@ -176,7 +189,7 @@ class Reranker:
         """
         for query in queries:
             self.query(query)
-        candidates = [Candidate.of(picture, position) for position, picture in enumerate(pictures)]
+        candidates = self._candidates(pictures)
         held = max(1, self.load().pictures_remembered)
         parts: list[list[Ranking]] = [[] for _ in queries]
         for start in range(0, max(1, len(candidates)), held):

@@ -28,6 +28,11 @@ def score_texts(scores: Sequence[float]) -> list[str]:
     return [texts[score] for score in scores]
 
 
+def memory_text(used_bytes: int, total_bytes: int) -> str:
+    """`18.2/24.0 GiB`, of a card."""
+    return f"{used_bytes / 2**30:.1f}/{total_bytes / 2**30:.1f} GiB"
+
+
 def _told_apart(score: float, others: Sequence[float]) -> str:
     for decimals in range(1, MAX_DECIMALS):
         text = f"{score:.{decimals}f}"

@@ -18,22 +18,27 @@ from reranker.errors import (
     PictureError,
     PictureForbidden,
     PictureMissing,
+    PictureNotFinite,
     PictureOutOfMemory,
     PictureSkipped,
     PictureTooHeavy,
     PictureTooLarge,
     PictureTooNarrow,
     PictureUnjudged,
+    PictureUnrated,
     PictureUnreadable,
+    PrecisionUnfit,
     QueryEmpty,
     QueryTooLong,
     RequestError,
     RerankerError,
     SettingInvalid,
+    TextTooLong,
     TooFewPictures,
     TooManyPictures,
     TurnCancelled,
 )
+from reranker.types import Remark
 
 Language = Literal["en", "zh"]
 
@@ -101,6 +106,15 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "The model failed on “{name}” ({reason}); rank again, with fewer visual tokens if it fails once more.",
         "zh": "模型未能评判“{name}”（{reason}）；请重新排序，若仍失败请减少视觉 token 数。",
     },
+    (PictureNotFinite, ""): {
+        "en": "The score of “{name}” came out as no number in {precision}; choose another precision, bf16 or fp32.",
+        "zh": "以 {precision} 精度评判“{name}”得到的不是有效数值；请改用其他精度，如 bf16 或 fp32。",
+    },
+    (PictureUnrated, ""): {
+        "en": "Asked for a rating of “{name}”, the model wrote no number: “{words}”; "
+        "ask otherwise, or score by yes-no.",
+        "zh": "请模型为“{name}”评分，但其回答中没有数字：“{words}”；请换个问法，或改用 yes-no 评分。",
+    },
     (PictureOutOfMemory, ""): {
         "en": "“{name}” takes more memory than the device has left, at {visual_tokens} visual tokens; "
         "close other programs that use it, or look less closely.",
@@ -120,8 +134,8 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "zh": "本机没有文件夹“{name}”，也没有这个名称的模型；请选择其他模型。",
     },
     (CheckpointNotFetched, ""): {
-        "en": "The model “{name}” is not on this machine, or not all of it: its files were looked for in the Hugging Face "
-        "cache (HF_HOME); fetch them with `python -m reranker download {name}`.",
+        "en": "The model “{name}” is not on this machine, or not all of it: its files were looked for in the Hugging "
+        "Face cache (HF_HOME); fetch them with `python -m reranker download {name}`.",
         "zh": "本机没有模型“{name}”，或其文件不全（已在 Hugging Face 缓存 HF_HOME 中查找）；"
         "请用命令 `python -m reranker download {name}` 下载。",
     },
@@ -188,6 +202,10 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "The sentence has {length} characters; the limit is {max_length}: shorten it.",
         "zh": "句子有 {length} 个字符，上限为 {max_length} 个；请缩短。",
     },
+    (TextTooLong, ""): {
+        "en": "The text beside “{name}” has {length} characters; the limit is {max_length}: shorten it.",
+        "zh": "“{name}”旁的文字有 {length} 个字符，上限为 {max_length} 个；请缩短。",
+    },
     (TooFewPictures, ""): {
         "en": "Too few pictures: {count} given, at least {min_count} needed; add more.",
         "zh": "图片太少：现有 {count} 张，至少需要 {min_count} 张；请继续添加。",
@@ -195,6 +213,11 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     (TooManyPictures, ""): {
         "en": "Too many pictures: {count} given, at most {max_count} taken; remove some, or rank them in parts.",
         "zh": "图片太多：现有 {count} 张，最多接受 {max_count} 张；请移除一些，或分批排序。",
+    },
+    (PrecisionUnfit, ""): {
+        "en": "In {precision} the model gave no picture a score that is a number; "
+        "choose another precision, bf16 or fp32.",
+        "zh": "以 {precision} 精度，模型对所有图片都没有给出有效数值；请改用其他精度，如 bf16 或 fp32。",
     },
     (SettingInvalid, ""): {
         "en": "The setting “{setting}” is “{value}” but should be {expected}; correct it and start again.",
@@ -206,6 +229,18 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     },
 }
 
+
+_REMARKS: Final[dict[Remark, dict[Language, str]]] = {
+    "fp16": {
+        "en": "This card has no BF16, so the model is loaded in FP16, in which large numbers can overflow.",
+        "zh": "此显卡不支持 BF16，模型以 FP16 加载，较大的数值可能溢出。",
+    },
+    "offloaded": {
+        "en": "The model does not fit this card whole: some layers are brought to it with every batch, which takes a "
+        "multiple of the time; int8 or nf4 may fit.",
+        "zh": "此显卡放不下整个模型：部分层在每批评判时临时调入，耗时会成倍增加；改用 int8 或 nf4 可能放得下。",
+    },
+}
 
 _VARIANTS: Final[dict[type[RerankerError], Callable[[Any], str]]] = {
     PictureUnreadable: lambda error: error.reason,
@@ -238,6 +273,11 @@ def sentence(error: RerankerError, language: Language) -> str:
     if isinstance(error, PictureError):
         shown["name"] = _file_name(shown["name"])
     return _SENTENCES[kind, variant][language].format_map(shown | measures)
+
+
+def remark_sentence(remark: Remark, language: Language) -> str:
+    """One line for people, on how a model had to be loaded."""
+    return _REMARKS[remark][language]
 
 
 def _shown(value: object) -> str:

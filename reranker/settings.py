@@ -8,12 +8,17 @@ from typing import Any, Literal, get_args
 from reranker.errors import SettingInvalid
 
 Device = Literal["auto", "cpu", "cuda"]
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"]
+Scoring = Literal["yes-no", "rating"]
 LEAST_TOKENS, MOST_TOKENS = 4, 16_384
 DETAILS = ("low", "usual", "high", "auto")
 PREFIX = "RERANKER_"
 MEGABYTE = 1_000_000
-CHOICES: dict[str, tuple[str, ...]] = {"device": get_args(Device), "precision": get_args(Precision)}
+CHOICES: dict[str, tuple[str, ...]] = {
+    "device": get_args(Device),
+    "precision": get_args(Precision),
+    "scoring": get_args(Scoring),
+}
 MAY_BE_ZERO = frozenset({"batch_tokens", "vision_memory_mb", "score_store_mb"})
 SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
@@ -25,19 +30,27 @@ class Settings:
     model: "toybox"; "lychee", "lychee-3b", "qwen2.5-vl-7b" or "qwen2.5-vl-3b"; an id of the hub; or a folder with a
         checkpoint. "auto" is lychee where there is a CUDA card and its files are on this machine, else the toybox.
     revision: of a model of the hub, a branch, tag or commit; its main branch where empty.
+    precision: of the weights; int8 and nf4 keep the layers of the language tower in 8 and 4 bits. "auto" is what the
+        device is good at, and on a card what fits.
+    scoring: "yes-no", as rerankers are taught; or "rating", the model's own words, for those that are not.
+    instruction: for yes-no, what the pictures are searched for: "photo", "product", "document", "remote-sensing", "web"
+        or a sentence of one's own; the one that the model was taught with where empty.
     detail: how closely pictures are looked at: "low", "usual" or "high" as the checkpoint has it, a number of visual
         tokens, or "auto": all at the lowest, then the best of them at the highest.
     batch_tokens: visual tokens judged in one turn on the device at most; 0 goes by its memory.
     vision_memory_mb: host memory for what was seen already.
     score_store_mb: of the file of scores already known, in the user's cache folder; 0 keeps none.
     max_picture_mb, max_picture_mpx: of one picture; megabytes of 1,000,000 bytes, megapixels.
-    max_pictures: of one upload. max_query_length: characters. max_waiting: people in the queue of the page.
+    max_pictures: of one upload. max_waiting: people in the queue of the page.
+    max_query_length: characters of a sentence, and of a text beside a picture.
     """
 
     model: str = "auto"
     revision: str = ""
     device: Device = "auto"
     precision: Precision = "auto"
+    scoring: Scoring = "yes-no"
+    instruction: str = ""
     detail: str = "usual"
     batch_tokens: int = 0
     reader_threads: int = 2

@@ -6,7 +6,7 @@ Nothing here knows torch, gradio or the disk. Every class is frozen and keyword-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from reranker.errors import PictureError
 
@@ -25,11 +25,12 @@ class Query:
 class Candidate:
     """One picture to be judged: a file on the disk, or its encoded bytes.
 
-    `name` is what people are shown; it need not be unique.
+    `name` is what people are shown; it need not be unique. `text` is judged with the picture: a product's title, say.
     """
 
     name: str
     source: Path | bytes
+    text: str = ""
 
     @classmethod
     def of(cls, source: "Candidate | Path | str | bytes", position: int = 0) -> "Candidate":
@@ -101,7 +102,7 @@ class Prepared(Protocol):
 
     @property
     def content_hash(self) -> str:
-        """Digest of the encoded bytes."""
+        """Digest of the encoded bytes, and of the text beside the picture where there is one."""
 
     @property
     def visual_tokens(self) -> int:
@@ -110,6 +111,10 @@ class Prepared(Protocol):
     @property
     def nbytes(self) -> int:
         """Host memory that it holds, for a look-ahead bounded in bytes."""
+
+
+Remark = Literal["fp16", "offloaded"]
+"""On how a model had to be loaded: in FP16, as the card has no BF16; with layers in host memory, or on other cards."""
 
 
 class Scorer(Protocol):
@@ -122,6 +127,18 @@ class Scorer(Protocol):
     @property
     def temperature(self) -> float:
         """T of the score that people see; 1 where the checkpoint is not calibrated."""
+
+    @property
+    def precision(self) -> str:
+        """Of the weights: fp32, bf16, fp16, int8 or nf4."""
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """On how it had to be loaded; people should know."""
+
+    @property
+    def card_memory(self) -> tuple[int, int] | None:
+        """Bytes in use on the card, by all programs, and bytes in all; None where there is no card."""
 
     @property
     def batch_tokens(self) -> int:
@@ -143,7 +160,7 @@ class Scorer(Protocol):
         """The same judge at another detail; everything but the fingerprint is shared."""
 
     def identify(self, candidate: Candidate) -> str:
-        """Content hash of the encoded bytes, not decoded; thread-safe. Raises the picture's `PictureError`."""
+        """What `Prepared.content_hash` will be, nothing decoded; thread-safe. Raises the picture's `PictureError`."""
 
     def prepare(self, candidate: Candidate) -> Any:
         """Read and patch one picture on the CPU; thread-safe. Raises that picture's `PictureError`."""

@@ -69,11 +69,16 @@ class ScriptedScorer:
         batch_tokens: int = 4,
         fingerprint: str = "scripted",
         temperature: float = 1.0,
+        words: Callable[[bytes], str | None] = lambda content: None,
     ) -> None:
         self.batch_tokens = batch_tokens
         self.remembered = 1000
         self.fingerprint = fingerprint
         self.temperature = temperature
+        self.precision = "fp32"
+        self.remarks = ()
+        self.card_memory: tuple[int, int] | None = None
+        self._words = words
         self.read_names: list[str] = []
         self.batches: list[list[bytes]] = []
         self.answered: list[bytes] = []
@@ -120,7 +125,12 @@ class ScriptedScorer:
 
     def _judgement(self, log_odds: float, picture: ScriptedPicture) -> Judgement:
         return Judgement(
-            order_key=log_odds, log_odds=log_odds, visual_tokens=picture.visual_tokens, batch_ms=1.0, known=False
+            order_key=log_odds,
+            log_odds=log_odds,
+            words=self._words(picture.content),
+            visual_tokens=picture.visual_tokens,
+            batch_ms=1.0,
+            known=False,
         )
 
     def _hold(self, nbytes: int) -> None:

@@ -5,6 +5,7 @@ Most tests call `main` with a scorer whose answers are arithmetic; the last ones
 
 import csv
 import json
+import math
 import os
 import random
 import re
@@ -29,7 +30,8 @@ from reranker.commands.rank import SUFFIXES
 from reranker.errors import CheckpointBroken
 from reranker.export import COLUMNS
 from reranker.scores import shown_score
-from tests.scripted import PATIENCE_S, ScriptedScorer, checksum, number
+from reranker.types import Candidate
+from tests.scripted import PATIENCE_S, ScriptedPicture, ScriptedScorer, checksum, number
 
 ROOT = Path(__file__).resolve().parents[1]
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # more only wait for each other where a model is so small
@@ -342,6 +344,72 @@ def test_a_mistake_is_one_sentence_and_nothing_is_read(
     assert shell.scorer.read_names == []
 
 
+# Texts beside pictures
+
+
+def texts_seen(shell: Shell, table: str, *pictures: str) -> tuple[Outcome, dict[str, str]]:
+    seen = {}
+
+    class Reading(ScriptedScorer):
+        def prepare(self, candidate: Candidate) -> ScriptedPicture:
+            seen[candidate.name] = candidate.text
+            return super().prepare(candidate)
+
+    shell.scorer = Reading(judge=number)
+    Path("titles.csv").write_bytes(table.encode("utf-8-sig"))
+    return shell("rank", "a dog", *pictures, "--text", "titles.csv"), seen
+
+
+def test_texts_are_found_by_path_or_by_the_name_of_the_file(shell: Shell) -> None:
+    Path("in").mkdir()
+    write(a=1, b=2, c=3)
+    Path("c.png").rename("in/c.png")
+    table = 'path,price,text\na.png,3,"红色, a toy"\nelsewhere/c.png,4,a mug\nother.png,5,a hat\n'
+    done, seen = texts_seen(shell, table, "a.png", "b.png", "in")
+    assert done.code == DONE
+    assert seen == {"a.png": "红色, a toy", "b.png": "", "in/c.png": "a mug"}
+    assert "2 of 3 pictures have a text beside them." in done.said
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("name,title\na.png,b\n", "columns path and text"),
+        ("", "columns path and text"),
+        ("path,text\nz.png,b\n", "for none of the pictures"),
+        ("path,text\na.png,\n", "for none of the pictures"),
+    ],
+)
+def test_a_file_of_texts_that_does_not_fit_is_told(shell: Shell, table: str, words: str) -> None:
+    write(a=1)
+    done, _ = texts_seen(shell, table, "a.png")
+    assert done.code == MISTAKE
+    assert len(done.said) == 1
+    assert words in done.said[0]
+
+
+@pytest.mark.parametrize("name", ["gone.csv", "latin.csv", "."])
+def test_a_file_of_texts_that_cannot_be_read_is_told(shell: Shell, name: str) -> None:
+    write(a=1)
+    Path("latin.csv").write_bytes("path,text\na.png,Größe\n".encode("latin-1"))
+    done = shell("rank", "a dog", "a.png", "--text", name)
+    assert (done.code, len(done.said)) == (MISTAKE, 1)
+
+
+def test_where_no_number_comes_out_the_precision_is_named(shell: Shell) -> None:
+    write(a=math.nan, b=math.inf)
+    done = shell("rank", "a dog", "a.png", "b.png")
+    assert done.code == FAILED
+    assert done.said[-1].startswith("In fp32 the model gave no picture a score")
+
+
+def test_how_the_model_had_to_be_loaded_is_said(shell: Shell) -> None:
+    write(a=1)
+    shell.scorer.remarks = ("offloaded",)
+    done = shell("rank", "a dog", "a.png")
+    assert any("does not fit this card whole" in line for line in done.said)
+
+
 def test_a_wrong_setting_is_told_by_its_name(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RERANKER_PORT", "here")
     done = shell("rank", "a dog", "a.png")
@@ -488,6 +556,13 @@ def test_help_names_every_option_and_shows_how(shell: Shell, monkeypatch: pytest
         "table|json|csv",
         "--output",
         "--recursive",
+        "--precision",
+        "auto|fp32|bf16|fp16|int8|nf4",
+        "--scoring",
+        "yes-no|rating",
+        "--instruction",
+        "--text",
+        "--revision",
     ]
     assert [word for word in words if word not in shown] == []
     assert 'python -m reranker rank "a woman in a red dress" assets/gallery' in shown

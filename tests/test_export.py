@@ -43,14 +43,15 @@ def read_csv(text: str) -> list[dict[str, str]]:
 
 def test_rows_have_ranks_from_one_and_the_failed_ones_none() -> None:
     assert rows(ranking(scored("a.png", 0.0), scored("b.png", -1.5), failed(PictureMissing(name="c.png")))) == [
-        Row(rank=1, path="a.png", status="scored", score=5.0, log_odds=0.0, error=None),
-        Row(rank=2, path="b.png", status="scored", score=shown_score(-1.5), log_odds=-1.5, error=None),
+        Row(rank=1, path="a.png", status="scored", score=5.0, log_odds=0.0, words=None, error=None),
+        Row(rank=2, path="b.png", status="scored", score=shown_score(-1.5), log_odds=-1.5, words=None, error=None),
         Row(
             rank=None,
             path="c.png",
             status="failed",
             score=None,
             log_odds=None,
+            words=None,
             error="“c.png” was not found, or is not a file; check that it was not moved or deleted, and add it again.",
         ),
     ]
@@ -81,9 +82,9 @@ def test_json_is_one_object_with_these_keys_in_this_order() -> None:
 
 def test_csv_has_a_header_and_a_line_a_picture() -> None:
     assert as_csv(ranking(scored("a.png", 0.0), scored("b, c.png", -0.5))).split("\r\n") == [
-        "rank,path,status,score,log_odds,error",
-        "1,a.png,scored,5.0,0.0,",
-        f'2,"b, c.png",scored,{shown_score(-0.5)},-0.5,',
+        "rank,path,status,score,log_odds,words,error",
+        "1,a.png,scored,5.0,0.0,,",
+        f'2,"b, c.png",scored,{shown_score(-0.5)},-0.5,,',
         "",
     ]
 
@@ -116,6 +117,7 @@ def test_json_gives_back_every_name_and_every_digit(name: str, log_odds: float) 
         "status": "scored",
         "score": shown_score(log_odds),
         "log_odds": log_odds,
+        "words": None,
         "error": None,
     }
 

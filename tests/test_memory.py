@@ -18,6 +18,15 @@ from reranker.model.vision_memory import VisionMemory
 QUERY = "a red car"
 
 
+def test_where_others_fill_the_card_the_next_batch_is_smaller_and_grows_again():
+    budget = TokenBudget(64)
+    budget.went_well(free_share=0.01)
+    assert budget.tokens == 32
+    for _ in range(8):
+        budget.went_well(free_share=0.5)
+    assert budget.tokens == 64
+
+
 def test_the_budget_halves_when_the_device_runs_out_and_grows_back_to_the_plan() -> None:
     budget = TokenBudget(1000)
     budget.ran_out(600)

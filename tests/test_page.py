@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import get_args
 
+import gradio as gr
 import httpx
 import pytest
 from gradio_client import Client, handle_file
@@ -558,6 +559,33 @@ def test_a_model_that_is_not_there_is_a_sentence_without_its_folder(upload_folde
         assert "lychee-rerank-mm" in last["text"]
         assert "secret" not in last["text"]
         assert last["tone"] == "trouble"
+
+
+def test_the_memory_of_a_card_is_in_the_status_and_how_the_model_was_loaded_in_the_greeting(upload_folder, numbers):
+    scorer = ScriptedScorer(judge=number)
+    scorer.card_memory, scorer.remarks = (3 * 2**29, 24 * 2**30), ("fp16",)
+    desk = desk_of(scorer, upload_folder)
+    assert any("1.5/24.0 GiB" in status["text"] for status, *_ in desk.rank("cat", numbers, visitor()))
+    *_, (greeting, *_) = desk.greet(visitor("zh-CN"))
+    assert "FP16" in greeting["text"]
+
+
+def test_a_program_may_give_a_text_with_each_picture(upload_folder, numbers):
+    class Reading(ScriptedScorer):
+        def prepare(self, candidate):
+            texts.append((candidate.name, candidate.text))
+            return super().prepare(candidate)
+
+    texts = []
+    desk = desk_of(Reading(judge=number), upload_folder)
+    desk.answer("cat", numbers, None, ["a", "", "c", "d"], visitor())
+    assert dict(texts) == {"-1.5.png": "a", "2.5.png": "", "0.5.png": "c", "1.5.png": "d"}
+
+
+@pytest.mark.parametrize("texts", [["a"], "abcd", [1, 2, 3, 4]])
+def test_texts_that_are_not_one_for_each_picture_are_refused(upload_folder, numbers, texts):
+    with pytest.raises(gr.Error, match="texts"):
+        desk_of(ScriptedScorer(judge=number), upload_folder).answer("cat", numbers, None, texts, visitor())
 
 
 def test_more_pictures_than_allowed_are_cut_with_a_sentence(upload_folder, numbers):

@@ -18,13 +18,15 @@ from hypothesis import strategies as st
 
 from reranker.errors import (
     PictureError,
+    PictureNotFinite,
     PictureOutOfMemory,
     PictureSkipped,
     PictureTooLarge,
     PictureUnjudged,
+    PictureUnrated,
     PictureUnreadable,
 )
-from reranker.ranking import RankStream, ordered, rank, rank_stream
+from reranker.ranking import RankStream, ordered, rank, rank_stream, unfit_precision
 from reranker.turns import Turns
 from reranker.types import Candidate, Failed, Judgement, Query, Ranking, Scored
 from tests.scripted import PATIENCE_S, ScriptedPicture, ScriptedScorer, content_of, number, until
@@ -355,9 +357,30 @@ def test_a_failure_keeps_no_traceback_alive(where: str, raised: Exception) -> No
 def test_a_number_that_is_none_is_a_failure(value: str) -> None:
     events, ranking = streamed(pictures([value, 1]), ScriptedScorer(judge=number))
     (error,) = failures(events).values()
-    assert isinstance(error, PictureUnjudged)
-    assert error.reason == "not finite"
+    assert isinstance(error, PictureNotFinite)
+    assert error.precision == "fp32"
     assert [scored.position for scored in ranking.scored] == [1]
+
+
+@pytest.mark.parametrize("contents", [["nan"], ["inf", "nan", "-inf"]])
+def test_where_all_numbers_are_none_the_precision_is_to_blame(contents: list[str]) -> None:
+    _, ranking = streamed(pictures(contents), ScriptedScorer(judge=number))
+    assert unfit_precision(ranking).precision == "fp32"
+
+
+@pytest.mark.parametrize("contents", [[], ["nan", "no number"], ["nan", 1]])
+def test_otherwise_it_is_not(contents: list[object]) -> None:
+    _, ranking = streamed(pictures(contents), ScriptedScorer(judge=number))
+    assert unfit_precision(ranking) is None
+
+
+def test_words_without_a_rating_are_a_failure_that_keeps_them() -> None:
+    scorer = ScriptedScorer(judge=number, words=lambda content: "I cannot say." if content == b"nan" else "Score: 5.0")
+    events, ranking = streamed(pictures(["nan", 1]), scorer)
+    (error,) = failures(events).values()
+    assert isinstance(error, PictureUnrated)
+    assert error.words == "I cannot say."
+    assert ranking.scored[0].judgement.words == "Score: 5.0"
 
 
 def test_a_picture_without_an_answer_is_a_failure() -> None:

@@ -10,6 +10,8 @@ from reranker.settings import CHOICES, PREFIX, SWITCHES, Settings
 OTHERS = {
     "detail": "auto",
     "revision": "v2",
+    "scoring": "rating",
+    "instruction": "product",
     "model": "~/models/模型",
     "device": "cuda",
     "precision": "fp16",

@@ -25,10 +25,13 @@ from reranker.commands.console import (
     silence_transformers,
     stopped,
 )
+from reranker.commands.document_texts import with_texts
 from reranker.export import as_csv, as_json, rows
+from reranker.ranking import unfit_precision
 from reranker.reranker import Reranker
-from reranker.scores import score_texts
-from reranker.settings import Settings
+from reranker.scores import memory_text, score_texts
+from reranker.sentences import remark_sentence, sentence
+from reranker.settings import Precision, Scoring, Settings
 from reranker.types import Candidate, Ranking
 
 Format = Literal["table", "json", "csv"]
@@ -79,6 +82,32 @@ Detail = Annotated[
         "at the lowest detail, then at the best of them at the highest.",
     ),
 ]
+Scored = Annotated[
+    Scoring | None,
+    typer.Option(
+        "--scoring",
+        help="`yes-no`, as rerankers are taught; `rating`: the model writes “Score: X.X”, for models that are not.",
+    ),
+]
+Instruction = Annotated[
+    str | None,
+    typer.Option(
+        metavar="photo|product|document|remote-sensing|web|TEXT",
+        help="What the pictures are searched for, or a sentence of your own; what the model was taught with otherwise.",
+    ),
+]
+ChosenPrecision = Annotated[
+    Precision | None, typer.Option("--precision", help="Of the weights; `auto`: what the device is good at.")
+]
+Texts = Annotated[
+    Path | None,
+    typer.Option(
+        "--text",
+        metavar="FILE.csv",
+        help="Texts beside the pictures, such as product titles, judged with them: a CSV file with the columns path "
+        "and text.",
+    ),
+]
 TopK = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Keep the N best; pictures that failed are listed all the same.")
 ]
@@ -89,7 +118,7 @@ ChosenFormat = Annotated[
 Recursive = Annotated[bool, typer.Option("--recursive", help="Also look into the folders of a folder.")]
 
 
-def rank(
+def rank(  # noqa: PLR0913 - the options of a command
     context: typer.Context,
     query: QueryText,
     paths: Paths,
@@ -97,6 +126,10 @@ def rank(
     model: Model = None,
     top_k: TopK = None,
     revision: Revision = None,
+    precision: ChosenPrecision = None,
+    scoring: Scored = None,
+    instruction: Instruction = None,
+    text: Texts = None,
     detail: Detail = None,
     format_: ChosenFormat = "table",
     output: Output = None,
@@ -111,17 +144,28 @@ def rank(
 
     `python -m reranker rank "一只 black cat 在窗台上" ~/photos --recursive --top-k 10 --format csv --output best.csv`
     """
-    given = {"model": model, "revision": revision, "detail": detail}
+    given = {
+        "model": model,
+        "revision": revision,
+        "precision": precision,
+        "scoring": scoring,
+        "instruction": instruction,
+        "detail": detail,
+    }
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     reranker = (context.obj or _open)(replace(Settings.from_environment(), **chosen))
     reranker.query(query)  # mistakes are told before the model is loaded, which takes a while
     candidates = [candidate for path in paths for candidate in _candidates(path, recursive)]
+    if text is not None:
+        candidates = with_texts(candidates, text)
     if output is not None:
         check_target(output)
     if reranker.choice.name == "toybox" and reranker.choice.reason != "asked":
         say(WHY_THE_TOYBOX[reranker.choice.reason])
     ranking = _watched(reranker, query, candidates, top_k)
     deliver(_rendered(ranking, format_, reranker.choice.name), output)
+    if (unfit := unfit_precision(ranking)) is not None:
+        return stopped(sentence(unfit, "en"), FAILED)
     if not ranking.scored:
         return stopped("Nothing could be ranked; the result names the reason for each picture.", FAILED)
     return DONE
@@ -189,13 +233,18 @@ def _watched(reranker: Reranker, query: str, candidates: Sequence[Candidate], to
             dynamic_ncols=True,
         ) as bar,
     ):
+        scorer = reranker.load()
+        for remark in scorer.remarks:
+            bar.write(remark_sentence(remark, "en"), file=sys.stderr)
         if reranker.settings.detail == "auto":
             bar.set_description_str("· a rough look at all of them first")
         for item in stream:
             if isinstance(item, Ranking):
                 bar.set_description_str("", refresh=False)
                 return item
-            bar.set_description_str(f"· {printable(Path(item.candidate.name).name)}", refresh=False)
+            memory = scorer.card_memory
+            name = printable(Path(item.candidate.name).name)
+            bar.set_description_str(f"· {memory_text(*memory)} · {name}" if memory else f"· {name}", refresh=False)
             bar.update()
     raise AssertionError("a run ends with its ranking")
 

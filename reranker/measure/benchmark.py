@@ -95,32 +95,32 @@ def benchmark(options: Options, report: Callable[[str], None] = lambda _: None) 
     """Measure; `report` is told what is being done. Returns what `--output` writes."""
     with TemporaryDirectory() as folder:
         paths = write_pictures(Path(folder), options.images)
-        bench = _bench(options)
+        bench = bench_of(options)
         report("warming up")
         for name in options.ways:
-            _pass(bench, name, paths[: min(len(paths), 2 * len(SIZES))])
+            gone_through(bench, name, paths[: min(len(paths), 2 * len(SIZES))])
         peaks = {name: _card_peak(bench, name, paths) for name in options.ways}
         passes: dict[str, list[Pass]] = {name: [] for name in options.ways}
-        memory = [_own_bytes("VmRSS")]
+        memory = [own_bytes("VmRSS")]
         for number in range(options.rounds):
             for name in options.ways:
                 report(f"round {number + 1} of {options.rounds}: {name}")
-                passes[name].append(_pass(bench, name, paths))
-            memory.append(_own_bytes("VmRSS"))
+                passes[name].append(gone_through(bench, name, paths))
+            memory.append(own_bytes("VmRSS"))
         if options.own_processes and bench.model.checkpoint.device.type == "cpu":
             report("memory, each way in a process of its own")
             peaks = {name: process_peak_bytes(options, name) for name in options.ways}
         return _result(options, bench, paths, passes, peaks, memory)
 
 
-def _bench(options: Options) -> Bench:
+def bench_of(options: Options) -> Bench:
     worker = Worker()
     model = worker.run(partial(open_model, options.geometry, options.device, options.precision))
     tokens = options.visual_tokens or model.checkpoint.details[1]
     return Bench(model, worker, tokens, options.vision_memory_mb * MEGABYTE)
 
 
-def _pass(bench: Bench, name: str, paths: Sequence[Path]) -> Pass:
+def gone_through(bench: Bench, name: str, paths: Sequence[Path]) -> Pass:
     """All ways in the same thread of torch."""
     go = partial(_timed_pass, bench, name, paths)
     return go() if name in THROUGH_THE_DOOR else bench.worker.run(go)
@@ -142,7 +142,7 @@ def _card_peak(bench: Bench, name: str, paths: Sequence[Path]) -> int | None:
         return None
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    _pass(bench, name, paths)
+    gone_through(bench, name, paths)
     return torch.cuda.max_memory_reserved()
 
 
@@ -155,13 +155,13 @@ def process_peak_bytes(options: Options, name: str) -> int | None:
 def _own_peak(options: Options, name: str) -> int | None:
     with TemporaryDirectory() as folder:
         paths = write_pictures(Path(folder), options.images)
-        bench = _bench(options)
+        bench = bench_of(options)
         for step in ("ours", name) if name in ON_WHAT_OURS_SAW else (name,):
-            _pass(bench, step, paths)
-    return _own_bytes("VmHWM")
+            gone_through(bench, step, paths)
+    return own_bytes("VmHWM")
 
 
-def _own_bytes(field: str) -> int | None:
+def own_bytes(field: str) -> int | None:
     """Of this process, as Linux counts: VmRSS resident now, VmHWM at most (getrusage's would be the parent's, too).
 
     None on other systems.

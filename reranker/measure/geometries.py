@@ -15,17 +15,15 @@ from transformers import (
 from reranker.errors import GeometryUnknown
 from reranker.model.checkpoint_files import DEFAULT_DETAILS, CheckpointFiles
 from reranker.model.checkpoints import (
-    DTYPES,
     Checkpoint,
     assembled,
-    choose_device,
-    choose_precision,
     load_checkpoint,
     load_network,
     with_its_files,
 )
 from reranker.model.hub import folder_of
 from reranker.model.patches import PatchSettings
+from reranker.model.placement import DTYPES, QUANTIZED, Sizes, choose_device, choose_precision
 from reranker.settings import Device, Precision
 
 # Qwen2.5-VL as published: hidden, layers, heads, key heads, FFN and vocabulary of the language tower.
@@ -47,17 +45,38 @@ class Model:
 def open_model(geometry: str, device: Device, precision: Precision) -> Model:
     """From "toybox", "3b", "7b", LAYERSxWIDTH or a folder. Raises `GeometryUnknown` and what loading raises."""
     chosen_device = choose_device(device)
-    chosen_precision = choose_precision(precision, chosen_device)
-    if geometry in PUBLISHED or LAYERS_BY_WIDTH.fullmatch(geometry):
+    if is_random(geometry):
+        chosen_precision = choose_precision(precision, chosen_device, sizes_of(geometry), writes=True)
+        if chosen_precision in QUANTIZED:
+            raise GeometryUnknown(name=f"{geometry} in {chosen_precision}")
         return _random_model(geometry, chosen_device, chosen_precision)
     files = CheckpointFiles(geometry, folder_of(geometry))
+    chosen_precision = choose_precision(precision, chosen_device, files.sizes, writes=True)
     network = load_network(files, chosen_device, chosen_precision)
-    return Model(geometry=geometry, network=network, checkpoint=with_its_files(network, files, chosen_precision))
+    checkpoint = with_its_files(network, files, chosen_device, chosen_precision)
+    return Model(geometry=geometry, network=network, checkpoint=checkpoint)
+
+
+def is_random(geometry: str) -> bool:
+    """Whether it is a shape, to be filled with random weights."""
+    return geometry in PUBLISHED or LAYERS_BY_WIDTH.fullmatch(geometry) is not None
+
+
+def sizes_of(geometry: str) -> Sizes:
+    """Of its parts. Raises as `open_model` does."""
+    if is_random(geometry):
+        return Sizes.described(config_of(geometry))
+    return CheckpointFiles(geometry, folder_of(geometry)).sizes
+
+
+def config_of(geometry: str) -> Qwen2_5_VLConfig:
+    """Of "3b", "7b" or LAYERSxWIDTH. Raises `GeometryUnknown`."""
+    return _published_config(geometry) if geometry in PUBLISHED else _config_by_size(geometry)
 
 
 def _random_model(geometry: str, device: torch.device, precision: str) -> Model:
     tokenizer = load_checkpoint("toybox", "cpu").tokenizer
-    config = _published_config(geometry) if geometry in PUBLISHED else _config_of(geometry)
+    config = config_of(geometry)
     _name_tokens(config, tokenizer)
     torch.manual_seed(0)
     default = torch.get_default_dtype()
@@ -72,6 +91,7 @@ def _random_model(geometry: str, device: torch.device, precision: str) -> Model:
         tokenizer,
         name=geometry,
         digest=f"random {geometry}",
+        device=device,
         precision=precision,
         patch_settings=PatchSettings(),
         details=DEFAULT_DETAILS,
@@ -103,7 +123,7 @@ def _published_config(geometry: str) -> Qwen2_5_VLConfig:
     return Qwen2_5_VLConfig(vision_config=vision, text_config=text, tie_word_embeddings=geometry == "3b")
 
 
-def _config_of(geometry: str) -> Qwen2_5_VLConfig:
+def _config_by_size(geometry: str) -> Qwen2_5_VLConfig:
     """The language tower has these layers and this width; the vision tower as many layers and half the width."""
     layers, width = (int(number) for number in geometry.split("x"))
     if layers < 1 or width < 2 * HEAD_DIM or width % (2 * HEAD_DIM):

@@ -198,7 +198,7 @@ def language_tower(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
     while pictures:
         taken = max(1, bisect_right(list(accumulate(len(picture.tokens) for picture in pictures)), budget))
         with bench.watch.running():
-            states = last_hidden(checkpoint.language, beginning, prompt.after, pictures[:taken])
+            states = last_hidden(checkpoint.language, beginning, pictures[:taken], [prompt.after] * taken)
             yield from checkpoint.head.log_odds(states).tolist()
         pictures = pictures[taken:]
 

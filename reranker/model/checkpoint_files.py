@@ -12,10 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, Qwen2_5_VLConfig
 
 from reranker.errors import CheckpointBroken, CheckpointMissing, CheckpointUnsupported
 from reranker.model.patches import PatchSettings
+from reranker.model.placement import Sizes
+from reranker.model.prompts import INSTRUCTIONS
 
 ARCHITECTURE: Final = "qwen2_5_vl"
 INDEX: Final = "model.safetensors.index.json"
@@ -72,10 +74,13 @@ class CheckpointFiles:
         if path.stat().st_size < ends:
             raise CheckpointBroken(name=self.name, file=path.name, reason="truncated")
 
-    @property
-    def weight_bytes(self) -> int:
-        """On the disk."""
-        return sum(path.stat().st_size for path in self.weights)
+    @cached_property
+    def sizes(self) -> Sizes:
+        """Of the network that config.json describes."""
+        try:
+            return Sizes.described(Qwen2_5_VLConfig.from_pretrained(self.folder, local_files_only=True))
+        except Exception as error:  # transformers checks what it reads in ways of its own
+            raise CheckpointBroken(name=self.name, file="config.json", reason=type(error).__name__) from error
 
     @cached_property
     def digest(self) -> str:
@@ -110,6 +115,11 @@ class CheckpointFiles:
     def temperature(self) -> float:
         """T of the score that people see; 1 where the checkpoint was not calibrated."""
         return float(self._ours.get("temperature", 1.0))
+
+    @property
+    def instruction(self) -> str:
+        """What it was taught with, where it says so; else what suits photographs."""
+        return str(self._ours.get("instruction", INSTRUCTIONS["photo"]))
 
     @property
     def details(self) -> tuple[int, int, int]:

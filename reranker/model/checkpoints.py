@@ -1,6 +1,7 @@
 """Files on the disk -> the two towers, the tokenizer and the head, on a device, in a precision."""
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -12,19 +13,20 @@ from reranker.model.checkpoint_files import CheckpointFiles
 from reranker.model.hub import folder_of
 from reranker.model.language import YesNoHead
 from reranker.model.patches import PatchSettings
+from reranker.model.placement import choose_device, choose_precision, how_to_load, is_spread, place
+from reranker.model.prompts import INSTRUCTIONS
 from reranker.model.vision import BytePatchEmbedding, VisionTower
 from reranker.settings import Device, Precision
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-LARGE_BYTES = 500_000_000  # of weights, from which on speed and memory count for more than the last bits
+from reranker.types import Remark
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A model ready to judge.
 
-    digest: sha256 of the weights. precision: fp32, bf16 or fp16. details: visual tokens at the
-    lowest, the usual and the highest detail. temperature: T of the score that people see.
+    digest: sha256 of the weights. precision: fp32, bf16, fp16, int8 or nf4. output_weight: (vocabulary, hidden).
+    details: visual tokens at the lowest, the usual and the highest detail. instruction: the one that it was taught
+    with. temperature: T of the score that people see.
     """
 
     name: str
@@ -34,84 +36,78 @@ class Checkpoint:
     vision: VisionTower
     language: Qwen2_5_VLTextModel
     head: YesNoHead
+    output_weight: torch.Tensor
     tokenizer: PreTrainedTokenizerBase
     patch_settings: PatchSettings
     details: tuple[int, int, int]
+    instruction: str
     temperature: float
-
-
-def choose_device(device: Device) -> torch.device:
-    """ "auto" is the first CUDA card where there is one, else the CPU."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
-
-
-def choose_precision(precision: Precision, device: torch.device, weight_bytes: int = 0) -> str:
-    """ "auto" is BF16 on a card that has it, FP16 on one that has not; on the CPU FP32.
-
-    Large weights get BF16 there, too, where the CPU has products for it: half the weights to hold, and twice as fast
-    (measured with twelve layers of 512).
-    """
-    if precision != "auto":
-        return precision
-    if device.type == "cpu":
-        return "bf16" if weight_bytes >= LARGE_BYTES and _multiplies_bf16() else "fp32"
-    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-
-
-def _multiplies_bf16() -> bool:
-    """Whether this CPU has products of BF16; others convert each number."""
-    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    remarks: tuple[Remark, ...]
 
 
 def load_checkpoint(
-    model: str, device: Device = "auto", precision: Precision = "auto", revision: str = ""
+    model: str,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    revision: str = "",
+    *,
+    writes: bool = False,
 ) -> Checkpoint:
     """Read a checkpoint from the disk; nothing is fetched, and only safetensors are read.
 
-    model: "toybox", a name of `hub.REPOSITORIES`, an id of the hub, or a folder. Raises `CheckpointMissing`,
-    `CheckpointBroken`, `CheckpointUnsupported`.
+    model: "toybox", a name of `hub.REPOSITORIES`, an id of the hub, or a folder. writes: whether it is to write words,
+    which takes the output matrix. Raises `CheckpointMissing`, `CheckpointBroken`, `CheckpointUnsupported`.
     """
     files = CheckpointFiles(model, folder_of(model, revision))
     chosen_device = choose_device(device)
-    chosen_precision = choose_precision(precision, chosen_device, files.weight_bytes)
-    return with_its_files(load_network(files, chosen_device, chosen_precision), files, chosen_precision)
+    chosen_precision = choose_precision(precision, chosen_device, files.sizes, writes=writes)
+    network = load_network(files, chosen_device, chosen_precision, writes=writes)
+    checkpoint = with_its_files(network, files, chosen_device, chosen_precision)
+    if precision == "auto" and chosen_precision == "fp16":
+        return replace(checkpoint, remarks=("fp16", *checkpoint.remarks))
+    return checkpoint
 
 
-def load_network(files: CheckpointFiles, device: torch.device, precision: str) -> Qwen2_5_VLForConditionalGeneration:
-    """The whole network on its device, as transformers has it. Raises as `load_checkpoint` does.
+def load_network(
+    files: CheckpointFiles, device: torch.device, precision: str, *, writes: bool = True
+) -> Qwen2_5_VLForConditionalGeneration:
+    """The whole network in its places, as transformers has it. Raises as `load_checkpoint` does.
 
     Takes the file layout of today and the one from before transformers 5, whose names of weights differ.
     """
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it tells at every product that int8 goes by FP16
     try:
         loaded: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(
             files.folder,
-            dtype=DTYPES[precision],
             local_files_only=True,
             use_safetensors=True,
             attn_implementation="sdpa",
             output_loading_info=True,
+            **how_to_load(precision, device),
         )
     except Exception as error:  # safetensors, json and transformers each raise their own
         raise CheckpointBroken(name=files.name, file="*.safetensors", reason=type(error).__name__) from error
     network, told = loaded
     if told["missing_keys"] or told["mismatched_keys"]:  # transformers would go on with random ones
         raise CheckpointBroken(name=files.name, file="*.safetensors", reason="weights")
-    network.to(device)
+    place(network, device, precision, writes=writes)
     return cast(Qwen2_5_VLForConditionalGeneration, network)
 
 
-def with_its_files(network: Qwen2_5_VLForConditionalGeneration, files: CheckpointFiles, precision: str) -> Checkpoint:
+def with_its_files(
+    network: Qwen2_5_VLForConditionalGeneration, files: CheckpointFiles, device: torch.device, precision: str
+) -> Checkpoint:
     """The network ready to judge, with the tokenizer and the settings that lie beside its weights."""
     return assembled(
         network,
         files.tokenizer(),
         name=files.name,
         digest=files.digest,
+        device=device,
         precision=precision,
         patch_settings=files.patch_settings(network.model.visual.patch_size),
         details=files.details,
+        instruction=files.instruction,
         temperature=files.temperature,
     )
 
@@ -122,15 +118,17 @@ def assembled(
     *,
     name: str,
     digest: str,
+    device: torch.device,
     precision: str,
     patch_settings: PatchSettings,
     details: tuple[int, int, int],
+    instruction: str = INSTRUCTIONS["web"],
     temperature: float = 1.0,
 ) -> Checkpoint:
     """A network made into a judge: its towers fed with bytes, packed, without gradients, its head cut to two rows."""
     network.eval().requires_grad_(False)
     yes, no = (_single_token(name, tokenizer, word) for word in ("yes", "no"))
-    visual, device = network.model.visual, network.lm_head.weight.device
+    visual = network.model.visual
     return Checkpoint(
         name=name,
         digest=digest,
@@ -138,11 +136,14 @@ def assembled(
         precision=precision,
         vision=VisionTower(network=visual, embedding=BytePatchEmbedding(visual.patch_embed, patch_settings).to(device)),
         language=network.model.language_model,
-        head=YesNoHead.of(network.lm_head.weight, yes, no),
+        head=YesNoHead.of(network.lm_head.weight, yes, no).to(device),
+        output_weight=network.lm_head.weight,
         tokenizer=tokenizer,
         patch_settings=patch_settings,
         details=details,
+        instruction=instruction,
         temperature=temperature,
+        remarks=("offloaded",) if is_spread(network.model.language_model.layers) else (),
     )
 
 

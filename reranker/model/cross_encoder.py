@@ -4,11 +4,11 @@ import copy
 import hashlib
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,29 +17,32 @@ from reranker.errors import PictureOutOfMemory
 from reranker.images import ContentHashes, Limits, content_hash, decode, read_bytes
 from reranker.model import patches
 from reranker.model.checkpoints import Checkpoint
-from reranker.model.language import Beginning, last_hidden, read_beginning
-from reranker.model.memory import TokenBudget, in_runs, is_out_of_memory, planned_tokens
+from reranker.model.memory import TokenBudget, card_memory, in_runs, is_out_of_memory, planned_tokens
+from reranker.model.opinions import Asks, Document, Opinion, YesNo
 from reranker.model.patches import CHANNELS, Patches, cut, noise
-from reranker.model.prompts import DEFAULT_INSTRUCTION, LYCHEE, EncodedPrompt, encode_prompt
 from reranker.model.vision import SeenPicture, look
 from reranker.model.vision_memory import VisionMemory
 from reranker.model.worker import Worker
-from reranker.types import Candidate, Judgement, Query
+from reranker.types import Candidate, Judgement, Query, Remark
 
 _log = logging.getLogger(__name__)
 
 BATCHES_READY = 3
-QUERIES_KEPT = 16  # whose beginnings stay read, on the device
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedPicture:
-    """A picture ready for the device: cut into patches, or already seen."""
+    """A picture ready for the device: cut into patches, or already seen.
+
+    picture_hash: digest of the encoded bytes. content_hash: of these and the text beside the picture.
+    """
 
     content_hash: str
     patches: Patches | None = None
     seen: SeenPicture | None = None
     visual_tokens: int
+    picture_hash: str
+    text: str = ""
 
     @property
     def nbytes(self) -> int:
@@ -55,6 +58,7 @@ class CrossEncoder:
 
     worker: the thread that the checkpoint was loaded in; one of its own where None.
     visual_tokens: how closely pictures are looked at; the checkpoint's usual detail where None.
+    asks: the way to ask the checkpoint; yes or no, with its own instruction, where None.
     batch_tokens: visual tokens in a batch at most; by the device's memory where None.
     """
 
@@ -65,13 +69,14 @@ class CrossEncoder:
         limits: Limits,
         memory: VisionMemory,
         worker: Worker | None = None,
+        asks: Asks | None = None,
         visual_tokens: int | None = None,
         batch_tokens: int | None = None,
     ) -> None:
         self._checkpoint, self._limits, self._memory = checkpoint, limits, memory
         self._worker, self._hashes = worker or Worker(), ContentHashes()
         self._visual_tokens = visual_tokens or checkpoint.details[1]
-        self._beginnings: OrderedDict[str, tuple[EncodedPrompt, Beginning]] = OrderedDict()
+        self._asks = asks or YesNo(checkpoint, checkpoint.instruction)
         self.fingerprint = self._fingerprint()
         self._budget = TokenBudget(
             batch_tokens
@@ -81,7 +86,27 @@ class CrossEncoder:
     @property
     def temperature(self) -> float:
         """T of the score that people see."""
-        return self._checkpoint.temperature
+        return self._asks.temperature
+
+    @property
+    def precision(self) -> str:
+        """Of the weights."""
+        return self._checkpoint.precision
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """On how it had to be loaded."""
+        return self._checkpoint.remarks
+
+    @property
+    def card_memory(self) -> tuple[int, int] | None:
+        """Bytes in use on the card and bytes in all; None on the CPU."""
+        return card_memory(self._checkpoint.device)
+
+    @property
+    def _free_share(self) -> float:
+        used, total = self.card_memory or (0, 1)
+        return 1 - used / total
 
     @property
     def batch_tokens(self) -> int:
@@ -115,9 +140,7 @@ class CrossEncoder:
     def _fingerprint(self) -> str:
         parts = (
             self._checkpoint.digest,
-            LYCHEE.version,
-            LYCHEE.template,
-            DEFAULT_INSTRUCTION,
+            *self._asks.identity,
             self._checkpoint.precision,
             str(self._visual_tokens),
             patches.VERSION,
@@ -125,24 +148,27 @@ class CrossEncoder:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
     def identify(self, candidate: Candidate) -> str:
-        """Content hash of the encoded bytes. Raises the picture's `PictureError`."""
-        return self._hashes.identify(candidate, self._limits)[0]
+        """The `content_hash` of what `prepare` will give. Raises the picture's `PictureError`."""
+        return _identity(self._hashes.identify(candidate, self._limits)[0], candidate.text)
 
     def prepare(self, candidate: Candidate) -> PreparedPicture:
         """Read the picture; decode and cut it only where it is not known. Raises its `PictureError`."""
         digest, data = self._hashes.identify(candidate, self._limits)
         seen = self._memory.get(self._key(digest))
         if seen is not None:
-            return PreparedPicture(content_hash=digest, seen=seen, visual_tokens=len(seen.tokens))
+            return self._prepared(candidate, digest, visual_tokens=len(seen.tokens), seen=seen)
         if data is None:
             data = read_bytes(candidate, self._limits)
             digest = content_hash(data)
         settings = self._checkpoint.patch_settings
         area = self._visual_tokens * settings.token_px**2
         pieces = cut(decode(data, candidate.name, self._limits, area), self._visual_tokens, settings)
-        return PreparedPicture(
-            content_hash=digest, patches=self._pinned(pieces), visual_tokens=len(pieces.values) // settings.merge**2
-        )
+        count = len(pieces.values) // settings.merge**2
+        return self._prepared(candidate, digest, visual_tokens=count, patches=self._pinned(pieces))
+
+    def _prepared(self, candidate: Candidate, digest: str, **found: Any) -> PreparedPicture:
+        identity = _identity(digest, candidate.text)
+        return PreparedPicture(content_hash=identity, picture_hash=digest, text=candidate.text, **found)
 
     def _key(self, digest: str) -> str:
         return f"{digest} {self._visual_tokens}"
@@ -157,43 +183,45 @@ class CrossEncoder:
         """Yield (index, judgement). Raises `PictureOutOfMemory` where the batch does not fit on the device."""
         start = time.perf_counter()
         tokens = sum(picture.visual_tokens for picture in prepared)
-        odds = self._worker.run(partial(self._log_odds, query, prepared))
-        if odds is None:  # told by a value: an exception would hold the tensors of the batch
+        opinions = self._worker.run(partial(self._opinions, query, prepared))
+        if opinions is None:  # told by a value: an exception would hold the tensors of the batch
             self._budget.ran_out(tokens)
             if self._checkpoint.device.type == "cuda":
                 torch.cuda.empty_cache()
             _log.warning("The device ran out of memory at %d visual tokens; now %d", tokens, self._budget.tokens)
             raise PictureOutOfMemory(name="", visual_tokens=tokens)
-        self._budget.went_well()
+        self._budget.went_well(self._free_share)
         batch_ms = 1000 * (time.perf_counter() - start)
-        for index, (picture, log_odds) in enumerate(zip(prepared, odds, strict=True)):
-            yield index, self._judgement(picture, log_odds, batch_ms)
+        for index, (picture, opinion) in enumerate(zip(prepared, opinions, strict=True)):
+            yield index, self._judgement(picture, opinion, batch_ms)
 
-    def _judgement(self, picture: PreparedPicture, log_odds: float, batch_ms: float) -> Judgement:
+    def _judgement(self, picture: PreparedPicture, opinion: Opinion, batch_ms: float) -> Judgement:
         return Judgement(
-            order_key=log_odds,
-            log_odds=log_odds,
+            order_key=opinion.log_odds,
+            log_odds=opinion.log_odds,
+            words=opinion.words,
             visual_tokens=picture.visual_tokens,
             batch_ms=batch_ms,
             known=picture.seen is not None,
         )
 
     @torch.inference_mode()
-    def _log_odds(self, query: Query, prepared: Sequence[PreparedPicture]) -> list[float] | None:
+    def _opinions(self, query: Query, prepared: Sequence[PreparedPicture]) -> list[Opinion] | None:
         """Of each picture; None where the device ran out of memory."""
         try:
             seen = self._see(prepared)
-            odds = self._judge(query.text, seen)
+            documents = [Document(picture=one, text=each.text) for one, each in zip(seen, prepared, strict=True)]
+            opinions = self._asks.opinions(query.text, documents)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
             return None
         for picture, looked in zip(prepared, seen, strict=True):
             if picture.seen is None:
-                self._memory.put(self._key(picture.content_hash), looked, run=query)
+                self._memory.put(self._key(picture.picture_hash), looked, run=query)
             else:
-                self._memory.use(self._key(picture.content_hash), run=query)
-        return odds
+                self._memory.use(self._key(picture.picture_hash), run=query)
+        return opinions
 
     def _see(self, prepared: Sequence[PreparedPicture]) -> list[SeenPicture]:
         """Visual tokens of each picture; those that nobody knows go through the vision tower, a few at a time."""
@@ -205,25 +233,16 @@ class CrossEncoder:
         pieces = [picture.patches for picture in fresh if picture.patches is not None]
         return look(self._checkpoint.vision, pieces, self._checkpoint.device)
 
-    def _judge(self, text: str, pictures: Sequence[SeenPicture]) -> list[float]:
-        prompt, beginning = self._begun(text)
-        states = last_hidden(self._checkpoint.language, beginning, prompt.after, pictures)
-        return [float(value) for value in self._checkpoint.head.log_odds(states).tolist()]
-
-    def _begun(self, text: str) -> tuple[EncodedPrompt, Beginning]:
-        """The query's prompt, its beginning read; once a query, not once a batch."""
-        if text not in self._beginnings:
-            prompt = encode_prompt(self._checkpoint.tokenizer, LYCHEE, text)
-            self._beginnings[text] = prompt, read_beginning(self._checkpoint.language, prompt.before)
-            if len(self._beginnings) > QUERIES_KEPT:
-                self._beginnings.popitem(last=False)
-        self._beginnings.move_to_end(text)
-        return self._beginnings[text]
-
     @torch.inference_mode()
     def _judge_noise(self, visual_tokens: int) -> None:
         """A batch of random pictures, so many visual tokens in all, for the memory that it takes."""
         settings = self._checkpoint.patch_settings
         rng = np.random.default_rng(0)
         pieces = [noise(rng, self._visual_tokens, settings) for _ in range(visual_tokens // self._visual_tokens)]
-        self._judge("", look(self._checkpoint.vision, pieces, self._checkpoint.device))
+        seen = look(self._checkpoint.vision, pieces, self._checkpoint.device)
+        self._asks.opinions("", [Document(picture=picture) for picture in seen])
+
+
+def _identity(digest: str, text: str) -> str:
+    """Of a picture and the text beside it."""
+    return hashlib.sha256(f"{digest}\0{text}".encode()).hexdigest() if text else digest

@@ -5,7 +5,7 @@ last layer is computed for the last tokens alone, since nothing else is read off
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -45,12 +45,12 @@ class Beginning:
 
 def read_beginning(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> Beginning:
     """Run the tokens that stand before the picture."""
-    device = language.embed_tokens.weight.device
-    hidden = language.embed_tokens(torch.tensor(ids, device=device))
-    rotation = _rotation(language, torch.arange(len(ids), device=device).expand(3, -1), hidden.dtype)
+    hidden = embedded(language, ids)
+    rotation = _rotation(language, torch.arange(len(ids), device=hidden.device).expand(3, -1), hidden.dtype)
     spans = Spans(lengths=(len(ids),), device=hidden.device)
     kept = []
     for layer in _layers(language):
+        hidden, rotation, spans = _brought(layer, hidden, rotation, spans)
         query, key, value = _projected(layer, hidden, rotation)
         kept.append((key, value))
         attended = attend(query, key, value, spans, scale=layer.self_attn.scaling, causal=True)
@@ -58,34 +58,58 @@ def read_beginning(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> Beginni
     return Beginning(layers=tuple(kept))
 
 
+def embedded(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> torch.Tensor:
+    """(tokens, hidden), where the layers are."""
+    table = language.embed_tokens
+    states: torch.Tensor = table(torch.tensor(ids, device=table.weight.device))
+    return states.to(language.norm.weight.device, non_blocking=True)
+
+
 def last_hidden(
-    language: Qwen2_5_VLTextModel, beginning: Beginning, after: Sequence[int], pictures: Sequence[SeenPicture]
+    language: Qwen2_5_VLTextModel,
+    beginning: Beginning,
+    pictures: Sequence[SeenPicture],
+    after: Sequence[tuple[int, ...]],
 ) -> torch.Tensor:
     """The language tower's normed state at the last position, (pictures, hidden).
 
-    after: ids of the tokens behind the picture, one at least. Pictures may differ in their number of visual tokens.
+    after: of each picture, ids of the tokens behind it, one at least. Pictures may differ in their number of visual
+    tokens, and in what stands behind them.
     """
-    weight = language.embed_tokens.weight
-    tail = language.embed_tokens(torch.tensor(after, device=weight.device))
-    hidden = torch.cat([part for picture in pictures for part in (picture.tokens.to(tail, non_blocking=True), tail)])
+    tails = {ids: embedded(language, ids) for ids in dict.fromkeys(after)}
+    pairs = [(picture, tails[ids]) for picture, ids in zip(pictures, after, strict=True)]
+    hidden = torch.cat([part for picture, tail in pairs for part in (picture.tokens.to(tail, non_blocking=True), tail)])
     spans = Spans(
-        lengths=tuple(len(picture.tokens) + len(after) for picture in pictures),
+        lengths=tuple(len(picture.tokens) + len(tail) for picture, tail in pairs),
         before=beginning.tokens,
         device=hidden.device,
     )
     positions = [
-        rope_positions(beginning.tokens, picture.rows, picture.columns, len(after))[:, beginning.tokens :]
-        for picture in pictures
+        rope_positions(beginning.tokens, picture.rows, picture.columns, len(tail))[:, beginning.tokens :]
+        for picture, tail in pairs
     ]
     rotation = _rotation(language, torch.cat(positions, dim=1).to(hidden.device), hidden.dtype)
     *layers, last = zip(_layers(language), beginning.layers, strict=True)
     for layer, before in layers:
+        hidden, rotation, spans = _brought(layer, hidden, rotation, spans)
         query, key, value = _projected(layer, hidden, rotation)
         scale = layer.self_attn.scaling
         attended = attend(query, key, value, spans, scale=scale, causal=True, before=before)
         hidden = _after_attention(layer, hidden, attended)
-    states: torch.Tensor = language.norm(_last_layer(*last, hidden, rotation, spans))
+    hidden, rotation, spans = _brought(last[0], hidden, rotation, spans)
+    hidden = _last_layer(*last, hidden, rotation, spans)
+    states: torch.Tensor = language.norm(hidden.to(language.norm.weight.device))
     return states
+
+
+def _brought(
+    layer: Qwen2_5_VLDecoderLayer, hidden: torch.Tensor, rotation: Rotation, spans: Spans
+) -> tuple[torch.Tensor, Rotation, Spans]:
+    """To the card that the layer is on, where there are several; a layer that lives in host memory comes by itself."""
+    device = layer.input_layernorm.weight.device
+    if device in (hidden.device, torch.device("meta")):
+        return hidden, rotation, spans
+    return hidden.to(device), rotation.to(device), replace(spans, device=device)
 
 
 def _layers(language: Qwen2_5_VLTextModel) -> list[Qwen2_5_VLDecoderLayer]:
@@ -151,6 +175,10 @@ class YesNoHead:
     def of(cls, output_weight: torch.Tensor, yes: int, no: int) -> "YesNoHead":
         """From the output matrix (vocabulary, hidden)."""
         return cls(direction=output_weight[yes].detach().float() - output_weight[no].detach().float())
+
+    def to(self, device: torch.device) -> "YesNoHead":
+        """The same on another device."""
+        return YesNoHead(direction=self.direction.to(device))
 
     def log_odds(self, states: torch.Tensor) -> torch.Tensor:
         """(pictures, hidden) -> (pictures,), float32."""

@@ -8,6 +8,7 @@ import torch
 LARGEST_ON_CARD, LARGEST_ON_CPU = 4096, 1024  # visual tokens; beyond them a batch takes longer and gains nothing
 # Visual tokens that the vision tower sees at once: it has four patches for each, so its states are what takes memory.
 LOOKED_AT_ON_CARD, LOOKED_AT_ON_CPU = 2048, 256
+LEAST_FREE = 0.05  # of the card, below which the next batch is smaller: other programs take memory, too
 SHARE_OF_FREE = 0.8  # of the free memory; the rest is for what other programs take meanwhile
 GOOD_BATCHES = 8
 
@@ -38,8 +39,11 @@ class TokenBudget:
         """A batch of so many tokens did not fit."""
         self._tokens, self._good = max(1, min(self._tokens, tokens // 2)), 0
 
-    def went_well(self) -> None:
-        """A batch did fit."""
+    def went_well(self, free_share: float = 1.0) -> None:
+        """A batch did fit, and left so much of the card's memory."""
+        if free_share < LEAST_FREE:
+            self.ran_out(self._tokens)
+            return
         self._good += 1
         if self._good >= GOOD_BATCHES:
             self._tokens, self._good = min(self._planned, 2 * self._tokens), 0
@@ -64,6 +68,15 @@ def planned_tokens(device: torch.device, trial: Callable[[int], None], trial_tok
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info(device)
     return max(1, min(LARGEST_ON_CARD, int(SHARE_OF_FREE * free / bytes_a_token)))
+
+
+def card_memory(device: torch.device) -> tuple[int, int] | None:
+    """Bytes in use on a card, by all programs, and bytes in all; None elsewhere. What torch only keeps is free."""
+    if device.type != "cuda":
+        return None
+    free, total = torch.cuda.mem_get_info(device)
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return total - free - kept, total
 
 
 def in_runs(pictures: Sequence[_Picture], device: torch.device) -> Iterator[list[_Picture]]:

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
+from reranker.settings import Precision, Scoring, Settings
+
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
@@ -40,12 +42,14 @@ def train(
 def evaluate(
     model: Annotated[str, typer.Option(help="toybox, or a folder with a checkpoint.")] = "toybox",
     sets: Annotated[int, typer.Option(min=10, help="Sets of ten pictures.")] = 1000,
+    precision: Annotated[Precision, typer.Option(help="Of the weights.")] = "auto",
+    scoring: Annotated[Scoring, typer.Option(help="The way to ask.")] = "yes-no",
 ) -> None:
     """Measure a checkpoint on scenes that no lesson has; prints its figures as JSON."""
     from reranker.reranker import Reranker  # noqa: PLC0415
     from reranker.toybox.evaluation import examinations, figures  # noqa: PLC0415
 
-    scorer = Reranker(model).load()
+    scorer = Reranker(model, settings=Settings(precision=precision, scoring=scoring)).load()
     results = list(tqdm(examinations(scorer, sets), total=sets, unit="set"))
     typer.echo(json.dumps(dataclasses.asdict(figures(results)), indent=2))
 

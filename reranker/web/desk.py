@@ -8,7 +8,8 @@ import logging
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ import gradio as gr
 from reranker.errors import RerankerError, TooFewPictures, TooManyPictures
 from reranker.model.hub import GIGABYTES
 from reranker.reranker import Reranker
-from reranker.sentences import Language, sentence
+from reranker.sentences import Language, remark_sentence, sentence
 from reranker.settings import Settings
 from reranker.web.progress import reports_of
 from reranker.web.results import Deck, Status, Thumbnails, View, answer, completed, details, reasons, watch
@@ -51,10 +52,14 @@ class Desk:
             yield [_status(Status(text=phrase("loading", language), tone="busy")), gr.skip(), gr.skip()]
         try:
             self._load()
-            status = Status(text=phrase("ready", language, model=self._model, min_count=MIN_PICTURES))
+            status = Status(text=self._ready_text(language))
         except Exception as error:
             status = _trouble(error, language)
         yield [_status(status), self._about(language), self._button(language)]
+
+    def _ready_text(self, language: Language) -> str:
+        ready = phrase("ready", language, model=self._model, min_count=MIN_PICTURES)
+        return " ".join([ready, *(remark_sentence(one, language) for one in self._reranker.load().remarks)])
 
     @property
     def _model(self) -> str:
@@ -166,9 +171,10 @@ class Desk:
         admission = self._asked(query, items, MIN_PICTURES)
         if not self._loaded.is_set():
             yield self._outputs(View(status=Status(text=phrase("loading", language), tone="busy")))
-        temperature = self._load()
+        temperature, scorer = self._load(), self._reranker.load()
         stream = self._reranker.rank_stream(_text(query), admission.candidates, stop=stop)
-        for view in watch(stream, admission, temperature=temperature, language=language):
+        memory = partial(getattr, scorer, "card_memory")
+        for view in watch(stream, admission, temperature=temperature, language=language, card_memory=memory):
             yield self._outputs(view)
 
     def _asked(self, query: object, items: object, min_count: int) -> Admission:
@@ -208,14 +214,18 @@ class Desk:
         position = event.index if isinstance(event.index, int) else -1
         return details(deck.cards[position], _language(request)) if 0 <= position < len(deck.cards) else None
 
-    def answer(self, query: str, items: list[Any], top_k: int | None, request: gr.Request) -> dict[str, Any]:
+    def answer(
+        self, query: str, items: list[Any], top_k: int | None, texts: list[str] | None, request: gr.Request
+    ) -> dict[str, Any]:
         """The ranking for a program. Raises `gr.Error` with a sentence."""
         language = _language(request)
-        if not _is_well_formed(query, items, top_k):
+        if not (_is_well_formed(query, items, top_k) and _are_texts(texts, items)):
             raise gr.Error(phrase("malformed", language), print_exception=False)
         try:
             admission = self._asked(query, items, 1)
-            ranking = self._reranker.rank(query, admission.candidates, top_k=top_k)
+            beside = [texts[position] for position in admission.positions] if texts else [""] * admission.total
+            pairs = zip(admission.candidates, beside, strict=False)
+            ranking = self._reranker.rank(query, [replace(one, text=text) for one, text in pairs], top_k=top_k)
         except Exception as error:
             raise gr.Error(_trouble(error, language).text, print_exception=False) from None
         return answer(completed(ranking, admission), self._model, language)
@@ -282,6 +292,12 @@ def _text(query: object) -> str:
 def _is_well_formed(query: object, items: object, top_k: object) -> bool:
     whole = isinstance(top_k, int) and not isinstance(top_k, bool) and top_k > 0
     return isinstance(query, str) and isinstance(items, list) and (top_k is None or whole)
+
+
+def _are_texts(texts: object, items: list[Any]) -> bool:
+    if texts is None:
+        return True
+    return isinstance(texts, list) and len(texts) == len(items) and all(isinstance(text, str) for text in texts)
 
 
 def _queries(path: Path) -> list[str]:

@@ -250,17 +250,25 @@ def _labelled(page: gr.Blocks) -> dict[Block, dict[str, str]]:
 
 
 def _wire_programs(desk: Desk) -> None:
-    def rank(query: str, pictures: list[gr.FileData], request: gr.Request, top_k: int | None = None) -> dict[str, Any]:
+    def rank(
+        query: str,
+        pictures: list[gr.FileData],
+        request: gr.Request,
+        top_k: int | None = None,
+        texts: list[str] | None = None,
+    ) -> dict[str, Any]:
         """Rank uploaded pictures by how well each fits a sentence in Chinese, English or both.
 
         Args:
             query: the sentence.
             pictures: uploaded files.
             top_k: how many of the scored pictures to answer, all where null.
+            texts: what is judged with each picture, such as a product's title; as many as pictures, or null.
 
         Returns:
-            query, model, fingerprint, and results: rank, name, status, score (0 to 10), log_odds and error of each.
+            query, model, fingerprint, and results: rank, name, status, score (0 to 10), log_odds, words and error
+            of each.
         """
-        return desk.answer(query, pictures, top_k, request)
+        return desk.answer(query, pictures, top_k, texts, request)
 
     api(rank, api_name="rank", concurrency_limit=RUNS_AT_ONCE, concurrency_id="rank")

@@ -20,7 +20,7 @@ from reranker.errors import PictureError, PictureSkipped
 from reranker.export import rows
 from reranker.images import Limits, decode, read_bytes
 from reranker.ranking import ordered
-from reranker.scores import score_texts, shown_score
+from reranker.scores import memory_text, score_texts, shown_score
 from reranker.sentences import Language, sentence
 from reranker.types import Candidate, Failed, Ranking, Scored
 from reranker.web.uploads import Admission, Uploads
@@ -55,6 +55,7 @@ class Card:
     score: str
     log_odds: float
     visual_tokens: int
+    words: str | None
     source: Path
 
     @property
@@ -143,20 +144,27 @@ def cards(scored: Sequence[Scored], temperature: float) -> tuple[Card, ...]:
 def _card(rank: int, event: Scored, score: str) -> Card:
     name, source, judgement = event.candidate.name, event.candidate.source, event.judgement
     assert isinstance(source, Path)  # as `Uploads` lets nothing else in
-    tokens = judgement.visual_tokens
-    return Card(rank=rank, name=name, score=score, log_odds=judgement.log_odds, visual_tokens=tokens, source=source)
+    return Card(
+        rank=rank,
+        name=name,
+        score=score,
+        log_odds=judgement.log_odds,
+        visual_tokens=judgement.visual_tokens,
+        words=judgement.words,
+        source=source,
+    )
 
 
 def details(card: Card, language: Language) -> dict[str, Any]:
     """What choosing a card shows: a title and rows of a word and a value."""
-    return {
-        "title": f"#{card.rank} · {card.name}",
-        "rows": [
-            [phrase("chosen_score", language), card.score],
-            [phrase("chosen_log_odds", language), f"{card.log_odds:+.4f}"],
-            [phrase("chosen_visual_tokens", language), f"{card.visual_tokens}"],
-        ],
-    }
+    rows = [
+        [phrase("chosen_score", language), card.score],
+        [phrase("chosen_log_odds", language), f"{card.log_odds:+.4f}"],
+        [phrase("chosen_visual_tokens", language), f"{card.visual_tokens}"],
+    ]
+    if card.words is not None:
+        rows.append([phrase("chosen_words", language), card.words])
+    return {"title": f"#{card.rank} · {card.name}", "rows": rows}
 
 
 def reasons(failed: Sequence[Failed], language: Language) -> dict[str, Any]:
@@ -210,12 +218,15 @@ def watch(
     temperature: float,
     language: Language,
     clock: Callable[[], float] = time.monotonic,
+    card_memory: Callable[[], tuple[int, int] | None] = lambda: None,
 ) -> Iterator[View]:
     """Views of a run of the admitted candidates: the status with every picture, a deck now and then, all at the end.
 
+    card_memory: bytes in use on the card, and in all, for the status.
+
     Closing it ends the run before its next batch.
     """
-    run = _Run(admission, temperature, language, clock)
+    run = _Run(admission, temperature, language, clock, card_memory)
     inbox = _listen(stream)
     try:
         yield run.begun()
@@ -267,11 +278,17 @@ class _Run:
     """What is known of a run so far."""
 
     def __init__(
-        self, admission: Admission, temperature: float, language: Language, clock: Callable[[], float]
+        self,
+        admission: Admission,
+        temperature: float,
+        language: Language,
+        clock: Callable[[], float],
+        card_memory: Callable[[], tuple[int, int] | None],
     ) -> None:
         self._admission, self._total = admission, admission.total
         self._events: list[Scored | Failed] = list(admission.refused)
         self._temperature, self._language, self._clock = temperature, language, clock
+        self._card_memory = card_memory
         self._began = self._clock()
         self._deck_due = self._began
         self._status = self._counted("reading")
@@ -288,6 +305,8 @@ class _Run:
         """After a picture."""
         name = self._events[-1].candidate.name
         text = progress_text(len(self._events), self._total, name, self._clock() - self._began, self._language)
+        if (memory := self._card_memory()) is not None:
+            text = f"{text} · {memory_text(*memory)}"
         self._status = Status(text=text, tone="busy", percent=self._percent)
         return View(status=self._status, deck=self._best_so_far())
 

@@ -96,9 +96,12 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
     "chosen_score": {"en": "Score, 0 to 10", "zh": "得分（0–10）"},
     "chosen_log_odds": {"en": "Log-odds", "zh": "对数几率"},
     "chosen_visual_tokens": {"en": "Visual tokens", "zh": "视觉 token 数"},
+    "chosen_words": {"en": "The model's words", "zh": "模型的原话"},
     "malformed": {
-        "en": "“query” must be text, “pictures” a list of uploaded files, “top_k” a whole number from 1 up or null.",
-        "zh": "“query”须为文本，“pictures”须为已上传文件的列表，“top_k”须为不小于 1 的整数或 null。",
+        "en": "“query” must be text, “pictures” a list of uploaded files, “top_k” a whole number from 1 up or null, "
+        "“texts” a list of as many texts or null.",
+        "zh": "“query”须为文本，“pictures”须为已上传文件的列表，“top_k”须为不小于 1 的整数或 null，"
+        "“texts”须为同样数目的文本列表或 null。",
     },
 }
 

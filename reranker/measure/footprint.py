@@ -1,0 +1,175 @@
+"""What fits where: a model's memory in each precision, computed from its shape, and measured where it can be loaded."""
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import torch
+
+from reranker.measure.benchmark import MEGABYTE, Options, bench_of, gone_through, own_bytes, write_pictures
+from reranker.measure.geometries import is_random, sizes_of
+from reranker.model.memory import is_out_of_memory
+from reranker.model.placement import CONTEXT_BYTES, GIB, QUANTIZED, WORKING_BYTES, choose_device
+from reranker.settings import Device, Precision
+
+CAPS_GIB: Final = (24, 16, 12, 8, 6)
+PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16", "fp16", "int8", "nf4")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """One model in one precision on a card of one size.
+
+    computed: whether this was worked out from the model's shape, and nothing was loaded. needed_bytes: weights, CUDA's
+    own and a batch, by the plan; peak_bytes: what was in use at most, CUDA's own by the plan.
+    """
+
+    precision: str
+    cap_gib: float
+    computed: bool
+    fits: bool
+    needed_bytes: int
+    peak_bytes: int | None = None
+    first_result_ms: float | None = None
+    images_per_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footprint:
+    """One model in one precision in a process of its own, on this machine; peak_bytes None where it did not fit."""
+
+    precision: str
+    peak_bytes: int | None
+    first_result_ms: float | None = None
+    images_per_s: float | None = None
+
+
+def footprint(
+    geometry: str,
+    here: str,
+    *,
+    device: Device = "auto",
+    images: int = 24,
+    report: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """What fits where, for `geometry`; and what `here`, a model that this machine can load, takes on it.
+
+    On a card both are measured, each in a process that may use no more than the cap. Returns what `--output` writes.
+    Raises `GeometryUnknown` and what loading raises.
+    """
+    chosen = choose_device(device)
+    card = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else None
+    fits = []
+    for precision in PRECISIONS:
+        for cap in CAPS_GIB:
+            fits.append(_computed(geometry, precision, cap))
+            if card is not None and not (is_random(geometry) and precision in QUANTIZED):
+                report(f"{geometry} in {precision} on {cap} GiB")
+                fits[-1] = _on_card(fits[-1], geometry, device, images)
+    measured = []
+    for precision in PRECISIONS:
+        report(f"{here} in {precision}")
+        measured.append(asdict(_measured(here, precision, device, images)))
+    return {
+        "geometry": geometry,
+        "device": card or "CPU",
+        "fits": [asdict(fit) for fit in fits],
+        "here": here,
+        "images": images,
+        "measured": measured,
+    }
+
+
+def _computed(geometry: str, precision: str, cap_gib: float) -> Fit:
+    needed = sizes_of(geometry).card_bytes(precision)
+    fits = needed <= cap_gib * GIB
+    return Fit(precision=precision, cap_gib=cap_gib, computed=True, fits=fits, needed_bytes=needed)
+
+
+def _on_card(computed: Fit, geometry: str, device: Device, images: int) -> Fit:
+    cap = int(computed.cap_gib * GIB) - CONTEXT_BYTES
+    found = _measured(geometry, computed.precision, device, images, cap)
+    peak = None if found.peak_bytes is None else found.peak_bytes + CONTEXT_BYTES
+    return Fit(
+        precision=computed.precision,
+        cap_gib=computed.cap_gib,
+        computed=False,
+        fits=peak is not None,
+        needed_bytes=computed.needed_bytes,
+        peak_bytes=peak,
+        first_result_ms=found.first_result_ms,
+        images_per_s=found.images_per_s,
+    )
+
+
+def _measured(geometry: str, precision: Any, device: Device, images: int, cap_bytes: int | None = None) -> Footprint:
+    """In a process of its own, whose end the memory does not outlive."""
+    options = Options(geometry=geometry, precision=precision, device=device, images=images, ways=("ours",))
+    try:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            return process.submit(_own_footprint, options, cap_bytes).result()
+    except BrokenProcessPool:  # the system ended it, for want of memory
+        return Footprint(precision=precision, peak_bytes=None)
+
+
+def _own_footprint(options: Options, cap_bytes: int | None) -> Footprint:
+    """Of this process, which has loaded nothing yet."""
+    if cap_bytes is not None:
+        torch.cuda.set_per_process_memory_fraction(
+            min(1.0, cap_bytes / torch.cuda.get_device_properties(0).total_memory)
+        )
+    try:
+        with TemporaryDirectory() as folder:
+            paths = write_pictures(Path(folder), options.images)
+            bench = bench_of(options)
+            gone_through(bench, "ours", paths[:2])
+            one = gone_through(bench, "ours", paths)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return Footprint(precision=options.precision, peak_bytes=None)
+    on_card = bench.model.checkpoint.device.type == "cuda"
+    return Footprint(
+        precision=bench.model.checkpoint.precision,
+        peak_bytes=torch.cuda.max_memory_reserved() if on_card else own_bytes("VmHWM"),
+        first_result_ms=1000 * one.first_s,
+        images_per_s=len(paths) / one.total_s,
+    )
+
+
+def as_table(result: dict[str, Any]) -> str:
+    """For reading."""
+    reserve = f"{(CONTEXT_BYTES + WORKING_BYTES) / GIB:.1f} GiB for CUDA and a batch counted in"
+    caps = "".join(f"{f'{cap} GiB':>10}" for cap in CAPS_GIB)
+    lines = [f"{result['geometry']} on a card of ...  ({reserve}; computed figures are marked with ~)", ""]
+    lines.append(f"{'precision':12}{'needs':>12}{caps}")
+    for precision in dict.fromkeys(fit["precision"] for fit in result["fits"]):
+        row = [fit for fit in result["fits"] if fit["precision"] == precision]
+        answers = "".join(f"{_answer(fit):>10}" for fit in row)
+        lines.append(f"{precision:12}{_gib(row[0]['needed_bytes']):>12}{answers}")
+    lines += ["", f"{result['here']} on {result['device']}, {result['images']} pictures, measured:", ""]
+    lines.append(f"{'precision':12}{'peak MB':>12}{'first ms':>10}{'pictures/s':>12}")
+    lines += [_measured_line(one) for one in result["measured"]]
+    return "\n".join(lines) + "\n"
+
+
+def _answer(fit: dict[str, Any]) -> str:
+    return f"{'~' if fit['computed'] else ''}{'fits' if fit['fits'] else 'no'}"
+
+
+def _gib(count: int) -> str:
+    return f"~{count / GIB:.1f} GiB"
+
+
+def _measured_line(one: dict[str, Any]) -> str:
+    if one["peak_bytes"] is None:
+        return f"{one['precision']:12}{'no room':>12}"
+    return (
+        f"{one['precision']:12}{one['peak_bytes'] / MEGABYTE:>12,.0f}{one['first_result_ms']:>10.0f}"
+        f"{one['images_per_s']:>12.1f}"
+    )
