@@ -46,6 +46,7 @@ class Reranker:
         self.settings = replace(given, model=model) if model else given
         self.turns = Turns()
         self._scorer, self._loading = scorer, threading.Lock()
+        self._loaded = (0, 1)
 
     @cached_property
     def limits(self) -> Limits:
@@ -95,6 +96,15 @@ class Reranker:
                 self._scorer = None
                 self.__dict__.pop("choice", None)
 
+    @property
+    def loaded_share(self) -> float:
+        """How much of the model is loaded, 0 to 1, while `load` is at it."""
+        done, total = self._loaded
+        return done / max(1, total)
+
+    def _note_loaded(self, done: int, total: int) -> None:
+        self._loaded = done, total
+
     def load(self) -> Scorer:
         """The scorer, loaded once. Raises `CheckpointError`."""
         with self._loading:
@@ -112,7 +122,8 @@ class Reranker:
 
         chosen, worker = self.settings, Worker()
         source = self.choice.name, chosen.device, chosen.precision, chosen.revision
-        checkpoint = worker.run(partial(load_checkpoint, *source, writes=chosen.scoring == "rating"))
+        writes = chosen.scoring == "rating"
+        checkpoint = worker.run(partial(load_checkpoint, *source, writes=writes, report=self._note_loaded))
         return CrossEncoder(
             checkpoint,
             asks=way_to_ask(checkpoint, chosen.scoring, chosen.instruction),

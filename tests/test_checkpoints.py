@@ -123,6 +123,14 @@ def test_every_weight_of_the_published_models_has_its_place(geometry: str, param
     assert ("lm_head.weight" in then_names) == (geometry == "7b")
 
 
+def test_loading_tells_how_far_it_is_and_draws_nothing(capsys: pytest.CaptureFixture) -> None:
+    told: list[tuple[int, int]] = []
+    load_checkpoint("toybox", "cpu", "fp32", report=lambda done, total: told.append((done, total)))
+    assert [done for done, _ in told] == list(range(told[0][1]))
+    assert len(told) > 100
+    assert capsys.readouterr().err == ""
+
+
 # Broken ones
 
 

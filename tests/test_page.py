@@ -22,7 +22,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from reranker import Candidate, Failed, Judgement, Query, Ranking, Reranker, Scored, Settings
-from reranker.errors import PictureForbidden, PictureMissing, PictureSkipped, PictureUnreadable
+from reranker.errors import CheckpointMissing, PictureForbidden, PictureMissing, PictureSkipped, PictureUnreadable
 from reranker.images import Limits
 from reranker.sentences import Language
 from reranker.web import wording
@@ -554,7 +554,7 @@ def test_a_closed_tab_ends_its_run(upload_folder, numbers):
 
 def test_a_model_that_is_not_there_is_a_sentence_without_its_folder(upload_folder, numbers):
     desk = Desk(Reranker("/nowhere/secret/lychee-rerank-mm"), Uploads(upload_folder), SAMPLES)
-    for told in (desk.greet(visitor()), desk.rank("cat", numbers, visitor())):
+    for told in (desk.reception.greet(visitor()), desk.rank("cat", numbers, visitor())):
         *_, (last, *_) = told
         assert "lychee-rerank-mm" in last["text"]
         assert "secret" not in last["text"]
@@ -566,8 +566,53 @@ def test_the_memory_of_a_card_is_in_the_status_and_how_the_model_was_loaded_in_t
     scorer.card_memory, scorer.remarks = (3 * 2**29, 24 * 2**30), ("fp16",)
     desk = desk_of(scorer, upload_folder)
     assert any("1.5/24.0 GiB" in status["text"] for status, *_ in desk.rank("cat", numbers, visitor()))
-    *_, (greeting, *_) = desk.greet(visitor("zh-CN"))
+    *_, (greeting, *_) = desk.reception.greet(visitor("zh-CN"))
     assert "FP16" in greeting["text"]
+
+
+class Loading(Reranker):
+    """One that is half loaded until it may go on, or fails then."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__("toybox", scorer=ScriptedScorer(judge=number))
+        self.go_on, self.error, self.loaded = threading.Event(), error, []
+
+    @property
+    def loaded_share(self) -> float:
+        return 0.5
+
+    def load(self):
+        self.go_on.wait(PATIENCE_S)
+        self.loaded.append(threading.get_ident())
+        if self.error is not None:
+            raise self.error
+        return super().load()
+
+
+@pytest.mark.parametrize("door", ["greet", "rank"])
+def test_while_the_model_loads_everybody_is_told_how_far(upload_folder, numbers, door):
+    reranker = Loading()
+    desk = Desk(reranker, Uploads(upload_folder), SAMPLES)
+    told = desk.reception.greet(visitor()) if door == "greet" else desk.rank("cat", numbers, visitor())
+    first, half = next(told)[0], next(told)[0]
+    assert (first["percent"], half["percent"]) == (0, 50)
+    assert half["text"] == "Loading the model …"
+    reranker.go_on.set()
+    *_, (last, *_) = told
+    assert last["text"].startswith("The model “toybox” is ready" if door == "greet" else "4 pictures ranked")
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), CheckpointMissing(name="x", missing="config.json")])
+def test_a_model_that_fails_to_load_is_said_and_tried_again(upload_folder, error):
+    reranker = Loading(error)
+    reranker.go_on.set()
+    desk = Desk(reranker, Uploads(upload_folder), SAMPLES)
+    for _ in range(2):
+        *_, (last, *_) = desk.reception.greet(visitor())
+        assert last["tone"] == "trouble"
+    reranker.error = None
+    *_, (last, *_) = desk.reception.greet(visitor())
+    assert last["text"].startswith("The model “toybox” is ready")
 
 
 def test_a_program_may_give_a_text_with_each_picture(upload_folder, numbers):

@@ -1,12 +1,15 @@
 """Files on the disk -> the two towers, the tokenizer and the head, on a device, in a precision."""
 
 import logging
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
 from transformers import PreTrainedTokenizerBase, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextModel
+from transformers.utils.logging import set_tqdm_hook
 
 from reranker.errors import CheckpointBroken, CheckpointUnsupported
 from reranker.model.checkpoint_files import CheckpointFiles
@@ -18,6 +21,8 @@ from reranker.model.prompts import INSTRUCTIONS
 from reranker.model.vision import BytePatchEmbedding, VisionTower
 from reranker.settings import Device, Precision
 from reranker.types import Remark
+
+Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,20 +57,45 @@ def load_checkpoint(
     revision: str = "",
     *,
     writes: bool = False,
+    report: Report = lambda done, total: None,
 ) -> Checkpoint:
     """Read a checkpoint from the disk; nothing is fetched, and only safetensors are read.
 
     model: "toybox", a name of `hub.REPOSITORIES`, an id of the hub, or a folder. writes: whether it is to write words,
-    which takes the output matrix. Raises `CheckpointMissing`, `CheckpointBroken`, `CheckpointUnsupported`.
+    which takes the output matrix. report: is told of weights that are loaded, and of weights in all.
+    Raises `CheckpointMissing`, `CheckpointBroken`, `CheckpointUnsupported`.
     """
     files = CheckpointFiles(model, folder_of(model, revision))
     chosen_device = choose_device(device)
     chosen_precision = choose_precision(precision, chosen_device, files.sizes, writes=writes)
-    network = load_network(files, chosen_device, chosen_precision, writes=writes)
+    with _told(report):
+        network = load_network(files, chosen_device, chosen_precision, writes=writes)
     checkpoint = with_its_files(network, files, chosen_device, chosen_precision)
     if precision == "auto" and chosen_precision == "fp16":
         return replace(checkpoint, remarks=("fp16", *checkpoint.remarks))
     return checkpoint
+
+
+@contextmanager
+def _told(report: Report) -> Iterator[None]:
+    """While transformers loads, which would draw a bar."""
+
+    def counted(bar: Callable[..., Any], items: tuple[Any, ...], shown: dict[str, Any]) -> Any:
+        if not items or not isinstance(items[0], Collection):
+            return bar(*items, **shown)
+        return _counted(items[0], report)
+
+    before = set_tqdm_hook(counted)
+    try:
+        yield
+    finally:
+        set_tqdm_hook(before)
+
+
+def _counted(items: Collection[Any], report: Report) -> Iterator[Any]:
+    for number, item in enumerate(items):
+        report(number, len(items))
+        yield item
 
 
 def load_network(

@@ -4,30 +4,25 @@ Pictures come as the browser sends them, or whoever calls in its place; `Uploads
 """
 
 import json
-import logging
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
 
-from reranker.errors import RerankerError, TooFewPictures, TooManyPictures
-from reranker.model.hub import GIGABYTES
+from reranker.errors import TooFewPictures, TooManyPictures
 from reranker.reranker import Reranker
-from reranker.sentences import Language, remark_sentence, sentence
-from reranker.settings import Settings
-from reranker.web.progress import reports_of
-from reranker.web.results import Deck, Status, Thumbnails, View, answer, completed, details, reasons, watch
+from reranker.sentences import Language
+from reranker.web.reception import MIN_PICTURES, Reception
+from reranker.web.results import Deck, Thumbnails, View, answer, completed, details, reasons, watch
+from reranker.web.status import Status, trouble
 from reranker.web.uploads import Admission, Uploads
 from reranker.web.wording import LABELS, is_translated_by_browser, language_of, phrase
 
-_log = logging.getLogger(__name__)
-
-MIN_PICTURES: Final = 2
 SAMPLE_TYPES: Final = {".png", ".jpg", ".webp"}
 
 
@@ -40,63 +35,10 @@ class Desk:
     def __init__(self, reranker: Reranker, uploads: Uploads, samples: Path) -> None:
         self._reranker, self._uploads = reranker, uploads
         self._thumbnails = Thumbnails(uploads, reranker.limits, reranker.settings.reader_threads)
-        self._loaded = threading.Event()
+        self.reception = Reception(reranker)
         self._stops = _Stops()
         self.samples = sorted(path for path in samples.glob("*") if path.suffix in SAMPLE_TYPES)
         self.queries = _queries(samples / "queries.json")
-
-    def greet(self, request: gr.Request) -> Iterator[list[Any]]:
-        """The status of a page that was just opened, what is said about the model, and the button that fetches one."""
-        language = _language(request)
-        if not self._loaded.is_set():
-            yield [_status(Status(text=phrase("loading", language), tone="busy")), gr.skip(), gr.skip()]
-        try:
-            self._load()
-            status = Status(text=self._ready_text(language))
-        except Exception as error:
-            status = _trouble(error, language)
-        yield [_status(status), self._about(language), self._button(language)]
-
-    def _ready_text(self, language: Language) -> str:
-        ready = phrase("ready", language, model=self._model, min_count=MIN_PICTURES)
-        return " ".join([ready, *(remark_sentence(one, language) for one in self._reranker.load().remarks)])
-
-    @property
-    def _model(self) -> str:
-        return Path(self._reranker.choice.name).name
-
-    def _about(self, language: Language) -> Any:
-        """What the toybox knows, and why it is the one at work; nothing about any other."""
-        choice = self._reranker.choice
-        text = f"{phrase('toybox', language)} {phrase(choice.reason, language)}" if choice.name == "toybox" else ""
-        return gr.update(value=text, visible=bool(text))
-
-    def _button(self, language: Language) -> Any:
-        """To fetch the model that is wanted and not here: for who sits at this machine, not for guests."""
-        model = self._reranker.downloadable if self._is_private else None
-        if model is None:
-            return gr.update(visible=False)
-        size = GIGABYTES.get(model)
-        text = phrase("download_sized" if size else "download", language, model=model, size=size)
-        return gr.update(value=text, visible=True, interactive=True)
-
-    @property
-    def _is_private(self) -> bool:
-        return self._reranker.settings.host == Settings().host and not self._reranker.settings.share
-
-    def download(self, request: gr.Request) -> Iterator[list[Any]]:
-        """Fetch the model that is wanted, telling how far it is; then all is as for a page that was just opened."""
-        language, model = _language(request), self._reranker.downloadable
-        if model is None or not self._is_private:
-            return
-        try:
-            for done, total in reports_of(self._reranker.download):
-                yield [_status(_downloading(model, done, total, language)), gr.skip(), gr.update(interactive=False)]
-        except Exception as error:
-            yield [_status(_trouble(error, language)), gr.skip(), gr.update(interactive=True)]
-            return
-        self._loaded.clear()
-        yield from self.greet(request)
 
     def relabel(self, labelled: Sequence[dict[str, str]], request: gr.Request) -> list[Any]:
         """The labels of components, for a visitor to whom the browser would show them in another language."""
@@ -106,19 +48,13 @@ class Desk:
         labels = [{name: LABELS[key][language] for name, key in keys.items()} for keys in labelled]
         return [gr.update(**dict[str, Any](texts)) for texts in labels]
 
-    def _load(self) -> float:
-        """The temperature of the model, which is loaded, or waited for, where that is not done yet."""
-        scorer = self._reranker.load()
-        self._loaded.set()
-        return scorer.temperature
-
     def take(self, items: object, request: gr.Request) -> tuple[Any, Any, Any]:
         """After an upload: no more pictures than are allowed, each with a thumbnail in its place."""
         given, most, language = _listed(items), self._reranker.settings.max_pictures, _language(request)
         status: Any = gr.skip()
         if len(given) > most:
             text = phrase("kept_first", language, max_count=most, count=len(given))
-            status = _status(Status(text=text, tone="trouble"))
+            status = Status(text=text, tone="trouble").value
         return *self._pictures(given[:most], language), status
 
     def add_samples(self, items: object, request: gr.Request) -> tuple[Any, Any]:
@@ -163,18 +99,18 @@ class Desk:
         try:
             yield from self._run(query, items, language, stop)
         except Exception as error:
-            yield self._outputs(View(status=_trouble(error, language)))
+            yield self._outputs(View(status=trouble(error, language)))
         finally:
             self._stops.end(session, stop)
 
     def _run(self, query: object, items: object, language: Language, stop: threading.Event) -> Iterator[list[Any]]:
         admission = self._asked(query, items, MIN_PICTURES)
-        if not self._loaded.is_set():
-            yield self._outputs(View(status=Status(text=phrase("loading", language), tone="busy")))
-        temperature, scorer = self._load(), self._reranker.load()
+        for loading in self.reception.loading(language):
+            yield self._outputs(View(status=loading))
+        scorer = self._reranker.load()
         stream = self._reranker.rank_stream(_text(query), admission.candidates, stop=stop)
         memory = partial(getattr, scorer, "card_memory")
-        for view in watch(stream, admission, temperature=temperature, language=language, card_memory=memory):
+        for view in watch(stream, admission, temperature=scorer.temperature, language=language, card_memory=memory):
             yield self._outputs(view)
 
     def _asked(self, query: object, items: object, min_count: int) -> Admission:
@@ -191,7 +127,7 @@ class Desk:
         """Values of the status, the deck, and the buttons to rank and to stop."""
         running = view.status.tone == "busy"
         deck = gr.skip() if view.deck is None else view.deck
-        return [_status(view.status), deck, gr.update(interactive=not running), gr.update(interactive=running)]
+        return [view.status.value, deck, gr.update(interactive=not running), gr.update(interactive=running)]
 
     def draw(self, deck: Deck, request: gr.Request) -> list[Any]:
         """Values of the ranking, of the reasons, and of the chosen card, which is of another deck once that changed."""
@@ -203,7 +139,7 @@ class Desk:
         """Ends this visitor's run after the batch at work; what was judged stays."""
         if not self._stops.stop(_session(request)):
             return gr.skip()
-        return _status(Status(text=phrase("stopping", _language(request)), tone="busy"))
+        return Status(text=phrase("stopping", _language(request)), tone="busy").value
 
     def leave(self, request: gr.Request) -> None:
         """A tab was closed."""
@@ -227,8 +163,8 @@ class Desk:
             pairs = zip(admission.candidates, beside, strict=False)
             ranking = self._reranker.rank(query, [replace(one, text=text) for one, text in pairs], top_k=top_k)
         except Exception as error:
-            raise gr.Error(_trouble(error, language).text, print_exception=False) from None
-        return answer(completed(ranking, admission), self._model, language)
+            raise gr.Error(trouble(error, language).text, print_exception=False) from None
+        return answer(completed(ranking, admission), self.reception.model, language)
 
 
 class _Stops:
@@ -267,20 +203,6 @@ def _session(request: gr.Request) -> str:
     return request.session_hash or ""
 
 
-def _trouble(error: Exception, language: Language) -> Status:
-    """A sentence; of what nobody foresaw, whose words may show folders, a general one, and the rest goes to the log."""
-    foreseen = error if isinstance(error, RerankerError) else RerankerError()
-    if foreseen is not error:
-        _log.error("The page met with the unforeseen", exc_info=error)
-    return Status(text=sentence(foreseen, language), tone="trouble")
-
-
-def _downloading(model: str, done: int, total: int, language: Language) -> Status:
-    gigabytes = {"done": f"{done / 1e9:.2f}", "total": f"{total / 1e9:.2f}"}
-    text = phrase("downloading", language, model=model, **gigabytes)
-    return Status(text=text, tone="busy", percent=100 * done // max(1, total))
-
-
 def _listed(items: object) -> list[Any]:
     return items if isinstance(items, list) else []
 
@@ -302,10 +224,6 @@ def _are_texts(texts: object, items: list[Any]) -> bool:
 
 def _queries(path: Path) -> list[str]:
     return list(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else []
-
-
-def _status(status: Status) -> dict[str, Any]:
-    return asdict(status) | {"bar": status.percent is not None}
 
 
 def _names(pictures: Sequence[Path], language: Language) -> dict[str, Any]:

@@ -229,8 +229,8 @@ def _wire_run(desk: Desk, asked: _Asked, shown: _Shown) -> None:
 def _wire_visit(page: gr.Blocks, desk: Desk, greeted: list[Any]) -> None:
     """greeted: the status, what is said about the model, and the button that fetches a better one."""
     how: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    page.load(desk.greet, None, greeted, concurrency_limit=None, **how)
-    greeted[-1].click(desk.download, None, greeted, concurrency_limit=1, trigger_mode="once", **how)
+    page.load(desk.reception.greet, None, greeted, concurrency_limit=None, **how)
+    greeted[-1].click(desk.reception.download, None, greeted, concurrency_limit=1, trigger_mode="once", **how)
     labelled = _labelled(page)
 
     def relabel(request: gr.Request) -> list[Any]:

@@ -1,28 +1,48 @@
-"""Work that tells how far it is, as something to iterate over."""
+"""Work that tells how far it is, or is asked, as something to iterate over.
+
+The work has a thread of its own and goes on to its end when nobody listens any more.
+"""
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from queue import SimpleQueue
+from typing import Any
 
+ASKED_EVERY_S = 0.5
 Report = Callable[[int, int], None]
 
 
-def reports_of(work: Callable[[Report], None]) -> Iterator[tuple[int, int]]:
-    """What the work says of itself, (done, total); at its end it raises what the work raised.
-
-    The work has a thread of its own and goes on to its end when nobody listens any more.
-    """
+def reports_of(work: Callable[[Report], Any]) -> Iterator[tuple[int, int]]:
+    """What the work says of itself, (done, total); at its end it raises what the work raised."""
     told: SimpleQueue[tuple[int, int] | None] = SimpleQueue()  # None: no more will come
-    raised: list[BaseException] = []
+    finished = _begun(lambda: work(lambda done, total: told.put((done, total))))
+    finished.add_done_callback(lambda _: told.put(None))
+    yield from iter(told.get, None)
+    finished.result()
+
+
+def shares_of(work: Callable[[], Any], share: Callable[[], float]) -> Iterator[float]:
+    """How much is done, asked now and then, while the work goes on; at its end it raises what the work raised."""
+    finished = _begun(work)
+    while True:
+        try:
+            finished.result(timeout=ASKED_EVERY_S)
+            return
+        except TimeoutError:
+            if finished.done():  # it was the work that raised it
+                raise
+            yield share()
+
+
+def _begun(work: Callable[[], Any]) -> Future[Any]:
+    finished = Future[Any]()
 
     def run() -> None:
         try:
-            work(lambda done, total: told.put((done, total)))
+            finished.set_result(work())
         except BaseException as error:
-            raised.append(error)
-        told.put(None)
+            finished.set_exception(error)
 
     threading.Thread(target=run, name="reranker-work", daemon=True).start()
-    yield from iter(told.get, None)
-    if raised:
-        raise raised[0]
+    return finished

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from PIL import Image, ImageDraw
 
@@ -23,6 +23,7 @@ from reranker.ranking import ordered
 from reranker.scores import memory_text, score_texts, shown_score
 from reranker.sentences import Language, sentence
 from reranker.types import Candidate, Failed, Ranking, Scored
+from reranker.web.status import Status
 from reranker.web.uploads import Admission, Uploads
 from reranker.web.wording import phrase
 
@@ -32,18 +33,8 @@ HEARTBEAT_S: Final = 0.5  # how soon a place in the line is told, and a closed t
 CARDS_WHILE_RUNNING: Final = 12
 MAX_BACKLOG: Final = 16  # events that wait to be shown; where there are more, not each is shown by itself
 
-Tone = Literal["idle", "busy", "done", "trouble"]
 Event = Scored | Failed | Ranking
 _Placed = TypeVar("_Placed", bound=Scored | Failed)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Status:
-    """The line that says where things stand; `percent` of its bar, None where there is none."""
-
-    text: str
-    tone: Tone = "idle"
-    percent: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
