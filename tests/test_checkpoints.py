@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers.conversion_mapping import get_model_conversion_mapping
+from transformers.core_model_loading import rename_source_key
 
 from reranker.errors import CheckpointBroken, CheckpointError, CheckpointMissing, CheckpointUnsupported
 from reranker.images import Limits
@@ -108,19 +110,32 @@ def test_both_layouts_of_files_give_the_scores_of_one_file(layout: Callable[[Pat
     [("7b", 8_292_166_656, 16_584_333_312), ("3b", 3_754_622_976, 7_509_245_952)],
 )
 def test_every_weight_of_the_published_models_has_its_place(geometry: str, parameters: int, on_the_disk: int) -> None:
-    """Counts as published. The names that a file of then has are those that transformers itself writes for them."""
+    """Counts as published; names of then, written down here, find their places by transformers' own renaming."""
     network = _random_model(geometry, torch.device("meta"), "bf16").network
     weights = dict(network.named_parameters())
     assert sum(weight.numel() for weight in weights.values()) == parameters
     assert sum(weight.nbytes for weight in weights.values()) == on_the_disk
-    then_names = {
-        name.replace("model.visual.", "visual.").replace("model.language_model.", "model.") for name in weights
+    renamings = get_model_conversion_mapping(network)
+    found = {
+        rename_source_key(name, renamings, [], network.base_model_prefix, network.state_dict())[0]
+        for name in names_of_then(layers={"7b": 28, "3b": 36}[geometry], tied=geometry == "3b")
     }
-    vision = {f"visual.blocks.{n}.attn.qkv.weight" for n in range(32)} | {"visual.merger.mlp.2.bias"}
-    layers = {"7b": 28, "3b": 36}[geometry]
-    language = {f"model.layers.{n}.self_attn.q_proj.bias" for n in range(layers)} | {"model.embed_tokens.weight"}
-    assert vision | language <= then_names
-    assert ("lm_head.weight" in then_names) == (geometry == "7b")
+    assert found == set(weights)
+
+
+def names_of_then(*, layers: int, tied: bool) -> list[str]:
+    """In a file of lychee-rerank-mm or Qwen2.5-VL, as published."""
+    both = ["weight", "bias"]
+    block = ["norm1.weight", "norm2.weight", *(f"attn.{part}.{one}" for part in ("qkv", "proj") for one in both)]
+    block += [f"mlp.{part}_proj.{one}" for part in ("gate", "up", "down") for one in both]
+    layer = ["input_layernorm.weight", "post_attention_layernorm.weight", "self_attn.o_proj.weight"]
+    layer += [f"self_attn.{part}_proj.{one}" for part in "qkv" for one in both]
+    layer += [f"mlp.{part}_proj.weight" for part in ("gate", "up", "down")]
+    names = [f"visual.blocks.{number}.{name}" for number in range(32) for name in block]
+    names += [f"model.layers.{number}.{name}" for number in range(layers) for name in layer]
+    names += ["visual.patch_embed.proj.weight", "visual.merger.ln_q.weight"]
+    names += [f"visual.merger.mlp.{number}.{one}" for number in (0, 2) for one in both]
+    return [*names, "model.embed_tokens.weight", "model.norm.weight", *([] if tied else ["lm_head.weight"])]
 
 
 def test_loading_tells_how_far_it_is_and_draws_nothing(capsys: pytest.CaptureFixture) -> None:
