@@ -1,5 +1,6 @@
 """`download`: the files of a model from the hub, gone on with where an earlier try ended, and checked."""
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -19,6 +20,25 @@ ModelName = Annotated[
 Revision = Annotated[str, typer.Option(metavar="NAME", help="A branch, tag or commit; the main branch where empty.")]
 
 
+class Progress:
+    """A bar of bytes, from the first word of them on."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm | None = None
+
+    def report(self, done: int, total: int) -> None:
+        """So many bytes are here, of so many in all."""
+        if self._bar is None:
+            how = {"unit": "B", "unit_scale": True, "mininterval": redrawn_every_s(), "dynamic_ncols": True}
+            self._bar = tqdm(total=total, **how)
+        self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()
+
+
 def download(model: ModelName = "lychee", *, revision: Revision = "") -> int:
     """Fetch a model's files into the Hugging Face cache of this machine (HF_HOME), and check them.
 
@@ -29,12 +49,7 @@ def download(model: ModelName = "lychee", *, revision: Revision = "") -> int:
     from reranker.model.download import download as fetched  # noqa: PLC0415 - takes a second
 
     revision = revision or Settings.from_environment().revision
-    with tqdm(unit="B", unit_scale=True, mininterval=redrawn_every_s(), dynamic_ncols=True) as bar:
-
-        def report(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        fetched(model, revision, report)
+    with closing(Progress()) as progress:
+        fetched(model, revision, progress.report)
     say(f"The model “{printable(model)}” is on this machine, and its files are what the hub has.")
     return DONE
