@@ -18,6 +18,7 @@ RerankerError
 │   ├── CheckpointNotFetched    a model of the hub that is not on this machine
 │   ├── CheckpointBroken        a file of it cannot be read
 │   ├── CheckpointUnsupported   another architecture, or "yes" and "no" are not one token each
+│   ├── ModelOutOfMemory        the device has not the memory to load it
 │   ├── DownloadFailed          its files could not be fetched
 │   └── GeometryUnknown         a shape of model that cannot be made
 ├── RequestError                a mistake in the asking
@@ -32,18 +33,26 @@ RerankerError
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 UnreadableReason = Literal["empty", "not a picture", "truncated", "damaged", "unsupported", "no access", "no memory"]
-DownloadTrouble = Literal["network", "unknown", "gated", "no space"]
+DownloadTrouble = Literal["network", "offline", "unknown", "gated", "no space", "no access", "not of the hub"]
 
 
 class RerankerError(Exception):
     """Anything that this program says went wrong."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By its fields, so that it comes whole out of another process."""
+        return _rebuilt, (type(self), vars(self))
+
     def __str__(self) -> str:
         fields = ", ".join(f"{key}={value!r}" for key, value in vars(self).items())
         return f"{type(self).__name__}({fields})"
+
+
+def _rebuilt(kind: type[RerankerError], values: dict[str, Any]) -> RerankerError:
+    return kind(**values)
 
 
 @dataclass(eq=False)
@@ -174,8 +183,21 @@ class CheckpointUnsupported(CheckpointError):
 
 
 @dataclass(eq=False)
+class ModelOutOfMemory(CheckpointError):
+    """The device, or the machine, has not the memory that it takes to load it."""
+
+    name: str
+    precision: str
+
+
+@dataclass(eq=False)
 class DownloadFailed(CheckpointError):
-    """The hub was not reached or broke off, has no such model, wants its terms accepted, or the disk is too full."""
+    """Its files could not be fetched.
+
+    The hub was not reached or broke off ("network"), is not to be reached by a setting of its library ("offline"), has
+    no such model ("unknown") or wants its terms accepted ("gated"); the disk is too full ("no space") or cannot be
+    written to ("no access"); or the name is that of a folder, or of what comes with the program ("not of the hub").
+    """
 
     name: str
     reason: DownloadTrouble

@@ -46,7 +46,8 @@ class Reranker:
         self.settings = replace(given, model=model) if model else given
         self.turns = Turns()
         self._scorer, self._loading = scorer, threading.Lock()
-        self._loaded = (0, 1)
+        self._loaded, self._choosing = (0, 1), threading.Lock()
+        self._choice: Choice | None = None
 
     @cached_property
     def limits(self) -> Limits:
@@ -65,9 +66,14 @@ class Reranker:
         folder = platformdirs.user_cache_path("reranker", appauthor=False)
         return SqliteScoreStore(folder / "scores.sqlite", self.settings.score_store_mb * MEGABYTE)
 
-    @cached_property
+    @property
     def choice(self) -> "Choice":
-        """Which model judges, and why; for "auto" it takes torch to say."""
+        """Which model judges, and why; decided once, for "auto" with the help of torch."""
+        with self._choosing:
+            self._choice = self._choice or self._chosen()
+            return self._choice
+
+    def _chosen(self) -> "Choice":
         from reranker.model.hub import choose  # noqa: PLC0415
         from reranker.model.placement import choose_device  # noqa: PLC0415
 
@@ -92,9 +98,13 @@ class Reranker:
 
         if (model := self.downloadable) is not None:
             download(model, self.settings.revision, report)
-            with self._loading:
-                self._scorer = None
-                self.__dict__.pop("choice", None)
+            with self._loading, self._choosing:
+                self._scorer, self._choice = None, None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether `load` would return at once."""
+        return self._scorer is not None
 
     @property
     def loaded_share(self) -> float:

@@ -15,6 +15,7 @@ from reranker.errors import (
     CheckpointUnsupported,
     DownloadFailed,
     GeometryUnknown,
+    ModelOutOfMemory,
     PictureError,
     PictureForbidden,
     PictureMissing,
@@ -165,6 +166,25 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "The model “{name}” cannot judge pictures here ({reason}); choose a Qwen2.5-VL reranker.",
         "zh": "模型“{name}”不能在这里评判图片（{reason}）；请选择基于 Qwen2.5-VL 的重排序模型。",
     },
+    (ModelOutOfMemory, ""): {
+        "en": "There is not enough memory left to load the model “{name}” in {precision}; close other programs that "
+        "use it, or choose int8, nf4 or a smaller model.",
+        "zh": "剩余内存不足，无法以 {precision} 精度加载模型“{name}”；请关闭占用内存的其他程序，"
+        "或改用 int8、nf4 或更小的模型。",
+    },
+    (DownloadFailed, "offline"): {
+        "en": "The hub's library was told to stay offline (HF_HUB_OFFLINE), so “{name}” was not fetched; unset it.",
+        "zh": "HF_HUB_OFFLINE 要求离线，因此没有下载模型“{name}”；请取消该设置。",
+    },
+    (DownloadFailed, "no access"): {
+        "en": "The Hugging Face cache (HF_HOME) cannot be written to, so “{name}” was not fetched; "
+        "check its permissions, or let HF_HOME point elsewhere.",
+        "zh": "无法写入 Hugging Face 缓存（HF_HOME），因此没有下载模型“{name}”；请检查权限，或让 HF_HOME 指向别处。",
+    },
+    (DownloadFailed, "not of the hub"): {
+        "en": "“{name}” is no model of the hub, so there is nothing to fetch; name one, such as lychee.",
+        "zh": "“{name}”不是可下载的模型名；请给出模型名，例如 lychee。",
+    },
     (DownloadFailed, "network"): {
         "en": "The download of “{name}” broke off, or the hub was not reached; check the network and start it again: "
         "it goes on where it stood.",
@@ -236,9 +256,10 @@ _REMARKS: Final[dict[Remark, dict[Language, str]]] = {
         "zh": "此显卡不支持 BF16，模型以 FP16 加载，较大的数值可能溢出。",
     },
     "offloaded": {
-        "en": "The model does not fit this card whole: some layers are brought to it with every batch, which takes a "
-        "multiple of the time; int8 or nf4 may fit.",
-        "zh": "此显卡放不下整个模型：部分层在每批评判时临时调入，耗时会成倍增加；改用 int8 或 nf4 可能放得下。",
+        "en": "The model does not fit this card: some layers stay in host memory and are brought with every batch, "
+        "which takes a multiple of the time; int8 or nf4 may fit.",
+        "zh": "此显卡放不下整个模型：部分层留在内存中，每批评判时临时调入，耗时会成倍增加；"
+        "改用 int8 或 nf4 可能放得下。",
     },
 }
 

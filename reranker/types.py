@@ -47,7 +47,7 @@ class Judgement:
     """What a scorer says of one picture.
 
     order_key: what sorting uses, larger is better, finite; the log-odds, or logit(expected rating / 10).
-    log_odds: z_yes - z_no at the last position, natural logarithm.
+    log_odds: natural logarithm; z_yes - z_no at the last position, or logit(rating / 10).
     words: what a rating model wrote, None where nothing was generated.
     visual_tokens: image positions in the language tower, at least 1.
     batch_ms: duration of the batch that it was judged in, milliseconds; 0 where the score was stored.
@@ -114,7 +114,7 @@ class Prepared(Protocol):
 
 
 Remark = Literal["fp16", "offloaded"]
-"""On how a model had to be loaded: in FP16, as the card has no BF16; with layers in host memory, or on other cards."""
+"""On how a model had to be loaded: in FP16, as the card has no BF16; with layers in host memory."""
 
 
 class Scorer(Protocol):

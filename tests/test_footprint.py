@@ -40,7 +40,7 @@ def test_the_command_says_what_fits_and_measures_what_is_here(
 
 
 def test_running_out_of_memory_is_a_result_and_other_trouble_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(options: Options) -> None:
+    def fail(options: Options, **_: bool) -> None:
         raise raised
 
     monkeypatch.setattr(rooms, "bench_of", fail)
@@ -64,10 +64,15 @@ def test_where_there_is_no_room_the_table_says_so() -> None:
     assert as_table(result).splitlines()[-1].split() == ["fp32", "no", "room"]
 
 
-@pytest.mark.parametrize("geometry", ["12x100", "no such folder"])
-def test_a_model_that_is_not_there_is_told(geometry: str, capsys: pytest.CaptureFixture) -> None:
-    assert main(["memory", "--geometry", geometry]) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 1
+@pytest.mark.usefixtures("one_precision")
+@pytest.mark.parametrize("option", ["--geometry", "--here"])
+def test_a_model_that_is_not_there_is_told(option: str, capsys: pytest.CaptureFixture) -> None:
+    assert main(["memory", option, "no such folder"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("There is no folder “no such folder”")
+
+
+def test_a_shape_that_cannot_be_is_told() -> None:
+    assert main(["memory", "--geometry", "12x100"]) == 2
 
 
 def test_nothing_is_written_where_nothing_can_be(tmp_path: Path) -> None:

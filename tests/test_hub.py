@@ -17,7 +17,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from reranker.errors import CheckpointMissing, CheckpointNotFetched
-from reranker.model.hub import REPOSITORIES, TOYBOX, choose, folder_of, is_missing, repository_of
+from reranker.model.hub import INDEX, REPOSITORIES, TOYBOX, choose, folder_of, is_missing, repository_of
 
 ROOT = Path(__file__).parents[1]
 LYCHEE = REPOSITORIES["lychee"]
@@ -221,11 +221,23 @@ def test_without_a_network_one_sentence_says_so(tmp_path: Path) -> None:
     assert "the hub was not reached" in last_line(done)
 
 
-@pytest.mark.parametrize("model", ["nobody/nothing", "toybox", "nothing"])
-def test_what_the_hub_does_not_have_is_said(machine: Machine, model: str) -> None:
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("nobody/nothing", "The hub has no model “nobody/nothing”"),
+        ("toybox", "“toybox” is no model of the hub"),
+        ("nothing", "“nothing” is no model of the hub"),
+    ],
+)
+def test_what_the_hub_does_not_have_is_said(machine: Machine, model: str, words: str) -> None:
     done = machine("download", model)
     assert done.returncode == 2
-    assert last_line(done).startswith(f"The hub has no model “{model}”")
+    assert last_line(done).startswith(words)
+
+
+def test_a_library_that_was_told_to_stay_offline_is_named(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "HF_HUB_OFFLINE" in last_line(machine("download", "lychee"))
 
 
 # Names
@@ -249,6 +261,13 @@ def test_what_is_not_here_says_whether_it_can_be_fetched() -> None:
     assert [is_missing(name) for name in ("lychee", "no such folder", "toybox")] == [True, False, False]
 
 
+@pytest.mark.parametrize("name", ["./models", "../models", "a/b--c", "x/y.git", "a/b/c", "/no/such", ".../x"])
+def test_what_is_no_id_of_the_hub_is_a_folder(name: str) -> None:
+    assert repository_of(name) is None
+    with pytest.raises(CheckpointMissing):
+        folder_of(name)
+
+
 def in_the_cache(repository: str) -> Path:
     """A snapshot of a model as the hub's library leaves it."""
     from huggingface_hub.constants import HF_HUB_CACHE  # noqa: PLC0415
@@ -258,6 +277,10 @@ def in_the_cache(repository: str) -> Path:
     snapshot.mkdir(parents=True)
     (stored / "refs").mkdir()
     (stored / "refs" / "main").write_text(COMMIT)
+    for name in ("config.json", "model-1.safetensors", "model-2.safetensors"):
+        (snapshot / name).write_bytes(b"")
+    places = {"a": "model-1.safetensors", "b": "model-2.safetensors"}
+    (snapshot / INDEX).write_text(json.dumps({"weight_map": places}))
     return snapshot
 
 
@@ -275,6 +298,18 @@ def test_auto_is_lychee_only_with_a_card_and_its_files(lychee_is_here: Path) -> 
     assert folder_of("lychee", COMMIT) == lychee_is_here
     with pytest.raises(CheckpointNotFetched):
         folder_of("lychee", "v2")
+
+
+@pytest.mark.parametrize("gone", ["config.json", "model-2.safetensors"])
+def test_a_model_that_is_here_in_part_is_not_here(lychee_is_here: Path, gone: str) -> None:
+    (lychee_is_here / gone).unlink()
+    assert is_missing("lychee")
+    assert choose("auto", "", lambda: True).reason == "not downloaded"
+
+
+def test_an_index_that_cannot_be_read_is_no_model(lychee_is_here: Path) -> None:
+    (lychee_is_here / INDEX).write_text("{}")
+    assert is_missing("lychee")
 
 
 def test_auto_without_the_files_is_the_toybox_and_says_why() -> None:

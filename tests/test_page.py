@@ -28,6 +28,7 @@ from reranker.sentences import Language
 from reranker.web import wording
 from reranker.web.desk import Desk
 from reranker.web.page import FILE_TYPES, SAMPLES, launch_settings
+from reranker.web.reception import is_from_here
 from reranker.web.results import (
     CARDS_WHILE_RUNNING,
     MAX_THUMBNAIL_PX,
@@ -70,7 +71,26 @@ def failed(position: int, error: Exception) -> Failed:
 
 def visitor(language: str = "en", session: str = "a tab") -> SimpleNamespace:
     """As much of a `gr.Request` as is looked at."""
-    return SimpleNamespace(headers={"accept-language": language}, session_hash=session)
+    headers = {"accept-language": language, "host": "127.0.0.1:7860"}
+    return SimpleNamespace(headers=headers, session_hash=session, client=SimpleNamespace(host="127.0.0.1"))
+
+
+@pytest.mark.parametrize(
+    ("host", "client", "headers", "is_here"),
+    [
+        ("127.0.0.1:7860", "127.0.0.1", {}, True),
+        ("localhost:7860", "::1", {}, True),
+        ("[::1]:7860", "::1", {}, True),
+        ("abc.gradio.live", "127.0.0.1", {}, False),
+        ("127.0.0.1:7860", "192.168.1.7", {}, False),
+        ("localhost", "127.0.0.1", {"x-forwarded-for": "192.168.1.7"}, False),
+        ("localhost", "127.0.0.1", {"forwarded": "for=192.168.1.7"}, False),
+        ("", "127.0.0.1", {}, False),
+    ],
+)
+def test_guests_are_told_from_who_sits_at_the_machine(host, client, headers, is_here):
+    request = SimpleNamespace(headers={"host": host, **headers}, client=SimpleNamespace(host=client))
+    assert is_from_here(request) is is_here
 
 
 # Words
@@ -576,6 +596,10 @@ class Loading(Reranker):
     def __init__(self, error: Exception | None = None) -> None:
         super().__init__("toybox", scorer=ScriptedScorer(judge=number))
         self.go_on, self.error, self.loaded = threading.Event(), error, []
+
+    @property
+    def is_loaded(self) -> bool:
+        return bool(self.loaded) and self.error is None
 
     @property
     def loaded_share(self) -> float:

@@ -4,17 +4,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from accelerate import cpu_offload
 
+from reranker.errors import CheckpointUnsupported, ModelOutOfMemory
 from reranker.images import Limits
 from reranker.measure.geometries import config_of
-from reranker.model import placement
+from reranker.model import checkpoints, placement
 from reranker.model.checkpoint_files import CheckpointFiles
 from reranker.model.checkpoints import Checkpoint, load_checkpoint, load_network, with_its_files
 from reranker.model.cross_encoder import CrossEncoder
 from reranker.model.hub import TOYBOX
 from reranker.model.opinions import Rating
-from reranker.model.placement import GIB, Sizes, choose_precision, fitting, spread
+from reranker.model.placement import GIB, Sizes, choose_precision, fitting, keep_or_bring
 from reranker.model.vision_memory import VisionMemory
 from reranker.types import Candidate, Query
 
@@ -54,7 +54,7 @@ def test_the_parts_of_the_published_models(
 
 
 @pytest.mark.parametrize(
-    ("gib", "precision"), [(24, "bf16"), (16, "bf16"), (12, "int8"), (10, "int8"), (8, "nf4"), (7, "nf4"), (6, None)]
+    ("gib", "precision"), [(24, "bf16"), (16, "bf16"), (12, "int8"), (10, "int8"), (9, "nf4"), (8, "nf4"), (7, None)]
 )
 def test_what_the_7b_is_loaded_in_on_cards_of_each_size(gib: int, precision: str | None) -> None:
     assert fitting(Sizes.described(config_of("7b")), gib * GIB, "bf16") == precision
@@ -104,29 +104,36 @@ def test_what_is_quantized_are_the_layers_alone() -> None:
     assert checkpoint.head.direction.dtype == torch.float32
 
 
-def test_layers_in_host_memory_judge_alike(plain: list[float]) -> None:
-    """As where a card has not room for all: accelerate brings each layer's weights when they are needed."""
+def test_ratings_are_alike_with_layers_in_host_memory() -> None:
     files = CheckpointFiles("toybox", TOYBOX)
     network = load_network(files, CPU, "fp32")
-    for layer in network.model.language_model.layers[2:]:
-        cpu_offload(layer, execution_device=CPU)
-    checkpoint = with_its_files(network, files, CPU, "fp32")
-    assert checkpoint.language.layers[3].mlp.up_proj.weight.device.type == "meta"
-    assert log_odds(checkpoint) == pytest.approx(plain, abs=1e-5)
-    rated = load_checkpoint("toybox", "cpu", "fp32")
-    assert log_odds(checkpoint, asks=Rating(checkpoint)) == pytest.approx(log_odds(rated, asks=Rating(rated)), abs=1e-3)
+    keep_or_bring(network.model.language_model.layers, CPU, 0)
+    brought, here = with_its_files(network, files, CPU, "fp32"), load_checkpoint("toybox", "cpu", "fp32")
+    assert log_odds(brought, asks=Rating(brought)) == pytest.approx(log_odds(here, asks=Rating(here)), abs=1e-3)
 
 
-def test_layers_are_spread_in_their_order() -> None:
-    network = load_network(CheckpointFiles("toybox", TOYBOX), CPU, "fp32")
+@pytest.mark.parametrize("kept", [0, 1, 4, 6])
+def test_layers_stay_in_host_memory_from_where_the_room_ends(plain: list[float], kept: int) -> None:
+    files = CheckpointFiles("toybox", TOYBOX)
+    network = load_network(files, CPU, "fp32")
     layers = network.model.language_model.layers
-    spread(layers, {"cpu": 2**40})
-    assert [str(layer._hf_hook.execution_device) for layer in layers] == ["cpu"] * len(layers)
+    each = sum(weight.nbytes for weight in layers[0].parameters())
+    keep_or_bring(layers, CPU, (kept + 0.5) * each)
+    where = [layer.mlp.up_proj.weight.device.type for layer in layers]
+    assert where == ["cpu"] * kept + ["meta"] * (len(layers) - kept)
+    checkpoint = with_its_files(network, files, CPU, "fp32")
+    assert checkpoint.remarks == (("offloaded",) if kept < len(layers) else ())
+    assert log_odds(checkpoint) == pytest.approx(plain, abs=1e-5)
 
 
-def test_what_is_brought_from_elsewhere_is_remarked() -> None:
-    files = CheckpointFiles("toybox", TOYBOX)
-    network = load_network(files, CPU, "fp32")
-    assert with_its_files(network, files, CPU, "fp32").remarks == ()
-    spread(network.model.language_model.layers, {"cpu": 2**40})
-    assert with_its_files(network, files, CPU, "fp32").remarks == ("offloaded",)
+def test_running_out_of_memory_while_loading_is_no_broken_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(checkpoints, "place", fail)
+    raised: Exception = torch.OutOfMemoryError("CUDA out of memory")
+    with pytest.raises(ModelOutOfMemory, match="fp16"):
+        load_checkpoint("toybox", "cpu", "fp16")
+    raised = ImportError("bitsandbytes")
+    with pytest.raises(CheckpointUnsupported, match="int8"):
+        load_checkpoint("toybox", "cpu", "int8")

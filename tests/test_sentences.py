@@ -1,6 +1,7 @@
 """Every error has a sentence in both languages that names the file, and the tree of errors is as it is drawn."""
 
 import inspect
+import pickle
 import re
 from dataclasses import fields, is_dataclass, replace
 from typing import get_args, get_type_hints
@@ -62,6 +63,12 @@ EVERY_ERROR = [
     *(example(CheckpointBroken, reason=reason) for reason in ("truncated", "digest", "weights")),
     example(CheckpointMissing, missing=None),
 ]
+
+
+@pytest.mark.parametrize("error", EVERY_ERROR, ids=str)
+def test_every_error_comes_whole_out_of_another_process(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), vars(again)) == (type(error), vars(error))
 
 
 def drawn_tree() -> dict[str, str | None]:

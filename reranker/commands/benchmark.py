@@ -32,7 +32,7 @@ def benchmark(
     images: Annotated[int, typer.Option(min=2, help="How many pictures, of mixed sizes; they are made.")] = 50,
     rounds: Annotated[int, typer.Option(min=1, help="How often each way is gone.")] = 3,
     ways: Annotated[str, typer.Option(help="Which ways, with commas; all where empty.")] = "",
-    precision: Annotated[Precision, typer.Option(help="auto: bf16 on a card that has it, fp32 on the CPU.")] = "auto",
+    precision: Annotated[Precision, typer.Option(help="auto: what the device is good at.")] = "auto",
     device: Annotated[Device, typer.Option(help="auto: the first card where there is one.")] = "auto",
     vision_memory_mb: Annotated[int, typer.Option(min=0, help="Host memory for what was seen.")] = 1024,
     memory: Annotated[bool, typer.Option(help="On the CPU: each way once more by itself, for its memory.")] = True,

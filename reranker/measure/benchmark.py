@@ -113,9 +113,10 @@ def benchmark(options: Options, report: Callable[[str], None] = lambda _: None) 
         return _result(options, bench, paths, passes, peaks, memory)
 
 
-def bench_of(options: Options) -> Bench:
+def bench_of(options: Options, *, whole: bool = True) -> Bench:
+    """The model ready to be measured; whole: as `open_model` has it."""
     worker = Worker()
-    model = worker.run(partial(open_model, options.geometry, options.device, options.precision))
+    model = worker.run(partial(open_model, options.geometry, options.device, options.precision, whole=whole))
     tokens = options.visual_tokens or model.checkpoint.details[1]
     return Bench(model, worker, tokens, options.vision_memory_mb * MEGABYTE)
 

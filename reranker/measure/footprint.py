@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import torch
 
+from reranker.errors import ModelOutOfMemory
 from reranker.measure.benchmark import MEGABYTE, Options, bench_of, gone_through, own_bytes, write_pictures
 from reranker.measure.geometries import is_random, sizes_of
 from reranker.model.memory import is_out_of_memory
@@ -118,19 +119,19 @@ def _measured(geometry: str, precision: Any, device: Device, images: int, cap_by
 
 
 def _own_footprint(options: Options, cap_bytes: int | None) -> Footprint:
-    """Of this process, which has loaded nothing yet."""
-    if cap_bytes is not None:
-        torch.cuda.set_per_process_memory_fraction(
-            min(1.0, cap_bytes / torch.cuda.get_device_properties(0).total_memory)
-        )
+    """Of this process, which has loaded nothing yet. Random weights are made on the card and no part of the cap."""
+    if cap_bytes is not None and not is_random(options.geometry):
+        _limit(cap_bytes)
     try:
         with TemporaryDirectory() as folder:
             paths = write_pictures(Path(folder), options.images)
-            bench = bench_of(options)
+            bench = bench_of(options, whole=False)
+            if cap_bytes is not None and is_random(options.geometry):
+                _limit(cap_bytes)
             gone_through(bench, "ours", paths[:2])
             one = gone_through(bench, "ours", paths)
     except Exception as error:
-        if not is_out_of_memory(error):
+        if not (isinstance(error, ModelOutOfMemory) or is_out_of_memory(error)):
             raise
         return Footprint(precision=options.precision, peak_bytes=None)
     on_card = bench.model.checkpoint.device.type == "cuda"
@@ -140,6 +141,13 @@ def _own_footprint(options: Options, cap_bytes: int | None) -> Footprint:
         first_result_ms=1000 * one.first_s,
         images_per_s=len(paths) / one.total_s,
     )
+
+
+def _limit(cap_bytes: int) -> None:
+    """What torch may use of the card from now on, and is found to."""
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    torch.cuda.set_per_process_memory_fraction(min(1.0, cap_bytes / torch.cuda.get_device_properties(0).total_memory))
 
 
 def as_table(result: dict[str, Any]) -> str:

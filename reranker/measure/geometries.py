@@ -12,7 +12,7 @@ from transformers import (
     Qwen2_5_VLTextConfig,
 )
 
-from reranker.errors import GeometryUnknown
+from reranker.errors import CheckpointUnsupported, GeometryUnknown
 from reranker.model.checkpoint_files import DEFAULT_DETAILS, CheckpointFiles
 from reranker.model.checkpoints import (
     Checkpoint,
@@ -23,7 +23,16 @@ from reranker.model.checkpoints import (
 )
 from reranker.model.hub import folder_of
 from reranker.model.patches import PatchSettings
-from reranker.model.placement import DTYPES, QUANTIZED, Sizes, choose_device, choose_precision
+from reranker.model.placement import (
+    DTYPES,
+    LARGE_BYTES,
+    QUANTIZED,
+    Sizes,
+    choose_device,
+    choose_precision,
+    place,
+    whole_precision,
+)
 from reranker.settings import Device, Precision
 
 # Qwen2.5-VL as published: hidden, layers, heads, key heads, FFN and vocabulary of the language tower.
@@ -42,17 +51,22 @@ class Model:
     checkpoint: Checkpoint
 
 
-def open_model(geometry: str, device: Device, precision: Precision) -> Model:
-    """From "toybox", "3b", "7b", LAYERSxWIDTH or a folder. Raises `GeometryUnknown` and what loading raises."""
+def open_model(geometry: str, device: Device, precision: Precision, *, whole: bool = True) -> Model:
+    """From "toybox", "3b", "7b", LAYERSxWIDTH or a folder.
+
+    whole: whether transformers' own `generate` is to work, for which all is on the device; else it is placed as this
+    program does. A shape is never quantized. Raises `GeometryUnknown`, `CheckpointUnsupported` and what loading raises.
+    """
     chosen_device = choose_device(device)
     if is_random(geometry):
-        chosen_precision = choose_precision(precision, chosen_device, sizes_of(geometry), writes=True)
-        if chosen_precision in QUANTIZED:
-            raise GeometryUnknown(name=f"{geometry} in {chosen_precision}")
-        return _random_model(geometry, chosen_device, chosen_precision)
+        if precision in QUANTIZED:
+            raise CheckpointUnsupported(name=geometry, reason=f"random weights have no {precision}")
+        large = sizes_of(geometry).bytes_on_card("bf16") >= LARGE_BYTES
+        chosen_precision = whole_precision(chosen_device, large=large) if precision == "auto" else precision
+        return _random_model(geometry, chosen_device, chosen_precision, whole=whole)
     files = CheckpointFiles(geometry, folder_of(geometry))
     chosen_precision = choose_precision(precision, chosen_device, files.sizes, writes=True)
-    network = load_network(files, chosen_device, chosen_precision)
+    network = load_network(files, chosen_device, chosen_precision, whole=whole)
     checkpoint = with_its_files(network, files, chosen_device, chosen_precision)
     return Model(geometry=geometry, network=network, checkpoint=checkpoint)
 
@@ -74,7 +88,7 @@ def config_of(geometry: str) -> Qwen2_5_VLConfig:
     return _published_config(geometry) if geometry in PUBLISHED else _config_by_size(geometry)
 
 
-def _random_model(geometry: str, device: torch.device, precision: str) -> Model:
+def _random_model(geometry: str, device: torch.device, precision: str, *, whole: bool = True) -> Model:
     tokenizer = load_checkpoint("toybox", "cpu").tokenizer
     config = config_of(geometry)
     _name_tokens(config, tokenizer)
@@ -86,6 +100,8 @@ def _random_model(geometry: str, device: torch.device, precision: str) -> Model:
             network = Qwen2_5_VLForConditionalGeneration(config)
     finally:
         torch.set_default_dtype(default)
+    if not whole:
+        place(network, device, precision)
     checkpoint = assembled(
         network,
         tokenizer,

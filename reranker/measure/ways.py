@@ -15,6 +15,7 @@ from PIL import Image
 from transformers import BatchFeature
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from reranker.errors import PictureOutOfMemory
 from reranker.images import Limits
 from reranker.measure.competitor import cross_encoder, why_not
 from reranker.measure.geometries import Model
@@ -26,7 +27,7 @@ from reranker.model.vision_memory import VisionMemory
 from reranker.model.worker import Worker
 from reranker.ranking import rank_stream
 from reranker.turns import Turns
-from reranker.types import Candidate, Judgement, Query, Scored
+from reranker.types import Candidate, Failed, Judgement, Query, Scored
 
 TEXT: Final = "a woman in a red dress beside a white car, 街道上"
 OTHER_TEXT: Final = "一只 black cat 在窗台上, nobody else"
@@ -181,7 +182,11 @@ def ours_known(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
 def _ranked(bench: Bench, paths: Sequence[Path], text: str) -> Iterator[object]:
     candidates = [Candidate(name=path.name, source=path) for path in paths]
     with closing(rank_stream(Query(text=text), candidates, scorer=_Timed(bench), turns=Turns())) as stream:
-        yield from (event for event in stream if isinstance(event, Scored))
+        for event in stream:
+            if isinstance(event, Failed) and isinstance(event.error, PictureOutOfMemory):
+                raise MemoryError
+            if isinstance(event, Scored):
+                yield event
 
 
 @torch.inference_mode()

@@ -15,12 +15,12 @@ from typing import Any, Final
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, Qwen2_5_VLConfig
 
 from reranker.errors import CheckpointBroken, CheckpointMissing, CheckpointUnsupported
+from reranker.model.hub import INDEX
 from reranker.model.patches import PatchSettings
 from reranker.model.placement import Sizes
 from reranker.model.prompts import INSTRUCTIONS
 
 ARCHITECTURE: Final = "qwen2_5_vl"
-INDEX: Final = "model.safetensors.index.json"
 DEFAULT_DETAILS: Final = (256, 512, 1280)  # visual tokens, where the checkpoint does not say its own
 SHA256: Final = re.compile(r"[0-9a-f]{64}")
 HASHED_AT_ONCE: Final = 4

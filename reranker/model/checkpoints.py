@@ -11,12 +11,13 @@ from transformers import PreTrainedTokenizerBase, Qwen2_5_VLForConditionalGenera
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextModel
 from transformers.utils.logging import set_tqdm_hook
 
-from reranker.errors import CheckpointBroken, CheckpointUnsupported
+from reranker.errors import CheckpointBroken, CheckpointError, CheckpointUnsupported, ModelOutOfMemory
 from reranker.model.checkpoint_files import CheckpointFiles
 from reranker.model.hub import folder_of
 from reranker.model.language import YesNoHead
+from reranker.model.memory import is_out_of_memory
 from reranker.model.patches import PatchSettings
-from reranker.model.placement import choose_device, choose_precision, how_to_load, is_spread, place
+from reranker.model.placement import are_brought, choose_device, choose_precision, how_to_load, place
 from reranker.model.prompts import INSTRUCTIONS
 from reranker.model.vision import BytePatchEmbedding, VisionTower
 from reranker.settings import Device, Precision
@@ -99,11 +100,12 @@ def _counted(items: Collection[Any], report: Report) -> Iterator[Any]:
 
 
 def load_network(
-    files: CheckpointFiles, device: torch.device, precision: str, *, writes: bool = True
+    files: CheckpointFiles, device: torch.device, precision: str, *, writes: bool = False, whole: bool = False
 ) -> Qwen2_5_VLForConditionalGeneration:
-    """The whole network in its places, as transformers has it. Raises as `load_checkpoint` does.
+    """The network in its places, as transformers has it. Raises as `load_checkpoint` does.
 
     Takes the file layout of today and the one from before transformers 5, whose names of weights differ.
+    writes, whole: as `placement.place` has them.
     """
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it tells at every product that int8 goes by FP16
     try:
@@ -115,13 +117,22 @@ def load_network(
             output_loading_info=True,
             **how_to_load(precision, device),
         )
+        network, told = loaded
+        place(network, device, precision, writes=writes, whole=whole)
     except Exception as error:  # safetensors, json and transformers each raise their own
-        raise CheckpointBroken(name=files.name, file="*.safetensors", reason=type(error).__name__) from error
-    network, told = loaded
+        raise _refusal(error, files.name, precision) from error
     if told["missing_keys"] or told["mismatched_keys"]:  # transformers would go on with random ones
         raise CheckpointBroken(name=files.name, file="*.safetensors", reason="weights")
-    place(network, device, precision, writes=writes)
     return cast(Qwen2_5_VLForConditionalGeneration, network)
+
+
+def _refusal(error: Exception, name: str, precision: str) -> CheckpointError:
+    """What it means that loading raised this."""
+    if is_out_of_memory(error):
+        return ModelOutOfMemory(name=name, precision=precision)
+    if isinstance(error, ImportError):
+        return CheckpointUnsupported(name=name, reason=f"{precision} needs a package that is not installed")
+    return CheckpointBroken(name=name, file="*.safetensors", reason=type(error).__name__)
 
 
 def with_its_files(
@@ -173,7 +184,7 @@ def assembled(
         details=details,
         instruction=instruction,
         temperature=temperature,
-        remarks=("offloaded",) if is_spread(network.model.language_model.layers) else (),
+        remarks=("offloaded",) if are_brought(network.model.language_model.layers) else (),
     )
 
 

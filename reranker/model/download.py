@@ -18,6 +18,7 @@ from huggingface_hub import constants
 from huggingface_hub.errors import (  # type: ignore[attr-defined]
     GatedRepoError,
     HTTPError,
+    OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
@@ -45,7 +46,7 @@ def download(model: str, revision: str = "", report: Report = lambda done, total
     """
     repository = repository_of(model)
     if repository is None:
-        raise DownloadFailed(name=model, reason="unknown")
+        raise DownloadFailed(name=model, reason="not of the hub")
     constants.HF_HUB_DISABLE_TELEMETRY = True  # it would tell what else is installed here
     with _told_as(model):
         commit = str(huggingface_hub.HfApi().repo_info(repository, revision=revision or MAIN).sha)
@@ -72,12 +73,16 @@ def _told_as(model: str) -> Iterator[None]:
 
 
 def _trouble(error: Exception) -> DownloadTrouble:
+    if isinstance(error, OfflineModeIsEnabled):
+        return "offline"
     if isinstance(error, GatedRepoError):
         return "gated"
     if isinstance(error, RepositoryNotFoundError | RevisionNotFoundError):
         return "unknown"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return "no space"
+    if isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return "no access"
     return "network"
 
 
@@ -90,27 +95,39 @@ def _wanted(repository: str, commit: str) -> list[RepoFile]:
 def _check_room(model: str, blobs: Path, files: list[RepoFile]) -> None:
     """Before hours of work rather than after. Raises `DownloadFailed`."""
     blobs.mkdir(parents=True, exist_ok=True)
-    here = sum(path.stat().st_size for path in blobs.iterdir())
-    if sum(file.size for file in files) - here > shutil.disk_usage(blobs).free:
+    if sum(file.size - _here(blobs, file) for file in files) > shutil.disk_usage(blobs).free:
         raise DownloadFailed(name=model, reason="no space")
+
+
+def _here(blobs: Path, file: RepoFile) -> int:
+    """Bytes of a file that need no fetching."""
+    assert file.lfs is not None, "large files are known by their sha256"
+    places = (blobs / file.lfs.sha256, blobs / f"{file.lfs.sha256}.part")
+    return min(file.size, max(place.stat().st_size if place.exists() else 0 for place in places))
 
 
 def _bring(
     model: str, repository: str, commit: str, file: RepoFile, blobs: Path, report: Callable[[int], None]
 ) -> None:
-    """One large file into its place; what is there already is only compared."""
+    """One large file into its place; what is there already is compared, and stays where it is."""
     assert file.lfs is not None, "large files are known by their sha256"
     blob, part = blobs / file.lfs.sha256, blobs / f"{file.lfs.sha256}.part"
     with WeakFileLock(blobs / f"{blob.name}.lock"):
         if blob.exists():
-            blob.replace(part)
+            report(file.size)
+            if _sha256(blob) == blob.name:
+                return
+            blob.unlink()
         _go_on(huggingface_hub.hf_hub_url(repository, file.path, revision=commit), part, file.size, report)
-        with part.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        if digest != blob.name:
+        if _sha256(part) != blob.name:
             part.unlink()
             raise CheckpointBroken(name=model, file=file.path, reason="digest")
         part.replace(blob)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _go_on(url: str, part: Path, size: int, report: Callable[[int], None]) -> None:

@@ -1,13 +1,14 @@
 """A model's name -> its files on the disk. Nothing here asks the hub for anything; `download` does."""
 
-import re
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 import huggingface_hub
-from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from reranker.errors import CheckpointMissing, CheckpointNotFetched
 
@@ -19,9 +20,9 @@ REPOSITORIES: Final = {
     "qwen2.5-vl-3b": "Qwen/Qwen2.5-VL-3B-Instruct",
 }
 GIGABYTES: Final = {"lychee": 16.6, "lychee-3b": 7.5, "qwen2.5-vl-7b": 16.6, "qwen2.5-vl-3b": 7.5}
+INDEX: Final = "model.safetensors.index.json"
 BEST: Final = "lychee"  # what "auto" would have
 WANTED: Final = ["*.safetensors", "*.json", "*.jinja", "merges.txt", "README.md", "LICENSE*"]
-HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 Reason = Literal["asked", "card", "no card", "not downloaded"]
 
@@ -53,7 +54,11 @@ def repository_of(model: str) -> str | None:
     """Where on the hub a name's files are; None for the toybox and for folders."""
     if model in REPOSITORIES:
         return REPOSITORIES[model]
-    if model == "toybox" or Path(model).expanduser().is_dir() or not HUB_ID.fullmatch(model):
+    if model == "toybox" or model.count("/") != 1 or Path(model).expanduser().is_dir():
+        return None
+    try:
+        validate_repo_id(model)
+    except HFValidationError:
         return None
     return model
 
@@ -77,13 +82,28 @@ def folder_of(model: str, revision: str = "") -> Path:
 
 def _snapshot(model: str, repository: str, revision: str) -> Path:
     try:
-        return Path(
+        folder = Path(
             huggingface_hub.snapshot_download(
                 repository, revision=revision or None, allow_patterns=WANTED, local_files_only=True
             )
         )
     except LocalEntryNotFoundError:
         raise CheckpointNotFetched(name=model) from None
+    if not _is_whole(folder):  # the library cannot tell where another version, or another program, fetched it
+        raise CheckpointNotFetched(name=model)
+    return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether config.json and all weight files are there."""
+    try:
+        places = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()
+        weights = [(folder / str(name)).is_file() for name in set(places)]
+    except FileNotFoundError:
+        weights = [path.is_file() for path in folder.glob("*.safetensors")]
+    except (OSError, ValueError, KeyError, AttributeError):
+        weights = []
+    return bool(weights) and all(weights) and (folder / "config.json").is_file()
 
 
 def is_missing(model: str, revision: str = "") -> bool:

@@ -5,7 +5,7 @@ last layer is computed for the last tokens alone, since nothing else is read off
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -50,7 +50,6 @@ def read_beginning(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> Beginni
     spans = Spans(lengths=(len(ids),), device=hidden.device)
     kept = []
     for layer in _layers(language):
-        hidden, rotation, spans = _brought(layer, hidden, rotation, spans)
         query, key, value = _projected(layer, hidden, rotation)
         kept.append((key, value))
         attended = attend(query, key, value, spans, scale=layer.self_attn.scaling, causal=True)
@@ -91,25 +90,12 @@ def last_hidden(
     rotation = _rotation(language, torch.cat(positions, dim=1).to(hidden.device), hidden.dtype)
     *layers, last = zip(_layers(language), beginning.layers, strict=True)
     for layer, before in layers:
-        hidden, rotation, spans = _brought(layer, hidden, rotation, spans)
         query, key, value = _projected(layer, hidden, rotation)
         scale = layer.self_attn.scaling
         attended = attend(query, key, value, spans, scale=scale, causal=True, before=before)
         hidden = _after_attention(layer, hidden, attended)
-    hidden, rotation, spans = _brought(last[0], hidden, rotation, spans)
-    hidden = _last_layer(*last, hidden, rotation, spans)
-    states: torch.Tensor = language.norm(hidden.to(language.norm.weight.device))
+    states: torch.Tensor = language.norm(_last_layer(*last, hidden, rotation, spans))
     return states
-
-
-def _brought(
-    layer: Qwen2_5_VLDecoderLayer, hidden: torch.Tensor, rotation: Rotation, spans: Spans
-) -> tuple[torch.Tensor, Rotation, Spans]:
-    """To the card that the layer is on, where there are several; a layer that lives in host memory comes by itself."""
-    device = layer.input_layernorm.weight.device
-    if device in (hidden.device, torch.device("meta")):
-        return hidden, rotation, spans
-    return hidden.to(device), rotation.to(device), replace(spans, device=device)
 
 
 def _layers(language: Qwen2_5_VLTextModel) -> list[Qwen2_5_VLDecoderLayer]:

@@ -5,6 +5,8 @@ from typing import Protocol, TypeVar
 
 import torch
 
+from reranker.model.placement import free_bytes
+
 LARGEST_ON_CARD, LARGEST_ON_CPU = 4096, 1024  # visual tokens; beyond them a batch takes longer and gains nothing
 # Visual tokens that the vision tower sees at once: it has four patches for each, so its states are what takes memory.
 LOOKED_AT_ON_CARD, LOOKED_AT_ON_CPU = 2048, 256
@@ -66,8 +68,7 @@ def planned_tokens(device: torch.device, trial: Callable[[int], None], trial_tok
         return 1
     bytes_a_token = (torch.cuda.max_memory_allocated(device) - before) / trial_tokens
     torch.cuda.empty_cache()
-    free, _ = torch.cuda.mem_get_info(device)
-    return max(1, min(LARGEST_ON_CARD, int(SHARE_OF_FREE * free / bytes_a_token)))
+    return max(1, min(LARGEST_ON_CARD, int(SHARE_OF_FREE * free_bytes(device) / bytes_a_token)))
 
 
 def card_memory(device: torch.device) -> tuple[int, int] | None:

@@ -5,12 +5,13 @@ needs some hundred rows of it, and so does the output matrix, of which yes-no ne
 rating, which writes words, has it on the card. For the 7B these two are 2.0 of 15.4 GiB in BF16.
 """
 
+import math
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final
 
 import torch
-from accelerate import dispatch_model, infer_auto_device_map
+from accelerate import cpu_offload
 from transformers import BitsAndBytesConfig, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from reranker.settings import Device, Precision
@@ -64,8 +65,14 @@ class Sizes:
         return int(whole * (self.vision + output) + BYTES[precision] * self.layers)
 
     def card_bytes(self, precision: str, *, writes: bool = False) -> int:
-        """What a card has to have for it, all counted: weights, CUDA's own, a batch."""
-        return self.bytes_on_card(precision, writes=writes) + CONTEXT_BYTES + WORKING_BYTES
+        """What a card has to have for it, all counted: weights, CUDA's own, and a batch.
+
+        Where layers are quantized all parts are on the card while they are loaded, and that can be more.
+        """
+        judging = self.bytes_on_card(precision, writes=writes) + WORKING_BYTES
+        beside = BYTES["bf16"] * (self.embedding + self.output)
+        loading = self.bytes_on_card(precision) + beside if precision in QUANTIZED else 0
+        return CONTEXT_BYTES + int(max(judging, loading))
 
 
 def _count(module: torch.nn.Module) -> int:
@@ -97,13 +104,14 @@ def choose_precision(precision: Precision, device: torch.device, sizes: Sizes, *
     whole = whole_precision(device, large=sizes.bytes_on_card("bf16") >= LARGE_BYTES)
     if device.type == "cpu":
         return whole
-    return fitting(sizes, torch.cuda.mem_get_info(device)[0] + CONTEXT_BYTES, whole, writes=writes) or whole
+    # CUDA's own is in use by now: asking for the free memory has begun it.
+    return fitting(sizes, free_bytes(device) + CONTEXT_BYTES, whole, writes=writes) or whole
 
 
-def fitting(sizes: Sizes, free_bytes: int, whole: str, *, writes: bool = False) -> str | None:
+def fitting(sizes: Sizes, card_bytes: float, whole: str, *, writes: bool = False) -> str | None:
     """The first of `whole`, int8 and nf4 that fits a card with so much memory for all; None where none does."""
     offered = (whole, *(QUANTIZED if find_spec("bitsandbytes") else ()))
-    return next((one for one in offered if sizes.card_bytes(one, writes=writes) <= free_bytes), None)
+    return next((one for one in offered if sizes.card_bytes(one, writes=writes) <= card_bytes), None)
 
 
 def _multiplies_bf16() -> bool:
@@ -125,40 +133,50 @@ def how_to_load(precision: str, device: torch.device) -> dict[str, Any]:
     return {"dtype": whole, "quantization_config": config, "device_map": {"": str(device)}}
 
 
-def place(network: Qwen2_5_VLForConditionalGeneration, device: torch.device, precision: str, *, writes: bool) -> None:
-    """Each part where it belongs. Layers that the card has no room for stay in host memory, or go onto other cards.
+def place(
+    network: Qwen2_5_VLForConditionalGeneration,
+    device: torch.device,
+    precision: str,
+    *,
+    writes: bool = False,
+    whole: bool = False,
+) -> None:
+    """Each part where it belongs. Layers that the card has no room for stay in host memory.
 
-    The former cross the bus with every batch: at 16 GB/s the 7B's layers in BF16 take 0.8 s each time.
+    These cross the bus with every batch: at 16 GB/s the 7B's layers in BF16 take 0.8 s each time.
+    writes: whether the output matrix is needed. whole: whether all is, as by transformers' own `generate`.
     """
     language, output = network.model.language_model, network.lm_head
-    language.embed_tokens.to("cpu" if device.type == "cuda" and not writes else device)
-    output.to(device if writes else "cpu")
+    tied = language.embed_tokens.weight is output.weight
+    language.embed_tokens.to(device if whole or (writes and tied) else "cpu")
+    output.to(device if whole or writes else "cpu")
     for part in (network.model.visual, language.norm, language.rotary_emb):
         part.to(device)
-    if precision in QUANTIZED:
-        return  # they are there
-    if device.type == "cpu" or _count(language.layers) * BYTES[precision] <= _room(device):
-        language.layers.to(device)
-    else:
-        spread(language.layers, {device.index or 0: _room(device), **_other_cards(device)})
+    if precision not in QUANTIZED:  # quantized layers are there
+        keep_or_bring(language.layers, device, free_bytes(device) - WORKING_BYTES)
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
-def spread(layers: torch.nn.ModuleList, room: dict[int | str, int]) -> None:
-    """Over cards with so many bytes each, in their order; the rest in host memory, from where accelerate brings it."""
-    places = infer_auto_device_map(
-        layers, max_memory={**room, "cpu": 2**60}, no_split_module_classes=[type(layers[0]).__name__]
-    )
-    dispatch_model(layers, device_map=places, main_device=next(iter(room)), force_hooks=True)
+def keep_or_bring(layers: torch.nn.ModuleList, device: torch.device, room_bytes: float) -> None:
+    """Onto the device as long as there is room; the others stay in host memory, from where accelerate brings them."""
+    for layer in layers:
+        room_bytes -= sum(weight.nbytes for weight in layer.parameters())
+        if room_bytes >= 0:
+            layer.to(device)
+        else:
+            cpu_offload(layer, execution_device=device)
 
 
-def is_spread(layers: torch.nn.ModuleList) -> bool:
-    """Whether accelerate brings some of them, or what they see, from elsewhere."""
-    return any(hasattr(layer, "_hf_hook") for layer in layers)
+def are_brought(layers: torch.nn.ModuleList) -> bool:
+    """Whether some of them live in host memory."""
+    return any(weight.device.type == "meta" for weight in layers.parameters())
 
 
-def _room(device: torch.device) -> int:
-    return max(0, torch.cuda.mem_get_info(device)[0] - WORKING_BYTES)
-
-
-def _other_cards(device: torch.device) -> dict[int | str, int]:
-    return {n: _room(torch.device("cuda", n)) for n in range(torch.cuda.device_count()) if n != (device.index or 0)}
+def free_bytes(device: torch.device) -> float:
+    """Of a card's memory, within the limit that was set for this process; elsewhere there is no end to it."""
+    if device.type != "cuda":
+        return math.inf
+    free, total = torch.cuda.mem_get_info(device)
+    limit = torch.cuda.get_per_process_memory_fraction(device) * total
+    return min(free, limit - torch.cuda.memory_reserved(device))

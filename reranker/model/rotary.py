@@ -24,10 +24,6 @@ class Rotation:
         turned = heads * self.cos + torch.cat((-second, first), dim=-1) * self.sin
         return turned.to(heads.dtype)
 
-    def to(self, device: torch.device) -> "Rotation":
-        """The same on another device."""
-        return Rotation(cos=self.cos.to(device), sin=self.sin.to(device))
-
     def at(self, tokens: torch.Tensor) -> "Rotation":
         """Of these tokens alone."""
         return Rotation(cos=self.cos[tokens], sin=self.sin[tokens])

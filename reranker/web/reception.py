@@ -1,28 +1,29 @@
 """What a visitor is told of the model: that it loads, which it is and what it knows, and how to get a better one."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import gradio as gr
 
 from reranker.model.hub import GIGABYTES
 from reranker.reranker import Reranker
 from reranker.sentences import Language, remark_sentence
-from reranker.settings import Settings
 from reranker.web.progress import reports_of, shares_of
 from reranker.web.status import Status, trouble
 from reranker.web.wording import language_of, phrase
 
 MIN_PICTURES: Final = 2
+LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
+FORWARDED: Final = {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"}
 
 
 class Reception:
     """Gives values for the status, for what is said about the model, and for the button that fetches another."""
 
     def __init__(self, reranker: Reranker) -> None:
-        self._reranker, self._loaded = reranker, threading.Event()
+        self._reranker = reranker
 
     @property
     def model(self) -> str:
@@ -31,12 +32,11 @@ class Reception:
 
     def loading(self, language: Language) -> Iterator[Status]:
         """How far the model is loaded, until it is; it is loaded once, whoever asks first. Raises as loading does."""
-        if self._loaded.is_set():
+        if self._reranker.is_loaded:
             return
         yield Status(text=phrase("loading", language), tone="busy", percent=0)
         for share in shares_of(self._reranker.load, lambda: self._reranker.loaded_share):
             yield Status(text=phrase("loading", language), tone="busy", percent=int(100 * share))
-        self._loaded.set()
 
     def greet(self, request: gr.Request) -> Iterator[list[Any]]:
         """For a page that was just opened: while the model loads, and once it is there."""
@@ -47,12 +47,12 @@ class Reception:
             status = Status(text=self._ready_text(language))
         except Exception as error:
             status = trouble(error, language)
-        yield [status.value, self._about(language), self._button(language)]
+        yield [status.value, self._about(language), self._button(language, request)]
 
     def download(self, request: gr.Request) -> Iterator[list[Any]]:
         """Fetch the model that is wanted, telling how far it is; then all is as for a page that was just opened."""
-        language, model = _language(request), self._reranker.downloadable
-        if model is None or not self._is_private:
+        language, model = _language(request), self._offered(request)
+        if model is None:
             return
         try:
             for done, total in reports_of(self._reranker.download):
@@ -60,7 +60,6 @@ class Reception:
         except Exception as error:
             yield [trouble(error, language).value, gr.skip(), gr.update(interactive=True)]
             return
-        self._loaded.clear()
         yield from self.greet(request)
 
     def _ready_text(self, language: Language) -> str:
@@ -73,24 +72,31 @@ class Reception:
         text = f"{phrase('toybox', language)} {phrase(choice.reason, language)}" if choice.name == "toybox" else ""
         return gr.update(value=text, visible=bool(text))
 
-    def _button(self, language: Language) -> Any:
-        """To fetch the model that is wanted and not here: for who sits at this machine, not for guests."""
-        model = self._reranker.downloadable if self._is_private else None
+    def _button(self, language: Language, request: gr.Request) -> Any:
+        """To fetch the model that is wanted and not here."""
+        model = self._offered(request)
         if model is None:
             return gr.update(visible=False)
         size = GIGABYTES.get(model)
         text = phrase("download_sized" if size else "download", language, model=model, size=size)
         return gr.update(value=text, visible=True, interactive=True)
 
-    @property
-    def _is_private(self) -> bool:
-        return self._reranker.settings.host == Settings().host and not self._reranker.settings.share
+    def _offered(self, request: gr.Request) -> str | None:
+        """The model to fetch, for who sits at this machine; guests do not fill its disk."""
+        return self._reranker.downloadable if is_from_here(request) else None
 
 
 def _downloading(model: str, done: int, total: int, language: Language) -> Status:
     gigabytes = {"done": f"{done / 1e9:.2f}", "total": f"{total / 1e9:.2f}"}
     text = phrase("downloading", language, model=model, **gigabytes)
     return Status(text=text, tone="busy", percent=100 * done // max(1, total))
+
+
+def is_from_here(request: gr.Request) -> bool:
+    """Whether a browser of this machine asks for a page of this machine: not by a proxy, and not by a share link."""
+    asked = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    asking = request.client.host if request.client else ""
+    return asked in LOOPBACK and asking in LOOPBACK and not FORWARDED & set(request.headers)
 
 
 def _language(request: gr.Request) -> Language:
