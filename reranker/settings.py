@@ -34,7 +34,7 @@ class Settings:
         device is good at, and on a card what fits.
     scoring: "yes-no", as rerankers are taught; or "rating", the model's own words, for those that are not.
     instruction: for yes-no, what the pictures are searched for: "photo", "product", "document", "remote-sensing", "web"
-        or a sentence of one's own; the one that the model was taught with where empty.
+        or a sentence of one's own; where empty what the checkpoint says it was taught with, else "photo".
     detail: how closely pictures are looked at: "low", "usual" or "high" as the checkpoint has it, a number of visual
         tokens, or "auto": all at the lowest, then the best of them at the highest.
     batch_tokens: visual tokens judged in one turn on the device at most; 0 goes by its memory.

@@ -1,11 +1,14 @@
 """The page in a real browser: what a person does with it, and what it must not do."""
 
+import json
 import os
 import re
 import shutil
 import threading
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -277,6 +280,40 @@ def test_the_page_works_in_a_frame_that_may_store_nothing(toybox_url, visit, chr
     frame = tab.page.frame_locator("iframe")
     frame.locator("#samples").click()
     frame.locator("#names li").first.wait_for()
+
+
+@pytest.mark.parametrize("format_", ["csv", "json", "zip", "html"])
+def test_the_ranking_can_be_taken_away(toybox_url, visit, drawings, format_, tmp_path):
+    tab = visit(toybox_url)
+    assert not tab.page.locator("#takeaway").is_visible()
+    tab.upload(*drawings[:3])
+    tab.ask("a red house, 红色的房子")
+    tab.status("3 pictures ranked")
+    tab.page.locator("#best input").fill("2")
+    with tab.page.expect_download() as download:
+        tab.page.locator(f"#take-{format_}").click()
+    file = tmp_path / "taken"
+    download.value.save_as(file)
+    assert download.value.suggested_filename == f"ranking.{format_}"
+    data = file.read_bytes()
+    if format_ == "csv":
+        assert data.startswith(b"\xef\xbb\xbfrank,")
+        assert len(data.splitlines()) == 4
+    elif format_ == "json":
+        assert [row["rank"] for row in json.loads(data)["results"]] == [1, 2, 3]
+        assert json.loads(data)["query"] == "a red house, 红色的房子"
+    elif format_ == "zip":
+        names = zipfile.ZipFile(BytesIO(data)).namelist()
+        assert [name.split("_")[0] for name in names] == ["01", "02"]
+    else:
+        assert data.count(b"<img ") == 3
+        sheet = tab.page.context.new_page()
+        asked = []
+        sheet.on("request", lambda request: asked.append(request.url))
+        sheet.goto((tmp_path / "taken").rename(tmp_path / "sheet.html").as_uri())
+        assert sheet.locator("img").evaluate_all("all => all.every(one => one.naturalWidth > 0)")
+        assert sheet.locator("h1").inner_text() == "a red house, 红色的房子"
+        assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
 
 
 def test_a_model_that_is_not_there_is_said_on_the_page(serve, visit):

@@ -14,6 +14,7 @@ import stat
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO, StringIO
@@ -344,6 +345,18 @@ def test_a_mistake_is_one_sentence_and_nothing_is_read(
     assert shell.scorer.read_names == []
 
 
+@pytest.mark.parametrize("format_", ["zip", "html"])
+def test_pictures_and_a_contact_sheet_go_into_a_file(shell: Shell, format_: str) -> None:
+    write(a=1, b=2)
+    done = shell("rank", "a dog", "a.png", "b.png", "--format", format_, "--output", "out")
+    assert (done.code, done.out) == (DONE, "")
+    data = Path("out").read_bytes()
+    if format_ == "zip":
+        assert zipfile.ZipFile(BytesIO(data)).namelist() == ["01_8.8_b.png", "02_7.3_a.png"]
+    else:
+        assert data.startswith(b"<!doctype html>")
+
+
 # Texts beside pictures
 
 
@@ -561,7 +574,7 @@ def test_help_names_every_option_and_shows_how(shell: Shell, monkeypatch: pytest
         "NAME|PATH",
         "--top-k",
         "--format",
-        "table|json|csv",
+        "table|json|csv|html|zip",
         "--output",
         "--recursive",
         "--precision",

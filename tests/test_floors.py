@@ -23,6 +23,8 @@ FLOORS = {
     "reranker.scores": 1,
     "reranker.sentences": 1,
     "reranker.export": 1,
+    "reranker.archive": 1,
+    "reranker.contact_sheet": 1,
     "reranker.score_store": 1,
     "reranker.model": 2,
     "reranker.look_ahead": 3,

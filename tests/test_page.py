@@ -503,7 +503,7 @@ def test_a_deck_is_drawn_with_thumbnails_and_reasons(upload_folder, numbers):
     desk = desk_of(ScriptedScorer(judge=number), upload_folder)
     shown = cards([scored(0, 2.5, numbers[1]), scored(1, 0.5, numbers[2])], 1.0)
     broken = failed(2, PictureUnreadable(name="b.png", reason="empty"))
-    ranking, why, chosen = desk.draw(Deck(cards=shown, failed=(broken,), ended=True), visitor())
+    ranking, why, chosen = desk.draw(Deck(cards=shown, failed=(broken,), ranking=ENDED), visitor())
     assert [caption for _, caption in ranking] == [card.caption for card in shown]
     assert all(Path(path).is_relative_to(upload_folder / "thumbnails") for path, _ in ranking)
     assert len(why["sentences"]) == 1
@@ -588,6 +588,9 @@ def test_the_memory_of_a_card_is_in_the_status_and_how_the_model_was_loaded_in_t
     assert any("1.5/24.0 GiB" in status["text"] for status, *_ in desk.rank("cat", numbers, visitor()))
     *_, (greeting, *_) = desk.reception.greet(visitor("zh-CN"))
     assert "FP16" in greeting["text"]
+
+
+ENDED = Ranking(query=Query(text="?"), fingerprint="", temperature=1, scored=(), failed=())
 
 
 class Loading(Reranker):

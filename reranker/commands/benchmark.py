@@ -9,6 +9,7 @@ from reranker.commands.console import (
     DONE,
     Output,
     Refused,
+    as_bytes,
     check_target,
     deliver,
     print_bytes,
@@ -65,7 +66,7 @@ def benchmark(
     result = measured(options, say)
     print_bytes(as_table(result).encode())
     if output is not None:
-        deliver(json.dumps(result, indent=2) + "\n", output)
+        deliver(as_bytes(json.dumps(result, indent=2) + "\n"), output)
     return DONE
 
 

@@ -55,9 +55,13 @@ def redrawn_every_s() -> float:
     return BAR_REDRAWN_EVERY_S if sys.stderr.isatty() else LOG_LINE_EVERY_S
 
 
-def deliver(text: str, output: Path | None) -> None:
-    # A name may hold bytes that are no text: they show escaped, which is also how JSON writes them.
-    data = text.encode(errors="backslashreplace")
+def as_bytes(text: str) -> bytes:
+    """In UTF-8. A name may hold bytes that are no text: they show escaped, which is also how JSON writes them."""
+    return text.encode(errors="backslashreplace")
+
+
+def deliver(data: bytes, output: Path | None) -> None:
+    """Into the file, or to stdout where there is none."""
     if output is None:
         print_bytes(data)
         return

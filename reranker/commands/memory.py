@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from reranker.commands.console import DONE, Output, check_target, deliver, print_bytes, say, silence_transformers
+from reranker.commands.console import (
+    DONE,
+    Output,
+    as_bytes,
+    check_target,
+    deliver,
+    print_bytes,
+    say,
+    silence_transformers,
+)
 from reranker.settings import Device
 
 Geometry = Annotated[
@@ -40,5 +49,5 @@ def memory(
     result = footprint(geometry, here, device=device, images=images, report=say)
     print_bytes(as_table(result).encode())
     if output is not None:
-        deliver(json.dumps(result, indent=2) + "\n", output)
+        deliver(as_bytes(json.dumps(result, indent=2) + "\n"), output)
     return DONE

@@ -6,17 +6,20 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, assert_never
 
 import typer
 from tqdm import tqdm
 
+from reranker.archive import write_archive
 from reranker.commands.console import (
     DONE,
     FAILED,
     Output,
     Refused,
+    as_bytes,
     check_target,
     deliver,
     printable,
@@ -26,6 +29,7 @@ from reranker.commands.console import (
     stopped,
 )
 from reranker.commands.document_texts import with_texts
+from reranker.contact_sheet import as_html
 from reranker.export import as_csv, as_json, rows
 from reranker.ranking import unfit_precision
 from reranker.reranker import Reranker
@@ -34,7 +38,7 @@ from reranker.sentences import remark_sentence, sentence
 from reranker.settings import Precision, Scoring, Settings
 from reranker.types import Candidate, Ranking
 
-Format = Literal["table", "json", "csv"]
+Format = Literal["table", "json", "csv", "html", "zip"]
 OpenReranker = Callable[[Settings], Reranker]
 
 SUFFIXES: Final = frozenset(
@@ -93,7 +97,8 @@ Instruction = Annotated[
     str | None,
     typer.Option(
         metavar="photo|product|document|remote-sensing|web|TEXT",
-        help="What the pictures are searched for, or a sentence of your own; what the model was taught with otherwise.",
+        help="For yes-no: what the pictures are searched for, or a sentence of your own; `photo` unless the model says "
+        "otherwise.",
     ),
 ]
 ChosenPrecision = Annotated[
@@ -113,7 +118,11 @@ TopK = Annotated[
 ]
 ChosenFormat = Annotated[
     Format,
-    typer.Option("--format", help="`table` for reading, `json` for programs (every digit), `csv` for spreadsheets."),
+    typer.Option(
+        "--format",
+        help="`table` for reading, `json` for programs (every digit), `csv` for spreadsheets, `html` for a contact "
+        "sheet that opens anywhere, `zip` for the pictures themselves, named in order.",
+    ),
 ]
 Recursive = Annotated[bool, typer.Option("--recursive", help="Also look into the folders of a folder.")]
 
@@ -163,7 +172,7 @@ def rank(  # noqa: PLR0913 - the options of a command
     if reranker.choice.name == "toybox" and reranker.choice.reason != "asked":
         say(WHY_THE_TOYBOX[reranker.choice.reason])
     ranking = _watched(reranker, query, candidates, top_k)
-    deliver(_rendered(ranking, format_, reranker.choice.name), output)
+    deliver(_rendered(ranking, format_, reranker), output)
     if (unfit := unfit_precision(ranking)) is not None:
         return stopped(sentence(unfit, "en"), FAILED)
     if not ranking.scored:
@@ -249,14 +258,26 @@ def _watched(reranker: Reranker, query: str, candidates: Sequence[Candidate], to
     raise AssertionError("a run ends with its ranking")
 
 
-def _rendered(ranking: Ranking, format_: Format, model: str) -> str:
+def _rendered(ranking: Ranking, format_: Format, reranker: Reranker) -> bytes:
+    model = reranker.choice.name
     if format_ == "json":
-        return as_json(ranking, model=model)
+        return as_bytes(as_json(ranking, model=model))
     if format_ == "csv":
-        return as_csv(ranking)
+        return as_bytes(as_csv(ranking))
+    if format_ == "html":
+        return as_bytes(as_html(ranking, model=Path(model).name, limits=reranker.limits))
+    if format_ == "zip":
+        return _archive(ranking, reranker)
     if format_ == "table":
-        return _table(ranking)
+        return as_bytes(_table(ranking))
     assert_never(format_)
+
+
+def _archive(ranking: Ranking, reranker: Reranker) -> bytes:
+    file = BytesIO()
+    for gone in write_archive(ranking, file, reranker.limits):
+        say(sentence(gone.error, "en"))
+    return file.getvalue()
 
 
 def _table(ranking: Ranking) -> str:

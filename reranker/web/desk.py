@@ -6,7 +6,7 @@ Pictures come as the browser sends them, or whoever calls in its place; `Uploads
 import json
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from reranker.sentences import Language
 from reranker.web.reception import MIN_PICTURES, Reception
 from reranker.web.results import Deck, Thumbnails, View, answer, completed, details, reasons, watch
 from reranker.web.status import Status, trouble
+from reranker.web.takeaway import Format, Takeaway
 from reranker.web.uploads import Admission, Uploads
 from reranker.web.wording import LABELS, is_translated_by_browser, language_of, phrase
 
@@ -36,6 +37,7 @@ class Desk:
         self._reranker, self._uploads = reranker, uploads
         self._thumbnails = Thumbnails(uploads, reranker.limits, reranker.settings.reader_threads)
         self.reception = Reception(reranker)
+        self._takeaway = Takeaway(folder=uploads.folder / "takeaway", limits=reranker.limits)
         self._stops = _Stops()
         self.samples = sorted(path for path in samples.glob("*") if path.suffix in SAMPLE_TYPES)
         self.queries = _queries(samples / "queries.json")
@@ -134,6 +136,22 @@ class Desk:
         ranking = [(str(self._thumbnails.of(card.source)), card.caption) for card in deck.cards]
         chosen = gr.skip() if deck.cards and not deck.ended else None
         return [ranking, reasons(deck.failed, _language(request)), chosen]
+
+    def offer(self, deck: Deck) -> Any:
+        """Whether there is something to take away."""
+        return gr.update(visible=bool(deck.ranking and deck.cards))
+
+    def taker(self, format_: Format) -> Callable[[Deck, object, gr.Request], Any]:
+        """What serves the button of a format: it makes the file, for the button that the browser then presses."""
+
+        def take(deck: Deck, best: object, request: gr.Request) -> Any:
+            if deck.ranking is None:
+                return gr.skip()
+            count = int(best) if isinstance(best, int | float) and best >= 1 else len(deck.cards)
+            file = self._takeaway.write(deck.ranking, format_, self.reception.model, count, _language(request))
+            return gr.update(value=str(file))
+
+        return take
 
     def stop(self, request: gr.Request) -> Any:
         """Ends this visitor's run after the batch at work; what was judged stays."""

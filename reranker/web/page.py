@@ -20,6 +20,7 @@ from reranker.sentences import Language
 from reranker.settings import MEGABYTE, Settings
 from reranker.web.desk import Desk
 from reranker.web.results import Deck
+from reranker.web.takeaway import FORMATS
 from reranker.web.uploads import Gate, Uploads
 from reranker.web.wording import LABELS, TITLE
 
@@ -60,6 +61,10 @@ _REASONS: Final = """
 {{#if value.skipped}}<div class="reasons skipped"><p>{{value.skipped_title}}</p>
 <ul>{{#each value.skipped}}<li>{{this}}</li>{{/each}}</ul></div>{{/if}}
 """
+
+
+_TAKE: Final = "() => document.querySelector('#file').click()"
+_BEST: Final = 10  # pictures in a ZIP, unless told otherwise
 
 
 def launch_settings(settings: Settings) -> dict[str, Any]:
@@ -189,6 +194,15 @@ class _Shown:
             elem_id="ranking",
         )
         self.chosen = gr.HTML(html_template=_CHOSEN, js_on_load=None, apply_default_css=False, elem_id="chosen")
+        with gr.Row(visible=False, equal_height=False, elem_id="takeaway") as self.takeaway:
+            self.formats = {
+                format_: gr.Button(_label(format_), size="sm", min_width=90, elem_id=f"take-{format_}")
+                for format_ in FORMATS
+            }
+            self.best = gr.Number(
+                _BEST, label=_label("best"), minimum=1, precision=0, min_width=110, scale=0, elem_id="best"
+            )
+        self.file = gr.DownloadButton(elem_id="file")  # hidden by the style sheet, pressed by `_TAKE`
         self.reasons = gr.HTML(html_template=_REASONS, js_on_load=None, apply_default_css=False, elem_id="reasons")
         self.deck = gr.State(Deck())
 
@@ -222,6 +236,10 @@ def _wire_run(desk: Desk, asked: _Asked, shown: _Shown) -> None:
     )
     how: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     shown.deck.change(desk.draw, shown.deck, [shown.ranking, shown.reasons, shown.chosen], **how)
+    shown.deck.change(desk.offer, shown.deck, shown.takeaway, **how)
+    for format_, button in shown.formats.items():
+        made = button.click(desk.taker(format_), [shown.deck, shown.best], shown.file, **how)
+        made.then(None, js=_TAKE)
     shown.ranking.select(desk.choose, shown.deck, shown.chosen, **how)
     asked.stop.click(desk.stop, None, shown.status, **how)
 

@@ -60,7 +60,12 @@ class Deck:
 
     cards: tuple[Card, ...] = ()
     failed: tuple[Failed, ...] = ()
-    ended: bool = False
+    ranking: Ranking | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run did; then the whole ranking is here."""
+        return self.ranking is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,7 +232,7 @@ def watch(
             if isinstance(item, _Silence):
                 yield run.silent(stream.place, stream.glimpsed)
             elif isinstance(item, Ranking):
-                yield run.ended()
+                yield run.ended(item)
             elif run.note(item) or inbox.qsize() < MAX_BACKLOG:
                 yield run.moved()
     finally:
@@ -308,10 +313,11 @@ class _Run:
         none_judged = len(self._events) == len(self._admission.refused)
         return View(status=self._counted("glimpsed", count=glimpsed) if glimpsed and none_judged else self._status)
 
-    def ended(self) -> View:
+    def ended(self, ranking: Ranking) -> View:
         scored, failed = ordered(self._events)
         status = end_status(len(scored), failed, self._clock() - self._began, self._language)
-        return View(status=status, deck=Deck(cards=cards(scored, self._temperature), failed=failed, ended=True))
+        whole = completed(ranking, self._admission)
+        return View(status=status, deck=Deck(cards=cards(scored, self._temperature), failed=failed, ranking=whole))
 
     def _best_so_far(self) -> Deck | None:
         """At most once in `DECK_INTERVAL_S`, and only the best: a gallery costs 0.65 ms for each card."""

@@ -22,6 +22,11 @@ LABELS: Final[dict[str, dict[Language, str]]] = {
     "reranker.clear": {"en": "Remove all", "zh": "全部移除"},
     "reranker.rank": {"en": "Rank", "zh": "排序"},
     "reranker.stop": {"en": "Stop", "zh": "停止"},
+    "reranker.best": {"en": "In the ZIP", "zh": "打包张数"},
+    "reranker.csv": {"en": "CSV", "zh": "CSV 表格"},
+    "reranker.json": {"en": "JSON", "zh": "JSON"},
+    "reranker.zip": {"en": "ZIP of the best", "zh": "图片压缩包"},
+    "reranker.html": {"en": "Contact sheet", "zh": "缩略图页"},
     "reranker.ranking": {"en": "Ranking", "zh": "排序结果"},
 }
 

@@ -1,0 +1,45 @@
+"""A ranking as a file to take away, made when it is asked for."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Literal
+
+from reranker.archive import write_archive
+from reranker.contact_sheet import as_html
+from reranker.export import as_csv, as_json
+from reranker.images import Limits
+from reranker.sentences import Language
+from reranker.types import Ranking
+
+Format = Literal["csv", "json", "zip", "html"]
+FORMATS: Final[tuple[Format, ...]] = ("csv", "json", "html", "zip")
+BYTE_ORDER_MARK: Final = "\ufeff"  # without it spreadsheets show Chinese as something else
+
+
+@dataclass(frozen=True, kw_only=True)
+class Takeaway:
+    """Writes files into a folder of this program's, from where the page hands them out."""
+
+    folder: Path
+    limits: Limits
+
+    def write(self, ranking: Ranking, format_: Format, model: str, best: int, language: Language) -> Path:
+        """The file; of a ZIP only the `best` pictures. Its name says nothing of the query or of a folder."""
+        target = self.folder / secrets.token_hex(8) / f"ranking.{format_}"
+        target.parent.mkdir(parents=True)
+        if format_ == "zip":
+            with target.open("wb") as file:
+                write_archive(replace(ranking, scored=ranking.scored[:best]), file, self.limits)
+        else:
+            text = self._texts(ranking, model, language)[format_]()
+            target.write_bytes(text.encode(errors="backslashreplace"))
+        return target
+
+    def _texts(self, ranking: Ranking, model: str, language: Language) -> dict[str, Callable[[], str]]:
+        return {
+            "csv": lambda: BYTE_ORDER_MARK + as_csv(ranking, language=language),
+            "json": lambda: as_json(ranking, model=model, language=language),
+            "html": lambda: as_html(ranking, model=model, limits=self.limits, language=language),
+        }
