@@ -7,8 +7,7 @@ from reranker.errors import RerankerError
 from reranker.reranker import Reranker
 from reranker.settings import Settings
 from reranker.types import Candidate, Failed, Judgement, Query, Ranking, Scored
-
-__version__ = "0.1.0"
+from reranker.version import __version__
 
 __all__ = [
     "Candidate",

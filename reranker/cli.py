@@ -15,10 +15,11 @@ import typer
 
 from reranker import __version__
 from reranker.commands.benchmark import benchmark
-from reranker.commands.console import DONE, FAILED, INTERRUPTED, MISTAKE, Refused, stopped
+from reranker.commands.console import DONE, FAILED, INTERRUPTED, MISTAKE, OpenReranker, Refused, stopped
 from reranker.commands.download import download
 from reranker.commands.memory import memory
-from reranker.commands.rank import OpenReranker, rank
+from reranker.commands.rank import rank
+from reranker.commands.verify import verify
 from reranker.errors import RerankerError
 from reranker.sentences import sentence
 
@@ -31,6 +32,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", help="Also write the program
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 app.command()(rank)
+app.command()(verify)
 app.command()(benchmark)
 app.command()(memory)
 app.command()(download)

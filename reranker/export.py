@@ -2,9 +2,10 @@
 
 import csv
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from io import StringIO
-from typing import Literal
+from typing import Any, Literal
 
 from reranker.errors import PictureUnrated
 from reranker.scores import shown_score
@@ -20,7 +21,8 @@ class Row:
     """One picture of a result; the fields are the columns of every file, in this order.
 
     rank: from 1, None where it failed. path: the candidate's name. score: 0 to 10, as people see it.
-    log_odds: natural logarithm. words: what a model that was asked for a rating wrote.
+    log_odds: natural logarithm. words: what a model that was asked for a rating wrote. text: what was judged with the
+    picture, None where nothing was.
     error: one sentence, None where it was scored.
     """
 
@@ -30,6 +32,7 @@ class Row:
     score: float | None
     log_odds: float | None
     words: str | None
+    text: str | None
     error: str | None
 
 
@@ -42,12 +45,16 @@ def rows(ranking: Ranking, language: Language = "en") -> list[Row]:
     return scored + [_failed_row(one, language) for one in ranking.failed]
 
 
-def as_json(ranking: Ranking, *, model: str, language: Language = "en") -> str:
-    """One object: query, model, fingerprint and results; every digit of every number."""
+def as_json(ranking: Ranking, *, judged_by: Mapping[str, Any], language: Language = "en") -> str:
+    """One object: query, model, fingerprint, how it was judged, and results; every digit of every number.
+
+    judged_by: as `Reranker.judged_by` has it.
+    """
     whole = {
         "query": ranking.query.text,
-        "model": model,
+        "model": judged_by["model"],
         "fingerprint": ranking.fingerprint,
+        "judged_by": judged_by,
         "results": [asdict(row) for row in rows(ranking, language)],
     }
     return json.dumps(whole, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
@@ -73,6 +80,7 @@ def _scored_row(rank: int, one: Scored, temperature: float) -> Row:
         score=score,
         log_odds=log_odds,
         words=one.judgement.words,
+        text=one.candidate.text or None,
         error=None,
     )
 
@@ -81,7 +89,14 @@ def _failed_row(one: Failed, language: Language) -> Row:
     reason = sentence(one.error, language)
     words = one.error.words if isinstance(one.error, PictureUnrated) else None
     return Row(
-        rank=None, path=one.candidate.name, status="failed", score=None, log_odds=None, words=words, error=reason
+        rank=None,
+        path=one.candidate.name,
+        status="failed",
+        score=None,
+        log_odds=None,
+        words=words,
+        text=one.candidate.text or None,
+        error=reason,
     )
 
 

@@ -4,8 +4,9 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
@@ -17,6 +18,7 @@ from reranker.score_store import SqliteScoreStore
 from reranker.settings import DETAILS, MEGABYTE, Settings
 from reranker.turns import Turns
 from reranker.types import Candidate, Query, Ranking, Scorer
+from reranker.version import __version__
 
 if TYPE_CHECKING:
     from reranker.model.hub import Choice
@@ -100,6 +102,19 @@ class Reranker:
             download(model, self.settings.revision, report)
             with self._loading, self._choosing:
                 self._scorer, self._choice = None, None
+
+    def judged_by(self) -> dict[str, Any]:
+        """How this one judges, by the names of settings, and what it runs on: for who wants to repeat a result."""
+        chosen = self.settings
+        return {
+            "model": self.choice.name,
+            "revision": chosen.revision,
+            "precision": self.load().precision,
+            "scoring": chosen.scoring,
+            "instruction": chosen.instruction,
+            "detail": chosen.detail,
+            "versions": {"reranker": __version__, **{name: version(name) for name in ("torch", "transformers")}},
+        }
 
     @property
     def is_loaded(self) -> bool:

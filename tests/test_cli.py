@@ -109,7 +109,7 @@ def test_json_is_the_object_that_was_promised(shell: Shell) -> None:
     write(a=-1.5, b=2.25)
     done = shell.json("海边 a dog", "a.png", "gone.png", "b.png")
     assert done.code == DONE
-    assert list(done.result) == ["query", "model", "fingerprint", "results"]
+    assert list(done.result) == ["query", "model", "fingerprint", "judged_by", "results"]
     assert (done.result["query"], done.result["model"]) == ("海边 a dog", "toybox")
     assert done.result["fingerprint"] == "scripted"
     assert [tuple(row) for row in done.result["results"]] == [COLUMNS] * 3
@@ -355,6 +355,45 @@ def test_pictures_and_a_contact_sheet_go_into_a_file(shell: Shell, format_: str)
         assert zipfile.ZipFile(BytesIO(data)).namelist() == ["01_8.8_b.png", "02_7.3_a.png"]
     else:
         assert data.startswith(b"<!doctype html>")
+
+
+# A result of before
+
+
+def test_a_result_is_verified_and_what_moved_is_said(shell: Shell) -> None:
+    write(a=1, b=2, c="no number")
+    Path("titles.csv").write_text("path,text\na.png,title\n")
+    shell("rank", "a dog", ".", "gone.png", "--format", "json", "--output", "r.json", "--text", "titles.csv")
+    same = shell("verify", "r.json")
+    assert (same.code, same.out) == (DONE, "All 4 pictures are as they were.\n")
+    write(a=3.5)
+    Path("gone.png").write_bytes(b"-1")
+    moved = shell("verify", "r.json")
+    assert moved.code == FAILED
+    assert moved.out.splitlines() == [
+        "3 of 4 pictures moved:",
+        "#2 -> #1  log-odds +2.5000  a.png",
+        "#1 -> #2  log-odds +0.0000  b.png",
+        "failed then  gone.png",
+    ]
+    shell.scorer.fingerprint = "other"
+    assert "fingerprint differs" in shell("verify", "r.json").err
+
+
+def test_verifying_uses_the_settings_of_the_result_and_no_known_score(shell: Shell) -> None:
+    write(a=1)
+    shell("rank", "a dog", "a.png", "--format", "json", "--output", "r.json", "--model", "mine", "--detail", "high")
+    shell("verify", "r.json")
+    assert (shell.opened.model, shell.opened.detail, shell.opened.score_store_mb) == ("mine", "high", 0)
+    assert shell.opened.precision == "fp32"
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"judged_by": {}}', "\udcff"])
+def test_what_is_no_result_is_told(shell: Shell, content: str) -> None:
+    Path("r.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    done = shell("verify", "r.json")
+    assert (done.code, len(done.said)) == (MISTAKE, 1)
+    assert shell("verify", "gone.json").code == MISTAKE
 
 
 # Texts beside pictures

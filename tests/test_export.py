@@ -43,8 +43,17 @@ def read_csv(text: str) -> list[dict[str, str]]:
 
 def test_rows_have_ranks_from_one_and_the_failed_ones_none() -> None:
     assert rows(ranking(scored("a.png", 0.0), scored("b.png", -1.5), failed(PictureMissing(name="c.png")))) == [
-        Row(rank=1, path="a.png", status="scored", score=5.0, log_odds=0.0, words=None, error=None),
-        Row(rank=2, path="b.png", status="scored", score=shown_score(-1.5), log_odds=-1.5, words=None, error=None),
+        Row(rank=1, path="a.png", status="scored", score=5.0, log_odds=0.0, words=None, text=None, error=None),
+        Row(
+            rank=2,
+            path="b.png",
+            status="scored",
+            score=shown_score(-1.5),
+            log_odds=-1.5,
+            words=None,
+            text=None,
+            error=None,
+        ),
         Row(
             rank=None,
             path="c.png",
@@ -52,6 +61,7 @@ def test_rows_have_ranks_from_one_and_the_failed_ones_none() -> None:
             score=None,
             log_odds=None,
             words=None,
+            text=None,
             error="“c.png” was not found, or is not a file; check that it was not moved or deleted, and add it again.",
         ),
     ]
@@ -66,14 +76,14 @@ def test_scores_are_shown_at_the_temperature_of_the_ranking() -> None:
 def test_reasons_are_in_the_language_of_the_reader() -> None:
     broken = ranking(failed(PictureUnreadable(name="海.png", reason="empty")))
     assert rows(broken, "zh")[0].error == "“海.png”是空文件；请重新导出或下载。"
-    assert "是空文件" in as_json(broken, model="toybox", language="zh")
+    assert "是空文件" in as_json(broken, judged_by={"model": "toybox"}, language="zh")
     assert "是空文件" in as_csv(broken, language="zh")
 
 
 def test_json_is_one_object_with_these_keys_in_this_order() -> None:
-    text = as_json(ranking(scored("a.png", 0.25), failed(PictureMissing(name="b.png"))), model="toybox")
+    text = as_json(ranking(scored("a.png", 0.25), failed(PictureMissing(name="b.png"))), judged_by={"model": "toybox"})
     whole = json.loads(text)
-    assert list(whole) == ["query", "model", "fingerprint", "results"]
+    assert list(whole) == ["query", "model", "fingerprint", "judged_by", "results"]
     assert (whole["query"], whole["model"], whole["fingerprint"]) == ("红裙子 red dress", "toybox", "f1")
     assert [tuple(result) for result in whole["results"]] == [COLUMNS, COLUMNS]
     assert text.endswith("}\n")
@@ -82,15 +92,15 @@ def test_json_is_one_object_with_these_keys_in_this_order() -> None:
 
 def test_csv_has_a_header_and_a_line_a_picture() -> None:
     assert as_csv(ranking(scored("a.png", 0.0), scored("b, c.png", -0.5))).split("\r\n") == [
-        "rank,path,status,score,log_odds,words,error",
-        "1,a.png,scored,5.0,0.0,,",
-        f'2,"b, c.png",scored,{shown_score(-0.5)},-0.5,,',
+        "rank,path,status,score,log_odds,words,text,error",
+        "1,a.png,scored,5.0,0.0,,,",
+        f'2,"b, c.png",scored,{shown_score(-0.5)},-0.5,,,',
         "",
     ]
 
 
 def test_nothing_to_rank_is_an_empty_list() -> None:
-    assert json.loads(as_json(ranking(), model="toybox"))["results"] == []
+    assert json.loads(as_json(ranking(), judged_by={"model": "toybox"}))["results"] == []
     assert read_csv(as_csv(ranking())) == []
 
 
@@ -103,14 +113,14 @@ def test_a_name_that_would_be_a_formula_is_marked_as_text(name: str) -> None:
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_json_marks_nothing(name: str) -> None:
-    whole = json.loads(as_json(ranking(scored(name, 0.0), query=name), model=name))
+    whole = json.loads(as_json(ranking(scored(name, 0.0), query=name), judged_by={"model": name}))
     assert {whole["query"], whole["model"], whole["results"][0]["path"]} == {name}
 
 
 @properties
 @given(names, st.floats(-50, 50))
 def test_json_gives_back_every_name_and_every_digit(name: str, log_odds: float) -> None:
-    (result,) = json.loads(as_json(ranking(scored(name, log_odds)), model="toybox"))["results"]
+    (result,) = json.loads(as_json(ranking(scored(name, log_odds)), judged_by={"model": "toybox"}))["results"]
     assert result == {
         "rank": 1,
         "path": name,
@@ -118,6 +128,7 @@ def test_json_gives_back_every_name_and_every_digit(name: str, log_odds: float) 
         "score": shown_score(log_odds),
         "log_odds": log_odds,
         "words": None,
+        "text": None,
         "error": None,
     }
 
@@ -133,4 +144,4 @@ def test_csv_gives_back_every_name_and_every_digit(name: str, log_odds: float) -
 
 def test_what_is_no_number_is_never_written_as_json() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        as_json(ranking(scored("a.png", float("nan"))), model="toybox")
+        as_json(ranking(scored("a.png", float("nan"))), judged_by={"model": "toybox"})

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     "reranker.types": 0,
     "reranker.errors": 0,
+    "reranker.version": 0,
     "reranker.settings": 1,
     "reranker.images": 1,
     "reranker.scores": 1,

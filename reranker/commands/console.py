@@ -4,10 +4,14 @@ import logging
 import secrets
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from reranker.reranker import Reranker
+from reranker.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -17,6 +21,15 @@ Output = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Write the result into this file, whole or not at all, instead of to stdout."),
 ]
+
+
+OpenReranker = Callable[[Settings], Reranker]
+
+
+def opened(context: typer.Context, settings: Settings) -> Reranker:
+    """As `main` was told to open one, for tests; else the real one."""
+    open_reranker: OpenReranker | None = context.obj
+    return open_reranker(settings) if open_reranker else Reranker(settings=settings)
 
 
 class Refused(Exception):

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from io import BytesIO
@@ -22,6 +22,7 @@ from reranker.commands.console import (
     as_bytes,
     check_target,
     deliver,
+    opened,
     printable,
     redrawn_every_s,
     say,
@@ -39,7 +40,6 @@ from reranker.settings import Precision, Scoring, Settings
 from reranker.types import Candidate, Ranking
 
 Format = Literal["table", "json", "csv", "html", "zip"]
-OpenReranker = Callable[[Settings], Reranker]
 
 SUFFIXES: Final = frozenset(
     {".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
@@ -162,7 +162,7 @@ def rank(  # noqa: PLR0913 - the options of a command
         "detail": detail,
     }
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    reranker = (context.obj or _open)(replace(Settings.from_environment(), **chosen))
+    reranker = opened(context, replace(Settings.from_environment(), **chosen))
     reranker.query(query)  # mistakes are told before the model is loaded, which takes a while
     candidates = [candidate for path in paths for candidate in _candidates(path, recursive)]
     if text is not None:
@@ -178,10 +178,6 @@ def rank(  # noqa: PLR0913 - the options of a command
     if not ranking.scored:
         return stopped("Nothing could be ranked; the result names the reason for each picture.", FAILED)
     return DONE
-
-
-def _open(settings: Settings) -> Reranker:
-    return Reranker(settings=settings)
 
 
 def _candidates(path: str, recursive: bool) -> list[Candidate]:
@@ -261,7 +257,7 @@ def _watched(reranker: Reranker, query: str, candidates: Sequence[Candidate], to
 def _rendered(ranking: Ranking, format_: Format, reranker: Reranker) -> bytes:
     model = reranker.choice.name
     if format_ == "json":
-        return as_bytes(as_json(ranking, model=model))
+        return as_bytes(as_json(ranking, judged_by=reranker.judged_by()))
     if format_ == "csv":
         return as_bytes(as_csv(ranking))
     if format_ == "html":

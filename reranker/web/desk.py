@@ -148,7 +148,7 @@ class Desk:
             if deck.ranking is None:
                 return gr.skip()
             count = int(best) if isinstance(best, int | float) and best >= 1 else len(deck.cards)
-            file = self._takeaway.write(deck.ranking, format_, self.reception.model, count, _language(request))
+            file = self._takeaway.write(deck.ranking, format_, self.reception.judged_by, count, _language(request))
             return gr.update(value=str(file))
 
         return take
@@ -182,7 +182,7 @@ class Desk:
             ranking = self._reranker.rank(query, [replace(one, text=text) for one, text in pairs], top_k=top_k)
         except Exception as error:
             raise gr.Error(trouble(error, language).text, print_exception=False) from None
-        return answer(completed(ranking, admission), self.reception.model, language)
+        return answer(completed(ranking, admission), self.reception.judged_by, language)
 
 
 class _Stops:

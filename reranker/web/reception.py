@@ -30,6 +30,11 @@ class Reception:
         """The name of the one at work."""
         return Path(self._reranker.choice.name).name
 
+    @property
+    def judged_by(self) -> dict[str, Any]:
+        """As `Reranker.judged_by`, but for the folder that a model lies in, which is nobody's business."""
+        return self._reranker.judged_by() | {"model": self.model}
+
     def loading(self, language: Language) -> Iterator[Status]:
         """How far the model is loaded, until it is; it is loaded once, whoever asks first. Raises as loading does."""
         if self._reranker.is_loaded:

@@ -7,7 +7,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -351,12 +351,13 @@ def completed(ranking: Ranking, admission: Admission) -> Ranking:
     )
 
 
-def answer(ranking: Ranking, model: str, language: Language) -> dict[str, Any]:
+def answer(ranking: Ranking, judged_by: Mapping[str, Any], language: Language) -> dict[str, Any]:
     """A ranking as programs are answered: as the command line's JSON has it, with names in the place of paths."""
     results = [asdict(row) for row in rows(ranking, language)]
     return {
         "query": ranking.query.text,
-        "model": model,
+        "model": judged_by["model"],
         "fingerprint": ranking.fingerprint,
+        "judged_by": judged_by,
         "results": [{"name" if key == "path" else key: value for key, value in row.items()} for row in results],
     }

@@ -1,10 +1,10 @@
 """A ranking as a file to take away, made when it is asked for."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from reranker.archive import write_archive
 from reranker.contact_sheet import as_html
@@ -25,21 +25,28 @@ class Takeaway:
     folder: Path
     limits: Limits
 
-    def write(self, ranking: Ranking, format_: Format, model: str, best: int, language: Language) -> Path:
-        """The file; of a ZIP only the `best` pictures. Its name says nothing of the query or of a folder."""
+    def write(
+        self, ranking: Ranking, format_: Format, judged_by: Mapping[str, Any], best: int, language: Language
+    ) -> Path:
+        """The file; of a ZIP only the `best` pictures. Its name says nothing of the query or of a folder.
+
+        judged_by: as `Reranker.judged_by` has it.
+        """
         target = self.folder / secrets.token_hex(8) / f"ranking.{format_}"
         target.parent.mkdir(parents=True)
         if format_ == "zip":
             with target.open("wb") as file:
                 write_archive(replace(ranking, scored=ranking.scored[:best]), file, self.limits)
         else:
-            text = self._texts(ranking, model, language)[format_]()
+            text = self._texts(ranking, judged_by, language)[format_]()
             target.write_bytes(text.encode(errors="backslashreplace"))
         return target
 
-    def _texts(self, ranking: Ranking, model: str, language: Language) -> dict[str, Callable[[], str]]:
+    def _texts(
+        self, ranking: Ranking, judged_by: Mapping[str, Any], language: Language
+    ) -> dict[str, Callable[[], str]]:
         return {
             "csv": lambda: BYTE_ORDER_MARK + as_csv(ranking, language=language),
-            "json": lambda: as_json(ranking, model=model, language=language),
-            "html": lambda: as_html(ranking, model=model, limits=self.limits, language=language),
+            "json": lambda: as_json(ranking, judged_by=judged_by, language=language),
+            "html": lambda: as_html(ranking, model=judged_by["model"], limits=self.limits, language=language),
         }

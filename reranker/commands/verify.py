@@ -1,0 +1,94 @@
+"""`verify`: score the pictures of a result again, and say what moved."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from reranker.commands.console import (
+    DONE,
+    FAILED,
+    Refused,
+    as_bytes,
+    opened,
+    print_bytes,
+    printable,
+    say,
+    silence_transformers,
+)
+from reranker.export import Row, rows
+from reranker.settings import Settings
+from reranker.types import Candidate
+
+SAME: Final = 1e-3  # of a log-odds; other batches move it by less in float32
+KEPT: Final = ("model", "revision", "precision", "scoring", "instruction", "detail")  # names of settings
+
+Result = Annotated[Path, typer.Argument(metavar="RESULT.json", help="What `rank --format json` wrote.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """A result of before; of each picture its rank and log-odds, None where it failed, and the text beside it."""
+
+    query: str
+    fingerprint: str
+    judged_by: dict[str, Any]
+    pictures: dict[str, tuple[int | None, float | None, str]]
+
+
+def verify(context: typer.Context, result: Result) -> int:
+    """Score the pictures of a result again, with the same model and settings, and say which moved.
+
+    Pictures are looked for where the result names them, from the current folder. Exit code: 0 where all is as it was to
+    0.001 of a log-odds, 1 where something moved.
+
+    `python -m reranker rank "a boat" photos --format json --output boats.json; python -m reranker verify boats.json`
+    """
+    earlier = _read(result)
+    settings = replace(Settings.from_environment(), score_store_mb=0, **earlier.judged_by)
+    reranker = opened(context, settings)
+    silence_transformers()
+    candidates = [Candidate(name=path, source=Path(path), text=text) for path, (_, _, text) in earlier.pictures.items()]
+    ranking = reranker.rank(earlier.query, candidates)
+    if ranking.fingerprint != earlier.fingerprint:
+        say("Weights, prompt or settings are others than those of the result: its fingerprint differs.")
+    lines = [line for row in rows(ranking) if (line := _moved(earlier, row)) is not None]
+    if not lines:
+        print_bytes(as_bytes(f"All {len(candidates)} pictures are as they were.\n"))
+        return DONE
+    print_bytes(as_bytes("\n".join([f"{len(lines)} of {len(candidates)} pictures moved:", *lines]) + "\n"))
+    return FAILED
+
+
+def _moved(earlier: Earlier, row: Row) -> str | None:
+    rank, log_odds, _ = earlier.pictures[row.path]
+    if log_odds is None and row.log_odds is None:
+        return None
+    if log_odds is None or row.log_odds is None:
+        return f"{'failed now' if row.log_odds is None else 'failed then'}  {printable(row.path)}"
+    if rank == row.rank and abs(log_odds - row.log_odds) <= SAME:
+        return None
+    return f"#{rank} -> #{row.rank}  log-odds {row.log_odds - log_odds:+.4f}  {printable(row.path)}"
+
+
+def _read(path: Path) -> Earlier:
+    shown = printable(str(path))
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        judged_by = {name: content["judged_by"][name] for name in KEPT}
+        found = [(row["path"], (row["rank"], row["log_odds"], row["text"] or "")) for row in content["results"]]
+        earlier = Earlier(
+            query=content["query"],
+            fingerprint=content["fingerprint"],
+            judged_by=judged_by,
+            pictures=dict(found),
+        )
+    except OSError as error:
+        raise Refused(f"The result “{shown}” cannot be read: {error.strerror}.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise Refused(f"The file “{shown}” is no result that `rank --format json` wrote.") from error
+    if len(earlier.pictures) < len(found):
+        raise Refused(f"The result “{shown}” names a picture twice, so what moved cannot be told.")
+    return earlier
