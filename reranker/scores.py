@@ -28,6 +28,11 @@ def score_texts(scores: Sequence[float]) -> list[str]:
     return [texts[score] for score in scores]
 
 
+def none_fits(log_odds: Sequence[float], temperature: float, line: float | None) -> bool:
+    """Whether there are scores, and all are below the line; never where no line is known."""
+    return line is not None and bool(log_odds) and shown_score(max(log_odds), temperature) < line
+
+
 def memory_text(used_bytes: int, total_bytes: int) -> str:
     """`18.2/24.0 GiB`, of a card."""
     return f"{used_bytes / 2**30:.1f}/{total_bytes / 2**30:.1f} GiB"

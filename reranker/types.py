@@ -129,6 +129,10 @@ class Scorer(Protocol):
         """T of the score that people see; 1 where the checkpoint is not calibrated."""
 
     @property
+    def fits(self) -> float | None:
+        """The score of 10, as people see it, from which a picture fits its query; None where that is not known."""
+
+    @property
     def precision(self) -> str:
         """Of the weights: fp32, bf16, fp16, int8 or nf4."""
 

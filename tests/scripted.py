@@ -76,6 +76,7 @@ class ScriptedScorer:
         self.fingerprint = fingerprint
         self.temperature = temperature
         self.precision = "fp32"
+        self.fits: float | None = None
         self.remarks = ()
         self.card_memory: tuple[int, int] | None = None
         self._words = words

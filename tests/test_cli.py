@@ -463,6 +463,14 @@ def test_where_no_number_comes_out_the_precision_is_named(shell: Shell) -> None:
     assert done.said[-1].startswith("In fp32 the model gave no picture a score")
 
 
+def test_where_nothing_fits_it_is_said(shell: Shell) -> None:
+    write(a=-1, b=-2)
+    shell.scorer.fits = 5.0
+    assert "Nothing here fits: no picture has 5 of 10." in shell("rank", "a dog", "a.png", "b.png").said
+    write(a=1)
+    assert "Nothing here fits: no picture has 5 of 10." not in shell("rank", "a dog", "a.png", "b.png").said
+
+
 def test_how_the_model_had_to_be_loaded_is_said(shell: Shell) -> None:
     write(a=1)
     shell.scorer.remarks = ("offloaded",)
@@ -746,7 +754,7 @@ def mixed_folder(tmp_path: Path) -> Path:
 
 def test_the_program_ranks_a_mixed_folder_with_the_toybox(mixed_folder: Path) -> None:
     done = ended(started(["-m", "reranker"], "rank", "海边 a dog", mixed_folder, "--recursive", "--format", "json"))
-    assert (done.code, done.said) == (DONE, [])
+    assert (done.code, done.said) == (DONE, ["Nothing here fits: no picture has 5 of 10."])
     assert "8/8" in done.err
     assert done.result["model"] == "toybox"
     assert len(done.result["fingerprint"]) == 32

@@ -642,6 +642,15 @@ def test_a_model_that_fails_to_load_is_said_and_tried_again(upload_folder, error
     assert last["text"].startswith("The model “toybox” is ready")
 
 
+@pytest.mark.parametrize(("line", "says"), [(9.5, True), (9.0, False), (None, False)])
+def test_where_nothing_fits_the_status_says_so(upload_folder, numbers, line, says):
+    scorer = ScriptedScorer(judge=number)
+    scorer.fits = line
+    *_, (last, *_) = desk_of(scorer, upload_folder).rank("cat", numbers, visitor())  # the best has 9.2
+    assert ("Nothing here fits: no picture has 9.5 of 10" in last["text"]) is says
+    assert "4 pictures ranked" in last["text"]
+
+
 def test_a_program_may_give_a_text_with_each_picture(upload_folder, numbers):
     class Reading(ScriptedScorer):
         def prepare(self, candidate):

@@ -2,10 +2,11 @@
 
 import math
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reranker.scores import MAX_DECIMALS, score_texts, shown_score, sigmoid
+from reranker.scores import MAX_DECIMALS, none_fits, score_texts, shown_score, sigmoid
 
 properties = settings(deadline=None, max_examples=100, database=None)
 log_odds = st.floats(-700, 700)
@@ -14,6 +15,23 @@ scores = st.lists(st.floats(0, 10), max_size=12).map(lambda values: sorted(value
 crowded_scores = st.lists(st.integers(0, 400), max_size=12).map(
     lambda values: sorted((6.4 + value / 10_000 for value in values), reverse=True)
 )
+
+
+@pytest.mark.parametrize(
+    ("log_odds", "temperature", "line", "expected"),
+    [
+        ([0.1, -2.0], 1.0, 5.0, False),
+        ([-0.1, -2.0], 1.0, 5.0, True),
+        ([0.0], 1.0, 5.0, False),
+        ([2.0], 1.0, 9.0, True),
+        ([3.0], 1.0, 9.0, False),
+        ([3.0], 2.0, 9.0, True),
+        ([-9.0], 1.0, None, False),
+        ([], 1.0, 5.0, False),
+    ],
+)
+def test_nothing_fits_where_all_are_below_the_line(log_odds, temperature, line, expected) -> None:
+    assert none_fits(log_odds, temperature, line) is expected
 
 
 def test_scores_written_by_hand() -> None:

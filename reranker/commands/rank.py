@@ -34,7 +34,7 @@ from reranker.contact_sheet import as_html
 from reranker.export import as_csv, as_json, rows
 from reranker.ranking import unfit_precision
 from reranker.reranker import Reranker
-from reranker.scores import memory_text, score_texts
+from reranker.scores import memory_text, none_fits, score_texts
 from reranker.sentences import remark_sentence, sentence
 from reranker.settings import Precision, Scoring, Settings
 from reranker.types import Candidate, Ranking
@@ -175,6 +175,9 @@ def rank(  # noqa: PLR0913 - the options of a command
     deliver(_rendered(ranking, format_, reranker), output)
     if (unfit := unfit_precision(ranking)) is not None:
         return stopped(sentence(unfit, "en"), FAILED)
+    line = reranker.load().fits
+    if none_fits([one.judgement.log_odds for one in ranking.scored], ranking.temperature, line):
+        say(f"Nothing here fits: no picture has {line:g} of 10.")
     if not ranking.scored:
         return stopped("Nothing could be ranked; the result names the reason for each picture.", FAILED)
     return DONE

@@ -117,6 +117,14 @@ class CheckpointFiles:
         return float(self._ours.get("temperature", 1.0))
 
     @property
+    def fits(self) -> float | None:
+        """The score of 10 from which a picture fits its query; None where the checkpoint does not know."""
+        line = self._ours.get("fits")
+        if line is not None and not (isinstance(line, int | float) and 0 < line < 10):
+            raise CheckpointBroken(name=self.name, file="reranker.json", reason="fits is no score")
+        return line
+
+    @property
     def instruction(self) -> str:
         """What it was taught with, where it says so; else what suits photographs."""
         return str(self._ours.get("instruction", INSTRUCTIONS["photo"]))

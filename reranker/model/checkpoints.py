@@ -32,7 +32,7 @@ class Checkpoint:
 
     digest: sha256 of the weights. precision: fp32, bf16, fp16, int8 or nf4. output_weight: (vocabulary, hidden).
     details: visual tokens at the lowest, the usual and the highest detail. instruction: the one that it was taught
-    with. temperature: T of the score that people see.
+    with. temperature: T of the score that people see. fits: the score from which a picture does, None where not known.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Checkpoint:
     details: tuple[int, int, int]
     instruction: str
     temperature: float
+    fits: float | None
     remarks: tuple[Remark, ...]
 
 
@@ -139,7 +140,7 @@ def with_its_files(
     network: Qwen2_5_VLForConditionalGeneration, files: CheckpointFiles, device: torch.device, precision: str
 ) -> Checkpoint:
     """The network ready to judge, with the tokenizer and the settings that lie beside its weights."""
-    return assembled(
+    plain = assembled(
         network,
         files.tokenizer(),
         name=files.name,
@@ -148,9 +149,8 @@ def with_its_files(
         precision=precision,
         patch_settings=files.patch_settings(network.model.visual.patch_size),
         details=files.details,
-        instruction=files.instruction,
-        temperature=files.temperature,
     )
+    return replace(plain, instruction=files.instruction, temperature=files.temperature, fits=files.fits)
 
 
 def assembled(
@@ -163,8 +163,6 @@ def assembled(
     precision: str,
     patch_settings: PatchSettings,
     details: tuple[int, int, int],
-    instruction: str = INSTRUCTIONS["web"],
-    temperature: float = 1.0,
 ) -> Checkpoint:
     """A network made into a judge: its towers fed with bytes, packed, without gradients, its head cut to two rows."""
     network.eval().requires_grad_(False)
@@ -182,8 +180,9 @@ def assembled(
         tokenizer=tokenizer,
         patch_settings=patch_settings,
         details=details,
-        instruction=instruction,
-        temperature=temperature,
+        instruction=INSTRUCTIONS["web"],
+        temperature=1.0,
+        fits=None,
         remarks=("offloaded",) if are_brought(network.model.language_model.layers) else (),
     )
 

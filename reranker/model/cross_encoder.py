@@ -89,6 +89,11 @@ class CrossEncoder:
         return self._asks.temperature
 
     @property
+    def fits(self) -> float | None:
+        """The score from which a picture fits; None where the checkpoint does not know."""
+        return self._checkpoint.fits
+
+    @property
     def precision(self) -> str:
         """Of the weights."""
         return self._checkpoint.precision

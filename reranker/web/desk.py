@@ -112,7 +112,14 @@ class Desk:
         scorer = self._reranker.load()
         stream = self._reranker.rank_stream(_text(query), admission.candidates, stop=stop)
         memory = partial(getattr, scorer, "card_memory")
-        for view in watch(stream, admission, temperature=scorer.temperature, language=language, card_memory=memory):
+        for view in watch(
+            stream,
+            admission,
+            temperature=scorer.temperature,
+            language=language,
+            card_memory=memory,
+            fits=scorer.fits,
+        ):
             yield self._outputs(view)
 
     def _asked(self, query: object, items: object, min_count: int) -> Admission:

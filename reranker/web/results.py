@@ -20,7 +20,7 @@ from reranker.errors import PictureError, PictureSkipped
 from reranker.export import rows
 from reranker.images import Limits, decode, read_bytes
 from reranker.ranking import ordered
-from reranker.scores import memory_text, score_texts, shown_score
+from reranker.scores import memory_text, none_fits, score_texts, shown_score
 from reranker.sentences import Language, sentence
 from reranker.types import Candidate, Failed, Ranking, Scored
 from reranker.web.status import Status
@@ -215,14 +215,15 @@ def watch(
     language: Language,
     clock: Callable[[], float] = time.monotonic,
     card_memory: Callable[[], tuple[int, int] | None] = lambda: None,
+    fits: float | None = None,
 ) -> Iterator[View]:
     """Views of a run of the admitted candidates: the status with every picture, a deck now and then, all at the end.
 
-    card_memory: bytes in use on the card, and in all, for the status.
+    card_memory: bytes in use on the card, and in all, for the status. fits: as `Scorer.fits`.
 
     Closing it ends the run before its next batch.
     """
-    run = _Run(admission, temperature, language, clock, card_memory)
+    run = _Run(admission, temperature, language, clock, card_memory, fits)
     inbox = _listen(stream)
     try:
         yield run.begun()
@@ -280,11 +281,12 @@ class _Run:
         language: Language,
         clock: Callable[[], float],
         card_memory: Callable[[], tuple[int, int] | None],
+        fits: float | None,
     ) -> None:
         self._admission, self._total = admission, admission.total
         self._events: list[Scored | Failed] = list(admission.refused)
         self._temperature, self._language, self._clock = temperature, language, clock
-        self._card_memory = card_memory
+        self._card_memory, self._fits = card_memory, fits
         self._began = self._clock()
         self._deck_due = self._began
         self._status = self._counted("reading")
@@ -316,6 +318,9 @@ class _Run:
     def ended(self, ranking: Ranking) -> View:
         scored, failed = ordered(self._events)
         status = end_status(len(scored), failed, self._clock() - self._began, self._language)
+        if none_fits([one.judgement.log_odds for one in scored], self._temperature, self._fits):
+            line = f"{self._fits:g}"
+            status = replace(status, text=phrase("none_fits", self._language, line=line, ended=status.text))
         whole = completed(ranking, self._admission)
         return View(status=status, deck=Deck(cards=cards(scored, self._temperature), failed=failed, ranking=whole))
 

@@ -80,6 +80,10 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
     "seconds_left": {"en": "{seconds} s left", "zh": "剩余 {seconds} 秒"},
     "minutes_left": {"en": "{minutes} min left", "zh": "剩余 {minutes} 分钟"},
     "stopping": {"en": "Stopping after this batch …", "zh": "完成当前批次后停止……"},
+    "none_fits": {
+        "en": "Nothing here fits: no picture has {line} of 10 · {ended}",
+        "zh": "没有符合的图片：没有一张达到 {line} 分（满分 10）· {ended}",
+    },
     "ranked": {"en": "{count} pictures ranked", "zh": "已排序 {count} 张图片"},
     "ranked_one": {"en": "1 picture ranked", "zh": "已排序 1 张图片"},
     "not_judged": {"en": "{count} not judged", "zh": "{count} 张未评判"},
