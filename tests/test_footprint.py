@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,6 +51,12 @@ def test_running_out_of_memory_is_a_result_and_other_trouble_is_not(monkeypatch:
     raised = CheckpointMissing(name="x")
     with pytest.raises(CheckpointMissing):
         rooms._own_footprint(Options(images=2), None)
+
+
+def test_layers_in_host_memory_are_no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = SimpleNamespace(model=SimpleNamespace(checkpoint=SimpleNamespace(remarks=("offloaded",))))
+    monkeypatch.setattr(rooms, "bench_of", lambda options, **_: bench)
+    assert rooms._own_footprint(Options(precision="bf16", images=2), None).peak_bytes is None
 
 
 def test_where_there_is_no_room_the_table_says_so() -> None:

@@ -1,5 +1,6 @@
 """What is taken away of a ranking: pictures in order, and a contact sheet that opens anywhere."""
 
+import os
 import re
 import zipfile
 from html.parser import HTMLParser
@@ -16,6 +17,7 @@ from reranker.contact_sheet import as_html
 from reranker.errors import PictureMissing
 from reranker.images import Limits
 from reranker.types import Candidate, Failed, Judgement, Query, Ranking, Scored
+from reranker.web.takeaway import Takeaway
 
 properties = settings(deadline=None, max_examples=200, database=None)
 
@@ -99,6 +101,15 @@ def test_no_name_leads_out_of_the_folder_or_is_another(names: list[str]) -> None
         assert not re.search(r"[\\/\x00-\x1f]", name)
         assert len(name) <= MAX_NAME_LENGTH + len("01_5.0_")
         name.encode()
+
+
+def test_files_that_were_taken_away_are_forgotten(tmp_path: Path) -> None:
+    takeaway = Takeaway(folder=tmp_path, limits=Limits())
+    first, second = (takeaway.write(ranking(), "csv", {}, 1, "en") for _ in range(2))
+    assert first.exists()
+    os.utime(first.parent, (0, 0))
+    takeaway.write(ranking(), "csv", {}, 1, "en")
+    assert (first.exists(), second.exists()) == (False, True)
 
 
 # The contact sheet

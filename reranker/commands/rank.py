@@ -1,4 +1,4 @@
-"""`rank`: pictures and folders of them by a sentence, as a table, JSON or CSV."""
+"""`rank`: pictures and folders of them by a sentence, as a table, a file for programs, or the pictures in order."""
 
 import os
 import re
@@ -173,9 +173,13 @@ def rank(  # noqa: PLR0913 - the options of a command
         say(WHY_THE_TOYBOX[reranker.choice.reason])
     ranking = _watched(reranker, query, candidates, top_k)
     deliver(_rendered(ranking, format_, reranker), output)
+    return _told(ranking, reranker.load().fits)
+
+
+def _told(ranking: Ranking, line: float | None) -> int:
+    """What there is to say of a ranking as a whole, and the exit code; line: the score from which a picture fits."""
     if (unfit := unfit_precision(ranking)) is not None:
         return stopped(sentence(unfit, "en"), FAILED)
-    line = reranker.load().fits
     if none_fits([one.judgement.log_odds for one in ranking.scored], ranking.temperature, line):
         say(f"Nothing here fits: no picture has {line:g} of 10.")
     if not ranking.scored:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -96,12 +96,10 @@ def _on_card(computed: Fit, geometry: str, device: Device, images: int) -> Fit:
     cap = int(computed.cap_gib * GIB) - CONTEXT_BYTES
     found = _measured(geometry, computed.precision, device, images, cap)
     peak = None if found.peak_bytes is None else found.peak_bytes + CONTEXT_BYTES
-    return Fit(
-        precision=computed.precision,
-        cap_gib=computed.cap_gib,
+    return replace(
+        computed,
         computed=False,
         fits=peak is not None,
-        needed_bytes=computed.needed_bytes,
         peak_bytes=peak,
         first_result_ms=found.first_result_ms,
         images_per_s=found.images_per_s,
@@ -119,13 +117,19 @@ def _measured(geometry: str, precision: Any, device: Device, images: int, cap_by
 
 
 def _own_footprint(options: Options, cap_bytes: int | None) -> Footprint:
-    """Of this process, which has loaded nothing yet. Random weights are made on the card and no part of the cap."""
+    """Of this process, which has loaded nothing yet.
+
+    Random weights are made on the card before the cap holds, as making them takes more than they do. A model of which
+    layers had to stay in host memory does not fit.
+    """
     if cap_bytes is not None and not is_random(options.geometry):
         _limit(cap_bytes)
     try:
         with TemporaryDirectory() as folder:
             paths = write_pictures(Path(folder), options.images)
             bench = bench_of(options, whole=False)
+            if "offloaded" in bench.model.checkpoint.remarks:
+                raise MemoryError
             if cap_bytes is not None and is_random(options.geometry):
                 _limit(cap_bytes)
             gone_through(bench, "ours", paths[:2])

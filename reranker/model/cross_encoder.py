@@ -1,4 +1,4 @@
-"""The one `Scorer`: a Qwen2.5-VL that reads query and picture together and answers yes or no."""
+"""The one `Scorer`: a Qwen2.5-VL that reads query and picture together, and is asked in one of two ways."""
 
 import copy
 import hashlib

@@ -18,17 +18,12 @@ from reranker.settings import Device, Precision
 
 DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 QUANTIZED: Final = ("int8", "nf4")
-BYTES: Final = {
-    "fp32": 4.0,
-    "bf16": 2.0,
-    "fp16": 2.0,
-    "int8": 1.0,
-    "nf4": 0.5 + 4 / 64,
-}  # a weight; nf4 with its scales
+# Of a weight; in nf4 64 of them share a scale of four bytes.
+BYTES: Final = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.0, "nf4": 0.5 + 4 / 64}
 LARGE_BYTES: Final = 500_000_000  # of weights, from which on speed and memory count for more than the last bits
 GIB: Final = 2**30
-CONTEXT_BYTES: Final = int(0.6 * GIB)  # of the card that CUDA and its kernels take, which torch does not count
-WORKING_BYTES: Final = 1 * GIB  # for a batch, at least
+CONTEXT_BYTES: Final = int(0.6 * GIB)  # assumed for CUDA and its kernels, which torch does not count
+WORKING_BYTES: Final = 1 * GIB  # set aside for a batch
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,10 @@
 """A ranking as a file to take away, made when it is asked for."""
 
 import secrets
+import shutil
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -15,6 +18,7 @@ from reranker.types import Ranking
 
 Format = Literal["csv", "json", "zip", "html"]
 FORMATS: Final[tuple[Format, ...]] = ("csv", "json", "html", "zip")
+KEPT_S: Final = 600  # long after a browser has fetched it
 BYTE_ORDER_MARK: Final = "\ufeff"  # without it spreadsheets show Chinese as something else
 
 
@@ -32,6 +36,7 @@ class Takeaway:
 
         judged_by: as `Reranker.judged_by` has it.
         """
+        self._forget_old()
         target = self.folder / secrets.token_hex(8) / f"ranking.{format_}"
         target.parent.mkdir(parents=True)
         if format_ == "zip":
@@ -41,6 +46,13 @@ class Takeaway:
             text = self._texts(ranking, judged_by, language)[format_]()
             target.write_bytes(text.encode(errors="backslashreplace"))
         return target
+
+    def _forget_old(self) -> None:
+        """So that who presses the button all day does not fill the disk."""
+        for made in self.folder.glob("*"):
+            with suppress(FileNotFoundError):  # another visitor's press was first
+                if time.time() - made.stat().st_mtime > KEPT_S:
+                    shutil.rmtree(made, ignore_errors=True)
 
     def _texts(
         self, ranking: Ranking, judged_by: Mapping[str, Any], language: Language
