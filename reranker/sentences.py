@@ -255,11 +255,14 @@ _REMARKS: Final[dict[Remark, dict[Language, str]]] = {
         "en": "This card has no BF16, so the model is loaded in FP16, in which large numbers can overflow.",
         "zh": "此显卡不支持 BF16，模型以 FP16 加载，较大的数值可能溢出。",
     },
+    "spread": {
+        "en": "The model does not fit one card: its layers are spread over several, which take turns.",
+        "zh": "一张显卡放不下整个模型：各层分布在多张显卡上，依次运算。",
+    },
     "offloaded": {
-        "en": "The model does not fit this card: some layers stay in host memory and are brought with every batch, "
+        "en": "The model does not fit the card: some layers stay in host memory and are brought with every batch, "
         "which takes a multiple of the time; int8 or nf4 may fit.",
-        "zh": "此显卡放不下整个模型：部分层留在内存中，每批评判时临时调入，耗时会成倍增加；"
-        "改用 int8 或 nf4 可能放得下。",
+        "zh": "显卡放不下整个模型：部分层留在内存中，每批评判时临时调入，耗时会成倍增加；改用 int8 或 nf4 可能放得下。",
     },
 }
 

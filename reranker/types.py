@@ -113,8 +113,8 @@ class Prepared(Protocol):
         """Host memory that it holds, for a look-ahead bounded in bytes."""
 
 
-Remark = Literal["fp16", "offloaded"]
-"""On how a model had to be loaded: in FP16, as the card has no BF16; with layers in host memory."""
+Remark = Literal["fp16", "spread", "offloaded"]
+"""On how a model had to be loaded: in FP16, as the card has no BF16; over several cards; with layers in host memory."""
 
 
 class Scorer(Protocol):
@@ -142,7 +142,7 @@ class Scorer(Protocol):
 
     @property
     def card_memory(self) -> tuple[int, int] | None:
-        """Bytes in use on the card, by all programs, and bytes in all; None where there is no card."""
+        """Bytes in use on the card, the fullest of several, and bytes in all; None where there is no card."""
 
     @property
     def batch_tokens(self) -> int:

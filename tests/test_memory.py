@@ -43,7 +43,7 @@ def test_the_budget_halves_when_the_device_runs_out_and_grows_back_to_the_plan()
 
 
 def test_nothing_is_tried_where_memory_is_not_what_bounds_a_batch() -> None:
-    assert planned_tokens(torch.device("cpu"), lambda _: pytest.fail("tried"), 100) == LARGEST_ON_CPU
+    assert planned_tokens([torch.device("cpu")], lambda _: pytest.fail("tried"), 100) == LARGEST_ON_CPU
 
 
 def test_what_counts_as_running_out() -> None:

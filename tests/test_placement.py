@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils._python_dispatch import _disable_current_modes
+from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl
 
 from reranker.errors import CheckpointUnsupported, ModelOutOfMemory
 from reranker.images import Limits
@@ -14,9 +16,12 @@ from reranker.model.checkpoints import Checkpoint, load_checkpoint, load_network
 from reranker.model.cross_encoder import CrossEncoder
 from reranker.model.hub import TOYBOX
 from reranker.model.opinions import Rating
-from reranker.model.placement import GIB, Sizes, choose_precision, fitting, keep_or_bring
+from reranker.model.placement import GIB, Sizes, choose_precision, fitting
+from reranker.model.spread import layers_of, spread
 from reranker.model.vision_memory import VisionMemory
+from reranker.model.worker import Worker
 from reranker.types import Candidate, Query
+from tests.pretended_cards import pretended_cards
 
 CPU = torch.device("cpu")
 PICTURES = sorted((Path(__file__).parents[1] / "assets" / "gallery").glob("*.png"))[:6]
@@ -72,6 +77,13 @@ def test_the_3b_in_bf16_fits_where_its_weights_a_batch_and_cuda_do() -> None:
     assert fitting(sizes, 8 * GIB + GIB // 2, "bf16") == "bf16"
 
 
+def test_two_small_cards_hold_whole_what_one_would_hold_quantized() -> None:
+    sizes = Sizes.described(config_of("7b"))
+    assert fitting(sizes, 12 * GIB, "bf16", beside=6 * GIB) == "bf16"
+    assert fitting(sizes, 12 * GIB, "bf16", beside=1 * GIB) == "int8"
+    assert fitting(sizes, 1 * GIB, "bf16", beside=99 * GIB) is None  # what is no layer is on the first
+
+
 def test_a_machine_without_a_card_takes_half_the_bytes_for_large_weights_where_it_has_the_products(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -107,7 +119,7 @@ def test_what_is_quantized_are_the_layers_alone() -> None:
 def test_ratings_are_alike_with_layers_in_host_memory() -> None:
     files = CheckpointFiles("toybox", TOYBOX)
     network = load_network(files, CPU, "fp32")
-    keep_or_bring(network.model.language_model.layers, CPU, 0)
+    spread(network.model.language_model, [(CPU, 0)])
     brought, here = with_its_files(network, files, CPU, "fp32"), load_checkpoint("toybox", "cpu", "fp32")
     assert log_odds(brought, asks=Rating(brought)) == pytest.approx(log_odds(here, asks=Rating(here)), abs=1e-3)
 
@@ -116,14 +128,54 @@ def test_ratings_are_alike_with_layers_in_host_memory() -> None:
 def test_layers_stay_in_host_memory_from_where_the_room_ends(plain: list[float], kept: int) -> None:
     files = CheckpointFiles("toybox", TOYBOX)
     network = load_network(files, CPU, "fp32")
-    layers = network.model.language_model.layers
+    layers = layers_of(network.model.language_model)
     each = sum(weight.nbytes for weight in layers[0].parameters())
-    keep_or_bring(layers, CPU, (kept + 0.5) * each)
+    spread(network.model.language_model, [(CPU, (kept + 0.5) * each)])
     where = [layer.mlp.up_proj.weight.device.type for layer in layers]
     assert where == ["cpu"] * kept + ["meta"] * (len(layers) - kept)
     checkpoint = with_its_files(network, files, CPU, "fp32")
     assert checkpoint.remarks == (("offloaded",) if kept < len(layers) else ())
-    assert log_odds(checkpoint) == pytest.approx(plain, abs=1e-5)
+    assert log_odds(checkpoint) == pytest.approx(plain, abs=1e-4)
+
+
+class InThisThread(Worker):
+    """As what is pretended is so in one thread only."""
+
+    def run(self, work):
+        return work()
+
+
+@pytest.mark.parametrize(("first", "second"), [(3, 99), (0, 99), (2, 2), (0, 0)])
+@pytest.mark.parametrize("asks", [None, Rating])
+def test_a_model_spread_over_two_cards_judges_alike(
+    plain: list[float], first: int, second: int, asks: type[Rating] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cards are pretended: what lives on one refuses to meet what lives on the other, as real ones do."""
+    here = plain if asks is None else log_odds(toybox := load_checkpoint("toybox", "cpu", "fp32"), asks=Rating(toybox))
+    files = CheckpointFiles("toybox", TOYBOX)
+    network = load_network(files, CPU, "fp32", writes=True)
+    mask = modeling_qwen2_5_vl.create_causal_mask
+
+    def made_on_the_host(*, inputs_embeds, attention_mask, **rest):
+        """By torch's vmap, which knows nothing of what is pretended."""
+        here = {"inputs_embeds": inputs_embeds.to("cpu"), "attention_mask": attention_mask.to("cpu")}
+        with _disable_current_modes():
+            made = mask(**here, **rest)
+        return made.to(inputs_embeds.device)
+
+    monkeypatch.setattr(modeling_qwen2_5_vl, "create_causal_mask", made_on_the_host)
+    with pretended_cards() as cards:
+        language = network.model.language_model
+        each = sum(weight.nbytes for weight in layers_of(language)[0].parameters())
+        for part in (network.model.visual, language.norm, language.rotary_emb, network.lm_head):
+            part.to(cards[0])
+        rooms = [(kept + 0.5) * each for kept in (first, second)]
+        spread(language, list(zip(cards, rooms, strict=True)))
+        checkpoint = with_its_files(network, files, cards[0], "fp32")
+        assert checkpoint.cards == (cards if second else cards[:1])
+        assert checkpoint.remarks == (("spread",) if second == 99 else ("offloaded",))
+        judged = log_odds(checkpoint, asks=asks and asks(checkpoint), worker=InThisThread())
+    assert judged == pytest.approx(here, abs=1e-3)
 
 
 def test_running_out_of_memory_while_loading_is_no_broken_file(monkeypatch: pytest.MonkeyPatch) -> None:

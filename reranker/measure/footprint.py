@@ -120,7 +120,7 @@ def _own_footprint(options: Options, cap_bytes: int | None) -> Footprint:
     """Of this process, which has loaded nothing yet.
 
     Random weights are made on the card before the cap holds, as making them takes more than they do. A model of which
-    layers had to stay in host memory does not fit.
+    layers had to go elsewhere does not fit.
     """
     if cap_bytes is not None and not is_random(options.geometry):
         _limit(cap_bytes)
@@ -128,7 +128,7 @@ def _own_footprint(options: Options, cap_bytes: int | None) -> Footprint:
         with TemporaryDirectory() as folder:
             paths = write_pictures(Path(folder), options.images)
             bench = bench_of(options, whole=False)
-            if "offloaded" in bench.model.checkpoint.remarks:
+            if {"offloaded", "spread"} & set(bench.model.checkpoint.remarks):
                 raise MemoryError
             if cap_bytes is not None and is_random(options.geometry):
                 _limit(cap_bytes)

@@ -32,7 +32,7 @@ class Spans:
     @cached_property
     def limits(self) -> torch.Tensor:
         """int32 (sequences + 1,): the sequences' limits, first 0."""
-        return torch.tensor([0, *accumulate(self.lengths)], dtype=torch.int32, device=self.device)
+        return torch.tensor([0, *accumulate(self.lengths)], dtype=torch.int32).to(self.device)
 
     @cached_property
     def last(self) -> torch.Tensor:

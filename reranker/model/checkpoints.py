@@ -17,8 +17,9 @@ from reranker.model.hub import folder_of
 from reranker.model.language import YesNoHead
 from reranker.model.memory import is_out_of_memory
 from reranker.model.patches import PatchSettings
-from reranker.model.placement import are_brought, choose_device, choose_precision, how_to_load, place
+from reranker.model.placement import choose_device, choose_precision, how_to_load, place
 from reranker.model.prompts import INSTRUCTIONS
+from reranker.model.spread import are_brought, cards_of
 from reranker.model.vision import BytePatchEmbedding, VisionTower
 from reranker.settings import Device, Precision
 from reranker.types import Remark
@@ -50,6 +51,11 @@ class Checkpoint:
     temperature: float
     fits: float | None
     remarks: tuple[Remark, ...]
+
+    @property
+    def cards(self) -> tuple[torch.device, ...]:
+        """`device`, and those that layers work on besides."""
+        return cards_of(self.language)
 
 
 def load_checkpoint(
@@ -183,8 +189,14 @@ def assembled(
         instruction=INSTRUCTIONS["web"],
         temperature=1.0,
         fits=None,
-        remarks=("offloaded",) if are_brought(network.model.language_model.layers) else (),
+        remarks=_remarks(network.model.language_model),
     )
+
+
+def _remarks(language: Qwen2_5_VLTextModel) -> tuple[Remark, ...]:
+    if are_brought(language):
+        return ("offloaded",)
+    return ("spread",) if len(cards_of(language)) > 1 else ()
 
 
 def _single_token(model: str, tokenizer: PreTrainedTokenizerBase, word: str) -> int:

@@ -80,7 +80,7 @@ class CrossEncoder:
         self.fingerprint = self._fingerprint()
         self._budget = TokenBudget(
             batch_tokens
-            or self._worker.run(partial(planned_tokens, checkpoint.device, self._judge_noise, 4 * self._visual_tokens))
+            or self._worker.run(partial(planned_tokens, checkpoint.cards, self._judge_noise, 4 * self._visual_tokens))
         )
 
     @property
@@ -105,8 +105,8 @@ class CrossEncoder:
 
     @property
     def card_memory(self) -> tuple[int, int] | None:
-        """Bytes in use on the card and bytes in all; None on the CPU."""
-        return card_memory(self._checkpoint.device)
+        """Bytes in use on the card, the fullest of several, and bytes in all; None on the CPU."""
+        return card_memory(self._checkpoint.cards)
 
     @property
     def _free_share(self) -> float:

@@ -4,8 +4,8 @@ What every picture of a query has in common, the prompt up to the picture, is re
 last layer is computed for the last tokens alone, since nothing else is read off it.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -14,6 +14,7 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoder
 
 from reranker.model.attention import Spans, attend
 from reranker.model.rotary import Rotation
+from reranker.model.spread import home_of, layers_of
 from reranker.model.vision import SeenPicture
 
 
@@ -49,7 +50,8 @@ def read_beginning(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> Beginni
     rotation = _rotation(language, torch.arange(len(ids), device=hidden.device).expand(3, -1), hidden.dtype)
     spans = Spans(lengths=(len(ids),), device=hidden.device)
     kept = []
-    for layer in _layers(language):
+    for layer in layers_of(language):
+        hidden, rotation, spans = _at(home_of(language, layer), hidden, rotation, spans)
         query, key, value = _projected(layer, hidden, rotation)
         kept.append((key, value))
         attended = attend(query, key, value, spans, scale=layer.self_attn.scaling, causal=True)
@@ -88,18 +90,25 @@ def last_hidden(
         for picture, tail in pairs
     ]
     rotation = _rotation(language, torch.cat(positions, dim=1).to(hidden.device), hidden.dtype)
-    *layers, last = zip(_layers(language), beginning.layers, strict=True)
+    *layers, (last, last_before) = zip(layers_of(language), beginning.layers, strict=True)
     for layer, before in layers:
+        hidden, rotation, spans = _at(home_of(language, layer), hidden, rotation, spans)
         query, key, value = _projected(layer, hidden, rotation)
         scale = layer.self_attn.scaling
         attended = attend(query, key, value, spans, scale=scale, causal=True, before=before)
         hidden = _after_attention(layer, hidden, attended)
-    states: torch.Tensor = language.norm(_last_layer(*last, hidden, rotation, spans))
+    hidden, rotation, spans = _at(home_of(language, last), hidden, rotation, spans)
+    states: torch.Tensor = language.norm(_last_layer(last, last_before, hidden, rotation, spans))
     return states
 
 
-def _layers(language: Qwen2_5_VLTextModel) -> list[Qwen2_5_VLDecoderLayer]:
-    return list(cast(Iterable[Qwen2_5_VLDecoderLayer], language.layers))
+def _at(
+    device: torch.device, hidden: torch.Tensor, rotation: Rotation, spans: Spans
+) -> tuple[torch.Tensor, Rotation, Spans]:
+    """What goes through the layers, on the device of the next one."""
+    if hidden.device == device:
+        return hidden, rotation, spans
+    return hidden.to(device), rotation.to(device), replace(spans, device=device)
 
 
 def _rotation(language: Qwen2_5_VLTextModel, positions: torch.Tensor, dtype: torch.dtype) -> Rotation:

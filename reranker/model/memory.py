@@ -51,12 +51,14 @@ class TokenBudget:
             self._tokens, self._good = min(self._planned, 2 * self._tokens), 0
 
 
-def planned_tokens(device: torch.device, trial: Callable[[int], None], trial_tokens: int) -> int:
+def planned_tokens(cards: Sequence[torch.device], trial: Callable[[int], None], trial_tokens: int) -> int:
     """Visual tokens for one batch.
 
     On a card: its free memory over the bytes a token that `trial(trial_tokens)`, a batch of so many, needed at its
-    peak. Elsewhere memory is not what bounds a batch, and none is tried.
+    peak; of several the least free memory, over what the first one needed, which has the vision tower. Elsewhere
+    memory is not what bounds a batch, and none is tried.
     """
+    device = cards[0]
     if device.type != "cuda":
         return LARGEST_ON_CPU
     try:
@@ -68,15 +70,22 @@ def planned_tokens(device: torch.device, trial: Callable[[int], None], trial_tok
         return 1
     bytes_a_token = (torch.cuda.max_memory_allocated(device) - before) / trial_tokens
     torch.cuda.empty_cache()
-    return max(1, min(LARGEST_ON_CARD, int(SHARE_OF_FREE * free_bytes(device) / bytes_a_token)))
+    return max(1, min(LARGEST_ON_CARD, int(SHARE_OF_FREE * min(map(free_bytes, cards)) / bytes_a_token)))
 
 
-def card_memory(device: torch.device) -> tuple[int, int] | None:
-    """Bytes in use on a card, by all programs, and bytes in all; None elsewhere. What torch only keeps is free."""
-    if device.type != "cuda":
+def card_memory(cards: Sequence[torch.device]) -> tuple[int, int] | None:
+    """Bytes in use on a card, the fullest of several, by all programs, and bytes in all; None elsewhere.
+
+    What torch only keeps is free.
+    """
+    if cards[0].type != "cuda":
         return None
-    free, total = torch.cuda.mem_get_info(device)
-    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return max(map(_in_use, cards), key=lambda memory: memory[0] / memory[1])
+
+
+def _in_use(card: torch.device) -> tuple[int, int]:
+    free, total = torch.cuda.mem_get_info(card)
+    kept = torch.cuda.memory_reserved(card) - torch.cuda.memory_allocated(card)
     return total - free - kept, total
 
 

@@ -11,9 +11,9 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 import torch
-from accelerate import cpu_offload
 from transformers import BitsAndBytesConfig, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
+from reranker.model.spread import spread
 from reranker.settings import Device, Precision
 
 DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -93,19 +93,28 @@ def whole_precision(device: torch.device, *, large: bool) -> str:
 
 
 def choose_precision(precision: Precision, device: torch.device, sizes: Sizes, *, writes: bool = False) -> str:
-    """ "auto" is `whole_precision`; on a card that it does not fit int8, then nf4, and where neither fits as before."""
+    """For "auto" `whole_precision` where it fits this machine's cards together, else int8 or nf4 where that fits one.
+
+    Where neither does, `whole_precision` all the same.
+    """
     if precision != "auto":
         return precision
     whole = whole_precision(device, large=sizes.bytes_on_card("bf16") >= LARGE_BYTES)
     if device.type == "cpu":
         return whole
     # CUDA's own is in use by now: asking for the free memory has begun it.
-    return fitting(sizes, free_bytes(device) + CONTEXT_BYTES, whole, writes=writes) or whole
+    beside = sum(max(0.0, free_bytes(card) - WORKING_BYTES) for card in cards_beside(device))
+    return fitting(sizes, free_bytes(device) + CONTEXT_BYTES, whole, writes=writes, beside=beside) or whole
 
 
-def fitting(sizes: Sizes, card_bytes: float, whole: str, *, writes: bool = False) -> str | None:
-    """The first of `whole`, int8 and nf4 that fits a card with so much memory for all; None where none does."""
-    offered = (whole, *(QUANTIZED if find_spec("bitsandbytes") else ()))
+def fitting(sizes: Sizes, card_bytes: float, whole: str, *, writes: bool = False, beside: float = 0.0) -> str | None:
+    """The first of `whole`, int8 and nf4 that fits a card with so much memory for all; None where none does.
+
+    beside: bytes of weights that other cards may hold, of what is not quantized.
+    """
+    if sizes.card_bytes(whole, writes=writes) <= card_bytes + min(beside, BYTES[whole] * sizes.layers):
+        return whole
+    offered = QUANTIZED if find_spec("bitsandbytes") else ()
     return next((one for one in offered if sizes.card_bytes(one, writes=writes) <= card_bytes), None)
 
 
@@ -136,9 +145,10 @@ def place(
     writes: bool = False,
     whole: bool = False,
 ) -> None:
-    """Each part where it belongs. Layers that the card has no room for stay in host memory.
+    """Each part where it belongs. Layers that the card has no room for go to the machine's other cards.
 
-    These cross the bus with every batch: at 16 GB/s the 7B's layers in BF16 take 0.8 s each time.
+    What none has room for stays in host memory, and crosses the bus with every batch: at 16 GB/s the 7B's layers in
+    BF16 take 0.8 s each time.
     writes: whether the output matrix is needed. whole: whether all is, as by transformers' own `generate`.
     """
     language, output = network.model.language_model, network.lm_head
@@ -148,24 +158,17 @@ def place(
     for part in (network.model.visual, language.norm, language.rotary_emb):
         part.to(device)
     if precision not in QUANTIZED:  # quantized layers are there
-        keep_or_bring(language.layers, device, free_bytes(device) - WORKING_BYTES)
+        spread(language, [(card, free_bytes(card) - WORKING_BYTES) for card in (device, *cards_beside(device))])
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
-def keep_or_bring(layers: torch.nn.ModuleList, device: torch.device, room_bytes: float) -> None:
-    """Onto the device as long as there is room; the others stay in host memory, from where accelerate brings them."""
-    for layer in layers:
-        room_bytes -= sum(weight.nbytes for weight in layer.parameters())
-        if room_bytes >= 0:
-            layer.to(device)
-        else:
-            cpu_offload(layer, execution_device=device)
-
-
-def are_brought(layers: torch.nn.ModuleList) -> bool:
-    """Whether some of them live in host memory."""
-    return any(weight.device.type == "meta" for weight in layers.parameters())
+def cards_beside(device: torch.device) -> list[torch.device]:
+    """The other cards of this machine."""
+    if device.type != "cuda":
+        return []
+    first = torch.cuda.current_device() if device.index is None else device.index
+    return [torch.device("cuda", number) for number in range(torch.cuda.device_count()) if number != first]
 
 
 def free_bytes(device: torch.device) -> float:

@@ -27,3 +27,7 @@ class Rotation:
     def at(self, tokens: torch.Tensor) -> "Rotation":
         """Of these tokens alone."""
         return Rotation(cos=self.cos[tokens], sin=self.sin[tokens])
+
+    def to(self, device: torch.device) -> "Rotation":
+        """The same on another device."""
+        return Rotation(cos=self.cos.to(device), sin=self.sin.to(device))
