@@ -6,11 +6,12 @@ Importing this loads neither torch nor gradio.
 from reranker.errors import RerankerError
 from reranker.reranker import Reranker
 from reranker.settings import Settings
-from reranker.types import Candidate, Failed, Judgement, Query, Ranking, Scored
+from reranker.types import Candidate, Explanation, Failed, Judgement, Query, Ranking, Scored, Words
 from reranker.version import __version__
 
 __all__ = [
     "Candidate",
+    "Explanation",
     "Failed",
     "Judgement",
     "Query",
@@ -19,5 +20,6 @@ __all__ = [
     "RerankerError",
     "Scored",
     "Settings",
+    "Words",
     "__version__",
 ]

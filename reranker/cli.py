@@ -19,7 +19,9 @@ from reranker.commands.console import DONE, FAILED, INTERRUPTED, MISTAKE, OpenRe
 from reranker.commands.download import download
 from reranker.commands.memory import memory
 from reranker.commands.rank import rank
+from reranker.commands.serve import serve
 from reranker.commands.verify import verify
+from reranker.commands.watch import watch
 from reranker.errors import RerankerError
 from reranker.sentences import sentence
 
@@ -29,22 +31,19 @@ PROGRAM: Final = "python -m reranker"
 Version = Annotated[bool, typer.Option("--version", help="Say which version this is.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Also write the program's log to stderr.")]
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
-
-app.command()(rank)
-app.command()(verify)
-app.command()(benchmark)
-app.command()(memory)
-app.command()(download)
+_COMMANDS: Final = (rank, watch, serve, verify, benchmark, memory, download)
 
 
-def main(arguments: Sequence[str] | None = None, *, open_reranker: OpenReranker | None = None) -> int:
+def main(
+    arguments: Sequence[str] | None = None, *, program: str = PROGRAM, open_reranker: OpenReranker | None = None
+) -> int:
     """Run the command line and return its exit code.
 
-    arguments: those of the process where None. open_reranker: how settings become a `Reranker`, for tests.
+    arguments: those of the process where None. program: what it was called as. open_reranker: how settings become a
+    `Reranker`, for tests.
     """
     try:
-        code = int(app(arguments, prog_name=PROGRAM, standalone_mode=False, obj=open_reranker))
+        code = int(_application(program)(arguments, prog_name=program, standalone_mode=False, obj=open_reranker))
     except typer.TyperException as error:
         return stopped(error.format_message(), MISTAKE)
     except Refused as error:
@@ -57,8 +56,16 @@ def main(arguments: Sequence[str] | None = None, *, open_reranker: OpenReranker 
     return stopped("Stopped.", code) if code == INTERRUPTED else code
 
 
-@app.callback(invoke_without_command=True)
-def program(context: typer.Context, *, version: Version = False, verbose: Verbose = False) -> None:
+def _application(program: str) -> typer.Typer:
+    """All commands. A shell can complete a command of one word, and so only where the program is installed."""
+    app = typer.Typer(add_completion=program != PROGRAM, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+    app.callback(invoke_without_command=True)(_said_first)
+    for command in _COMMANDS:
+        app.command()(command)
+    return app
+
+
+def _said_first(context: typer.Context, *, version: Version = False, verbose: Verbose = False) -> None:
     """Rank pictures by how well each fits a sentence, with a Qwen2.5-VL cross-encoder. Nothing leaves this machine."""
     _set_up_log(verbose)
     if version:

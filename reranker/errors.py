@@ -26,7 +26,14 @@ RerankerError
 │   ├── QueryTooLong
 │   ├── TextTooLong
 │   ├── TooFewPictures
-│   └── TooManyPictures
+│   ├── TooManyPictures
+│   ├── TooManyQueries
+│   ├── DocumentInvalid         what a program sent in the place of a picture
+│   ├── RequestMalformed        not of the form that this door takes
+│   ├── ResultUnreadable        a file that is no ranking of this program
+│   ├── RequestTooLarge         more bytes than the limit
+│   ├── KeyRefused              no key, or another one
+│   └── TooManyCallers          as many wait as may
 ├── PrecisionUnfit              no picture of a run got a number in it
 ├── SettingInvalid              a setting out of its range
 └── TurnCancelled               a caller left while waiting for the device
@@ -249,6 +256,59 @@ class TooManyPictures(RequestError):
     """More pictures than this door takes."""
 
     count: int
+    max_count: int
+
+
+@dataclass(eq=False)
+class TooManyQueries(RequestError):
+    """More sentences at once than this door takes."""
+
+    count: int
+    max_count: int
+
+
+@dataclass(eq=False)
+class DocumentInvalid(RequestError):
+    """What was sent in the place of the picture at `index`, from 0.
+
+    reason: "address" of a picture that would have to be fetched; "text" that is no data URI; "base64" that is none;
+        "not one picture" among content parts.
+    """
+
+    index: int
+    reason: Literal["address", "text", "base64", "not one picture"]
+
+
+@dataclass(eq=False)
+class RequestMalformed(RequestError):
+    """Not of the form that this door takes; `where` leads to the first place that is not, as in `documents[2]`."""
+
+    where: str
+
+
+@dataclass(eq=False)
+class ResultUnreadable(RequestError):
+    """A file that is no ranking as this program writes it."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class RequestTooLarge(RequestError):
+    """A request of more megabytes (1,000,000 bytes) than the limit."""
+
+    max_mb: int
+
+
+@dataclass(eq=False)
+class KeyRefused(RequestError):
+    """A call without the key that this server asks for, or with another one."""
+
+
+@dataclass(eq=False)
+class TooManyCallers(RequestError):
+    """As many callers wait as may."""
+
     max_count: int
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from io import StringIO
 from typing import Any, Literal
@@ -50,23 +50,44 @@ def as_json(ranking: Ranking, *, judged_by: Mapping[str, Any], language: Languag
 
     judged_by: as `Reranker.judged_by` has it.
     """
-    whole = {
+    return _json(_whole(ranking, judged_by, language))
+
+
+def each_as_json(rankings: Sequence[Ranking], *, judged_by: Mapping[str, Any], language: Language = "en") -> str:
+    """One object whose `queries` are, in order, the very objects that `as_json` makes of one ranking."""
+    return _json({"queries": [_whole(ranking, judged_by, language) for ranking in rankings]})
+
+
+def as_csv(ranking: Ranking, *, language: Language = "en") -> str:
+    """A header and one line a picture, by RFC 4180. No text is a formula to a spreadsheet; what is None is empty."""
+    return _csv(COLUMNS, (asdict(row).values() for row in rows(ranking, language)))
+
+
+def each_as_csv(rankings: Sequence[Ranking], *, language: Language = "en") -> str:
+    """As `as_csv`, one ranking after the other, with a first column `query`."""
+    cells = ([ranking.query.text, *asdict(row).values()] for ranking in rankings for row in rows(ranking, language))
+    return _csv(("query", *COLUMNS), cells)
+
+
+def _whole(ranking: Ranking, judged_by: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    return {
         "query": ranking.query.text,
         "model": judged_by["model"],
         "fingerprint": ranking.fingerprint,
         "judged_by": judged_by,
         "results": [asdict(row) for row in rows(ranking, language)],
     }
+
+
+def _json(whole: dict[str, Any]) -> str:
     return json.dumps(whole, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
 
-def as_csv(ranking: Ranking, *, language: Language = "en") -> str:
-    """A header and one line a picture, by RFC 4180. No text is a formula to a spreadsheet; what is None is empty."""
+def _csv(header: Sequence[str], lines: Iterable[Iterable[Any]]) -> str:
     text = StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    for row in rows(ranking, language):
-        writer.writerow(_cell(value) for value in asdict(row).values())
+    writer.writerow(header)
+    writer.writerows(map(_cell, line) for line in lines)
     return text.getvalue()
 
 

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 
 from reranker.errors import PictureError, PictureNotFinite, PictureUnjudged, PictureUnrated, TurnCancelled
 from reranker.look_ahead import LookAhead, Outcome, ReadyPicture
+from reranker.turns import Caller
 from reranker.types import Candidate, Failed, Judgement, Prepared, Query, Scored, Scorer, ScoreStore
 
 _log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ class Reader:
         try:
             content_hash = self._scorer.identify(candidate)
         except Exception as error:
-            self._events.put(_event(position, candidate, _unreadable(error, candidate.name)))
+            self._events.put(_event(position, candidate, picture_failure(error, candidate.name)))
             return None
         answer = Future[Outcome]()
         first = self._answers.setdefault(content_hash, answer)
@@ -94,7 +95,7 @@ class Reader:
             prepared: Prepared = self._scorer.prepare(candidate)
             return ReadyPicture(name=candidate.name, prepared=prepared, nbytes=prepared.nbytes, answer=answer)
         except Exception as error:
-            answer.set_result(_unreadable(error, candidate.name))
+            answer.set_result(picture_failure(error, candidate.name))
             return None
 
     def _report(self, position: int, candidate: Candidate, repeat: bool, answer: Future[Outcome]) -> None:
@@ -176,6 +177,28 @@ class Judge:
             batch[0].answer.set_result(_as_picture_error(error, batch[0].name))
 
 
+def judge_prepared(
+    query: Query, pictures: Sequence[Prepared], scorer: Scorer, caller: Caller, name: str
+) -> list[Judgement]:
+    """Of pictures that are no candidates but made from one, called `name`: none of their scores is stored.
+
+    Raises the first `PictureError`.
+    """
+    ready = [ReadyPicture(name=name, prepared=one, nbytes=0, answer=Future[Outcome]()) for one in pictures]
+    look_ahead = LookAhead(len(ready), scorer.look_ahead_bytes, caller)
+    for picture in ready:
+        look_ahead.claim()
+        look_ahead.put(picture)
+    Judge(query, scorer, KnownScores(None, query, scorer.fingerprint), look_ahead).work()
+    return [_judgement(picture.answer.result()) for picture in ready]
+
+
+def _judgement(outcome: Outcome) -> Judgement:
+    if isinstance(outcome, PictureError):
+        raise outcome
+    return outcome
+
+
 def _halved(batch: list[ReadyPicture]) -> tuple[list[ReadyPicture], list[ReadyPicture]]:
     middle = (len(batch) + 1) // 2
     return batch[:middle], batch[middle:]
@@ -217,8 +240,9 @@ def _yield_to_the_device() -> None:
             os.setpriority(os.PRIO_PROCESS, thread, min(nicer, LEAST_PRIORITY))
 
 
-def _unreadable(error: Exception, name: str) -> PictureError:
-    _log_unexpected(error, "A picture could not be read: %r", name)
+def picture_failure(error: Exception, name: str) -> PictureError:
+    """What failed for one picture alone, as `_as_picture_error` has it; logged where it was not foreseen."""
+    _log_unexpected(error, "A picture failed: %r", name)
     return _as_picture_error(error, name)
 
 

@@ -105,10 +105,14 @@ def ordered(
 ) -> tuple[tuple[Scored, ...], tuple[Failed, ...]]:
     """The scored ones, best first and `top_k` at most, and the failed ones by position; of a part as of a whole run."""
     by_position = sorted(events, key=lambda event: event.position)
-    scored = [event for event in by_position if isinstance(event, Scored)]
-    scored.sort(key=lambda event: (-event.judgement.level, -float32(event.judgement.order_key)))
+    scored = sorted((event for event in by_position if isinstance(event, Scored)), key=best_first)
     failed = (event for event in by_position if isinstance(event, Failed))
     return tuple(scored[:top_k]), tuple(failed)
+
+
+def best_first(one: Scored) -> tuple[int, float, int]:
+    """What sorting uses: who was looked at more closely, then who scored higher, then who was asked for earlier."""
+    return -one.judgement.level, -float32(one.judgement.order_key), one.position
 
 
 class RankStream(Iterator[Scored | Failed | Ranking]):

@@ -1,7 +1,8 @@
 """`Reranker`: the one place that puts settings, model and queue together. Every door starts here."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -10,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from reranker import ranking
+from reranker import explaining, ranking
 from reranker.closer_look import CloserLook
 from reranker.errors import QueryEmpty, QueryTooLong, TextTooLong
 from reranker.images import Limits
 from reranker.score_store import SqliteScoreStore
 from reranker.settings import DETAILS, MEGABYTE, Settings
 from reranker.turns import Turns
-from reranker.types import Candidate, Query, Ranking, Scorer
+from reranker.types import Candidate, Explanation, Failed, Query, Ranking, Scored, Scorer, Words
 from reranker.version import __version__
 
 if TYPE_CHECKING:
@@ -31,14 +32,24 @@ Picture = Candidate | Path | str | bytes
 class Reranker:
     """Ranks pictures by a sentence.
 
-        ranking = Reranker("toybox").rank("a woman in a red dress", ["one.jpg", "two.jpg"])
-        ranking.scored[0].candidate.name
+        reranker = Reranker("toybox")
+        ranking = reranker.rank("a woman in a red dress", ["one.jpg", "two.jpg"])
+        for one in ranking.scored:                 # best first
+            print(one.candidate.name, one.judgement.log_odds)
+        for one in ranking.failed:                 # each with its reason, never a number
+            print(one.candidate.name, one.error)
 
-    model: which one judges, as `Settings.model` has it; overrules that.
+        for event in reranker.rank_stream("a red dress", pictures):     # `Scored` or `Failed`, as they are judged;
+            ...                                                         # the last one is the `Ranking`
+        with_title = Candidate(name="mug", source=Path("mug.jpg"), text="Tea mug, 0.3 l")   # judged with its text
+
+    model: which one judges, as `Settings.model` has it; overrules that. settings: `Settings()` where None, which reads
+    no environment; `Settings.from_environment()` does.
     scorer: another judge than the model, for tests.
 
-    The model is loaded at the first use, or by `load()`. All methods may be called from several threads: runs share
-    the device batch by batch.
+    A picture is a path, its encoded bytes or a `Candidate`. Log-odds are natural logarithms; the probability that a
+    picture fits is 1 / (1 + e^-log_odds). The model is loaded at the first use, or by `load()`. All methods may be
+    called from several threads: runs share the device batch by batch.
     """
 
     def __init__(
@@ -138,6 +149,8 @@ class Reranker:
             return self._scorer
 
     def _build_scorer(self) -> Scorer:
+        # First: who wants to know the choice meanwhile waits, since transformers bears no two that import it at once.
+        name = self.choice.name
         # Here, so that `import reranker` and `--help` do not wait for torch.
         from reranker.model.checkpoints import load_checkpoint  # noqa: PLC0415
         from reranker.model.cross_encoder import CrossEncoder  # noqa: PLC0415
@@ -146,7 +159,7 @@ class Reranker:
         from reranker.model.worker import Worker  # noqa: PLC0415
 
         chosen, worker = self.settings, Worker()
-        source = self.choice.name, chosen.device, chosen.precision, chosen.revision
+        source = name, chosen.device, chosen.precision, chosen.revision
         writes = chosen.scoring == "rating"
         checkpoint = worker.run(partial(load_checkpoint, *source, writes=writes, report=self._note_loaded))
         return CrossEncoder(
@@ -223,15 +236,42 @@ class Reranker:
         As many pictures as the vision memory holds are judged for all queries before the next ones are. Raises as
         `rank_stream` does, before anything is judged.
         """
+        stream = self.rank_each_stream(queries, pictures, top_k=top_k, detail=detail)
+        return tuple(item for _, item in stream if isinstance(item, Ranking))
+
+    def rank_each_stream(
+        self,
+        queries: Sequence[str],
+        pictures: Sequence[Picture],
+        *,
+        top_k: int | None = None,
+        detail: str | None = None,
+    ) -> Generator[tuple[int, Scored | Failed | Ranking], None, None]:
+        """`rank_each` being watched: an event for each picture and query, then the rankings in the queries' order.
+
+        Each comes with the index of its query. Closing it ends the run before its next batch.
+        """
         for query in queries:
             self.query(query)
         candidates = self._candidates(pictures)
-        held = max(1, self.load().pictures_remembered)
+        held = self.load().pictures_remembered if len(queries) > 1 else len(candidates)
+        return self._each_by_parts(queries, candidates, max(1, held), top_k, detail)
+
+    def _each_by_parts(
+        self, queries: Sequence[str], candidates: Sequence[Candidate], held: int, top_k: int | None, detail: str | None
+    ) -> Generator[tuple[int, Scored | Failed | Ranking], None, None]:
         parts: list[list[Ranking]] = [[] for _ in queries]
         for start in range(0, max(1, len(candidates)), held):
             for number, query in enumerate(queries):
-                parts[number].append(self.rank(query, candidates[start : start + held], detail=detail))
-        return tuple(ranking.joined(rankings, held, top_k) for rankings in parts)
+                part = candidates[start : start + held]
+                with closing(self.rank_stream(query, part, top_k=top_k, detail=detail)) as stream:
+                    for item in stream:
+                        if isinstance(item, Ranking):
+                            parts[number].append(item)
+                        else:
+                            yield number, replace(item, position=start + item.position)
+        for number, rankings in enumerate(parts):
+            yield number, ranking.joined(rankings, held, top_k)
 
     def _open_stream(
         self,
@@ -255,8 +295,34 @@ class Reranker:
     def rank(
         self, query: str, pictures: Sequence[Picture], *, top_k: int | None = None, detail: str | None = None
     ) -> Ranking:
-        """The ranking of the pictures: the scored ones, best first, then those that failed, with their reasons."""
+        """The ranking of the pictures: the scored ones, best first, then those that failed, with their reasons.
+
+        Arguments and errors as in `rank_stream`.
+        """
         return ranking.drained(self.rank_stream(query, pictures, top_k=top_k, detail=detail))
+
+    def explain(self, query: str, picture: Picture, *, detail: str | None = None) -> Explanation:
+        """Why a picture gets its score: that of each part of the query, and where in the picture it comes from.
+
+        detail: as in `rank_stream`; "auto" is the closest look. Raises as `rank_stream` does, and the picture's
+        `PictureError`.
+        """
+        asked, (candidate,) = self.query(query), self._candidates([picture])
+        return explaining.explain(asked, candidate, scorer=self._closest(detail), turns=self.turns, store=self.store)
+
+    def words(self, query: str, picture: Picture, *, detail: str | None = None) -> Words:
+        """What the model writes when it is asked to rate a picture, whatever `Settings.scoring` is.
+
+        detail, errors: as in `explain`. A model that was not taught to rate may write anything.
+        """
+        asked, (candidate,) = self.query(query), self._candidates([picture])
+        return explaining.words(asked, candidate, scorer=self._closest(detail), turns=self.turns, store=self.store)
+
+    def _closest(self, detail: str | None) -> Scorer:
+        """The scorer at a detail, and the one that first places are judged by where that is "auto"."""
+        chosen = self.settings if detail is None else replace(self.settings, detail=detail)
+        scorer = self.load()
+        return scorer.at(scorer.details[-1] if chosen.detail == "auto" else _visual_tokens(chosen.detail, scorer))
 
 
 def _visual_tokens(detail: str, scorer: Scorer) -> int:

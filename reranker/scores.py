@@ -2,6 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+
+from reranker.types import Ranking
 
 MAX_DECIMALS = 6
 
@@ -31,6 +34,12 @@ def score_texts(scores: Sequence[float]) -> list[str]:
 def none_fits(log_odds: Sequence[float], temperature: float, line: float | None) -> bool:
     """Whether there are scores, and all are below the line; never where no line is known."""
     return line is not None and bool(log_odds) and shown_score(max(log_odds), temperature) < line
+
+
+def at_least(ranking: Ranking, score: float) -> Ranking:
+    """The ranking without the scored pictures whose score, as people see it, is lower; failed ones stay."""
+    kept = (one for one in ranking.scored if shown_score(one.judgement.log_odds, ranking.temperature) >= score)
+    return replace(ranking, scored=tuple(kept))
 
 
 def memory_text(used_bytes: int, total_bytes: int) -> str:

@@ -13,8 +13,10 @@ from reranker.errors import (
     CheckpointMissing,
     CheckpointNotFetched,
     CheckpointUnsupported,
+    DocumentInvalid,
     DownloadFailed,
     GeometryUnknown,
+    KeyRefused,
     ModelOutOfMemory,
     PictureError,
     PictureForbidden,
@@ -32,11 +34,16 @@ from reranker.errors import (
     QueryEmpty,
     QueryTooLong,
     RequestError,
+    RequestMalformed,
+    RequestTooLarge,
     RerankerError,
+    ResultUnreadable,
     SettingInvalid,
     TextTooLong,
     TooFewPictures,
+    TooManyCallers,
     TooManyPictures,
+    TooManyQueries,
     TurnCancelled,
 )
 from reranker.types import Remark
@@ -234,6 +241,47 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "Too many pictures: {count} given, at most {max_count} taken; remove some, or rank them in parts.",
         "zh": "图片太多：现有 {count} 张，最多接受 {max_count} 张；请移除一些，或分批排序。",
     },
+    (TooManyQueries, ""): {
+        "en": "{count} sentences are asked at once; the limit is {max_count}: leave some lines for a second run.",
+        "zh": "一次输入了 {count} 个句子，上限为 {max_count} 个；请分几次排序。",
+    },
+    (DocumentInvalid, "address"): {
+        "en": "documents[{index}] is an address, and nothing is fetched here; send the picture itself, as a data URI.",
+        "zh": "documents[{index}] 是网址，而这里不会去下载；请直接以 data URI 发送图片。",
+    },
+    (DocumentInvalid, "text"): {
+        "en": "documents[{index}] is a text and no picture; send a data URI (data:image/png;base64,…), or an object "
+        "with “image”.",
+        "zh": "documents[{index}] 是文本而不是图片；请发送 data URI（data:image/png;base64,…），或带有“image”的对象。",
+    },
+    (DocumentInvalid, "base64"): {
+        "en": "The picture of documents[{index}] is no base64; encode its bytes anew.",
+        "zh": "documents[{index}] 的图片不是有效的 base64；请重新编码。",
+    },
+    (DocumentInvalid, "not one picture"): {
+        "en": "documents[{index}] must have one picture among its content parts; send one, as an “image_url”.",
+        "zh": "documents[{index}] 的内容中须恰好有一张图片；请以“image_url”发送一张。",
+    },
+    (RequestMalformed, ""): {
+        "en": "The request is not of the form that is taken here, at “{where}”; see /v1/openapi.json.",
+        "zh": "请求格式不符合要求，问题在“{where}”；格式见 /v1/openapi.json。",
+    },
+    (ResultUnreadable, ""): {
+        "en": "“{name}” is no ranking that was saved here; choose a JSON file that was taken from this page.",
+        "zh": "“{name}”不是本程序保存的排序结果；请选择从此页面导出的 JSON 文件。",
+    },
+    (RequestTooLarge, ""): {
+        "en": "The request has more than {max_mb} MB; send fewer pictures at once, or smaller ones.",
+        "zh": "请求超过 {max_mb} MB；请减少一次发送的图片数量，或缩小图片。",
+    },
+    (KeyRefused, ""): {
+        "en": "This server wants its key, as “Authorization: Bearer …”; ask whoever runs it.",
+        "zh": "此服务器需要密钥，请以“Authorization: Bearer …”发送；密钥请向管理者索取。",
+    },
+    (TooManyCallers, ""): {
+        "en": "{max_count} callers are waiting already, as many as may; try again in a few seconds.",
+        "zh": "已有 {max_count} 个请求在等待，达到上限；请过几秒再试。",
+    },
     (PrecisionUnfit, ""): {
         "en": "In {precision} the model gave no picture a score that is a number; "
         "choose another precision, bf16 or fp32.",
@@ -270,6 +318,7 @@ _VARIANTS: Final[dict[type[RerankerError], Callable[[Any], str]]] = {
     PictureUnreadable: lambda error: error.reason,
     CheckpointMissing: lambda error: "folder" if error.missing is None else "file",
     CheckpointBroken: lambda error: error.reason if (CheckpointBroken, error.reason) in _SENTENCES else "",
+    DocumentInvalid: lambda error: error.reason,
     DownloadFailed: lambda error: error.reason,
 }
 

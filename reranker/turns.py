@@ -25,6 +25,12 @@ class Turns:
         """Someone who will want the device; `stop` cancels too, noticed whenever the line moves."""
         return Caller(self, stop)
 
+    @property
+    def waiting(self) -> int:
+        """How many callers stand in the line."""
+        with self._moved:
+            return len(self._line)
+
     def _acquire(self, caller: "Caller") -> None:
         with self._moved:
             if caller is self._holder or caller in self._line:

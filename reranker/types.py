@@ -97,6 +97,58 @@ class Ranking:
     failed: tuple[Failed, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class JudgedPart:
+    """A part of a query, judged like a query of its own."""
+
+    text: str
+    judgement: Judgement
+
+
+@dataclass(frozen=True, kw_only=True)
+class OcclusionMap:
+    """How much a picture's log-odds fall when a patch of it is blanked: above 0 where the patch speaks for the query.
+
+    falls: rows from the top, each from the left; the patches divide the picture evenly. Natural logarithm, as the
+        difference of two log-odds: 0.7 halves the odds.
+    """
+
+    falls: tuple[tuple[float, ...], ...]
+
+    @property
+    def rows(self) -> int:
+        """At least 1."""
+        return len(self.falls)
+
+    @property
+    def columns(self) -> int:
+        """At least 1."""
+        return len(self.falls[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """Why one picture got its score: by the parts of the query, and by where in the picture.
+
+    parts: in the query's order; none where it has only one. temperature: as in `Ranking`.
+    """
+
+    query: Query
+    fingerprint: str
+    temperature: float
+    judgement: Judgement
+    parts: tuple[JudgedPart, ...]
+    where: OcclusionMap
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What a model wrote when asked to rate a picture; rating: 0 to 10, None where its words have none."""
+
+    text: str
+    rating: float | None
+
+
 class Prepared(Protocol):
     """A picture made ready for the device by `Scorer.prepare`; what is inside belongs to the scorer."""
 
@@ -111,6 +163,15 @@ class Prepared(Protocol):
     @property
     def nbytes(self) -> int:
         """Host memory that it holds, for a look-ahead bounded in bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Occluded:
+    """A picture as often as a grid has patches, row by row, with another patch blanked each time; ready for `score`."""
+
+    rows: int
+    columns: int
+    pictures: Sequence[Any]
 
 
 Remark = Literal["fp16", "spread", "offloaded"]
@@ -163,6 +224,9 @@ class Scorer(Protocol):
     def at(self, visual_tokens: int) -> "Scorer":
         """The same judge at another detail; everything but the fingerprint is shared."""
 
+    def rated(self) -> "Scorer":
+        """The same judge, asked for a rating in words; everything but the fingerprint and the temperature is shared."""
+
     def identify(self, candidate: Candidate) -> str:
         """What `Prepared.content_hash` will be, nothing decoded; thread-safe. Raises the picture's `PictureError`."""
 
@@ -173,6 +237,12 @@ class Scorer(Protocol):
         """Yield (index into `prepared`, its judgement) as batches complete, each index once.
 
         May raise a `PictureError` or any device error; the caller then halves the batch.
+        """
+
+    def occluded(self, query: Query, prepared: Any) -> Occluded:
+        """A prepared picture with each of its patches blanked in turn; looks at it where nobody has.
+
+        May raise a `PictureError` or any device error.
         """
 
 

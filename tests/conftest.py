@@ -13,25 +13,22 @@ import pytest
 from reranker import Reranker
 from reranker.toybox.drawing import draw_scene
 from reranker.toybox.scenes import Item, arranged
+from reranker.web import environment
+from tests.browsing import chromium, numbered, visit  # noqa: F401 - fixtures
+from tests.scripted import ScriptedScorer, number
+from tests.shell import Shell
 
 Serve = Callable[[Reranker], str]
 
 
 def pytest_configure(config):
-    """No model of this machine's is found by chance. The hub's library reads this once, when it is imported."""
-    home = tempfile.TemporaryDirectory(prefix="reranker-hub-")
-    config.add_cleanup(home.cleanup)
-    os.environ["HF_HOME"] = home.name
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _own_folder(tmp_path_factory):
-    """Uploads of all pages that tests start: Gradio knows one folder a process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
-        patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-        patch.setenv("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
-        yield
+    """What libraries read once, when they are imported: no model of this machine's is found by chance, and all pages
+    that tests start have one folder of uploads."""
+    for name in ("HF_HOME", "GRADIO_TEMP_DIR"):
+        folder = tempfile.TemporaryDirectory(prefix="reranker-tests-")
+        config.add_cleanup(folder.cleanup)
+        os.environ[name] = folder.name
+    environment.prepare()
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +46,8 @@ def upload_folder(monkeypatch, tmp_path) -> Path:
     return folder
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Of loopback; nobody has it now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -58,10 +56,11 @@ def _free_port() -> int:
 @contextmanager
 def _serving(reranker: Reranker) -> Iterator[str]:
     # Here, so that tests without a page do not wait for gradio.
-    from reranker.web.page import build_page, launch_settings  # noqa: PLC0415
+    from reranker.web.page import build_page  # noqa: PLC0415
+    from reranker.web.serving import launch_settings  # noqa: PLC0415
 
     page = build_page(reranker)
-    settings = launch_settings(reranker.settings) | {"server_port": _free_port(), "server_name": "127.0.0.1"}
+    settings = launch_settings(reranker) | {"server_port": free_port(), "server_name": "127.0.0.1"}
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **settings)
     try:
         yield url
@@ -100,3 +99,13 @@ def drawings(tmp_path_factory) -> list[Path]:
         paths.append(folder / f"{colour}_{thing}.png")
         draw_scene(scene).save(paths[-1])
     return paths
+
+
+@pytest.fixture
+def shell(capsysbinary: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shell:
+    """The command line in an empty folder, with a scorer that reads the score off the picture."""
+    for name in [name for name in os.environ if name.startswith("RERANKER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RERANKER_MODEL", "toybox")
+    monkeypatch.chdir(tmp_path)
+    return Shell(capture=capsysbinary, scorer=ScriptedScorer(judge=number))

@@ -1,23 +1,24 @@
 """A scorer whose answers are arithmetic: the one fake, for every test that needs no model."""
 
+import copy
 import hashlib
 import threading
 import time
 import weakref
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reranker.errors import PictureMissing
-from reranker.types import Candidate, Judgement, Query
+from reranker.types import Candidate, Judgement, Occluded, Query
 
 # How long a test waits before it calls something hung. Nothing that passes comes near it.
 PATIENCE_S = 20.0
 
 
-def until(condition: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
     """Yield to other threads until `condition` holds."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < deadline, "hung"
         time.sleep(0)
@@ -104,6 +105,11 @@ class ScriptedScorer:
     def at(self, visual_tokens: int) -> "ScriptedScorer":
         return self
 
+    def rated(self) -> "ScriptedScorer":
+        other = copy.copy(self)
+        other.fingerprint, other._words = f"{self.fingerprint}, rated", lambda content: f"Score: {content.decode()}"
+        return other
+
     def identify(self, candidate: Candidate) -> str:
         return hashlib.sha256(content_of(candidate)).hexdigest()
 
@@ -123,6 +129,11 @@ class ScriptedScorer:
             if log_odds is not None:
                 self.answered.append(picture.content)
                 yield index, self._judgement(log_odds, picture)
+
+    def occluded(self, query: Query, prepared: ScriptedPicture) -> Occluded:
+        """Two rows of three patches; the number of the blanked one is another byte, so another digit of a number."""
+        pictures = [replace(prepared, content=prepared.content + b"%d" % patch) for patch in range(6)]
+        return Occluded(rows=2, columns=3, pictures=pictures)
 
     def _judgement(self, log_odds: float, picture: ScriptedPicture) -> Judgement:
         return Judgement(

@@ -3,103 +3,39 @@
 Most tests call `main` with a scorer whose answers are arithmetic; the last ones start the program with the toybox.
 """
 
-import csv
 import json
 import math
 import os
 import random
 import re
+import shlex
 import signal
 import stat
-import subprocess
 import sys
 import threading
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
-from io import BytesIO, StringIO
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from typer.main import get_command
 
 import reranker
 from reranker import Query, Reranker, Settings
-from reranker.cli import main
+from reranker.cli import app, main
 from reranker.commands.console import DONE, FAILED, INTERRUPTED, MISTAKE
-from reranker.commands.rank import SUFFIXES
 from reranker.errors import CheckpointBroken
 from reranker.export import COLUMNS
+from reranker.picture_files import SUFFIXES
 from reranker.scores import shown_score
 from reranker.types import Candidate
 from tests.scripted import PATIENCE_S, ScriptedPicture, ScriptedScorer, checksum, number
+from tests.shell import Outcome, Shell, ended, read_csv, scripted, started, write
 
-ROOT = Path(__file__).resolve().parents[1]
-ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # more only wait for each other where a model is so small
-HUNG_AFTER_S = 600  # a busy machine needs minutes to import what the toybox needs
+COMMANDS = get_command(app).commands
 SPOKEN = "There is no sentence to judge by; write what the pictures should show."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a call left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def result(self) -> dict:
-        return json.loads(self.out)
-
-    @property
-    def said(self) -> list[str]:
-        """Lines on stderr that are not the progress."""
-        return [line for line in self.err.splitlines() if line and "pictures/s" not in line]
-
-    @property
-    def paths(self) -> list[str]:
-        return [row["path"] for row in self.result["results"]]
-
-
-@dataclass(kw_only=True)
-class Shell:
-    """Calls `main` with a scripted scorer, and keeps the settings that it was opened with."""
-
-    capture: pytest.CaptureFixture
-    scorer: ScriptedScorer
-    opened: Settings | None = None
-
-    def __call__(self, *arguments: object) -> Outcome:
-        code = main([str(each) for each in arguments], open_reranker=self._open)
-        out, err = self.capture.readouterr()
-        return Outcome(code=code, out=out.decode(), err=err.decode())
-
-    def json(self, *arguments: object) -> Outcome:
-        return self("rank", "--format", "json", *arguments)
-
-    def _open(self, settings: Settings) -> Reranker:
-        self.opened = settings
-        return Reranker(settings=settings, scorer=self.scorer)
-
-
-@pytest.fixture
-def shell(capsysbinary: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shell:
-    for name in [name for name in os.environ if name.startswith("RERANKER_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("RERANKER_MODEL", "toybox")
-    monkeypatch.chdir(tmp_path)
-    return Shell(capture=capsysbinary, scorer=ScriptedScorer(judge=number))
-
-
-def write(**contents: float) -> None:
-    """Pictures named in order in the current folder: write(a=1.5) makes a.png with log-odds of 1.5."""
-    for name, content in contents.items():
-        Path(f"{name}.png").write_bytes(str(content).encode())
-
-
-def read_csv(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(StringIO(text, newline="")))
 
 
 # The result
@@ -475,7 +411,7 @@ def test_how_the_model_had_to_be_loaded_is_said(shell: Shell) -> None:
     write(a=1)
     shell.scorer.remarks = ("offloaded",)
     done = shell("rank", "a dog", "a.png")
-    assert any("does not fit this card" in line for line in done.said)
+    assert any("does not fit the card" in line for line in done.said)
 
 
 def test_a_wrong_setting_is_told_by_its_name(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -631,9 +567,25 @@ def test_help_names_every_option_and_shows_how(shell: Shell, monkeypatch: pytest
         "--instruction",
         "--text",
         "--revision",
+        "--queries",
+        "--threshold",
+        "--copy-top",
     ]
     assert [word for word in words if word not in shown] == []
     assert 'python -m reranker rank "a woman in a red dress" assets/gallery' in shown
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_examples_that_may_be_typed_as_they_stand(
+    name: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = re.sub(r"\x1b\[[\d;]*m", "", shell(name, "--help").out)
+    examples = re.findall(r"^ +(?:printf .* \| )?python -m reranker (\S+) ?(.*)$", shown, re.MULTILINE)
+    assert len(examples) >= 2
+    assert name in dict(examples)
+    for called, arguments in examples:
+        COMMANDS[called].make_context(called, shlex.split(arguments.partition(" > ")[0]))
 
 
 def test_version(shell: Shell) -> None:
@@ -647,33 +599,6 @@ def test_nothing_asked_is_answered_with_the_help(shell: Shell) -> None:
 
 
 # As a program of its own
-
-SCRIPTED = """
-import sys
-from reranker import Reranker
-from reranker.cli import main
-from tests.scripted import ScriptedScorer
-{judge}
-sys.exit(main(sys.argv[1:], open_reranker=lambda settings: Reranker(settings=settings, scorer=ScriptedScorer(**given))))
-"""
-
-
-def started(command: list[str], *arguments: object, **options) -> subprocess.Popen:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RERANKER_")}
-    environment["RERANKER_MODEL"] = "toybox"
-    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    return subprocess.Popen(
-        [sys.executable, *command, *map(str, arguments)], cwd=ROOT, env=environment | ONE_THREAD, **streams
-    )
-
-
-def ended(process: subprocess.Popen) -> Outcome:
-    out, err = process.communicate(timeout=HUNG_AFTER_S)
-    return Outcome(code=process.returncode, out=(out or b"").decode(), err=err.decode())
-
-
-def scripted(judge: str) -> list[str]:
-    return ["-c", SCRIPTED.format(judge=judge)]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reranker.errors import PictureError, PictureMissing, PictureUnreadable
-from reranker.export import COLUMNS, Row, as_csv, as_json, rows
+from reranker.export import COLUMNS, Row, as_csv, as_json, each_as_csv, each_as_json, rows
 from reranker.scores import shown_score
 from reranker.types import Candidate, Failed, Judgement, Query, Ranking, Scored
 
@@ -97,6 +97,27 @@ def test_csv_has_a_header_and_a_line_a_picture() -> None:
         f'2,"b, c.png",scored,{shown_score(-0.5)},-0.5,,,',
         "",
     ]
+
+
+@properties
+@given(st.lists(st.tuples(names, st.lists(names, max_size=3)), max_size=3))
+def test_rankings_together_are_those_of_each_alone(asked: list[tuple[str, list[str]]]) -> None:
+    rankings = [ranking(*(scored(name, 0.5) for name in found), query=query) for query, found in asked]
+    judged_by = {"model": "toybox"}
+    together = json.loads(each_as_json(rankings, judged_by=judged_by))
+    assert together == {"queries": [json.loads(as_json(one, judged_by=judged_by)) for one in rankings]}
+    lines = list(csv.reader(StringIO(each_as_csv(rankings), newline="")))
+    assert lines[0] == ["query", *COLUMNS]
+    alone = [line for one in rankings for line in list(csv.reader(StringIO(as_csv(one), newline="")))[1:]]
+    assert [line[1:] for line in lines[1:]] == alone
+    queries = [query for query, found in asked for _ in found]
+    assert [line[0].removeprefix("'") for line in lines[1:]] == [query.removeprefix("'") for query in queries]
+
+
+@pytest.mark.parametrize("query", FORMULAS)
+def test_a_query_that_would_be_a_formula_is_marked_as_text(query: str) -> None:
+    (row,) = read_csv(each_as_csv([ranking(scored("a.png", 0.0), query=query)]))
+    assert row["query"] == f"'{query}"
 
 
 def test_nothing_to_rank_is_an_empty_list() -> None:

@@ -19,9 +19,12 @@ FLOORS = {
     "reranker.types": 0,
     "reranker.errors": 0,
     "reranker.version": 0,
+    "reranker.program_files": 0,
     "reranker.settings": 1,
     "reranker.images": 1,
     "reranker.scores": 1,
+    "reranker.picture_files": 1,
+    "reranker.query_parts": 1,
     "reranker.sentences": 1,
     "reranker.export": 1,
     "reranker.archive": 1,
@@ -30,6 +33,7 @@ FLOORS = {
     "reranker.model": 2,
     "reranker.look_ahead": 3,
     "reranker.closer_look": 3,
+    "reranker.explaining": 3,
     "reranker.judging": 3,
     "reranker.ranking": 3,
     "reranker.turns": 3,
@@ -220,12 +224,13 @@ def test_names_say_what_is_inside(path: Path) -> None:
 
 
 def test_only_the_settings_read_the_environment() -> None:
-    inside = {name: path.read_text(encoding="utf-8") for name, path in MODULES.items() if name != "app"}
-    assert [name for name, source in inside.items() if environment_uses(source)] == ["reranker.settings"]
+    sources = {name: path.read_text(encoding="utf-8") for name, path in MODULES.items()}
+    users = {name for name, source in sources.items() if environment_uses(source)}
+    assert users == {"reranker.settings", "reranker.web.environment"}
 
 
-def test_the_app_touches_no_variables_but_those_of_gradio() -> None:
-    uses = environment_uses(MODULES["app"].read_text(encoding="utf-8"))
+def test_the_page_touches_no_variables_but_those_of_gradio() -> None:
+    uses = environment_uses(MODULES["reranker.web.environment"].read_text(encoding="utf-8"))
     assert [use for use in uses if not re.match(r"[^']*'GRADIO_\w+'", use)] == []
 
 

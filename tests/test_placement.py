@@ -145,12 +145,20 @@ class InThisThread(Worker):
         return work()
 
 
-@pytest.mark.parametrize(("first", "second"), [(3, 99), (0, 99), (2, 2), (0, 0)])
+@pytest.mark.parametrize(("first", "second", "writes"), [(3, 99, True), (0, 99, False), (2, 2, False), (0, 0, True)])
 @pytest.mark.parametrize("asks", [None, Rating])
 def test_a_model_spread_over_two_cards_judges_alike(
-    plain: list[float], first: int, second: int, asks: type[Rating] | None, monkeypatch: pytest.MonkeyPatch
+    plain: list[float],
+    first: int,
+    second: int,
+    writes: bool,
+    asks: type[Rating] | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The cards are pretended: what lives on one refuses to meet what lives on the other, as real ones do."""
+    """The cards are pretended: what lives on one refuses to meet what lives on the other, as real ones do.
+
+    A model that was not loaded to write has its output matrix in host memory, and writes when it is asked to.
+    """
     here = plain if asks is None else log_odds(toybox := load_checkpoint("toybox", "cpu", "fp32"), asks=Rating(toybox))
     files = CheckpointFiles("toybox", TOYBOX)
     network = load_network(files, CPU, "fp32", writes=True)
@@ -167,8 +175,9 @@ def test_a_model_spread_over_two_cards_judges_alike(
     with pretended_cards() as cards:
         language = network.model.language_model
         each = sum(weight.nbytes for weight in layers_of(language)[0].parameters())
-        for part in (network.model.visual, language.norm, language.rotary_emb, network.lm_head):
+        for part in (network.model.visual, language.norm, language.rotary_emb):
             part.to(cards[0])
+        network.lm_head.to(cards[0] if writes else "cpu")
         rooms = [(kept + 0.5) * each for kept in (first, second)]
         spread(language, list(zip(cards, rooms, strict=True)))
         checkpoint = with_its_files(network, files, cards[0], "fp32")

@@ -1,5 +1,7 @@
 """The front door: with a scripted scorer what it promises by itself, with the toybox what it promises of the model."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -279,6 +281,47 @@ def test_several_queries_are_each_ranked_as_if_alone(remembered: int) -> None:
         assert [(one.position, type(one.error)) for one in together.failed] == [(5, PictureMissing)]
 
 
+@pytest.mark.parametrize("remembered", [1, 2, 99])
+def test_the_stream_of_several_gives_an_event_a_query_and_picture_and_then_the_rankings(remembered: int) -> None:
+    scorer = ScriptedScorer()
+    scorer.remembered = remembered
+    reranker = scripted(scorer, score_store_mb=0)
+    pictures = [*CONTENTS, Path("missing.png")]
+    queries = ["a dog", "a cat", "a dog"]
+    items = list(reranker.rank_each_stream(queries, pictures, top_k=3))
+    events, rankings = items[:-3], items[-3:]
+    assert sorted((query, event.position) for query, event in events) == [(n, p) for n in range(3) for p in range(6)]
+    assert all(event.candidate == Candidate.of(pictures[event.position], event.position) for _, event in events)
+    drained = reranker.rank_each(queries, pictures, top_k=3)
+    assert [(query, ranking.scored) for query, ranking in rankings] == [(n, drained[n].scored) for n in range(3)]
+
+
+def test_closing_the_stream_of_several_stops_the_work() -> None:
+    closed = threading.Event()
+
+    def judge(query: Query, content: bytes) -> float:
+        assert len(scorer.batches) == 1 or closed.wait(PATIENCE_S)
+        return number(query, content)
+
+    scorer = ScriptedScorer(judge=judge, batch_tokens=1)
+    reranker = scripted(scorer, score_store_mb=0)
+    stream = reranker.rank_each_stream(["a dog", "a cat"], CONTENTS)
+    next(stream)
+    stream.close()
+    closed.set()
+    assert list(stream) == []
+    reranker.rank("another, whose turn comes after the batch that was at work", [b"7"])
+    assert len(scorer.batches) <= 3
+
+
+def test_how_many_are_wanted_is_known_where_all_are_looked_at_roughly_first() -> None:
+    reranker = scripted(ScriptedScorer(), score_store_mb=0, detail="auto")
+    alone = reranker.rank("a dog", CONTENTS, top_k=2)
+    assert [each.fingerprint for each in reranker.rank_each(["a dog", "a cat"], CONTENTS, top_k=2)] == [
+        alone.fingerprint
+    ] * 2
+
+
 def test_a_mistake_in_any_of_several_queries_is_told_before_the_work() -> None:
     scorer = ScriptedScorer()
     with pytest.raises(QueryEmpty):
@@ -352,3 +395,18 @@ def test_what_changes_a_score_changes_the_fingerprint(checkpoint: Checkpoint) ->
     ]
     assert len({fingerprint(), *others}) == 4
     assert fingerprint() == fingerprint(replace(checkpoint, name="renamed"))
+
+
+def test_the_choice_may_be_asked_for_while_the_model_is_loaded():
+    code = (
+        "import threading\n"
+        "from reranker import Reranker\n"
+        "one, both = Reranker('toybox'), threading.Barrier(2)\n"
+        "def load():\n"
+        "    both.wait(); one.load()\n"
+        "thread = threading.Thread(target=load); thread.start()\n"
+        "both.wait(); print(one.choice.name); thread.join(); print(one.is_loaded)\n"
+    )
+    root = Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["toybox", "True"]

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reranker.scores import MAX_DECIMALS, none_fits, score_texts, shown_score, sigmoid
+from reranker.errors import PictureMissing
+from reranker.scores import MAX_DECIMALS, at_least, none_fits, score_texts, shown_score, sigmoid
+from reranker.types import Candidate, Failed, Judgement, Query, Ranking, Scored
 
 properties = settings(deadline=None, max_examples=100, database=None)
 log_odds = st.floats(-700, 700)
@@ -103,3 +105,47 @@ def test_texts_keep_the_order_and_tell_neighbours_apart(ranked: list[float]) -> 
         assert float(texts[above]) >= float(texts[below])
         if ranked[above] - ranked[below] > 2 * 10**-MAX_DECIMALS:
             assert float(texts[above]) > float(texts[below])
+
+
+def ranking(scores: list[float], temperature: float) -> Ranking:
+    """Of pictures with these log-odds, and one that failed."""
+    gone = Candidate(name="gone.png", source=b"")
+    return Ranking(
+        query=Query(text="a dog"),
+        fingerprint="f",
+        temperature=temperature,
+        scored=tuple(
+            Scored(
+                position=position,
+                candidate=Candidate(name=f"{position}.png", source=b""),
+                judgement=Judgement(order_key=value, log_odds=value, visual_tokens=1, batch_ms=1.0),
+            )
+            for position, value in enumerate(scores)
+        ),
+        failed=(Failed(position=len(scores), candidate=gone, error=PictureMissing(name=gone.name)),),
+    )
+
+
+def test_a_score_of_exactly_the_threshold_is_enough() -> None:
+    kept = at_least(ranking([2.0, 0.0, -0.001], 1.0), 5.0)
+    assert [one.judgement.log_odds for one in kept.scored] == [2.0, 0.0]
+
+
+def test_a_threshold_is_of_the_score_that_people_see() -> None:
+    assert at_least(ranking([2.0], 1.0), 7.0).scored
+    assert not at_least(ranking([2.0], 4.0), 7.0).scored
+
+
+@properties
+@given(st.lists(log_odds, max_size=12), temperatures, st.floats(0, 10))
+def test_a_threshold_parts_the_scored_in_their_order_and_keeps_the_failed(
+    values: list[float], temperature: float, threshold: float
+) -> None:
+    whole = ranking(sorted(values, reverse=True), temperature)
+    kept = at_least(whole, threshold)
+    assert kept.scored + whole.scored[len(kept.scored) :] == whole.scored
+    assert all(shown_score(one.judgement.log_odds, temperature) >= threshold for one in kept.scored)
+    left_out = whole.scored[len(kept.scored) :]
+    assert all(shown_score(one.judgement.log_odds, temperature) < threshold for one in left_out)
+    assert kept.failed == whole.failed
+    assert at_least(whole, 0) == whole

@@ -13,6 +13,7 @@ from reranker.errors import (
     CheckpointBroken,
     CheckpointMissing,
     CheckpointUnsupported,
+    DocumentInvalid,
     DownloadFailed,
     DownloadTrouble,
     PictureError,
@@ -42,7 +43,11 @@ def below(kind: type[RerankerError]) -> list[type[RerankerError]]:
     return [kind, *(deeper for child in children for deeper in below(child))]
 
 
-REASONS = {PictureUnreadable: UnreadableReason, DownloadFailed: DownloadTrouble}
+REASONS = {
+    DocumentInvalid: get_type_hints(DocumentInvalid)["reason"],
+    PictureUnreadable: UnreadableReason,
+    DownloadFailed: DownloadTrouble,
+}
 EVERY_CLASS = below(RerankerError)
 
 

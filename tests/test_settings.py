@@ -1,12 +1,16 @@
 """Settings come from one place, and a wrong one is told by its name."""
 
+import os
+import re
 from dataclasses import FrozenInstanceError, asdict, fields
+from pathlib import Path
 
 import pytest
 
 from reranker.errors import SettingInvalid
 from reranker.settings import CHOICES, PREFIX, SWITCHES, Settings
 
+HERE = Path(__file__).parent
 OTHERS = {
     "detail": "auto",
     "revision": "v2",
@@ -17,21 +21,29 @@ OTHERS = {
     "precision": "fp16",
     "host": "0.0.0.0",
     "root_path": "/rank",
+    "auth": "me:secret",
+    "api_key": "k",
+    "frame_ancestors": "https://example.org",
 }
+ALONE_REFUSED = {"share": {"RERANKER_SHARE_OPENLY": "true"}}
 NAMES = [field.name for field in fields(Settings)]
 NUMBERS = [field.name for field in fields(Settings) if field.type is int]
 
 
-def other_than_default(name: str) -> str | int | bool:
+def other_than_default(name: str) -> str | int | bool | tuple[Path, ...]:
     default = getattr(Settings(), name)
+    if isinstance(default, tuple):
+        return (HERE, HERE.parent)
     return OTHERS[name] if isinstance(default, str) else not default if isinstance(default, bool) else default + 1
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_setting_is_read_from_the_environment(name: str) -> None:
     value = other_than_default(name)
-    read = Settings.from_environment({f"RERANKER_{name.upper()}": str(value)})
-    assert asdict(read) == {**asdict(Settings()), name: value}
+    text = os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value)
+    besides = ALONE_REFUSED.get(name, {})
+    read = Settings.from_environment({f"RERANKER_{name.upper()}": text, **besides})
+    assert asdict(read) == {**asdict(Settings.from_environment(besides)), name: value}
 
 
 def test_an_empty_environment_means_the_defaults() -> None:
@@ -54,7 +66,7 @@ def test_without_a_mapping_the_environment_of_the_process_is_read(monkeypatch: p
 
 @pytest.mark.parametrize("text", [*SWITCHES, *map(str.upper, SWITCHES)])
 def test_switches_know_several_words(text: str) -> None:
-    assert Settings.from_environment({"RERANKER_SHARE": text}).share is SWITCHES[text.lower()]
+    assert Settings.from_environment({"RERANKER_MCP": text}).mcp is SWITCHES[text.lower()]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +85,9 @@ def test_switches_know_several_words(text: str) -> None:
         ("vision_memory_mb", "-1"),
         ("device", "gpu"),
         ("precision", "int3"),
+        ("share", "true"),
+        ("frame_ancestors", "https://example.org; script-src *"),
+        ("frame_ancestors", "https://example.org\r\nset-cookie: a=b"),
     ],
 )
 def test_a_wrong_value_is_told_with_its_name_and_what_it_may_be(name: str, text: str) -> None:
@@ -80,6 +95,24 @@ def test_a_wrong_value_is_told_with_its_name_and_what_it_may_be(name: str, text:
         Settings.from_environment({PREFIX + name.upper(): text})
     assert (caught.value.setting, caught.value.value) == (name, text)
     assert caught.value.expected
+
+
+@pytest.mark.parametrize("auth", ["me", "me:", ":secret"])
+def test_what_is_secret_is_never_said(auth: str) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        Settings(auth=auth)
+    assert "secret" not in str(caught.value)
+    assert "secret" not in repr(Settings(auth="me:secret", api_key="secret"))
+
+
+def test_a_gallery_that_is_no_folder_is_told_without_its_path(tmp_path: Path) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        Settings(galleries=(tmp_path / "none",))
+    assert caught.value.value == "none"
+
+
+def test_every_setting_is_explained() -> None:
+    assert {name for name in NAMES if re.search(rf"^ *{name}: \S", Settings.__doc__, re.MULTILINE)} == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NUMBERS)

@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from reranker.archive import MAX_NAME_LENGTH, member_names, write_archive
+from reranker.archive import (
+    MAX_FOLDER_NAME_BYTES,
+    MAX_NAME_BYTES,
+    folder_names,
+    member_names,
+    write_archive,
+    write_folder,
+)
 from reranker.contact_sheet import as_html
 from reranker.errors import PictureMissing
 from reranker.images import Limits
@@ -85,7 +92,9 @@ def test_ranks_are_as_wide_as_the_last_one() -> None:
         ("", "picture"),
         ("a\udcff.png", "a_.png"),
         ("dir/", "dir"),
-        ("x" * 300 + ".jpeg", "x" * (MAX_NAME_LENGTH - 5) + ".jpeg"),
+        ("x" * 300 + ".jpeg", "x" * (MAX_NAME_BYTES - 5) + ".jpeg"),
+        ("海" * 300 + ".jpeg", "海" * ((MAX_NAME_BYTES - 5) // 3) + ".jpeg"),
+        ("a." + "海" * 300, "a." + "海" * ((MAX_NAME_BYTES - 2) // 3)),
     ],
 )
 def test_names_are_safe_on_any_system(name: str, safe: str) -> None:
@@ -99,8 +108,52 @@ def test_no_name_leads_out_of_the_folder_or_is_another(names: list[str]) -> None
     assert len(set(made)) == len(made)
     for name in made:
         assert not re.search(r"[\\/\x00-\x1f]", name)
-        assert len(name) <= MAX_NAME_LENGTH + len("01_5.0_")
-        name.encode()
+        assert len(name.encode()) <= MAX_NAME_BYTES + len("01_5.0_")
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("a woman in a red dress", "01_a woman in a red dress"),
+        ("海边的房子", "01_海边的房子"),
+        ("cats/dogs: which?", "01_cats_dogs_ which_"),
+        ("..", "01_query"),
+        ("海" * 99, "01_" + "海" * (MAX_FOLDER_NAME_BYTES // 3)),
+        ("a" * (MAX_FOLDER_NAME_BYTES - 1) + " b", "01_" + "a" * (MAX_FOLDER_NAME_BYTES - 1)),
+    ],
+)
+def test_a_folder_is_named_after_its_query(query: str, name: str) -> None:
+    assert folder_names([query]) == [name]
+
+
+@properties
+@given(st.lists(st.text(), max_size=5))
+def test_no_folder_leads_out_of_its_folder_or_is_another(queries: list[str]) -> None:
+    made = folder_names(queries)
+    assert len(set(made)) == len(queries)
+    assert not any(re.search(r"[\\/\x00-\x1f]", name) for name in made)
+    assert all(len(name.encode()) <= MAX_FOLDER_NAME_BYTES + len("01_") for name in made)
+
+
+def test_a_folder_holds_what_the_archive_does(tmp_path: Path) -> None:
+    best = [
+        scored("a.png", 2.0, png("red")),
+        scored("gone.png", 1.0, tmp_path / "gone.png"),
+        scored("b/c.png", 0, png()),
+    ]
+    gone = write_folder(ranking(*best), tmp_path / "of" / "copies", Limits())
+    archive, gone_too = archived(ranking(*best))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "of" / "copies").iterdir()} == {
+        name: archive.read(name) for name in archive.namelist()
+    }
+    assert [one.candidate for one in gone] == [one.candidate for one in gone_too] == [best[1].candidate]
+
+
+def test_no_file_in_a_folder_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "01_8.8_a.png").write_bytes(b"another's")
+    with pytest.raises(FileExistsError):
+        write_folder(ranking(scored("a.png", 2.0, png())), tmp_path, Limits())
+    assert (tmp_path / "01_8.8_a.png").read_bytes() == b"another's"
 
 
 def test_files_that_were_taken_away_are_forgotten(tmp_path: Path) -> None:

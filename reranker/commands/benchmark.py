@@ -45,12 +45,16 @@ def benchmark(
     `padded` (batches with a mask), `sentence_transformers` (its CrossEncoder, where that is installed), `ours`,
     `ours_known` (another query about the same pictures), `language_tower` (what `ours_known` cannot be faster than). A
     table goes to stdout; with --output, every figure into a JSON file.
+
+    ```sh
+    python -m reranker benchmark --images 24 --ways pairwise,ours,ours_known
+    python -m reranker benchmark --geometry 12x512 --output figures.json
+    ```
     """
     from reranker.measure.benchmark import Options, as_table  # noqa: PLC0415 - torch takes seconds
     from reranker.measure.benchmark import benchmark as measured  # noqa: PLC0415
 
-    if output is not None:
-        check_target(output)
+    check_target(output)
     silence_transformers()
     options = Options(
         geometry=geometry,

@@ -96,7 +96,10 @@ def print_bytes(data: bytes) -> None:
         raise Refused(f"The result could not be written: {error.strerror}.", FAILED) from error
 
 
-def check_target(output: Path) -> None:
+def check_target(output: Path | None) -> None:
+    """Raises `Refused` where the result could not be written into this file; there may be none."""
+    if output is None:
+        return
     if output.is_dir():
         raise Refused(f"The result cannot be written to “{printable(str(output))}”, which is a folder; name a file.")
     if not output.parent.is_dir():

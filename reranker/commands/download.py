@@ -44,7 +44,10 @@ def download(model: ModelName = "lychee", *, revision: Revision = "") -> int:
 
     Goes on where an earlier try ended. Only safetensors and their settings are fetched; no code is.
 
-    `python -m reranker download lychee`
+    ```sh
+    python -m reranker download lychee
+    python -m reranker download vec-ai/lychee-rerank-mm --revision main
+    ```
     """
     from reranker.model.download import download as fetched  # noqa: PLC0415 - takes a second
 

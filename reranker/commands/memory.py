@@ -40,11 +40,15 @@ def memory(
 
     On a card both are measured, each under a cap of that size. Without one, what fits is computed from the model's
     shape, and marked so. A table goes to stdout; with --output, every figure into a JSON file.
+
+    ```sh
+    python -m reranker memory
+    python -m reranker memory --geometry 3b --output memory.json
+    ```
     """
     from reranker.measure.footprint import as_table, footprint  # noqa: PLC0415 - torch takes seconds
 
-    if output is not None:
-        check_target(output)
+    check_target(output)
     silence_transformers()
     result = footprint(geometry, here, device=device, images=images, report=say)
     print_bytes(as_table(result).encode())

@@ -4,11 +4,11 @@ import copy
 import hashlib
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,16 +18,18 @@ from reranker.images import ContentHashes, Limits, content_hash, decode, read_by
 from reranker.model import patches
 from reranker.model.checkpoints import Checkpoint
 from reranker.model.memory import TokenBudget, card_memory, in_runs, is_out_of_memory, planned_tokens
-from reranker.model.opinions import Asks, Document, Opinion, YesNo
+from reranker.model.occlusion import grid_of, occluded
+from reranker.model.opinions import Asks, Document, Opinion, Rating, YesNo
 from reranker.model.patches import CHANNELS, Patches, cut, noise
 from reranker.model.vision import SeenPicture, look
 from reranker.model.vision_memory import VisionMemory
 from reranker.model.worker import Worker
-from reranker.types import Candidate, Judgement, Query, Remark
+from reranker.types import Candidate, Judgement, Occluded, Query, Remark
 
 _log = logging.getLogger(__name__)
 
 BATCHES_READY = 3
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,8 +139,15 @@ class CrossEncoder:
 
     def at(self, visual_tokens: int) -> "CrossEncoder":
         """The same judge at another detail."""
+        return self._but(_visual_tokens=visual_tokens)
+
+    def rated(self) -> "CrossEncoder":
+        """The same judge, asked for a rating in words."""
+        return self._but(_asks=Rating(self._checkpoint))
+
+    def _but(self, **changed: Any) -> "CrossEncoder":
         other = copy.copy(self)
-        other._visual_tokens = visual_tokens
+        vars(other).update(changed)
         other.fingerprint = other._fingerprint()
         return other
 
@@ -188,13 +197,7 @@ class CrossEncoder:
         """Yield (index, judgement). Raises `PictureOutOfMemory` where the batch does not fit on the device."""
         start = time.perf_counter()
         tokens = sum(picture.visual_tokens for picture in prepared)
-        opinions = self._worker.run(partial(self._opinions, query, prepared))
-        if opinions is None:  # told by a value: an exception would hold the tensors of the batch
-            self._budget.ran_out(tokens)
-            if self._checkpoint.device.type == "cuda":
-                torch.cuda.empty_cache()
-            _log.warning("The device ran out of memory at %d visual tokens; now %d", tokens, self._budget.tokens)
-            raise PictureOutOfMemory(name="", visual_tokens=tokens)
+        opinions = self._on_device(partial(self._opinions, query, prepared), tokens)
         self._budget.went_well(self._free_share)
         batch_ms = 1000 * (time.perf_counter() - start)
         for index, (picture, opinion) in enumerate(zip(prepared, opinions, strict=True)):
@@ -210,23 +213,41 @@ class CrossEncoder:
             known=picture.seen is not None,
         )
 
-    @torch.inference_mode()
-    def _opinions(self, query: Query, prepared: Sequence[PreparedPicture]) -> list[Opinion] | None:
-        """Of each picture; None where the device ran out of memory."""
-        try:
-            seen = self._see(prepared)
-            documents = [Document(picture=one, text=each.text) for one, each in zip(seen, prepared, strict=True)]
-            opinions = self._asks.opinions(query.text, documents)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            return None
+    def occluded(self, query: Query, prepared: PreparedPicture) -> Occluded:
+        """The picture without each of its patches in turn. Raises `PictureOutOfMemory`."""
+        return self._on_device(partial(self._occluded, query, prepared), prepared.visual_tokens)
+
+    def _occluded(self, query: Query, prepared: PreparedPicture) -> Occluded:
+        (seen,) = self._see([prepared])
+        self._remember(query, [prepared], [seen])
+        rows, columns = grid_of(seen)
+        pictures = [replace(prepared, patches=None, seen=one) for one in occluded(seen, rows, columns)]
+        return Occluded(rows=rows, columns=columns, pictures=pictures)
+
+    def _on_device(self, work: Callable[[], _Result], visual_tokens: int) -> _Result:
+        """What `work` returns. Raises `PictureOutOfMemory` where so many visual tokens do not fit on the device."""
+        result = self._worker.run(partial(_unless_out_of_memory, work))
+        if result is None:  # told by a value: an exception would hold the tensors of the batch
+            self._budget.ran_out(visual_tokens)
+            if self._checkpoint.device.type == "cuda":
+                torch.cuda.empty_cache()
+            _log.warning("The device ran out of memory at %d visual tokens; now %d", visual_tokens, self._budget.tokens)
+            raise PictureOutOfMemory(name="", visual_tokens=visual_tokens)
+        return result
+
+    def _opinions(self, query: Query, prepared: Sequence[PreparedPicture]) -> list[Opinion]:
+        seen = self._see(prepared)
+        documents = [Document(picture=one, text=each.text) for one, each in zip(seen, prepared, strict=True)]
+        opinions = self._asks.opinions(query.text, documents)
+        self._remember(query, prepared, seen)
+        return opinions
+
+    def _remember(self, query: Query, prepared: Sequence[PreparedPicture], seen: Sequence[SeenPicture]) -> None:
         for picture, looked in zip(prepared, seen, strict=True):
             if picture.seen is None:
                 self._memory.put(self._key(picture.picture_hash), looked, run=query)
             else:
                 self._memory.use(self._key(picture.picture_hash), run=query)
-        return opinions
 
     def _see(self, prepared: Sequence[PreparedPicture]) -> list[SeenPicture]:
         """Visual tokens of each picture; those that nobody knows go through the vision tower, a few at a time."""
@@ -251,3 +272,14 @@ class CrossEncoder:
 def _identity(digest: str, text: str) -> str:
     """Of a picture and the text beside it."""
     return hashlib.sha256(f"{digest}\0{text}".encode()).hexdigest() if text else digest
+
+
+@torch.inference_mode()
+def _unless_out_of_memory(work: Callable[[], _Result]) -> _Result | None:
+    """What `work` returns; None where the device ran out of memory."""
+    try:
+        return work()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        return None

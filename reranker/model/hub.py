@@ -11,8 +11,9 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from reranker.errors import CheckpointMissing, CheckpointNotFetched
+from reranker.program_files import ASSETS
 
-TOYBOX: Final = Path(__file__).resolve().parents[2] / "assets" / "toybox"
+TOYBOX: Final = ASSETS / "toybox"
 REPOSITORIES: Final = {
     "lychee": "vec-ai/lychee-rerank-mm",
     "lychee-3b": "vec-ai/lychee-rerank-mm-3b",

@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
+from reranker.program_files import ASSETS
 from reranker.settings import Precision, Scoring, Settings
-
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 

@@ -10,9 +10,11 @@ import gradio as gr
 from reranker.model.hub import GIGABYTES
 from reranker.reranker import Reranker
 from reranker.sentences import Language, remark_sentence
+from reranker.web.book import Book
 from reranker.web.progress import reports_of, shares_of
 from reranker.web.status import Status, trouble
-from reranker.web.wording import language_of, phrase
+from reranker.web.visitors import Visitors
+from reranker.web.wording import phrase
 
 MIN_PICTURES: Final = 2
 LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
@@ -22,18 +24,8 @@ FORWARDED: Final = {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-
 class Reception:
     """Gives values for the status, for what is said about the model, and for the button that fetches another."""
 
-    def __init__(self, reranker: Reranker) -> None:
-        self._reranker = reranker
-
-    @property
-    def model(self) -> str:
-        """The name of the one at work."""
-        return Path(self._reranker.choice.name).name
-
-    @property
-    def judged_by(self) -> dict[str, Any]:
-        """As `Reranker.judged_by`, but for the folder that a model lies in, which is nobody's business."""
-        return self._reranker.judged_by() | {"model": self.model}
+    def __init__(self, reranker: Reranker, visitors: Visitors) -> None:
+        self._reranker, self._visitors = reranker, visitors
 
     def loading(self, language: Language) -> Iterator[Status]:
         """How far the model is loaded, until it is; it is loaded once, whoever asks first. Raises as loading does."""
@@ -45,7 +37,7 @@ class Reception:
 
     def greet(self, request: gr.Request) -> Iterator[list[Any]]:
         """For a page that was just opened: while the model loads, and once it is there."""
-        language = _language(request)
+        language = self._visitors.language(request)
         try:
             for loading in self.loading(language):
                 yield [loading.value, gr.skip(), gr.skip()]
@@ -54,9 +46,14 @@ class Reception:
             status = trouble(error, language)
         yield [status.value, self._about(language), self._button(language, request)]
 
+    def greet_again(self, book: Book, request: gr.Request) -> Iterator[list[Any]]:
+        """In another language; how the last run ended stays."""
+        for status, *others in self.greet(request):
+            yield [gr.skip() if book.decks else status, *others]
+
     def download(self, request: gr.Request) -> Iterator[list[Any]]:
         """Fetch the model that is wanted, telling how far it is; then all is as for a page that was just opened."""
-        language, model = _language(request), self._offered(request)
+        language, model = self._visitors.language(request), self._offered(request)
         if model is None:
             return
         try:
@@ -68,7 +65,7 @@ class Reception:
         yield from self.greet(request)
 
     def _ready_text(self, language: Language) -> str:
-        ready = phrase("ready", language, model=self.model, min_count=MIN_PICTURES)
+        ready = phrase("ready", language, model=model_name(self._reranker), min_count=MIN_PICTURES)
         return " ".join([ready, *(remark_sentence(one, language) for one in self._reranker.load().remarks)])
 
     def _about(self, language: Language) -> Any:
@@ -91,6 +88,16 @@ class Reception:
         return self._reranker.downloadable if is_from_here(request) else None
 
 
+def model_name(reranker: Reranker) -> str:
+    """Of the one at work; the folder that it lies in is nobody's business."""
+    return Path(reranker.choice.name).name
+
+
+def judged_by(reranker: Reranker) -> dict[str, Any]:
+    """As `Reranker.judged_by`, with the model by its name."""
+    return reranker.judged_by() | {"model": model_name(reranker)}
+
+
 def _downloading(model: str, done: int, total: int, language: Language) -> Status:
     gigabytes = {"done": f"{done / 1e9:.2f}", "total": f"{total / 1e9:.2f}"}
     text = phrase("downloading", language, model=model, **gigabytes)
@@ -102,7 +109,3 @@ def is_from_here(request: gr.Request) -> bool:
     asked = urlsplit(f"//{request.headers.get('host', '')}").hostname
     asking = request.client.host if request.client else ""
     return asked in LOOPBACK and asking in LOOPBACK and not FORWARDED & set(request.headers)
-
-
-def _language(request: gr.Request) -> Language:
-    return language_of(request.headers.get("accept-language"))

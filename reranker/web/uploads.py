@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from reranker.errors import PictureError, PictureForbidden, PictureMissing
+from gradio.utils import get_upload_folder
+
+from reranker.errors import PictureError, PictureForbidden, PictureMissing, PictureUnreadable
 from reranker.types import Candidate, Failed
+from reranker.web.documents import decoded, is_data_uri
+from reranker.web.galleries import Galleries
 
 # As ASGI names them
 Message = MutableMapping[str, Any]
@@ -24,32 +28,44 @@ MAX_BODY_BYTES: Final = 16_000_000  # of a request that is no upload; 500 pictur
 _MAX_NAME_LENGTH: Final = 80
 # Gradio's addresses that answer what another server says; left is a path from the root, of Windows too.
 _ELSEWHERE: Final = re.compile(r"/gradio_api/(proxy=|file/|file=(?!/|[A-Za-z]:[\\/]))")
+_HAS_LIMITS: Final = re.compile(r"/upload$|^/v1/")  # of their own, and opens no paths
 
 
 @dataclass(frozen=True, kw_only=True)
 class Admission:
-    """What a caller gave: the pictures that may be opened, each one's position, and those that may not."""
+    """What a caller gave: what may be judged, each one's position, and those that may not."""
 
-    pictures: tuple[Path, ...]
+    candidates: tuple[Candidate, ...]
     positions: tuple[int, ...]
     refused: tuple[Failed, ...]
 
     @property
-    def candidates(self) -> list[Candidate]:
-        """To be judged, in the order of `pictures`."""
-        return [Candidate.of(picture) for picture in self.pictures]
+    def pictures(self) -> list[Path]:
+        """The files among the candidates."""
+        return [candidate.source for candidate in self.candidates if isinstance(candidate.source, Path)]
 
     @property
     def total(self) -> int:
-        return len(self.pictures) + len(self.refused)
+        return len(self.candidates) + len(self.refused)
 
 
 class Uploads:
-    """The folder that visitors upload into; `thumbnails/` in it mirrors the rest, a file `<original>.jpg` for each."""
+    """The folder that visitors upload into, and the galleries of the server.
 
-    def __init__(self, folder: Path) -> None:
+    `thumbnails/` in it mirrors the rest, a file `<original>.jpg` for each, and `thumbnails/galleries/` the galleries.
+    A picture of a gallery is known to browsers by its thumbnail alone.
+    """
+
+    def __init__(self, folder: Path, galleries: Galleries | None = None) -> None:
         self.folder = folder.resolve()
-        self.thumbnails = self.folder / "thumbnails"
+        self.galleries = galleries or Galleries(())
+        self.thumbnails, self.samples = self.folder / "thumbnails", self.folder / "samples"
+        self._of_galleries = self.thumbnails / "galleries"
+
+    @classmethod
+    def here(cls, galleries: Iterable[Path] = ()) -> "Uploads":
+        """Over the folder that Gradio uploads into, and those that the settings name."""
+        return cls(Path(get_upload_folder()), Galleries(galleries))
 
     def admit(self, item: object) -> Path:
         """The picture that a gallery item, a file object or a path means; that of its thumbnail is as good.
@@ -71,9 +87,18 @@ class Uploads:
         resolved = path.resolve()
         if not path.is_absolute() or self.folder not in resolved.parents:
             return None
+        if resolved.is_relative_to(self._of_galleries):
+            return self._in_gallery(*resolved.relative_to(self._of_galleries).with_suffix("").parts)
         if resolved.is_relative_to(self.thumbnails):
             return self._meant(self.folder / resolved.relative_to(self.thumbnails).with_suffix(""))
         return resolved
+
+    def _in_gallery(self, name: str = "", *parts: str) -> Path | None:
+        folder = self.galleries.folder(name)
+        if folder is None:
+            return None
+        resolved = folder.joinpath(*parts).resolve()
+        return resolved if folder in resolved.parents else None
 
     def admits(self, item: object) -> bool:
         """True where `admit` would not raise."""
@@ -84,21 +109,40 @@ class Uploads:
         return True
 
     def thumbnail(self, picture: Path) -> Path:
-        """Where the thumbnail of a picture in the folder belongs."""
-        mirrored = self.thumbnails / picture.relative_to(self.folder)
+        """Where the thumbnail of a picture in the folder, or in a gallery, belongs."""
+        held = self.galleries.holding(picture)
+        if held is not None:
+            mirrored = self._of_galleries / held[0] / held[1]
+        else:
+            mirrored = self.thumbnails / picture.relative_to(self.folder)
         return mirrored.with_name(f"{mirrored.name}.jpg")
 
-    def admission(self, items: Iterable[object]) -> Admission:
-        """All items, in their order; who may not come in costs only itself."""
-        admitted: dict[int, Path] = {}
+    def delete(self, picture: Path) -> None:
+        """An upload and its thumbnail; never what lies elsewhere, nor the samples, which are everybody's."""
+        if picture.is_relative_to(self.folder) and not picture.is_relative_to(self.samples):
+            for path in (picture, self.thumbnail(picture)):
+                path.unlink(missing_ok=True)
+
+    def admission(self, items: Iterable[object], *, with_data_uris: bool = False) -> Admission:
+        """All items, in their order; who may not come in costs only itself. Data URIs are for programs alone."""
+        admitted: dict[int, Candidate] = {}
         refused: list[Failed] = []
         for position, item in enumerate(items):
             try:
-                admitted[position] = self.admit(item)
+                admitted[position] = self._candidate(item, position, with_data_uris)
             except PictureError as error:
                 candidate = Candidate(name=error.name, source=b"")
                 refused.append(Failed(position=position, candidate=candidate, error=error))
-        return Admission(pictures=tuple(admitted.values()), positions=tuple(admitted), refused=tuple(refused))
+        return Admission(candidates=tuple(admitted.values()), positions=tuple(admitted), refused=tuple(refused))
+
+    def _candidate(self, item: object, position: int, with_data_uris: bool) -> Candidate:
+        text = _path_text(item)
+        if not (with_data_uris and is_data_uri(text)):
+            return Candidate.of(self.admit(item))
+        sent = Candidate.of(decoded(text) or b"", position)
+        if not sent.source:
+            raise PictureUnreadable(name=sent.name, reason="empty")
+        return sent
 
 
 def _path_text(item: object) -> str:
@@ -127,7 +171,7 @@ class Gate:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and _ELSEWHERE.search(scope["path"]):
             await _refuse(send, 403)
-        elif scope["type"] == "http" and scope["method"] == "POST" and not scope["path"].endswith("/upload"):
+        elif scope["type"] == "http" and scope["method"] == "POST" and not _HAS_LIMITS.search(scope["path"]):
             await self._checked(scope, receive, send)
         else:
             await self._app(scope, receive, send)

@@ -6,6 +6,7 @@ from reranker.sentences import Language
 
 TITLE: Final = "用一句话给图片排序 · Rank pictures by a sentence"  # of the browser's tab, which is not translated
 DEFAULT_LANGUAGE: Final[Language] = "en"
+LANGUAGES: Final[dict[Language, str]] = {"zh": "中文", "en": "English"}  # as each calls itself
 
 # Labels that never change while the page is open; the browser picks their language, by keys beside those of Gradio.
 LABELS: Final[dict[str, dict[Language, str]]] = {
@@ -27,6 +28,26 @@ LABELS: Final[dict[str, dict[Language, str]]] = {
     "reranker.json": {"en": "JSON", "zh": "JSON"},
     "reranker.zip": {"en": "ZIP of the best", "zh": "图片压缩包"},
     "reranker.html": {"en": "Contact sheet", "zh": "缩略图页"},
+    "reranker.folder": {"en": "Add a folder", "zh": "添加文件夹"},
+    "reranker.gallery": {"en": "Galleries of this server", "zh": "服务器上的图库"},
+    "reranker.add_gallery": {"en": "Add gallery", "zh": "添加图库"},
+    "reranker.open_saved": {"en": "Open a saved ranking", "zh": "打开已保存的排序"},
+    "reranker.help": {"en": "How to write a sentence that finds", "zh": "怎样写出好找的句子"},
+    "reranker.help_text": {
+        "en": "Say **who or what, doing what, where, with which features**; say what must **not** be there; name a "
+        "style by what is seen, not by its quality. Several sentences, one a line (Shift+Enter), are ranked one after "
+        "the other.\n\n"
+        "✓ *a woman in a red dress walking on a beach at dusk, no other people*\n\n"
+        "✓ *flat illustration, thick outlines, two cats on a blue sofa*\n\n"
+        "✗ *a beautiful high-quality picture* — nothing in it can be seen or missed\n\n"
+        "✗ *something like last year's campaign* — the model was not there",
+        "zh": "写清**主体、动作、场景、特征**；说明**不要出现**什么；描述风格时写看得见的样子，而不是好坏。"
+        "可一次写多个句子，每行一个（Shift+Enter 换行），依次排序。\n\n"
+        "✓ *黄昏的海滩上，一位穿红裙的女子在散步，没有其他人*\n\n"
+        "✓ *扁平插画，粗轮廓线，两只猫趴在蓝色沙发上*\n\n"
+        "✗ *一张高质量的好看图片*——没有任何看得见的内容可以判断\n\n"
+        "✗ *类似去年活动的感觉*——模型并不知道去年的活动",
+    },
     "reranker.ranking": {"en": "Ranking", "zh": "排序结果"},
 }
 
@@ -81,9 +102,10 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
     "minutes_left": {"en": "{minutes} min left", "zh": "剩余 {minutes} 分钟"},
     "stopping": {"en": "Stopping after this batch …", "zh": "完成当前批次后停止……"},
     "none_fits": {
-        "en": "Nothing here fits: no picture has {line} of 10 · {ended}",
-        "zh": "没有符合的图片：没有一张达到 {line} 分（满分 10）· {ended}",
+        "en": "Nothing here fits: no picture has {line} of 10",
+        "zh": "没有符合的图片：没有一张达到 {line} 分（满分 10）",
     },
+    "reused": {"en": "{count} known already", "zh": "其中 {count} 张早已看过"},
     "ranked": {"en": "{count} pictures ranked", "zh": "已排序 {count} 张图片"},
     "ranked_one": {"en": "1 picture ranked", "zh": "已排序 1 张图片"},
     "not_judged": {"en": "{count} not judged", "zh": "{count} 张未评判"},
@@ -105,7 +127,37 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
     "chosen_score": {"en": "Score, 0 to 10", "zh": "得分（0–10）"},
     "chosen_log_odds": {"en": "Log-odds", "zh": "对数几率"},
     "chosen_visual_tokens": {"en": "Visual tokens", "zh": "视觉 token 数"},
-    "chosen_words": {"en": "The model's words", "zh": "模型的原话"},
+    "chosen_size": {"en": "Pixels", "zh": "像素"},
+    "chosen_batch": {"en": "Judged", "zh": "评判"},
+    "chosen_fresh": {"en": "in a batch of {ms} ms", "zh": "所在批次用时 {ms} 毫秒"},
+    "chosen_known": {"en": "in a batch of {ms} ms, looked at before", "zh": "所在批次用时 {ms} 毫秒，此前已看过"},
+    "chosen_stored": {"en": "earlier; its score was stored", "zh": "此前已评判，分数已存"},
+    "why_why": {"en": "Why this score?", "zh": "为什么是这个分数？"},
+    "why_words": {"en": "In the model's own words", "zh": "让模型自己说"},
+    "why_parts": {"en": "Each part of the sentence, judged alone", "zh": "句子的各个部分，分别评判"},
+    "why_where": {
+        "en": "Where in the picture: the darker, the more the score falls when that place is hidden",
+        "zh": "在图中何处：颜色越深，遮住该处时得分下降越多",
+    },
+    "why_nowhere": {
+        "en": "No single place matters: hiding any of them does not lower the score",
+        "zh": "没有哪一处特别重要：遮住任何一处，得分都不会下降",
+    },
+    "asking": {"en": "Asking the model …", "zh": "正在询问模型……"},
+    "board_overview": {"en": "All queries", "zh": "全部句子"},
+    "board_query": {"en": "Query", "zh": "句子"},
+    "board_best": {"en": "Best picture", "zh": "最佳图片"},
+    "board_score": {"en": "Score", "zh": "得分"},
+    "board_threshold": {"en": "At least", "zh": "最低分"},
+    "board_most": {"en": "The best", "zh": "前几名"},
+    "board_all": {"en": "all", "zh": "全部"},
+    "board_shown": {"en": "{shown} of {total} shown", "zh": "显示 {shown} / {total} 张"},
+    "board_card": {"en": "Rank {rank}, score {score}: {name}", "zh": "第 {rank} 名，{score} 分：{name}"},
+    "board_earlier": {"en": "Earlier", "zh": "此前"},
+    "board_compare": {"en": "Compare with what is shown", "zh": "与当前结果对比"},
+    "board_new": {"en": "new", "zh": "新"},
+    "board_close": {"en": "Close the comparison", "zh": "关闭对比"},
+    "retry": {"en": "Retry these", "zh": "重试这些"},
     "malformed": {
         "en": "“query” must be text, “pictures” a list of uploaded files, “top_k” a whole number from 1 up or null, "
         "“texts” a list of as many texts or null.",
@@ -115,11 +167,25 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
 }
 
 
+_LOCALES: Final[dict[Language, tuple[str, ...]]] = {"en": ("en",), "zh": ("zh-CN", "zh-TW")}  # as Gradio knows them
+
+
+def translations() -> dict[str, dict[str, str]]:
+    """`LABELS` for each locale, from which the browser picks."""
+    texts = {language: {key: text[language] for key, text in LABELS.items()} for language in _LOCALES}
+    return {locale: texts[language] for language, locales in _LOCALES.items() for locale in locales}
+
+
 def phrase(key: str, language: Language, **values: object) -> str:
     """One of `PHRASES`, filled in; with `count=1`, the singular where there is one."""
     singular = f"{key}_one"
     texts = PHRASES[singular if values.get("count") == 1 and singular in PHRASES else key]
     return texts[language].format(**values)
+
+
+def phrases(beginning: str, language: Language) -> dict[str, str]:
+    """Those of `PHRASES` whose keys begin so, by the rest of the key, not filled in: the browser does that."""
+    return {key.removeprefix(beginning): texts[language] for key, texts in PHRASES.items() if key.startswith(beginning)}
 
 
 def language_of(accept_language: str | None) -> Language:

@@ -1,0 +1,102 @@
+"""What is asked of one picture of a ranking: what is known of it, why it has its score, and the model's own words."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from reranker.reranker import Reranker
+from reranker.scores import score_texts, shown_score
+from reranker.sentences import Language
+from reranker.types import Explanation, Words
+from reranker.web.book import Book
+from reranker.web.results import Card, Deck, facts
+from reranker.web.status import trouble
+from reranker.web.thumbnails import Thumbnails
+from reranker.web.visitors import Visitors
+from reranker.web.wording import phrase, phrases
+
+
+class Inquiries:
+    """Gives values of the panel about the chosen picture."""
+
+    def __init__(self, reranker: Reranker, thumbnails: Thumbnails, visitors: Visitors) -> None:
+        self._reranker, self._thumbnails, self._visitors = reranker, thumbnails, visitors
+
+    def choose(self, book: Book, event: gr.EventData, request: gr.Request) -> Any:
+        """What is known of the chosen one."""
+        pressed = dict(event._data)
+        if pressed.get("action") != "choose":
+            return gr.skip()
+        _, card = _chosen(book, pressed)
+        if card is None or card.source is None:
+            return None
+        language = self._visitors.language(request)
+        return {
+            "tab": pressed["tab"],
+            "index": pressed["index"],
+            "run": book.run,
+            "name": card.name,
+            "title": f"#{card.rank} · {card.name}",
+            "src": str(self._thumbnails.of(card.source)),
+            "rows": facts(card, _size(card.source), language),
+            "words": card.judgement.words if card.judgement else None,
+            "labels": phrases("why_", language),
+        }
+
+    def ask(self, book: Book, panel: object, event: gr.EventData, request: gr.Request) -> Iterator[Any]:
+        """Why the chosen one has its score, or the model's own words, added to the panel as it is."""
+        pressed, language = dict(event._data), self._visitors.language(request)
+        deck, card = _chosen(book, pressed)
+        if card is None or card.source is None or not isinstance(panel, dict) or panel.get("run") != book.run:
+            yield gr.skip()
+            return
+        yield panel | {"trouble": phrase("asking", language), "busy": True}
+        added: dict[str, Any]
+        try:
+            if pressed.get("action") == "why":
+                explanation = self._reranker.explain(deck.query, card.source)
+                added = {"why": _why(explanation, language)}
+            else:
+                added = {"words": _said(self._reranker.words(deck.query, card.source))}
+        except Exception as error:
+            added = {"trouble": trouble(error, language).text}
+        yield panel | {"trouble": None, "busy": False} | added
+
+
+def _why(explanation: Explanation, language: Language) -> dict[str, Any]:
+    values = [shown_score(part.judgement.log_odds, explanation.temperature) for part in explanation.parts]
+    texts = dict(zip(sorted(values, reverse=True), score_texts(sorted(values, reverse=True)), strict=True))
+    falls = explanation.where.falls
+    matters = any(fall > 0 for row in falls for fall in row)
+    return {
+        "parts": [
+            {"text": part.text, "value": value, "score": texts[value]}
+            for part, value in zip(explanation.parts, values, strict=True)
+        ],
+        "where": {"falls": falls, "label": phrase("why_where" if matters else "why_nowhere", language)},
+    }
+
+
+def _said(words: Words) -> str:
+    return words.text or "…"
+
+
+def _chosen(book: Book, pressed: dict[str, Any]) -> tuple[Deck, Card | None]:
+    """The deck and the card that a press means; no card where it means none."""
+    tab, index = pressed.get("tab"), pressed.get("index")
+    if not (isinstance(tab, int) and isinstance(index, int)) or not 0 <= tab < len(book.decks):
+        return Deck(), None
+    deck = book.decks[tab]
+    return deck, deck.cards[index] if 0 <= index < len(deck.cards) else None
+
+
+def _size(picture: Path) -> tuple[int, int] | None:
+    """Of a picture that was judged, so it is one; None where it was deleted since."""
+    try:
+        with Image.open(picture) as opened:
+            return opened.size
+    except OSError:
+        return None

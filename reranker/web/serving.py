@@ -1,0 +1,94 @@
+"""What the page is served with: by whom it may be opened and shown, what stands beside it, and what it never does."""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+import gradio as gr
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from reranker.errors import RerankerError
+from reranker.reranker import Reranker
+from reranker.sentences import sentence
+from reranker.settings import MEGABYTE, Settings
+from reranker.web.rest import as_routes
+from reranker.web.uploads import Gate, Uploads
+from reranker.web.wording import translations
+
+UPLOAD_MARGIN: Final = 4  # Gradio turns all files of an upload away for one beyond its limit; ours costs only that one
+
+_FONTS: Final = ("system-ui", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif")
+
+
+def run(page: gr.Blocks, reranker: Reranker) -> int:
+    """Serve the page until somebody ends it, and return an exit code; the model is loaded meanwhile."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that what is registered for the end is done
+    threading.Thread(target=_load, args=(reranker,), name="reranker-load", daemon=True).start()
+    if reranker.settings.share and not reranker.settings.auth:
+        sys.stderr.write(
+            "Whoever has the address of this page may use it; RERANKER_AUTH=name:password asks who comes.\n"
+        )
+    try:
+        page.launch(**launch_settings(reranker))
+    except OSError:
+        port = reranker.settings.port
+        sys.stderr.write(f"The page could not be opened at port {port}; choose another by RERANKER_PORT.\n")
+        return 1
+    except KeyboardInterrupt:  # before gradio waits for it
+        pass
+    return 0
+
+
+def _load(reranker: Reranker) -> None:
+    """So that the first visitor need not wait; the page tells of trouble too."""
+    try:
+        reranker.load()
+    except RerankerError as error:
+        sys.stderr.write(f"{sentence(error, 'en')}\n")
+
+
+def launch_settings(reranker: Reranker) -> dict[str, Any]:
+    """What a page over this reranker needs of `Blocks.launch`: nothing is recorded, nothing leaks, and beside the page
+    stands the HTTP door."""
+    settings, default = reranker.settings, Settings()
+    name, _, password = settings.auth.partition(":")
+    frames = (Frames, (), {"ancestors": settings.frame_ancestors})
+    gate = (Gate, (), {"uploads": Uploads.here(settings.galleries)})
+    return {
+        # None leaves it to where the program runs: Spaces say it in variables of Gradio's own.
+        "server_name": None if settings.host == default.host else settings.host,
+        "server_port": None if settings.port == default.port else settings.port,
+        "share": settings.share,
+        "auth": (name, password) if settings.auth else None,
+        "root_path": settings.root_path or None,
+        "max_file_size": UPLOAD_MARGIN * settings.max_picture_mb * MEGABYTE,
+        "app_kwargs": {"middleware": [frames, gate], "routes": as_routes(reranker)},
+        "show_error": False,
+        "run_history": False,
+        "enable_monitoring": False,
+        "mcp_server": settings.mcp,
+        "pwa": False,
+        "ssr_mode": False,
+        "footer_links": [],
+        "i18n": gr.I18n(**translations()),
+        "theme": gr.themes.Default(primary_hue="teal", neutral_hue="slate", font=_FONTS, font_mono="monospace"),
+        "js": (Path(__file__).with_name("scripts") / "keys.js").read_text(encoding="utf-8"),
+        "css_paths": Path(__file__).with_name("page.css"),
+    }
+
+
+class Frames:
+    """ASGI middleware: says with every answer whose pages may show it in a frame."""
+
+    def __init__(self, app: ASGIApp, ancestors: str) -> None:
+        self._app, self._header = app, (b"content-security-policy", f"frame-ancestors {ancestors}".encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def headed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", []), self._header]}
+            await send(message)
+
+        await self._app(scope, receive, headed)

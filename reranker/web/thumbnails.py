@@ -1,0 +1,61 @@
+"""Small pictures to show in place of the originals, which may be of many megapixels or unknown to browsers."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from PIL import Image, ImageDraw
+
+from reranker.errors import PictureError
+from reranker.images import Limits, decode, read_bytes
+from reranker.types import Candidate
+from reranker.web.uploads import Uploads
+
+MAX_THUMBNAIL_PX: Final = 512
+
+
+class Thumbnails:
+    """Makes them once, beside the uploads."""
+
+    def __init__(self, uploads: Uploads, limits: Limits, threads: int) -> None:
+        self._uploads, self._limits, self._threads = uploads, limits, threads
+
+    def of_all(self, pictures: Sequence[Path]) -> list[Path]:
+        """Of each, made several at a time."""
+        with ThreadPoolExecutor(self._threads) as pool:
+            return list(pool.map(self.of, pictures))
+
+    def of(self, picture: Path) -> Path:
+        """A JPEG of at most `MAX_THUMBNAIL_PX` a side, made once; a grey cross for what cannot be read."""
+        thumbnail = self._uploads.thumbnail(picture)
+        if not thumbnail.exists():
+            thumbnail.parent.mkdir(parents=True, exist_ok=True)
+            _save(self._drawn(picture), thumbnail)
+        return thumbnail
+
+    def _drawn(self, picture: Path) -> Image.Image:
+        try:
+            shown = decode(read_bytes(Candidate.of(picture), self._limits), picture.name, self._limits)
+        except PictureError:
+            return _cross()
+        shown.thumbnail((MAX_THUMBNAIL_PX, MAX_THUMBNAIL_PX), reducing_gap=2.0)
+        return shown
+
+
+def _save(picture: Image.Image, target: Path) -> None:
+    """Whole or not at all: another thread may be asked for the same thumbnail."""
+    handle, name = tempfile.mkstemp(dir=target.parent)
+    with os.fdopen(handle, "wb") as file:
+        picture.save(file, "JPEG", quality=85)
+    Path(name).replace(target)
+
+
+def _cross() -> Image.Image:
+    picture = Image.new("RGB", (240, 240), (236, 238, 241))
+    pen = ImageDraw.Draw(picture)
+    for start, end in (((90, 90), (150, 150)), ((90, 150), (150, 90))):
+        pen.line((start, end), fill=(150, 156, 166), width=8)
+    return picture
