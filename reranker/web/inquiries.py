@@ -70,13 +70,16 @@ def _why(explanation: Explanation, language: Language) -> dict[str, Any]:
     values = [shown_score(part.judgement.log_odds, explanation.temperature) for part in explanation.parts]
     texts = dict(zip(sorted(values, reverse=True), score_texts(sorted(values, reverse=True)), strict=True))
     falls = explanation.where.falls
-    matters = any(fall > 0 for row in falls for fall in row)
+    most = max(fall for row in falls for fall in row)
     return {
         "parts": [
             {"text": part.text, "value": value, "score": texts[value]}
             for part, value in zip(explanation.parts, values, strict=True)
         ],
-        "where": {"falls": falls, "label": phrase("why_where" if matters else "why_nowhere", language)},
+        "where": {
+            "falls": falls,
+            "label": phrase("why_where" if most > 0 else "why_nowhere", language, most=f"{most:.1f}"),
+        },
     }
 
 

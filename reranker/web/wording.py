@@ -136,8 +136,8 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
     "why_words": {"en": "In the model's own words", "zh": "让模型自己说"},
     "why_parts": {"en": "Each part of the sentence, judged alone", "zh": "句子的各个部分，分别评判"},
     "why_where": {
-        "en": "Where in the picture: the darker, the more the score falls when that place is hidden",
-        "zh": "在图中何处：颜色越深，遮住该处时得分下降越多",
+        "en": "Where: the darker, the more the log-odds fall when that place is hidden, at most by {most}",
+        "zh": "在图中何处：颜色越深，遮住该处时对数几率下降越多，最多下降 {most}",
     },
     "why_nowhere": {
         "en": "No single place matters: hiding any of them does not lower the score",
