@@ -14,6 +14,8 @@ Scoring = Literal["yes-no", "rating"]
 LEAST_TOKENS, MOST_TOKENS = 4, 16_384
 DETAILS = ("low", "usual", "high", "auto")
 PREFIX = "RERANKER_"
+OF_GRADIO = {"host": "GRADIO_SERVER_NAME", "port": "GRADIO_SERVER_PORT"}
+MOST_PORT = 65_535
 MEGABYTE = 1_000_000
 CHOICES: dict[str, tuple[str, ...]] = {
     "device": get_args(Device),
@@ -61,7 +63,7 @@ class Settings:
     api_key: what callers of the HTTP door send as "Authorization: Bearer"; where empty nothing is asked for, unless
         `auth` is set: then that door is closed.
     frame_ancestors: whose pages may show this one in a frame, as the header Content-Security-Policy has it.
-    mcp: offer the page's functions to programs as tools over MCP.
+    mcp: offer the page's functions to programs as tools over MCP; not together with `auth`.
     """
 
     model: str = "auto"
@@ -114,6 +116,10 @@ class Settings:
             raise SettingInvalid("auth", "…", "name:password")
         if self.share and not (self.auth or self.share_openly):
             raise SettingInvalid("share", "true", "used with auth=name:password, or with share_openly=true")
+        if self.mcp and self.auth:
+            raise SettingInvalid("mcp", "true", "used without auth, as MCP clients cannot log in")
+        if self.port > MOST_PORT:
+            raise SettingInvalid("port", str(self.port), f"a whole number from 1 to {MOST_PORT:,}")
         if not set(self.frame_ancestors) <= HEADER_CHARACTERS:
             raise SettingInvalid("frame_ancestors", self.frame_ancestors, "origins, with spaces between them")
         for folder in self.galleries:
@@ -122,10 +128,14 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
-        """The defaults, overruled by the environment; raises `SettingInvalid`."""
+        """The defaults, overruled by the environment; raises `SettingInvalid`.
+
+        Spaces and containers say host and port in variables of Gradio's own, which hold where ours are not there.
+        """
         given = os.environ if environment is None else environment
         names = {each.name: each.type for each in fields(cls)}
-        texts = {name: given[PREFIX + name.upper()] for name in names if given.get(PREFIX + name.upper())}
+        texts = {name: given[variable] for name, variable in OF_GRADIO.items() if given.get(variable)}
+        texts |= {name: given[PREFIX + name.upper()] for name in names if given.get(PREFIX + name.upper())}
         return cls(**{name: _parsed(name, names[name], text) for name, text in texts.items()})
 
 

@@ -290,7 +290,7 @@ def test_launching_is_quiet_and_closed(upload_folder):
         "share": False,
     }
     assert not any(settings[key] for key in ("show_error", "run_history", "enable_monitoring", "mcp_server", "pwa"))
-    assert launch_settings(Reranker())["server_name"] is None
+    assert launch_settings(Reranker())["server_name"] == "127.0.0.1"
 
 
 def test_the_program_is_what_spaces_expect(monkeypatch):

@@ -204,6 +204,25 @@ def test_who_must_bring_a_key(serve, settings: Settings, given: dict[str, str], 
     assert httpx.get(f"{url}health").status_code == 200
 
 
+def test_who_has_no_key_is_turned_away_before_anything_is_read(serve) -> None:
+    url = serve(Reranker(settings=Settings(api_key="k", max_request_mb=1), scorer=ScriptedScorer()))
+    answer = ask(url, query="a", documents=[data_uri(bytes(500_000))] * 2)
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+
+
+def test_a_foreign_name_for_this_machine_is_turned_away(serve) -> None:
+    """A page of another site may give its own name this address."""
+    url = serve(Reranker(scorer=ScriptedScorer()))
+    for path in ("", "config", "v1/models", "health"):
+        assert httpx.get(f"{url}{path}", headers={"host": "evil.example"}).status_code == 400
+    assert httpx.get(f"{url}health", headers={"host": "localhost:7860"}).status_code == 200
+
+
+def test_guests_of_a_served_page_may_call_it_by_any_name(serve) -> None:
+    url = serve(Reranker(scorer=ScriptedScorer(), settings=Settings(host="0.0.0.0")))
+    assert httpx.get(f"{url}health", headers={"host": "studio.example"}).status_code == 200
+
+
 # Crowds
 
 

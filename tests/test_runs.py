@@ -1,5 +1,6 @@
 """What happens on the page, without a browser: runs, their rankings, pictures that come in, what visitors are told."""
 
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,10 +10,19 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 from reranker import Candidate, Failed, Judgement, Query, Ranking, Reranker, Scored, Settings
-from reranker.errors import CheckpointMissing, PictureForbidden, PictureMissing, PictureSkipped, PictureUnreadable
-from reranker.web.book import KEPT, Book, board
+from reranker.errors import (
+    CheckpointMissing,
+    PictureForbidden,
+    PictureMissing,
+    PictureSkipped,
+    PictureUnreadable,
+    ResultUnreadable,
+)
+from reranker.images import Limits
+from reranker.web.book import KEPT, Book, board, saved_deck
 from reranker.web.desk import Desk
 from reranker.web.galleries import Galleries
 from reranker.web.inquiries import Inquiries
@@ -267,6 +277,11 @@ def pressed(action: str, **place: object) -> SimpleNamespace:
     return SimpleNamespace(_data={"action": action, **place})
 
 
+def shown_at(page: SimpleNamespace, book: Book, place: int) -> str:
+    """By what the browser knows a picture of the first deck."""
+    return page.runs.draw(book, visitor())[0]["decks"][0]["cards"][place]["src"]
+
+
 def asked(page: SimpleNamespace, query: str, items: list, book: Book | None = None, language: str = "en") -> Book:
     """The book after a run."""
     *_, (_, book, *_) = page.runs.rank(query, items, book or Book(), visitor(language))
@@ -457,10 +472,11 @@ def test_samples_come_after_what_is_there_and_only_once(upload_folder, numbers):
 def test_choosing_looks_up_what_was_shown(upload_folder, numbers):
     page = page_of(ScriptedScorer(judge=number), upload_folder)
     book = asked(page, "cat", numbers)
-    chosen = page.inquiries.choose(book, pressed("choose", tab=0, index=1), visitor())
+    src = shown_at(page, book, 1)
+    chosen = page.inquiries.choose(book, pressed("choose", tab=0, src=src), visitor())
     assert (chosen["title"], chosen["rows"][0]) == ("#2 · 1.5.png", ["Score, 0 to 10", "8.2"])
-    for tab, index in ((0, 4), (0, -1), (1, 0), (None, 0), (0, [0, 1])):
-        assert page.inquiries.choose(book, pressed("choose", tab=tab, index=index), visitor()) is None
+    for tab, other in ((0, "/etc/passwd"), (0, None), (1, src), (None, src), (0, [src])):
+        assert page.inquiries.choose(book, pressed("choose", tab=tab, src=other), visitor()) is None
 
 
 def test_one_picture_is_asked_why_and_for_the_models_own_words(upload_folder, toybox, drawings):
@@ -469,7 +485,7 @@ def test_one_picture_is_asked_why_and_for_the_models_own_words(upload_folder, to
         path.write_bytes(source.read_bytes())
     page = rooms(toybox, upload_folder)
     book = asked(page, "a blue car and a tree", list(map(str, uploaded)))
-    place = {"tab": 0, "index": 0}
+    place = {"tab": 0, "src": shown_at(page, book, 0)}
     panel = page.inquiries.choose(book, pressed("choose", **place), visitor())
     busy, why = page.inquiries.ask(book, panel, pressed("why", **place), visitor())
     assert (busy["busy"], why["busy"], busy["trouble"]) == (True, False, "Asking the model …")
@@ -485,10 +501,11 @@ def test_one_picture_is_asked_why_and_for_the_models_own_words(upload_folder, to
 def test_asking_of_what_is_not_shown_any_more_does_nothing(upload_folder, numbers):
     page = page_of(ScriptedScorer(judge=number), upload_folder)
     book = asked(page, "cat", numbers)
-    panel = page.inquiries.choose(book, pressed("choose", tab=0, index=0), visitor())
+    src = shown_at(page, book, 0)
+    panel = page.inquiries.choose(book, pressed("choose", tab=0, src=src), visitor())
     again = asked(page, "dog", numbers, book)
-    for known, held, place in ((again, panel, 0), (book, None, 0), (book, panel, 99)):
-        (answer,) = page.inquiries.ask(known, held, pressed("why", tab=0, index=place), visitor())
+    for known, held, other in ((again, panel, src), (book, None, src), (book, panel, "/etc/passwd")):
+        (answer,) = page.inquiries.ask(known, held, pressed("why", tab=0, src=other), visitor())
         assert "src" not in answer
 
 
@@ -497,9 +514,10 @@ def test_a_picture_that_is_gone_when_it_is_asked_of_is_a_sentence(upload_folder,
     gone.write_bytes(drawings[0].read_bytes())
     page = rooms(toybox, upload_folder)
     book = asked(page, "a red house", [str(gone), str(gone)])
-    panel = page.inquiries.choose(book, pressed("choose", tab=0, index=0), visitor())
+    place = {"tab": 0, "src": shown_at(page, book, 0)}
+    panel = page.inquiries.choose(book, pressed("choose", **place), visitor())
     gone.unlink()
-    *_, told = page.inquiries.ask(book, panel, pressed("why", tab=0, index=0), visitor())
+    *_, told = page.inquiries.ask(book, panel, pressed("why", **place), visitor())
     assert told["trouble"].startswith("“gone.png” was not found")
     assert str(upload_folder) not in told["trouble"]
 
@@ -519,6 +537,29 @@ def test_each_line_is_a_query_of_its_own(upload_folder, numbers):
     assert running == [False] * (len(running) - 1) + [True]
 
 
+def test_a_stop_between_two_queries_hands_the_buttons_back(upload_folder, numbers):
+    page = page_of(ScriptedScorer(judge=number), upload_folder)
+    outputs = []
+    for each in page.runs.rank("a cat\na dog", numbers, Book(), visitor()):
+        outputs.append(each)
+        if " ranked" in each[0]["text"]:
+            page.runs.stop(visitor())
+    status, _, rank, stop = outputs[-1]
+    assert (status["tone"], rank["interactive"], stop["interactive"]) == ("done", True, False)
+    assert status["text"].startswith("1/2")
+
+
+def test_while_a_run_goes_on_the_book_is_its_own(upload_folder, numbers):
+    page = page_of(ScriptedScorer(judge=number), upload_folder)
+    book = asked(page, "a cat", numbers)
+    run = page.runs.rank("a dog", numbers, book, visitor())
+    next(run)
+    assert "decks" not in page.runs.press(book, pressed("open", index=0), visitor())[0]
+    status, _ = page.runs.open_saved(book, {"path": numbers[0]}, visitor())
+    assert status["text"].startswith("A run goes on")
+    run.close()
+
+
 def test_too_many_queries_are_one_sentence(upload_folder, numbers):
     (outputs,) = page_of(ScriptedScorer(), upload_folder).runs.rank(
         "\n".join(map(str, range(51))), numbers, Book(), visitor()
@@ -530,10 +571,10 @@ def test_earlier_rankings_are_kept_and_shown_again(upload_folder, numbers):
     page = page_of(ScriptedScorer(), upload_folder)
     book = asked(page, "a dog", numbers, asked(page, "a cat", numbers))
     assert [deck.query for deck in book.earlier] == ["a dog", "a cat"]
-    opened, chosen = page.runs.press(book, pressed("open", index=1))
+    opened, chosen = page.runs.press(book, pressed("open", index=1), visitor())
     assert ([deck.query for deck in opened.decks], chosen) == (["a cat"], None)
     assert [deck.query for deck in asked(page, "a cat", numbers, opened).earlier] == ["a cat", "a dog"]
-    assert page.runs.press(book, pressed("open", index=7))[0] is book
+    assert page.runs.press(book, pressed("open", index=7), visitor())[0] is book
 
 
 def test_no_more_rankings_are_kept_than_some(upload_folder, numbers):
@@ -546,14 +587,14 @@ def test_no_more_rankings_are_kept_than_some(upload_folder, numbers):
 def test_two_rankings_stand_side_by_side(upload_folder, numbers):
     page = page_of(ScriptedScorer(), upload_folder)
     book = asked(page, "a dog", numbers, asked(page, "a cat", numbers))
-    beside, _ = page.runs.press(book, pressed("compare", index=1, tab=0))
+    beside, _ = page.runs.press(book, pressed("compare", index=1, tab=0), visitor())
     board = page.runs.draw(beside, visitor())[0]
     assert [deck["query"] for deck in board["compared"]] == ["a cat", "a dog"]
     before, after = ({card["key"]: card["rank"] for card in deck["cards"]} for deck in board["compared"])
     assert set(before) == set(after)
     assert before != after
     for index, tab in ((9, 0), (1, 5), (None, 0)):
-        assert page.runs.press(book, pressed("compare", index=index, tab=tab))[0] is book
+        assert page.runs.press(book, pressed("compare", index=index, tab=tab), visitor())[0] is book
 
 
 def test_pictures_of_one_name_are_told_apart(upload_folder):
@@ -572,6 +613,16 @@ def test_a_ranking_that_was_taken_away_is_opened_beside_the_shown_one(upload_fol
     assert [(card.name, card.score) for card in deck.cards] == [(card.name, card.score) for card in book.decks[0].cards]
     board = page.runs.draw(opened, visitor())[0]
     assert [card["src"] for card in board["decks"][0]["cards"]] == [None] * 4
+
+
+def test_a_ranking_of_the_command_line_is_known_by_the_names_of_its_pictures():
+    rows = '[{"status": "scored", "score": 9.5, "path": "photos/猫/a.png"}]'
+    text = f'{{"query": "q", "judged_by": {{"model": "m", "precision": "bf16"}}, "results": {rows}}}'
+    (card,) = saved_deck(text.encode(), "x.json").cards
+    assert card.name == "a.png"
+    for wrong in ("NaN", "Infinity", "-1", "10.5", "1" + "0" * 400):
+        with pytest.raises(ResultUnreadable):
+            saved_deck(text.replace("9.5", wrong).encode(), "x.json")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"results": [{}]}', "[" * 100_000, '{"results": 5, "query": "a"}'])
@@ -606,6 +657,24 @@ def test_the_language_that_was_chosen_holds_for_its_tab_alone(upload_folder, num
 # Who leaves
 
 
+def test_what_comes_after_the_end_of_a_tab_is_not_remembered(upload_folder):
+    visitors, gone = Visitors(), visitor(session="gone")
+    visitors.leave(gone)
+    visitors.bring([upload_folder / "a.png"], gone)
+    assert visitors.leave(gone) == set()
+
+
+def test_a_thumbnail_is_made_anew_for_a_picture_that_changed(upload_folder):
+    picture = upload_folder / "a.png"
+    thumbnails = Thumbnails(Uploads(upload_folder), Limits(), 1)
+    shown = []
+    for colour in ("red", "blue"):
+        Image.new("RGB", (9, 9), colour).save(picture)
+        os.utime(picture, (2**31 - 1,) * 2)
+        shown.append(thumbnails.of(picture).read_bytes())
+    assert shown[0] != shown[1]
+
+
 def test_what_a_closed_tab_alone_had_uploaded_is_deleted(upload_folder, numbers):
     page = page_of(ScriptedScorer(judge=number), upload_folder)
     first, second = visitor(session="one"), visitor(session="two")
@@ -633,6 +702,8 @@ def test_a_gallery_of_the_server_is_read_and_never_left(upload_folder, tmp_path)
         path.write_text("1")
     (gallery / "notes.txt").write_text("no picture")
     (gallery / ".hidden.png").write_text("1")
+    (gallery / f"{'x' * 250}.png").write_text("1")
+    Path(os.fsdecode(bytes(gallery) + b"/\xff.png")).write_text("1")
     (gallery / "link.png").symlink_to(outside / "s.png")
     uploads = Uploads(upload_folder, Galleries([gallery]))
     assert uploads.galleries.names == ["名画"]

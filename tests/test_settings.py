@@ -86,6 +86,7 @@ def test_switches_know_several_words(text: str) -> None:
         ("device", "gpu"),
         ("precision", "int3"),
         ("share", "true"),
+        ("port", "70000"),
         ("frame_ancestors", "https://example.org; script-src *"),
         ("frame_ancestors", "https://example.org\r\nset-cookie: a=b"),
     ],
@@ -95,6 +96,18 @@ def test_a_wrong_value_is_told_with_its_name_and_what_it_may_be(name: str, text:
         Settings.from_environment({PREFIX + name.upper(): text})
     assert (caught.value.setting, caught.value.value) == (name, text)
     assert caught.value.expected
+
+
+def test_what_spaces_say_of_host_and_port_holds_unless_ours_say_otherwise() -> None:
+    of_gradio = {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": "8000"}
+    read = Settings.from_environment(of_gradio)
+    assert (read.host, read.port) == ("0.0.0.0", 8000)
+    assert Settings.from_environment(of_gradio | {"RERANKER_HOST": "127.0.0.1"}).host == "127.0.0.1"
+
+
+def test_tools_for_programs_that_cannot_log_in_are_not_offered_where_people_must() -> None:
+    with pytest.raises(SettingInvalid):
+        Settings(mcp=True, auth="me:secret")
 
 
 @pytest.mark.parametrize("auth", ["me", "me:", ":secret"])

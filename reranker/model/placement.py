@@ -102,9 +102,12 @@ def choose_precision(precision: Precision, device: torch.device, sizes: Sizes, *
     whole = whole_precision(device, large=sizes.bytes_on_card("bf16") >= LARGE_BYTES)
     if device.type == "cpu":
         return whole
-    # CUDA's own is in use by now: asking for the free memory has begun it.
+    # CUDA's own is in use by now: asking for the free memory has begun it. So other cards are asked only where need be.
+    free = free_bytes(device) + CONTEXT_BYTES
+    if fitting(sizes, free, whole, writes=writes) == whole:
+        return whole
     beside = sum(max(0.0, free_bytes(card) - WORKING_BYTES) for card in cards_beside(device))
-    return fitting(sizes, free_bytes(device) + CONTEXT_BYTES, whole, writes=writes, beside=beside) or whole
+    return fitting(sizes, free, whole, writes=writes, beside=beside) or whole
 
 
 def fitting(sizes: Sizes, card_bytes: float, whole: str, *, writes: bool = False, beside: float = 0.0) -> str | None:
@@ -158,7 +161,8 @@ def place(
     for part in (network.model.visual, language.norm, language.rotary_emb):
         part.to(device)
     if precision not in QUANTIZED:  # quantized layers are there
-        spread(language, [(card, free_bytes(card) - WORKING_BYTES) for card in (device, *cards_beside(device))])
+        cards = (device, *cards_beside(device))
+        spread(language, ((card, free_bytes(card) - WORKING_BYTES) for card in cards))
     if device.type == "cuda":
         torch.cuda.empty_cache()
 

@@ -1,6 +1,6 @@
 """Where the layers of the language tower live: on a card, on several, in host memory; and the way between them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, cast
 
@@ -10,23 +10,25 @@ from accelerate.utils import send_to_device
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoderLayer, Qwen2_5_VLTextModel
 
 
-def spread(language: Qwen2_5_VLTextModel, rooms: Sequence[tuple[torch.device, float]]) -> None:
+def spread(language: Qwen2_5_VLTextModel, rooms: Iterable[tuple[torch.device, float]]) -> None:
     """Each layer onto the first device that has room for it and for all that come after it there.
 
-    rooms: devices, and bytes of weights that each may hold; the tower's norm and rotations are on the first. What no
-    device has room for stays in host memory, from where accelerate brings it to the first for as long as it is needed.
+    rooms: devices, and bytes of weights that each may hold, asked for one after the other as they are needed; the
+    tower's norm and rotations are on the first. What no device has room for stays in host memory, from where accelerate
+    brings it to the first for as long as it is needed.
     """
-    left, first = list(rooms), rooms[0][0]
+    left = iter(rooms)
+    first, room = next(left)
+    card: torch.device | None = first
     for layer in layers_of(language):
         size = sum(weight.nbytes for weight in layer.parameters())
-        while left and left[0][1] < size:
-            left.pop(0)
-        if left:
-            card, room = left[0]
-            left[0] = card, room - size
-            layer.to(card)
-        else:
+        while card is not None and room < size:
+            card, room = next(left, (None, 0.0))
+        if card is None:
             cpu_offload(layer, execution_device=first)
+        else:
+            layer.to(card)
+            room -= size
     if len(cards_of(language)) > 1:
         _carry_between(language)
 

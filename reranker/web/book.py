@@ -1,6 +1,7 @@
 """What one tab of a browser has asked: the rankings that it shows, and those from before."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -71,15 +72,22 @@ def saved_deck(text: bytes, name: str) -> Deck:
     try:
         whole = json.loads(text)
         rows = [row for row in whole["results"] if row["status"] == "scored"]
-        values = [float(row["score"]) for row in rows]
-        names = [str(row["path"]) for row in rows]
+        values = [_score(row["score"]) for row in rows]
+        names = [re.split(r"[\\/]", str(row["path"]))[-1] for row in rows]  # the command line has paths, the page names
         query, judged_by = str(whole["query"]), whole["judged_by"]
         note = f"{judged_by['model']} · {judged_by['precision']}"
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
         raise ResultUnreadable(name=name) from None
     told = enumerate(zip(names, values, score_texts(values), strict=True), 1)
     cards = tuple(Card(rank=rank, name=each, value=value, score=score) for rank, (each, value, score) in told)
     return Deck(query=query, cards=cards, note=note, ended=True)
+
+
+def _score(value: Any) -> float:
+    score = float(value)
+    if not 0 <= score <= 10:
+        raise ValueError
+    return score
 
 
 def board(book: Book, thumbnail_of: Callable[[Path], Path], labels: dict[str, str]) -> dict[str, Any]:

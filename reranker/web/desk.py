@@ -43,6 +43,7 @@ class Desk:
 
     def take_folder(self, items: object, files: object, request: gr.Request) -> tuple[Any, Any, Any]:
         """After a folder was chosen: its pictures behind what is there, in the order in which people count."""
+        self._visitors.bring(self._uploads.admission(listed(files)).pictures, request)
         pictures = [one for one in listed(files) if isinstance(one, dict) and is_picture(_name(one))]
         ordered = sorted(pictures, key=lambda one: natural(Path(_name(one))))
         return self._kept([*listed(items), *ordered], request)
@@ -52,8 +53,9 @@ class Desk:
         given = listed(items)
         there = set(self._uploads.admission(given).pictures)
         found = self._uploads.galleries.pictures(str(name), self._most + 1)
-        added = [str(self._thumbnails.of(path)) for path in found if path not in there]
-        return self._kept([*given, *added], request)
+        added = [path for path in found if path not in there]
+        shown = self._thumbnails.of_all(added[: max(0, self._most + 1 - len(given))])
+        return self._kept([*given, *map(str, shown)], request)
 
     def add_samples(self, items: object, request: gr.Request) -> tuple[Any, Any, Any]:
         """The sample gallery, behind what is there; a picture of it that is there already is not repeated."""
@@ -94,9 +96,8 @@ class Desk:
         if len(given) > self._most:
             text = phrase("kept_first", language, max_count=self._most, count=len(given))
             status = Status(text=text, tone="trouble").value
-        kept = given[: self._most]
-        self._visitors.bring(self._uploads.admission(kept).pictures, request)
-        return *self._pictures(kept, language), status
+        self._visitors.bring(self._uploads.admission(given).pictures, request)
+        return *self._pictures(given[: self._most], language), status
 
     def _pictures(self, items: Sequence[object], language: Language) -> tuple[Any, Any]:
         """Values of the gallery of pictures, and of the list of their names."""

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
 from reranker.picture_files import is_picture, natural
 
+MOST_NAME_BYTES: Final = 240  # of 255, as ".jpg" is put behind it
+
 
 class Galleries:
-    """By the names of the folders, numbered where two have the same."""
+    """By the names of the folders, numbered where two have the same. hidden: a folder that is left out of all."""
 
-    def __init__(self, folders: Iterable[Path]) -> None:
+    def __init__(self, folders: Iterable[Path], hidden: Path | None = None) -> None:
         self._folders: dict[str, Path] = {}
+        self._hidden = hidden
         for folder in folders:
             resolved = folder.expanduser().resolve()
             name, count = resolved.name, 1
@@ -36,13 +40,23 @@ class Galleries:
         return None
 
     def pictures(self, name: str, most: int) -> list[Path]:
-        """The first pictures of a gallery and the folders in it; hidden ones and links to elsewhere are left out."""
+        """The first pictures of a gallery and the folders in it.
+
+        Left out are hidden ones, links to elsewhere, and names that are no text or too long to have a thumbnail.
+        """
         folder = self._folders.get(name)
         if folder is None:
             return []
-        found = (path.resolve() for path in _walked(folder) if is_picture(path.name))
-        inside = (path for path in found if folder in path.parents)
+        found = (path.resolve() for path in _walked(folder) if is_picture(path.name) and _has_plain_name(path))
+        inside = (path for path in found if folder in path.parents and self._hidden not in path.parents)
         return [path for path, _ in zip(inside, range(most), strict=False)]
+
+
+def _has_plain_name(path: Path) -> bool:
+    try:
+        return len(path.name.encode()) <= MOST_NAME_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 def _walked(folder: Path) -> Iterator[Path]:

@@ -30,13 +30,12 @@ class Inquiries:
         pressed = dict(event._data)
         if pressed.get("action") != "choose":
             return gr.skip()
-        _, card = _chosen(book, pressed)
+        _, card = self._chosen(book, pressed)
         if card is None or card.source is None:
             return None
         language = self._visitors.language(request)
         return {
             "tab": pressed["tab"],
-            "index": pressed["index"],
             "run": book.run,
             "name": card.name,
             "title": f"#{card.rank} · {card.name}",
@@ -49,7 +48,7 @@ class Inquiries:
     def ask(self, book: Book, panel: object, event: gr.EventData, request: gr.Request) -> Iterator[Any]:
         """Why the chosen one has its score, or the model's own words, added to the panel as it is."""
         pressed, language = dict(event._data), self._visitors.language(request)
-        deck, card = _chosen(book, pressed)
+        deck, card = self._chosen(book, pressed)
         if card is None or card.source is None or not isinstance(panel, dict) or panel.get("run") != book.run:
             yield gr.skip()
             return
@@ -64,6 +63,15 @@ class Inquiries:
         except Exception as error:
             added = {"trouble": trouble(error, language).text}
         yield panel | {"trouble": None, "busy": False} | added
+
+    def _chosen(self, book: Book, pressed: dict[str, Any]) -> tuple[Deck, Card | None]:
+        """The deck and the card that a press means, by its picture: places change while a run goes on."""
+        tab, src = pressed.get("tab"), pressed.get("src")
+        if not (isinstance(tab, int) and 0 <= tab < len(book.decks)):
+            return Deck(), None
+        deck = book.decks[tab]
+        places = ((card, card.source and str(self._thumbnails.place(card.source))) for card in deck.cards)
+        return deck, next((card for card, place in places if place is not None and place == src), None)
 
 
 def _why(explanation: Explanation, language: Language) -> dict[str, Any]:
@@ -85,15 +93,6 @@ def _why(explanation: Explanation, language: Language) -> dict[str, Any]:
 
 def _said(words: Words) -> str:
     return words.text or "…"
-
-
-def _chosen(book: Book, pressed: dict[str, Any]) -> tuple[Deck, Card | None]:
-    """The deck and the card that a press means; no card where it means none."""
-    tab, index = pressed.get("tab"), pressed.get("index")
-    if not (isinstance(tab, int) and isinstance(index, int)) or not 0 <= tab < len(book.decks):
-        return Deck(), None
-    deck = book.decks[tab]
-    return deck, deck.cards[index] if 0 <= index < len(deck.cards) else None
 
 
 def _size(picture: Path) -> tuple[int, int] | None:

@@ -22,7 +22,7 @@ from reranker.web.programs import offer_to_programs
 from reranker.web.reception import Reception
 from reranker.web.runs import Runs
 from reranker.web.takeaway import FORMATS
-from reranker.web.templates import BOARD, CHOSEN, NAMES, REASONS, STATUS, scripted, templated
+from reranker.web.templates import BOARD, CHOSEN, NAMES, REASONS, STATUS, scripted
 from reranker.web.thumbnails import Thumbnails
 from reranker.web.uploads import Uploads
 from reranker.web.visitors import Visitors
@@ -160,9 +160,9 @@ class _Shown:
     """The right side: how far it is, and the rankings."""
 
     def __init__(self) -> None:
-        self.status = templated(STATUS, elem_id="status")
-        self.ranking = scripted(BOARD, "elements", "board", elem_id="ranking")
-        self.chosen = scripted(CHOSEN, "elements", "chosen", elem_id="chosen")
+        self.status = scripted(STATUS, "status", elem_id="status")
+        self.ranking = scripted(BOARD, "board", elem_id="ranking")
+        self.chosen = scripted(CHOSEN, "chosen", elem_id="chosen")
         with gr.Row(visible=False, equal_height=False, elem_id="takeaway") as self.takeaway:
             self.formats = {
                 format_: gr.Button(label(format_), size="sm", min_width=90, elem_id=f"take-{format_}")
@@ -226,8 +226,7 @@ def _wire_runs(runs: Runs, asked: _Asked, shown: _Shown) -> None:
 
 
 def _wire_inquiries(inquiries: Inquiries, shown: _Shown) -> None:
-    shown.ranking.click(inquiries.choose, shown.book, shown.chosen, trigger_mode="multiple", **_QUICK)
-    shown.chosen.click(
+    asking = shown.chosen.click(
         inquiries.ask,
         [shown.book, shown.chosen],
         shown.chosen,
@@ -236,6 +235,8 @@ def _wire_inquiries(inquiries: Inquiries, shown: _Shown) -> None:
         concurrency_id="rank",
         **_QUIET,
     )
+    choose: dict[str, Any] = {"cancels": asking, "trigger_mode": "multiple", **_QUICK}
+    shown.ranking.click(inquiries.choose, shown.book, shown.chosen, **choose)
 
 
 def _wire_visit(page: gr.Blocks, reception: Reception, desk: Desk, head: _Head, shown: _Shown) -> None:

@@ -9,7 +9,8 @@
 import secrets
 import threading
 from asyncio import create_task
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -17,7 +18,7 @@ import anyio.to_thread
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field, StringConstraints
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -150,10 +151,11 @@ def _application(door: "_Door") -> FastAPI:
         version=__version__,
         docs_url=None,  # its page would load scripts from elsewhere
         redoc_url=None,
-        dependencies=[Depends(door.check_key)],
+        dependencies=[Depends(HTTPBearer(auto_error=False))],  # told to who reads the description; `_Guard` checks it
         responses=trouble,
     )
     application.add_middleware(_BodyLimit, max_mb=door.max_request_mb)
+    application.add_middleware(_Guard, door=door)
     application.post("/rerank", response_model_exclude_none=True)(door.rerank)
     application.get("/models")(door.models)
     application.add_exception_handler(RequestValidationError, _malformed)
@@ -173,35 +175,35 @@ class _Door:
     def max_request_mb(self) -> int:
         return self._reranker.settings.max_request_mb
 
-    async def check_key(
-        self, given: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
-    ) -> None:
-        """Raises `KeyRefused`. A page that asks who comes has no open door beside it, key or not."""
+    def knows(self, authorization: str) -> bool:
+        """Whether who sends this header may call. A page that asks who comes has no open door beside it, key or not."""
         settings = self._reranker.settings
-        known = settings.api_key
-        if known and given is not None and secrets.compare_digest(given.credentials.encode(), known.encode()):
-            return
-        if known or settings.auth:
-            raise KeyRefused
+        if not settings.api_key:
+            return not settings.auth
+        scheme, _, key = authorization.partition(" ")
+        return scheme.lower() == "bearer" and secrets.compare_digest(key.encode(), settings.api_key.encode())
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """One of the callers at once. Raises `TooManyCallers`."""
+        most = self._reranker.settings.max_waiting
+        if self._calls >= most:
+            raise TooManyCallers(max_count=most)
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
 
     async def rerank(self, asked: RerankRequest, request: Request) -> RerankResponse:
         """Rank pictures by how well each fits a sentence in Chinese, English or both."""
         settings = self._reranker.settings
         if len(asked.documents) > settings.max_pictures:
             raise TooManyPictures(count=len(asked.documents), max_count=settings.max_pictures)
-        if self._calls >= settings.max_waiting:
-            raise TooManyCallers(max_count=settings.max_waiting)
-        self._calls += 1
-        try:
-            return await self._answered(asked, request)
-        finally:
-            self._calls -= 1
-
-    async def _answered(self, asked: RerankRequest, request: Request) -> RerankResponse:
-        """Judged in a thread; who goes away meanwhile stops it before its next batch."""
+        # Judged in a thread; who goes away meanwhile stops it before its next batch.
         stop = threading.Event()
         gone = create_task(_set_when_gone(request, stop))
-        self._threads = self._threads or anyio.CapacityLimiter(self._reranker.settings.max_waiting)
+        self._threads = self._threads or anyio.CapacityLimiter(settings.max_waiting)
         try:
             ranking, tokens = await anyio.to_thread.run_sync(self._judged, asked, stop, limiter=self._threads)
         finally:
@@ -218,7 +220,7 @@ class _Door:
             raise unfit
         return ranking, sum(event.judgement.visual_tokens for event in events if isinstance(event, Scored))
 
-    async def models(self) -> Models:
+    def models(self) -> Models:
         """The model that judges."""
         return Models(data=[Model(id=self._model)])
 
@@ -255,6 +257,23 @@ def _response(asked: RerankRequest, ranking: Ranking, tokens: int, model: str, l
 def _result(asked: RerankRequest, one: Scored) -> Result:
     document = as_answered(asked.documents[one.position]) if asked.return_documents else None
     return Result(index=one.position, relevance_score=sigmoid(one.judgement.log_odds), document=document)
+
+
+class _Guard:
+    """ASGI middleware: who may not call, or calls as one too many, is told so before anything of a body is read."""
+
+    def __init__(self, app: ASGIApp, door: _Door) -> None:
+        self._app, self._door = app, door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        try:
+            if not (scope["path"].endswith("/openapi.json") or self._door.knows(headers.get("authorization", ""))):
+                raise KeyRefused
+            with self._door.call():
+                await self._app(scope, receive, send)
+        except RequestError as error:
+            await _refused(Request(scope), error)(scope, receive, send)
 
 
 class _BodyLimit:

@@ -39,8 +39,8 @@ class Card:
 class Deck:
     """What is shown of a ranking, the best while it runs and all once it ended; every deck differs from all others.
 
-    note: what people should know of it besides. ranking: all of it; None while it runs, and where it was opened from a
-    file.
+    note: what people should know of it besides. ranking: all of it, and judged_by: as `Reranker.judged_by` has it; None
+    while it runs, and where it was opened from a file.
     """
 
     query: str = ""
@@ -48,6 +48,7 @@ class Deck:
     failed: tuple[Failed, ...] = ()
     note: str = ""
     ranking: Ranking | None = None
+    judged_by: Mapping[str, Any] | None = None
     ended: bool = False
 
 

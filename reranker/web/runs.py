@@ -59,12 +59,19 @@ class Runs:
             before = f"{number + 1}/{len(queries)} “{text}” · " if len(queries) > 1 else ""
             for view in self._watched(text, admission, language, stop):
                 if view.deck is not None:
-                    book = book.moved(number, view.deck)
+                    book = book.moved(number, self._signed(view.deck))
                 going_on = view.status.tone != "busy" and number + 1 < len(queries) and not stop.is_set()
-                status = replace(view.status, text=before + view.status.text)
+                stopping = view.status.tone == "busy" and stop.is_set()
+                said = phrase("stopping", language) if stopping else before + view.status.text
+                status = replace(view.status, text=said)
                 yield _outputs(replace(status, tone="busy") if going_on else status, book if view.deck else None)
-            if stop.is_set():
+            if stop.is_set() and number + 1 < len(queries):
+                yield _outputs(replace(status, tone="done"), None)
                 return
+
+    def _signed(self, deck: Deck) -> Deck:
+        """With how it was judged, once it is: another model may judge later."""
+        return replace(deck, judged_by=judged_by(self._reranker)) if deck.ended else deck
 
     def _watched(self, query: str, admission: Admission, language: Language, stop: Event) -> Iterator[View]:
         scorer = self._reranker.load()
@@ -114,7 +121,7 @@ class Runs:
         chosen = gr.skip() if any(deck.cards for deck in book.decks) else None
         return [shown, reasons(failed, language), gr.update(visible=ready), chosen]
 
-    def press(self, book: Book, event: gr.EventData) -> list[Any]:
+    def press(self, book: Book, event: gr.EventData, request: gr.Request) -> list[Any]:
         """An earlier ranking is to be shown, or to stand beside the shown one, or to go: the book, none chosen."""
         pressed = dict(event._data)
         index, tab = (at if isinstance(at := pressed.get(name), int) else -1 for name in ("index", "tab"))
@@ -124,16 +131,22 @@ class Runs:
             "close": book.closed,
         }
         turn = turns.get(pressed.get("action", ""))
-        return [turn(), None] if turn else [gr.skip(), gr.skip()]
+        if turn is None or self._visitors.is_running(request):  # a run writes its own book until it ends
+            return [gr.skip(), gr.skip()]
+        return [turn(), None]
 
     def open_saved(self, book: Book, file: object, request: gr.Request) -> list[Any]:
         """Values of the status and the book, after a ranking was uploaded that had been taken away."""
+        language = self._visitors.language(request)
+        if self._visitors.is_running(request):
+            return [Status(text=phrase("not_now", language), tone="busy").value, gr.skip()]
         try:
             path = self._uploads.admit(file)
+            self._visitors.bring([path], request)
             with path.open("rb") as saved:
                 deck = saved_deck(saved.read(MAX_SAVED_BYTES), path.name)
         except Exception as error:
-            return [trouble(error, self._visitors.language(request)).value, gr.skip()]
+            return [trouble(error, language).value, gr.skip()]
         return [gr.skip(), book.added(deck)]
 
     def taker(self, format_: Format) -> Callable[[Book, object, object, gr.Request], Any]:
@@ -141,11 +154,12 @@ class Runs:
 
         def take(book: Book, best: object, tab: object, request: gr.Request) -> Any:
             deck = _at(book.decks, tab)
-            if deck is None or deck.ranking is None:
-                return gr.skip()
+            if deck is None or deck.ranking is None or deck.judged_by is None:
+                return gr.update(value=None)  # or the browser would take the file from before
             count = int(best) if isinstance(best, int | float) and best >= 1 else len(deck.cards)
             language = self._visitors.language(request)
-            file = self._takeaway.write(deck.ranking, format_, judged_by(self._reranker), count, language)
+            file = self._takeaway.write(deck.ranking, format_, deck.judged_by, count, language)
+            self._visitors.bring([file], request)
             return gr.update(value=str(file))
 
         return take

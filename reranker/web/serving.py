@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reranker.errors import RerankerError
@@ -17,6 +18,7 @@ from reranker.web.rest import as_routes
 from reranker.web.uploads import Gate, Uploads
 from reranker.web.wording import translations
 
+LOOPBACK_HOSTS: Final = ["127.0.0.1", "localhost", "[::1]", "::1"]
 UPLOAD_MARGIN: Final = 4  # Gradio turns all files of an upload away for one beyond its limit; ours costs only that one
 
 _FONTS: Final = ("system-ui", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif")
@@ -33,8 +35,10 @@ def run(page: gr.Blocks, reranker: Reranker) -> int:
     try:
         page.launch(**launch_settings(reranker))
     except OSError:
-        port = reranker.settings.port
-        sys.stderr.write(f"The page could not be opened at port {port}; choose another by RERANKER_PORT.\n")
+        host, port = reranker.settings.host, reranker.settings.port
+        sys.stderr.write(
+            f"The page could not be opened at {host}, port {port}; choose others by RERANKER_HOST or _PORT.\n"
+        )
         return 1
     except KeyboardInterrupt:  # before gradio waits for it
         pass
@@ -52,19 +56,19 @@ def _load(reranker: Reranker) -> None:
 def launch_settings(reranker: Reranker) -> dict[str, Any]:
     """What a page over this reranker needs of `Blocks.launch`: nothing is recorded, nothing leaks, and beside the page
     stands the HTTP door."""
-    settings, default = reranker.settings, Settings()
+    settings = reranker.settings
     name, _, password = settings.auth.partition(":")
     frames = (Frames, (), {"ancestors": settings.frame_ancestors})
+    hosts = [(TrustedHostMiddleware, (), {"allowed_hosts": LOOPBACK_HOSTS})] if is_for_here_alone(settings) else []
     gate = (Gate, (), {"uploads": Uploads.here(settings.galleries)})
     return {
-        # None leaves it to where the program runs: Spaces say it in variables of Gradio's own.
-        "server_name": None if settings.host == default.host else settings.host,
-        "server_port": None if settings.port == default.port else settings.port,
+        "server_name": settings.host,
+        "server_port": settings.port,
         "share": settings.share,
         "auth": (name, password) if settings.auth else None,
         "root_path": settings.root_path or None,
         "max_file_size": UPLOAD_MARGIN * settings.max_picture_mb * MEGABYTE,
-        "app_kwargs": {"middleware": [frames, gate], "routes": as_routes(reranker)},
+        "app_kwargs": {"middleware": [*hosts, frames, gate], "routes": as_routes(reranker)},
         "show_error": False,
         "run_history": False,
         "enable_monitoring": False,
@@ -77,6 +81,14 @@ def launch_settings(reranker: Reranker) -> dict[str, Any]:
         "js": (Path(__file__).with_name("scripts") / "keys.js").read_text(encoding="utf-8"),
         "css_paths": Path(__file__).with_name("page.css"),
     }
+
+
+def is_for_here_alone(settings: Settings) -> bool:
+    """Whether all who come are browsers and programs of this machine, which call it by a name of its own.
+
+    Then a foreign page that gives its own name this address (DNS rebinding) is turned away.
+    """
+    return settings.host in LOOPBACK_HOSTS and not settings.share and not settings.root_path
 
 
 class Frames:

@@ -30,11 +30,15 @@ class Thumbnails:
 
     def of(self, picture: Path) -> Path:
         """A JPEG of at most `MAX_THUMBNAIL_PX` a side, made once; a grey cross for what cannot be read."""
-        thumbnail = self._uploads.thumbnail(picture)
-        if not thumbnail.exists():
+        thumbnail = self.place(picture)
+        if not _is_newer(thumbnail, picture):
             thumbnail.parent.mkdir(parents=True, exist_ok=True)
             _save(self._drawn(picture), thumbnail)
         return thumbnail
+
+    def place(self, picture: Path) -> Path:
+        """Where that of a picture is, or will be."""
+        return self._uploads.thumbnail(picture)
 
     def _drawn(self, picture: Path) -> Image.Image:
         try:
@@ -43,6 +47,18 @@ class Thumbnails:
             return _cross()
         shown.thumbnail((MAX_THUMBNAIL_PX, MAX_THUMBNAIL_PX), reducing_gap=2.0)
         return shown
+
+
+def _is_newer(thumbnail: Path, picture: Path) -> bool:
+    """Than the picture, or all that is left of it."""
+    try:
+        made = thumbnail.stat().st_mtime
+    except FileNotFoundError:
+        return False
+    try:
+        return made >= picture.stat().st_mtime
+    except OSError:
+        return True
 
 
 def _save(picture: Image.Image, target: Path) -> None:

@@ -65,7 +65,8 @@ class Uploads:
     @classmethod
     def here(cls, galleries: Iterable[Path] = ()) -> "Uploads":
         """Over the folder that Gradio uploads into, and those that the settings name."""
-        return cls(Path(get_upload_folder()), Galleries(galleries))
+        folder = Path(get_upload_folder()).resolve()
+        return cls(folder, Galleries(galleries, hidden=folder))
 
     def admit(self, item: object) -> Path:
         """The picture that a gallery item, a file object or a path means; that of its thumbnail is as good.
@@ -118,7 +119,7 @@ class Uploads:
         return mirrored.with_name(f"{mirrored.name}.jpg")
 
     def delete(self, picture: Path) -> None:
-        """An upload and its thumbnail; never what lies elsewhere, nor the samples, which are everybody's."""
+        """An upload, or a file made for somebody, and its thumbnail; never the samples, or what lies elsewhere."""
         if picture.is_relative_to(self.folder) and not picture.is_relative_to(self.samples):
             for path in (picture, self.thumbnail(picture)):
                 path.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import gradio as gr
 
@@ -21,7 +21,8 @@ class Visitors:
         self._lock = threading.Lock()
         self._languages: OrderedDict[str, Language] = OrderedDict()
         self._stops: dict[str, set[threading.Event]] = {}
-        self._brought: dict[str, set[Path]] = {}
+        self._brought: OrderedDict[str, set[Path]] = OrderedDict()
+        self._left: OrderedDict[str, None] = OrderedDict()
 
     def language(self, request: gr.Request) -> Language:
         """The one that was chosen there, else what the browser asks for."""
@@ -33,8 +34,7 @@ class Visitors:
         """From now on this tab is spoken to in `language`."""
         with self._lock:
             self._languages[_session(request)] = language
-            if len(self._languages) > MOST_REMEMBERED:
-                self._languages.popitem(last=False)
+            _bound(self._languages)
 
     def begin(self, request: gr.Request) -> threading.Event:
         """A run, which `stop` ends."""
@@ -59,18 +59,32 @@ class Visitors:
                 stop.set()
             return bool(stops)
 
-    def bring(self, pictures: Iterable[Path], request: gr.Request) -> None:
-        """These are on the page of this tab."""
+    def is_running(self, request: gr.Request) -> bool:
+        """Whether this tab has a run."""
         with self._lock:
-            self._brought.setdefault(_session(request), set()).update(pictures)
+            return bool(self._stops.get(_session(request)))
+
+    def bring(self, files: Iterable[Path], request: gr.Request) -> None:
+        """This tab has uploaded these, or was given them. What comes after its end is nobody's."""
+        with self._lock:
+            if _session(request) not in self._left:
+                self._brought.setdefault(_session(request), set()).update(files)
+                _bound(self._brought)
 
     def leave(self, request: gr.Request) -> set[Path]:
-        """The tab was closed; returns the pictures that nobody else has. Equal ones of two visitors are one file."""
+        """The tab was closed; returns the files that nobody else has. Equal ones of two visitors are one file."""
         self.stop(request)
         with self._lock:
             self._languages.pop(_session(request), None)
+            self._left[_session(request)] = None
+            _bound(self._left)
             left = self._brought.pop(_session(request), set())
             return left.difference(*self._brought.values())
+
+
+def _bound(remembered: OrderedDict[str, Any]) -> None:
+    if len(remembered) > MOST_REMEMBERED:
+        remembered.popitem(last=False)
 
 
 def _session(request: gr.Request) -> str:

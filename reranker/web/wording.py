@@ -100,6 +100,10 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
     "rate": {"en": "{rate} pictures/s", "zh": "{rate} 张/秒"},
     "seconds_left": {"en": "{seconds} s left", "zh": "剩余 {seconds} 秒"},
     "minutes_left": {"en": "{minutes} min left", "zh": "剩余 {minutes} 分钟"},
+    "not_now": {
+        "en": "A run goes on; open the saved ranking when it has ended.",
+        "zh": "正在排序；请在结束后再打开已保存的排序。",
+    },
     "stopping": {"en": "Stopping after this batch …", "zh": "完成当前批次后停止……"},
     "none_fits": {
         "en": "Nothing here fits: no picture has {line} of 10",

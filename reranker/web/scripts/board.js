@@ -19,7 +19,7 @@ function card(one, tab, index, labels) {
   return made("li", { class: one.rank === 1 ? "first" : "" },
     made("button", {
       type: "button", class: "card", "aria-label": said, title: one.name,
-      onclick: () => press("choose", { tab, index }),
+      onclick: () => press("choose", { tab, src: one.src }),
     },
       picture(one.src),
       bar(one.value),
@@ -101,7 +101,7 @@ function tabs(value) {
 function overview(value) {
   const rows = value.decks.map((deck, tab) => {
     const best = deck.cards[0];
-    const shown = best && made("button", { type: "button", class: "best", onclick: () => press("choose", { tab, index: 0 }) },
+    const shown = best && made("button", { type: "button", class: "best", onclick: () => press("choose", { tab, src: best.src }) },
       picture(best.src), made("span", {}, best.name));
     return made("tr", {}, made("th", { scope: "row" }, deck.query), made("td", {}, shown ?? "–"),
       made("td", { class: "number" }, best ? best.score : "–"), made("td", {}, deck.note ?? ""));
@@ -151,7 +151,7 @@ function redraw() {
   const main = value.compared ? [compared(value)]
     : view.tab < 0 ? [overview(value)]
     : deck?.cards.length ? [deck.ended ? tools(deck, value.labels) : null, cards(deck, view.tab, value.labels)] : [];
-  board.dataset.tab = value.compared ? 0 : view.tab;
+  board.dataset.tab = value.compared ? Math.max(0, view.tab) : view.tab;
   board.replaceChildren(...[
     earlier(value), value.decks.length > 1 && !value.compared ? tabs(value) : null, ...main,
   ].filter(Boolean));

@@ -20,7 +20,7 @@ function redraw() {
   if (!panel) return;
   panel.hidden = !value;
   if (!value) return panel.replaceChildren();
-  const asks = (action) => () => trigger("click", { action, tab: value.tab, index: value.index });
+  const asks = (action) => () => trigger("click", { action, tab: value.tab, src: value.src });
   const facts = made("dl", {}, ...value.rows.map(([name, said]) => made("div", {}, made("dt", {}, name), made("dd", {}, said))));
   const why = value.why;
   panel.replaceChildren(

@@ -13,7 +13,7 @@ function made(tag, attributes = {}, ...children) {
 // A picture by its path on the server; a grey field where there is none.
 function picture(path, attributes = {}) {
   if (!path) return made("span", { class: "nothing" });
-  const src = `${window.gradio_config?.root ?? ""}/gradio_api/file=${encodeURI(path)}`;
+  const src = `${window.gradio_config?.root ?? ""}/gradio_api/file=${path.split("/").map(encodeURIComponent).join("/")}`;
   return made("img", { src, alt: "", loading: "lazy", decoding: "async", ...attributes });
 }
 
