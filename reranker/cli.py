@@ -43,7 +43,7 @@ def main(
     `Reranker`, for tests.
     """
     try:
-        code = int(_application(program)(arguments, prog_name=program, standalone_mode=False, obj=open_reranker))
+        code = int(application(program)(arguments, prog_name=program, standalone_mode=False, obj=open_reranker))
     except typer.TyperException as error:
         return stopped(error.format_message(), MISTAKE)
     except Refused as error:
@@ -56,7 +56,7 @@ def main(
     return stopped("Stopped.", code) if code == INTERRUPTED else code
 
 
-def _application(program: str) -> typer.Typer:
+def application(program: str = PROGRAM) -> typer.Typer:
     """All commands. A shell can complete a command of one word, and so only where the program is installed."""
     app = typer.Typer(add_completion=program != PROGRAM, pretty_exceptions_enable=False, rich_markup_mode="markdown")
     app.callback(invoke_without_command=True)(_said_first)

@@ -24,7 +24,7 @@ from typer.main import get_command
 
 import reranker
 from reranker import Query, Reranker, Settings
-from reranker.cli import app, main
+from reranker.cli import application, main
 from reranker.commands.console import DONE, FAILED, INTERRUPTED, MISTAKE
 from reranker.errors import CheckpointBroken
 from reranker.export import COLUMNS
@@ -34,7 +34,7 @@ from reranker.types import Candidate
 from tests.scripted import PATIENCE_S, ScriptedPicture, ScriptedScorer, checksum, number
 from tests.shell import Outcome, Shell, ended, read_csv, scripted, started, write
 
-COMMANDS = get_command(app).commands
+COMMANDS = get_command(application()).commands
 SPOKEN = "There is no sentence to judge by; write what the pictures should show."
 
 
