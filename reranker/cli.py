@@ -17,6 +17,8 @@ from reranker import __version__
 from reranker.commands.benchmark import benchmark
 from reranker.commands.console import DONE, FAILED, INTERRUPTED, MISTAKE, OpenReranker, Refused, stopped
 from reranker.commands.download import download
+from reranker.commands.evaluate import evaluate
+from reranker.commands.label import label
 from reranker.commands.memory import memory
 from reranker.commands.rank import rank
 from reranker.commands.serve import serve
@@ -31,7 +33,7 @@ PROGRAM: Final = "python -m reranker"
 Version = Annotated[bool, typer.Option("--version", help="Say which version this is.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Also write the program's log to stderr.")]
 
-_COMMANDS: Final = (rank, watch, serve, verify, benchmark, memory, download)
+_COMMANDS: Final = (rank, watch, serve, label, evaluate, verify, benchmark, memory, download)
 
 
 def main(

@@ -1,20 +1,14 @@
 """A ranking as one HTML page that opens anywhere: thumbnails in it, no script, nothing fetched from elsewhere."""
 
-import base64
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from html import escape
-from io import BytesIO
 
-from reranker.errors import PictureError
-from reranker.images import Limits, decode, read_bytes
+from reranker.embedded_thumbnails import embedded_thumbnails
+from reranker.images import Limits
 from reranker.scores import score_texts, shown_score
 from reranker.sentences import Language, sentence
-from reranker.types import Candidate, Ranking
+from reranker.types import Ranking
 
 THUMBNAIL_PX = 320
-QUALITY = 80
-READERS = 4
 _WORDS: dict[str, dict[Language, str]] = {
     "ranked": {"en": "{count} pictures, judged by {model}", "zh": "共 {count} 张图片，由 {model} 评判"},
     "failed": {"en": "Not judged", "zh": "未能评判"},
@@ -51,8 +45,7 @@ meter {{ width: calc(100% - 1.2rem); margin: 0 .6rem .4rem; }}
 def as_html(ranking: Ranking, *, model: str, limits: Limits, language: Language = "en") -> str:
     """Every picture of the ranking with its rank, score and name, then those that failed, with their reasons."""
     scores = [shown_score(one.judgement.log_odds, ranking.temperature) for one in ranking.scored]
-    with ThreadPoolExecutor(READERS) as readers:
-        thumbnails = list(readers.map(partial(_thumbnail, limits=limits), [one.candidate for one in ranking.scored]))
+    thumbnails = embedded_thumbnails([one.candidate for one in ranking.scored], limits, THUMBNAIL_PX)
     cards = [
         _card(rank, one.candidate.name, score, text, thumbnail)
         for rank, (one, score, text, thumbnail) in enumerate(
@@ -80,19 +73,6 @@ def _failures(ranking: Ranking, language: Language) -> str:
         return ""
     lines = "\n".join(f"<li>{_text(sentence(one.error, language))}</li>" for one in ranking.failed)
     return f"<h2>{_WORDS['failed'][language]}</h2>\n<ul>\n{lines}\n</ul>\n"
-
-
-def _thumbnail(candidate: Candidate, limits: Limits) -> str | None:
-    """As a `data:` address; None where the picture cannot be read any more."""
-    try:
-        data = read_bytes(candidate, limits)
-        picture = decode(data, candidate.name, limits, THUMBNAIL_PX**2)
-    except PictureError:
-        return None
-    picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), reducing_gap=2.0)
-    file = BytesIO()
-    picture.save(file, "JPEG", quality=QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
 def _text(words: str) -> str:

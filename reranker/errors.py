@@ -34,6 +34,11 @@ RerankerError
 │   ├── RequestTooLarge         more bytes than the limit
 │   ├── KeyRefused              no key, or another one
 │   └── TooManyCallers          as many wait as may
+├── DatasetError                labelled pictures that cannot be used
+│   ├── DatasetMissing          no such file or folder
+│   ├── DatasetUnknown          of no form that is known
+│   ├── DatasetNumbersInvalid   numbers behind its name that it does not take
+│   └── DatasetInvalid          something in it is wrong, fault by fault
 ├── PrecisionUnfit              no picture of a run got a number in it
 ├── SettingInvalid              a setting out of its range
 └── TurnCancelled               a caller left while waiting for the device
@@ -44,6 +49,50 @@ from typing import Any, Literal
 
 UnreadableReason = Literal["empty", "not a picture", "truncated", "damaged", "unsupported", "no access", "no memory"]
 DownloadTrouble = Literal["network", "offline", "unknown", "gated", "no space", "no access", "not of the hub"]
+
+NumbersReason = Literal["not taken", "too many", "sets", "candidates"]
+FaultReason = Literal[
+    "no access",
+    "not UTF-8",
+    "not JSON",
+    "not an object",
+    "field",
+    "columns",
+    "file missing",
+    "several files",
+    "no sets",
+    "empty query",
+    "id twice",
+    "set twice",
+    "no pictures",
+    "too few pictures",
+    "picture missing",
+    "pictures elsewhere",
+    "picture twice",
+    "not among the pictures",
+    "no right picture",
+    "only right pictures",
+    "relevance",
+    "score",
+    "judged twice",
+    "unknown query",
+    "unknown picture",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One thing wrong with a dataset.
+
+    file: its name, without folders. line: from 1; None where the file has none, or the whole of it is meant.
+    value: what was found there, or the place within the file: "b.jpg", "pictures", "annotations[3].caption"; for
+        "columns", "file missing" and "several files" what should be there; else empty.
+    """
+
+    file: str
+    line: int | None
+    reason: FaultReason
+    value: str
 
 
 class RerankerError(Exception):
@@ -310,6 +359,44 @@ class TooManyCallers(RequestError):
     """As many callers wait as may."""
 
     max_count: int
+
+
+class DatasetError(RerankerError):
+    """Labelled pictures that cannot be used."""
+
+
+@dataclass(eq=False)
+class DatasetMissing(DatasetError):
+    """No such file or folder."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class DatasetUnknown(DatasetError):
+    """A file or folder of no form that is known."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class DatasetNumbersInvalid(DatasetError):
+    """What stands behind its name, `:sets:candidates:seed`, cannot be meant.
+
+    reason: "not taken" by a dataset that says itself what its sets are; "too many" numbers; fewer "sets" than one, or
+        fewer "candidates" than two.
+    """
+
+    name: str
+    reason: NumbersReason
+
+
+@dataclass(eq=False)
+class DatasetInvalid(DatasetError):
+    """Something in it is wrong; `faults` has all that was found, at least one."""
+
+    name: str
+    faults: tuple[Fault, ...]
 
 
 @dataclass(eq=False)

@@ -3,8 +3,9 @@
 All of it is judged as in any run, a batch a turn, a failing one halved, so that who asks why keeps nobody waiting.
 """
 
-from reranker.errors import PictureUnrated
+from reranker.errors import PictureError, PictureUnrated
 from reranker.judging import judge_prepared, picture_failure
+from reranker.look_ahead import Outcome
 from reranker.query_parts import query_parts
 from reranker.ranking import rank
 from reranker.scores import shown_score
@@ -50,7 +51,7 @@ def words(
     query: Query, candidate: Candidate, *, scorer: Scorer, turns: Turns, store: ScoreStore | None = None
 ) -> Words:
     """What the scorer's model writes when it is asked to rate the picture. Raises its `PictureError`."""
-    rated = scorer.rated()
+    rated = scorer.asking("rating")
     try:
         judgement = _judgement(rank(query, [candidate], scorer=rated, turns=turns, store=store, readers=1))
     except PictureUnrated as error:
@@ -67,10 +68,17 @@ def _judgement(ranking: Ranking) -> Judgement:
 
 def _where(query: Query, candidate: Candidate, whole: Judgement, scorer: Scorer, caller: Caller) -> OcclusionMap:
     occluded = _occluded(query, candidate, scorer, caller)
-    blanked = judge_prepared(query, occluded.pictures, scorer, caller, candidate.name)
-    falls = [whole.log_odds - one.log_odds for one in blanked]
+    names = [candidate.name] * len(occluded.pictures)
+    blanked = judge_prepared(query, occluded.pictures, names, scorer, caller)
+    falls = [whole.log_odds - _said(one).log_odds for one in blanked]
     starts = range(0, len(falls), occluded.columns)
     return OcclusionMap(falls=tuple(tuple(falls[start : start + occluded.columns]) for start in starts))
+
+
+def _said(outcome: Outcome) -> Judgement:
+    if isinstance(outcome, PictureError):
+        raise outcome
+    return outcome
 
 
 def _occluded(query: Query, candidate: Candidate, scorer: Scorer, caller: Caller) -> Occluded:

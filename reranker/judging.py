@@ -13,7 +13,14 @@ from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
 
-from reranker.errors import PictureError, PictureNotFinite, PictureUnjudged, PictureUnrated, TurnCancelled
+from reranker.errors import (
+    PictureError,
+    PictureNotFinite,
+    PictureSkipped,
+    PictureUnjudged,
+    PictureUnrated,
+    TurnCancelled,
+)
 from reranker.look_ahead import LookAhead, Outcome, ReadyPicture
 from reranker.turns import Caller
 from reranker.types import Candidate, Failed, Judgement, Prepared, Query, Scored, Scorer, ScoreStore
@@ -178,25 +185,21 @@ class Judge:
 
 
 def judge_prepared(
-    query: Query, pictures: Sequence[Prepared], scorer: Scorer, caller: Caller, name: str
-) -> list[Judgement]:
-    """Of pictures that are no candidates but made from one, called `name`: none of their scores is stored.
-
-    Raises the first `PictureError`.
-    """
-    ready = [ReadyPicture(name=name, prepared=one, nbytes=0, answer=Future[Outcome]()) for one in pictures]
+    query: Query, pictures: Sequence[Prepared], names: Sequence[str], scorer: Scorer, caller: Caller
+) -> list[Outcome]:
+    """Of pictures that are ready, by these names, in batches that depend on nothing else; no score is stored."""
+    ready = [
+        ReadyPicture(name=name, prepared=one, nbytes=0, answer=Future[Outcome]())
+        for name, one in zip(names, pictures, strict=True)
+    ]
     look_ahead = LookAhead(len(ready), scorer.look_ahead_bytes, caller)
     for picture in ready:
         look_ahead.claim()
         look_ahead.put(picture)
     Judge(query, scorer, KnownScores(None, query, scorer.fingerprint), look_ahead).work()
-    return [_judgement(picture.answer.result()) for picture in ready]
-
-
-def _judgement(outcome: Outcome) -> Judgement:
-    if isinstance(outcome, PictureError):
-        raise outcome
-    return outcome
+    for picture in _unanswered(ready):
+        picture.answer.set_result(PictureSkipped(name=picture.name))
+    return [picture.answer.result() for picture in ready]
 
 
 def _halved(batch: list[ReadyPicture]) -> tuple[list[ReadyPicture], list[ReadyPicture]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from reranker import explaining, ranking
+from reranker.calibrations import Calibrations
 from reranker.closer_look import CloserLook
 from reranker.errors import QueryEmpty, QueryTooLong, TextTooLong
 from reranker.images import Limits
@@ -65,11 +66,7 @@ class Reranker:
     @cached_property
     def limits(self) -> Limits:
         """What one picture may be."""
-        return Limits(
-            max_bytes=self.settings.max_picture_mb * MEGABYTE,
-            max_pixels=self.settings.max_picture_mpx * 1_000_000,
-            max_aspect_ratio=self.settings.max_aspect_ratio,
-        )
+        return limits_of(self.settings)
 
     @cached_property
     def store(self) -> SqliteScoreStore | None:
@@ -165,6 +162,8 @@ class Reranker:
         return CrossEncoder(
             checkpoint,
             asks=way_to_ask(checkpoint, chosen.scoring, chosen.instruction),
+            instruction=chosen.instruction,
+            calibrations=Calibrations.of_this_person(),
             limits=self.limits,
             memory=VisionMemory(chosen.vision_memory_mb * MEGABYTE),
             worker=worker,
@@ -221,7 +220,7 @@ class Reranker:
                 first=top_k or FIRST_PLACES,
                 top_k=top_k,
             )
-        return open_stream(scorer.at(_visual_tokens(chosen.detail, scorer)), candidates, top_k)
+        return open_stream(scorer.at(visual_tokens(chosen.detail, scorer)), candidates, top_k)
 
     def rank_each(
         self,
@@ -322,8 +321,18 @@ class Reranker:
         """The scorer at a detail, and the one that first places are judged by where that is "auto"."""
         chosen = self.settings if detail is None else replace(self.settings, detail=detail)
         scorer = self.load()
-        return scorer.at(scorer.details[-1] if chosen.detail == "auto" else _visual_tokens(chosen.detail, scorer))
+        return scorer.at(scorer.details[-1] if chosen.detail == "auto" else visual_tokens(chosen.detail, scorer))
 
 
-def _visual_tokens(detail: str, scorer: Scorer) -> int:
+def limits_of(settings: Settings) -> Limits:
+    """What one picture may be."""
+    return Limits(
+        max_bytes=settings.max_picture_mb * MEGABYTE,
+        max_pixels=settings.max_picture_mpx * 1_000_000,
+        max_aspect_ratio=settings.max_aspect_ratio,
+    )
+
+
+def visual_tokens(detail: str, scorer: Scorer) -> int:
+    """What a detail of `Settings`, but for "auto", is to a scorer."""
     return dict(zip(DETAILS, scorer.details, strict=False)).get(detail) or int(detail)

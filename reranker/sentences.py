@@ -13,8 +13,15 @@ from reranker.errors import (
     CheckpointMissing,
     CheckpointNotFetched,
     CheckpointUnsupported,
+    DatasetError,
+    DatasetInvalid,
+    DatasetMissing,
+    DatasetNumbersInvalid,
+    DatasetUnknown,
     DocumentInvalid,
     DownloadFailed,
+    Fault,
+    FaultReason,
     GeometryUnknown,
     KeyRefused,
     ModelOutOfMemory,
@@ -282,6 +289,47 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "{max_count} callers are waiting already, as many as may; try again in a few seconds.",
         "zh": "已有 {max_count} 个请求在等待，达到上限；请过几秒再试。",
     },
+    (DatasetError, ""): {
+        "en": "The dataset cannot be used; check it, or choose another one.",
+        "zh": "数据集无法使用；请检查，或选择其他数据集。",
+    },
+    (DatasetMissing, ""): {
+        "en": "There is no file or folder “{name}”; check its name, or say toybox for drawn pictures.",
+        "zh": "没有文件或文件夹“{name}”；请检查名称，或使用 toybox（程序自己画的图片）。",
+    },
+    (DatasetUnknown, ""): {
+        "en": "“{name}” is of no form of labelled pictures that is read here; give a .jsonl file with one set a line, "
+        "a folder with one sub-folder of pictures a query, a folder with queries, qrels and pictures as TREC and BEIR "
+        "have it, captions of COCO (.json), Karpathy (.json) or Flickr (.token, .txt, .csv), or toybox.",
+        "zh": "“{name}”不是可读取的标注图片格式；请提供：每行一组的 .jsonl 文件，每个查询一个子文件夹的文件夹，"
+        "TREC 或 BEIR 格式的文件夹（含 queries、qrels 和图片），COCO（.json）、Karpathy（.json）或 "
+        "Flickr（.token、.txt、.csv）的图片描述文件，或 toybox。",
+    },
+    (DatasetNumbersInvalid, "not taken"): {
+        "en": "“{name}” says itself what its sets are; leave out the numbers behind its name.",
+        "zh": "“{name}”自身已规定有哪些组；请去掉名称后面的数字。",
+    },
+    (DatasetNumbersInvalid, "too many"): {
+        "en": "There are too many numbers behind “{name}”; write at most three, as in {name}:127:15:0 for "
+        "sets, pictures in each, and seed.",
+        "zh": "“{name}”后面的数字太多；最多三个，形如 {name}:127:15:0，依次为组数、每组图片数和随机种子。",
+    },
+    (DatasetNumbersInvalid, "sets"): {
+        "en": "The first number behind “{name}” says how many sets are drawn; it should be 1 or more.",
+        "zh": "“{name}”后面的第一个数字是抽取的组数；应至少为 1。",
+    },
+    (DatasetNumbersInvalid, "candidates"): {
+        "en": "The second number behind “{name}” says how many pictures a set has; it should be 2 or more.",
+        "zh": "“{name}”后面的第二个数字是每组的图片数；应至少为 2。",
+    },
+    (DatasetInvalid, "one"): {
+        "en": "“{name}” cannot be used as it is: {faults}",
+        "zh": "“{name}”暂时无法使用：{faults}",
+    },
+    (DatasetInvalid, "several"): {
+        "en": "“{name}” cannot be used as it is: {faults} Faults found beside this one: {more}.",
+        "zh": "“{name}”暂时无法使用：{faults}此外还有 {more} 处问题。",
+    },
     (PrecisionUnfit, ""): {
         "en": "In {precision} the model gave no picture a score that is a number; "
         "choose another precision, bf16 or fp32.",
@@ -314,10 +362,124 @@ _REMARKS: Final[dict[Remark, dict[Language, str]]] = {
     },
 }
 
+# What is wrong, and what to do; in braces the fault's value, as `_shown` makes it readable.
+_FAULTS: Final[dict[FaultReason, dict[Language, str]]] = {
+    "no access": {
+        "en": "it cannot be opened for reading; check its permissions, and that its disk is connected.",
+        "zh": "无法打开读取；请检查权限，并确认所在磁盘已连接。",
+    },
+    "not UTF-8": {
+        "en": "this is no text in UTF-8; save it as UTF-8 (spreadsheets and editors may write GBK or UTF-16).",
+        "zh": "不是 UTF-8 编码的文本；请另存为 UTF-8（表格软件或编辑器可能存成了 GBK 或 UTF-16）。",
+    },
+    "not JSON": {
+        "en": "this is no valid JSON; look for a comma, quote or bracket that is missing.",
+        "zh": "不是有效的 JSON；请检查是否缺少逗号、引号或括号。",
+    },
+    "not an object": {
+        "en": "this is valid JSON, but no object; write names and values between curly brackets.",
+        "zh": "是有效的 JSON，但不是对象；请在花括号内写字段名和值。",
+    },
+    "field": {
+        "en": "the field “{value}” is missing, empty, or holds another kind of value; write it as this form has it.",
+        "zh": "字段“{value}”缺失、为空，或值的类型不对；请按此格式的要求填写。",
+    },
+    "columns": {
+        "en": "the columns are not “{value}”; put what is missing, or what separates them.",
+        "zh": "各列不是“{value}”；请补全缺少的列或分隔符。",
+    },
+    "file missing": {
+        "en": "none of the files “{value}” is in it; add one.",
+        "zh": "其中没有“{value}”中的任何一个文件；请添加一个。",
+    },
+    "several files": {
+        "en": "it has several files, and none is “{value}”; give the one that counts this name, or leave only it.",
+        "zh": "其中有多个文件，但没有“{value}”；请把要用的文件改成这个名称，或只保留它。",
+    },
+    "no sets": {
+        "en": "there is no query in it whose pictures can be ranked well or badly; add pictures that are right and "
+        "pictures that are wrong.",
+        "zh": "其中没有可以评出排序好坏的查询；请添加相关和不相关的图片。",
+    },
+    "empty query": {
+        "en": "the query is empty; write what the right pictures show.",
+        "zh": "查询为空；请写下相关图片所表现的内容。",
+    },
+    "id twice": {
+        "en": "the id “{value}” is there already; give each its own.",
+        "zh": "编号“{value}”已出现过；请为每一项使用不同的编号。",
+    },
+    "set twice": {
+        "en": "the query and the pictures are those of the set “{value}”; remove one of the two.",
+        "zh": "查询和图片与“{value}”这一组相同；请删除其中一组。",
+    },
+    "no pictures": {
+        "en": "this folder has no pictures; put some into it, or remove it.",
+        "zh": "这个文件夹里没有图片；请放入图片，或删除它。",
+    },
+    "too few pictures": {
+        "en": "pictures to be ranked: {value}; at least 2 are needed.",
+        "zh": "可供排序的图片数：{value}；至少需要 2 张。",
+    },
+    "picture missing": {
+        "en": "the picture “{value}” was not found; check that it lies where the file says, counted from its folder.",
+        "zh": "找不到图片“{value}”；请检查它是否在文件所写的位置（相对于该文件所在的文件夹）。",
+    },
+    "pictures elsewhere": {
+        "en": "none of its pictures lies beside it, or in a folder there such as “{value}”; put them into one.",
+        "zh": "在它旁边以及“{value}”等文件夹中都没有它的图片；请把图片放进其中一个文件夹。",
+    },
+    "picture twice": {
+        "en": "the picture “{value}” is there twice; leave it in once.",
+        "zh": "图片“{value}”出现了两次；请只保留一次。",
+    },
+    "not among the pictures": {
+        "en": "“{value}” is marked, but not among the pictures; add it to them, or correct its name.",
+        "zh": "“{value}”有标注，但不在图片列表中；请把它加入列表，或更正名称。",
+    },
+    "no right picture": {
+        "en": "no picture is right; mark at least one as relevant.",
+        "zh": "没有相关的图片；请至少标注一张为相关。",
+    },
+    "only right pictures": {
+        "en": "all pictures are equally right, so that nothing can be ranked; add some that are wrong.",
+        "zh": "所有图片同样相关，无从排序；请添加一些不相关的图片。",
+    },
+    "relevance": {
+        "en": "the relevance “{value}” is no whole number as it should be; write 0 for wrong, 1 and more for right.",
+        "zh": "相关度“{value}”不是所需的整数；请用 0 表示不相关，用 1 或更大的整数表示相关。",
+    },
+    "score": {
+        "en": "the score “{value}” is no number; write it in digits.",
+        "zh": "分数“{value}”不是数字；请用数字填写。",
+    },
+    "judged twice": {
+        "en": "“{value}” is judged for this query already; leave one of the two lines.",
+        "zh": "“{value}”对该查询已有标注；请只保留其中一行。",
+    },
+    "unknown query": {
+        "en": "the queries have no “{value}”; add it to them, or remove this line.",
+        "zh": "查询中没有“{value}”；请添加该查询，或删除这一行。",
+    },
+    "unknown picture": {
+        "en": "there is no picture “{value}”; add it, or remove this line.",
+        "zh": "没有图片“{value}”；请添加该图片，或删除这一行。",
+    },
+}
+_OF_PICTURES: Final[set[FaultReason]] = {
+    "picture missing",
+    "picture twice",
+    "not among the pictures",
+    "unknown picture",
+}  # values that may be paths
+_LONGEST_VALUE: Final = 100  # characters shown of a value; what is longer is no name
+
 _VARIANTS: Final[dict[type[RerankerError], Callable[[Any], str]]] = {
     PictureUnreadable: lambda error: error.reason,
     CheckpointMissing: lambda error: "folder" if error.missing is None else "file",
     CheckpointBroken: lambda error: error.reason if (CheckpointBroken, error.reason) in _SENTENCES else "",
+    DatasetNumbersInvalid: lambda error: error.reason,
+    DatasetInvalid: lambda error: "one" if len(error.faults) == 1 else "several",
     DocumentInvalid: lambda error: error.reason,
     DownloadFailed: lambda error: error.reason,
 }
@@ -342,10 +504,23 @@ def sentence(error: RerankerError, language: Language) -> str:
     kind = next(kind for kind in type(error).__mro__ if kind in _KINDS)
     variant = _VARIANTS[kind](error) if kind in _VARIANTS else ""
     measures = _MEASURES[kind](error) if kind in _MEASURES else {}
-    shown = {field: _shown(value) for field, value in vars(error).items()}
+    if isinstance(error, DatasetInvalid):
+        measures = {"faults": fault_sentence(error.faults[0], language), "more": f"{len(error.faults) - 1:,}"}
+    shown = {field: _shown(value) for field, value in vars(error).items() if field not in measures}
     if isinstance(error, PictureError):
         shown["name"] = _file_name(shown["name"])
     return _SENTENCES[kind, variant][language].format_map(shown | measures)
+
+
+def fault_sentence(fault: Fault, language: Language) -> str:
+    """One line for people, on one thing that is wrong with a dataset: the file and its line, what, and what to do."""
+    place = f"“{_shown(fault.file)}”"
+    if fault.line is not None:  # as editors count lines, without a separator of thousands
+        place += f", line {fault.line}" if language == "en" else f"第 {fault.line} 行"
+    value = _shown(_file_name(fault.value) if fault.reason in _OF_PICTURES else fault.value)
+    if len(value) > _LONGEST_VALUE:
+        value = value[: _LONGEST_VALUE - 1] + "…"
+    return place + {"en": ": ", "zh": "："}[language] + _FAULTS[fault.reason][language].format(value=value)
 
 
 def remark_sentence(remark: Remark, language: Language) -> str:

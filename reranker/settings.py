@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from reranker.errors import SettingInvalid
+from reranker.types import Scoring
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"]
-Scoring = Literal["yes-no", "rating"]
 LEAST_TOKENS, MOST_TOKENS = 4, 16_384
 DETAILS = ("low", "usual", "high", "auto")
 PREFIX = "RERANKER_"

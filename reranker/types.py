@@ -174,6 +174,9 @@ class Occluded:
     pictures: Sequence[Any]
 
 
+Scoring = Literal["yes-no", "rating"]
+"""As rerankers are taught, nothing generated; or in the model's own words, for models that are not."""
+
 Remark = Literal["fp16", "spread", "offloaded"]
 """On how a model had to be loaded: in FP16, as the card has no BF16; over several cards; with layers in host memory."""
 
@@ -192,6 +195,10 @@ class Scorer(Protocol):
     @property
     def fits(self) -> float | None:
         """The score of 10, as people see it, from which a picture fits its query; None where that is not known."""
+
+    @property
+    def calibrated_as(self) -> str:
+        """The name of its calibration: weights, precision and way to ask, whatever the visual tokens."""
 
     @property
     def precision(self) -> str:
@@ -224,8 +231,8 @@ class Scorer(Protocol):
     def at(self, visual_tokens: int) -> "Scorer":
         """The same judge at another detail; everything but the fingerprint is shared."""
 
-    def rated(self) -> "Scorer":
-        """The same judge, asked for a rating in words; everything but the fingerprint and the temperature is shared."""
+    def asking(self, scoring: Scoring) -> "Scorer":
+        """The same judge, asked in this way; what was seen and the weights are shared."""
 
     def identify(self, candidate: Candidate) -> str:
         """What `Prepared.content_hash` will be, nothing decoded; thread-safe. Raises the picture's `PictureError`."""
@@ -237,6 +244,12 @@ class Scorer(Protocol):
         """Yield (index into `prepared`, its judgement) as batches complete, each index once.
 
         May raise a `PictureError` or any device error; the caller then halves the batch.
+        """
+
+    def looked(self, query: Query, prepared: Sequence[Any]) -> Sequence[Any]:
+        """The same prepared pictures, seen: those that nobody has looked at yet are, and `score` only asks.
+
+        May raise a `PictureError` or any device error.
         """
 
     def occluded(self, query: Query, prepared: Any) -> Occluded:

@@ -33,8 +33,9 @@ def pytest_configure(config):
 
 @pytest.fixture(autouse=True)
 def _own_cache(monkeypatch, tmp_path_factory):
-    """Scores that one test stored are not known to another, and none of this machine's are touched."""
+    """Scores and calibrations that one test stored are not known to another, and none of this machine's are touched."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from reranker.errors import PictureMissing
-from reranker.types import Candidate, Judgement, Occluded, Query
+from reranker.types import Candidate, Judgement, Occluded, Query, Scoring
 
 # How long a test waits before it calls something hung. Nothing that passes comes near it.
 PATIENCE_S = 20.0
@@ -105,10 +105,15 @@ class ScriptedScorer:
     def at(self, visual_tokens: int) -> "ScriptedScorer":
         return self
 
-    def rated(self) -> "ScriptedScorer":
+    def asking(self, scoring: Scoring) -> "ScriptedScorer":
         other = copy.copy(self)
-        other.fingerprint, other._words = f"{self.fingerprint}, rated", lambda content: f"Score: {content.decode()}"
+        if scoring == "rating":
+            other.fingerprint, other._words = f"{self.fingerprint}, rated", lambda content: f"Score: {content.decode()}"
         return other
+
+    @property
+    def calibrated_as(self) -> str:
+        return self.fingerprint
 
     def identify(self, candidate: Candidate) -> str:
         return hashlib.sha256(content_of(candidate)).hexdigest()
@@ -129,6 +134,9 @@ class ScriptedScorer:
             if log_odds is not None:
                 self.answered.append(picture.content)
                 yield index, self._judgement(log_odds, picture)
+
+    def looked(self, query: Query, prepared: Sequence[ScriptedPicture]) -> Sequence[ScriptedPicture]:
+        return prepared
 
     def occluded(self, query: Query, prepared: ScriptedPicture) -> Occluded:
         """Two rows of three patches; the number of the blanked one is another byte, so another digit of a number."""

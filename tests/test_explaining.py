@@ -33,7 +33,7 @@ from reranker.model.vision import SeenPicture
 from reranker.model.vision_memory import VisionMemory
 from reranker.scores import shown_score
 from reranker.toybox.captions import LANGUAGES, word
-from reranker.toybox.evaluation import png_bytes
+from reranker.toybox.drawing import png_bytes
 from reranker.toybox.exercises import ask_surroundings, ask_thing
 from reranker.toybox.matching import Request, match
 from reranker.toybox.scenes import Box, Scene, random_scene

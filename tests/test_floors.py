@@ -29,7 +29,10 @@ FLOORS = {
     "reranker.export": 1,
     "reranker.archive": 1,
     "reranker.contact_sheet": 1,
+    "reranker.embedded_thumbnails": 1,
     "reranker.score_store": 1,
+    "reranker.calibrations": 1,
+    "reranker.datasets": 2,
     "reranker.model": 2,
     "reranker.look_ahead": 3,
     "reranker.closer_look": 3,
@@ -39,6 +42,7 @@ FLOORS = {
     "reranker.turns": 3,
     "reranker.reranker": 4,
     "reranker": 4,
+    "reranker.evaluation": 5,
     "reranker.measure": 5,
     "reranker.web": 6,
     "reranker.commands": 7,
@@ -48,12 +52,14 @@ FLOORS = {
 }
 
 # Beside the floors: the drawn world needs only the vocabulary. Its teaching uses the very layouts and patches that are
-# judged with, so it may reach into all rooms up to `Reranker`; only the command line may build on it.
+# judged with, so it may reach into all rooms up to `Reranker`; only the command line may build on it, and on its world
+# the labelled sets drawn in it.
 TOYBOX = "reranker.toybox"
 TOYBOX_GROUND = {
     TOYBOX,
     *(f"{TOYBOX}.{name}" for name in ("scenes", "drawing", "matching", "captions", "exercises", "targets")),
 }
+DRAWN_SETS = "reranker.datasets.toybox_sets"
 HIGHEST_FOR_TOYBOX = FLOORS["reranker"]
 TOP = FLOORS["reranker.cli"]
 
@@ -62,6 +68,7 @@ READS_THE_ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
 PACKAGES = {
     "PIL": "pillow",
     "huggingface_hub": "huggingface-hub",
+    "ir_measures": "ir-measures",
     "pillow_heif": "pillow-heif",
 }  # where the import's name is another
 BY_CHOICE = {"reranker.measure.competitor": {"sentence_transformers", "torchvision"}}  # only if somebody installs them
@@ -110,7 +117,8 @@ def may_import(module: str, other: str) -> bool:
     if room(module) == room(other):
         return True
     if in_toybox(other):
-        return builds_on_toybox(module) or {module, other} <= TOYBOX_GROUND
+        drawn = module == DRAWN_SETS and other in TOYBOX_GROUND
+        return drawn or builds_on_toybox(module) or {module, other} <= TOYBOX_GROUND
     if module in TOYBOX_GROUND:
         return FLOORS[room(other)] == 0
     highest = HIGHEST_FOR_TOYBOX if in_toybox(module) else FLOORS[room(module)]

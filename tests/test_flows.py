@@ -104,7 +104,7 @@ def test_what_people_type_and_name_is_shown_as_it_is(serve, visit, tmp_path) -> 
     tab.page.locator("#rank").click()
     tab.status(re.compile("^2/2 .* ranked"))
     assert HOSTILE in tab.page.locator("#ranking .overview").inner_text()
-    tab.page.get_by_role("tab").nth(1).click()
+    tab.page.locator("#ranking").get_by_role("tab").nth(1).click()
     tab.captions(2)
     shown = "[...document.querySelectorAll('#ranking .card img')].filter(one => one.naturalWidth > 0).length === 2"
     tab.page.wait_for_function(shown)

@@ -418,7 +418,7 @@ def test_the_doors_of_the_page_are_as_closed_as_those_for_programs(toybox_url):
     ids = {one["props"].get("elem_id"): one["id"] for one in config["components"]}
     gallery, files = ids["pictures"], {ids["folder"], ids["open-saved"]}
     doors = [one for one in config["dependencies"] if {gallery, *files} & set(one["inputs"])]
-    assert len(doors) == 9
+    assert len(doors) == 15
     for door in doors:
         text = ""
         for item in (marked("/etc/passwd"), {"path": "/etc/passwd"}, marked("http://127.0.0.1:1/a.png")):

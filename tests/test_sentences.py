@@ -13,9 +13,13 @@ from reranker.errors import (
     CheckpointBroken,
     CheckpointMissing,
     CheckpointUnsupported,
+    DatasetInvalid,
+    DatasetNumbersInvalid,
     DocumentInvalid,
     DownloadFailed,
     DownloadTrouble,
+    Fault,
+    FaultReason,
     PictureError,
     PictureMissing,
     PictureTooHeavy,
@@ -29,7 +33,7 @@ from reranker.errors import (
     TooManyPictures,
     UnreadableReason,
 )
-from reranker.sentences import Language, sentence
+from reranker.sentences import Language, fault_sentence, sentence
 
 LANGUAGES = get_args(Language)
 NAME = "海报 7.png"
@@ -44,11 +48,13 @@ def below(kind: type[RerankerError]) -> list[type[RerankerError]]:
 
 
 REASONS = {
+    DatasetNumbersInvalid: get_type_hints(DatasetNumbersInvalid)["reason"],
     DocumentInvalid: get_type_hints(DocumentInvalid)["reason"],
     PictureUnreadable: UnreadableReason,
     DownloadFailed: DownloadTrouble,
 }
 EVERY_CLASS = below(RerankerError)
+FAULT = Fault(file="labels.jsonl", line=1234, reason="picture missing", value="b.jpg")
 
 
 def example(kind: type[RerankerError], **given) -> RerankerError:
@@ -57,7 +63,7 @@ def example(kind: type[RerankerError], **given) -> RerankerError:
         return kind()
     if kind in REASONS:
         given = {"reason": get_args(REASONS[kind])[0], **given}
-    given = {"name": NAME, "max_bytes": 5, "max_pixels": 5, "missing": "x7", **given}
+    given = {"name": NAME, "max_bytes": 5, "max_pixels": 5, "missing": "x7", "faults": (FAULT,), **given}
     hints = get_type_hints(kind)
     return kind(**{each.name: given.get(each.name, VALUES.get(hints[each.name])) for each in fields(kind)})
 
@@ -67,6 +73,7 @@ EVERY_ERROR = [
     *(example(kind, reason=reason) for kind, reasons in REASONS.items() for reason in get_args(reasons)),
     *(example(CheckpointBroken, reason=reason) for reason in ("truncated", "digest", "weights")),
     example(CheckpointMissing, missing=None),
+    example(DatasetInvalid, faults=(FAULT, FAULT)),
 ]
 
 
@@ -97,7 +104,7 @@ def test_the_drawn_tree_is_the_real_tree():
 
 def test_every_error_of_the_module_stands_in_the_tree():
     classes = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
-    assert {*classes} == {*EVERY_CLASS}
+    assert {*classes} == {*EVERY_CLASS, Fault}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -127,6 +134,7 @@ def test_every_field_of_an_error_is_told(kind, language):
         "max_bytes": 6,
         "max_pixels": 6,
         "missing": "y8",
+        "faults": (replace(FAULT, value="c.jpg"),),
         str: "y8",
         int: 8_000_000,
         float: 4.5,
@@ -209,3 +217,48 @@ def test_an_error_defined_elsewhere_is_spoken_of_as_its_parent():
 
     for language in LANGUAGES:
         assert sentence(StolenPictureError(name=NAME), language) == sentence(PictureError(name=NAME), language)
+
+
+EVERY_FAULT = [replace(FAULT, reason=reason) for reason in get_args(FaultReason)]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("fault", EVERY_FAULT, ids=lambda fault: fault.reason)
+def test_every_fault_has_one_line_that_names_file_and_line(fault, language):
+    words = fault_sentence(fault, language)
+    assert words.startswith({"en": "“labels.jsonl”, line 1234: ", "zh": "“labels.jsonl”第 1234 行："}[language])
+    assert words.endswith({"en": ".", "zh": "。"}[language])
+    assert not re.search(r"[{}\n]", words)
+    assert bool(CHINESE.search(words)) == (language == "zh")
+    assert {"en": "; ", "zh": "；"}[language] in words  # what is wrong; what to do
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_two_faults_share_a_sentence(language):
+    assert len({fault_sentence(fault, language) for fault in EVERY_FAULT}) == len(EVERY_FAULT)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_fault_of_a_whole_file_names_no_line(language):
+    words = fault_sentence(replace(FAULT, line=None), language)
+    assert words.startswith({"en": "“labels.jsonl”: ", "zh": "“labels.jsonl”："}[language])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_fault_shows_its_value_on_one_line_and_without_folders(language):
+    for value in ("/srv/pictures/b.jpg", "C:\\my pictures\\b.jpg", "sub/b.jpg"):
+        words = fault_sentence(replace(FAULT, value=value), language)
+        assert "“b.jpg”" in words
+        assert not re.search(r"[\\/]|srv|sub|my pictures", words)
+    long = fault_sentence(replace(FAULT, reason="score", value="\n{9}" * 1000), language)
+    assert long.isprintable()
+    assert len(long) < 200
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_invalid_dataset_tells_its_first_fault_and_how_many_more_there_are(language):
+    several = DatasetInvalid(name="x", faults=(FAULT, *EVERY_FAULT))
+    words = sentence(several, language)
+    assert fault_sentence(FAULT, language) in words
+    assert words.replace(fault_sentence(FAULT, language), "").count(str(len(EVERY_FAULT))) == 1
+    assert not re.search(r"\d", sentence(replace(several, faults=(FAULT,)), language).replace("1234", ""))

@@ -9,7 +9,7 @@ import pytest
 
 from reranker.toybox.captions import LANGUAGES, word
 from reranker.toybox.drawing import draw_scene
-from reranker.toybox.exercises import ask_about, examination, failed_kinds, lesson
+from reranker.toybox.exercises import ask_about, differences, examination, failed_kinds, lesson
 from reranker.toybox.gallery import PICTURES, sample_scenes, write_gallery
 from reranker.toybox.geometry import LEVELS, VISUAL_TOKENS
 from reranker.toybox.matching import Asked, Request, match
@@ -133,6 +133,23 @@ def test_an_examination_has_one_right_picture_and_wrong_ones_of_each_kind():
         for kind, scene in zip(kinds, exercise.wrong, strict=True):
             if kind in ("count", "relation"):
                 assert failed_kinds(exercise.request, scene) == [kind]
+
+
+@pytest.mark.parametrize(
+    ("shown", "place", "expected"),
+    [
+        ((thing("cat"), thing("dog", "black")), "grass", []),
+        ((thing("cat", "blue"), thing("dog", "black")), "grass", ["colour"]),
+        ((thing("bird", "blue"), thing("dog", "black")), "grass", ["thing"]),
+        ((thing("bird"), thing("boat")), "grass", ["thing", "thing"]),
+        ((thing("dog", "black"), thing("cat")), "grass", ["relation"]),
+        ((thing("bird"), thing("dog", "white")), "snow", ["thing", "colour", "place"]),
+    ],
+)
+def test_what_follows_from_a_missing_thing_is_no_difference_of_its_own(shown, place, expected):
+    asked = (Asked(thing="cat", colour="red"), Asked(thing="dog", colour="black"))
+    request = Request(asked=asked, relation="left of", place="grass")
+    assert differences(request, scene_of(*shown, place=place)) == expected
 
 
 def test_lessons_end_for_thousands_of_seeds_and_their_right_scene_is_right():

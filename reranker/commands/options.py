@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from reranker.settings import Precision, Scoring, Settings
+from reranker.settings import Precision, Settings
+from reranker.types import Scoring
 
 Format = Literal["table", "json", "csv", "html", "zip"]
 

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from reranker.measure.geometries import open_model, picture_tflop
+from reranker.measure.own_memory import own_bytes
 from reranker.measure.ways import ON_WHAT_OURS_SAW, TEXT, THROUGH_THE_DOOR, WAYS, Bench, possible_ways
 from reranker.model.prompts import LYCHEE, encode_prompt
 from reranker.model.worker import Worker
@@ -160,18 +161,6 @@ def _own_peak(options: Options, name: str) -> int | None:
         for step in ("ours", name) if name in ON_WHAT_OURS_SAW else (name,):
             gone_through(bench, step, paths)
     return own_bytes("VmHWM")
-
-
-def own_bytes(field: str) -> int | None:
-    """Of this process, as Linux counts: VmRSS resident now, VmHWM at most (getrusage's would be the parent's, too).
-
-    None on other systems.
-    """
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return None
-    lines = status.read_text(encoding="ascii").splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
 
 
 def product_tflops(device: torch.device, dtype: torch.dtype) -> float:

@@ -12,8 +12,9 @@ from typing import Any, Final
 import torch
 
 from reranker.errors import ModelOutOfMemory
-from reranker.measure.benchmark import MEGABYTE, Options, bench_of, gone_through, own_bytes, write_pictures
+from reranker.measure.benchmark import MEGABYTE, Options, bench_of, gone_through, write_pictures
 from reranker.measure.geometries import is_random, sizes_of
+from reranker.measure.own_memory import own_bytes
 from reranker.model.memory import is_out_of_memory
 from reranker.model.placement import CONTEXT_BYTES, GIB, QUANTIZED, WORKING_BYTES, choose_device
 from reranker.settings import Device, Precision

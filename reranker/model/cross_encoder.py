@@ -13,18 +13,19 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from reranker.calibrations import Calibrations
 from reranker.errors import PictureOutOfMemory
 from reranker.images import ContentHashes, Limits, content_hash, decode, read_bytes
 from reranker.model import patches
 from reranker.model.checkpoints import Checkpoint
 from reranker.model.memory import TokenBudget, card_memory, in_runs, is_out_of_memory, planned_tokens
 from reranker.model.occlusion import grid_of, occluded
-from reranker.model.opinions import Asks, Document, Opinion, Rating, YesNo
+from reranker.model.opinions import Asks, Document, Opinion, YesNo, way_to_ask
 from reranker.model.patches import CHANNELS, Patches, cut, noise
 from reranker.model.vision import SeenPicture, look
 from reranker.model.vision_memory import VisionMemory
 from reranker.model.worker import Worker
-from reranker.types import Candidate, Judgement, Occluded, Query, Remark
+from reranker.types import Candidate, Judgement, Occluded, Query, Remark, Scoring
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +62,8 @@ class CrossEncoder:
     worker: the thread that the checkpoint was loaded in; one of its own where None.
     visual_tokens: how closely pictures are looked at; the checkpoint's usual detail where None.
     asks: the way to ask the checkpoint; yes or no, with its own instruction, where None.
+    instruction: for yes or no where it is asked otherwise later, as in `Settings`.
+    calibrations: how scores are shown to people; as the checkpoint has it where None.
     batch_tokens: visual tokens in a batch at most; by the device's memory where None.
     """
 
@@ -72,6 +75,8 @@ class CrossEncoder:
         memory: VisionMemory,
         worker: Worker | None = None,
         asks: Asks | None = None,
+        instruction: str = "",
+        calibrations: Calibrations | None = None,
         visual_tokens: int | None = None,
         batch_tokens: int | None = None,
     ) -> None:
@@ -79,7 +84,8 @@ class CrossEncoder:
         self._worker, self._hashes = worker or Worker(), ContentHashes()
         self._visual_tokens = visual_tokens or checkpoint.details[1]
         self._asks = asks or YesNo(checkpoint, checkpoint.instruction)
-        self.fingerprint = self._fingerprint()
+        self._instruction, self._calibrations = instruction, calibrations or Calibrations(None)
+        self.fingerprint, self._calibration = self._fingerprint(), self._calibrations.get(self.calibrated_as)
         self._budget = TokenBudget(
             batch_tokens
             or self._worker.run(partial(planned_tokens, checkpoint.cards, self._judge_noise, 4 * self._visual_tokens))
@@ -88,12 +94,18 @@ class CrossEncoder:
     @property
     def temperature(self) -> float:
         """T of the score that people see."""
-        return self._asks.temperature
+        return self._calibration.temperature if self._calibration else self._asks.temperature
 
     @property
     def fits(self) -> float | None:
-        """The score from which a picture fits; None where the checkpoint does not know."""
-        return self._checkpoint.fits
+        """The score from which a picture fits; None where nobody knows."""
+        return self._calibration.fits if self._calibration else self._checkpoint.fits
+
+    @property
+    def calibrated_as(self) -> str:
+        """As `Scorer` has it: `<digest of the weights>-<precision>-<digest of the way to ask>`."""
+        way = hashlib.sha256("\0".join(self._asks.identity).encode()).hexdigest()
+        return f"{self._checkpoint.digest}-{self._checkpoint.precision}-{way[:8]}"
 
     @property
     def precision(self) -> str:
@@ -141,14 +153,14 @@ class CrossEncoder:
         """The same judge at another detail."""
         return self._but(_visual_tokens=visual_tokens)
 
-    def rated(self) -> "CrossEncoder":
-        """The same judge, asked for a rating in words."""
-        return self._but(_asks=Rating(self._checkpoint))
+    def asking(self, scoring: Scoring) -> "CrossEncoder":
+        """The same judge, asked in this way."""
+        return self._but(_asks=way_to_ask(self._checkpoint, scoring, self._instruction))
 
     def _but(self, **changed: Any) -> "CrossEncoder":
         other = copy.copy(self)
         vars(other).update(changed)
-        other.fingerprint = other._fingerprint()
+        other.fingerprint, other._calibration = other._fingerprint(), other._calibrations.get(other.calibrated_as)
         return other
 
     def _fingerprint(self) -> str:
@@ -213,15 +225,31 @@ class CrossEncoder:
             known=picture.seen is not None,
         )
 
+    def looked(self, query: Query, prepared: Sequence[PreparedPicture]) -> Sequence[PreparedPicture]:
+        """The pictures, seen; also those that were seen after they were prepared. Raises `PictureOutOfMemory`."""
+        tokens = sum(picture.visual_tokens for picture in prepared)
+        return self._on_device(partial(self._looked, query, prepared), tokens)
+
+    def _looked(self, query: Query, prepared: Sequence[PreparedPicture]) -> list[PreparedPicture]:
+        found = [one if one.seen else self._found(one) for one in prepared]
+        seen = self._see(found)
+        self._remember(query, found, seen)
+        return [replace(one, patches=None, seen=each) for one, each in zip(found, seen, strict=True)]
+
+    def _found(self, prepared: PreparedPicture) -> PreparedPicture:
+        """As the vision memory has it by now."""
+        seen = self._memory.get(self._key(prepared.picture_hash))
+        return replace(prepared, patches=None, seen=seen) if seen else prepared
+
     def occluded(self, query: Query, prepared: PreparedPicture) -> Occluded:
         """The picture without each of its patches in turn. Raises `PictureOutOfMemory`."""
         return self._on_device(partial(self._occluded, query, prepared), prepared.visual_tokens)
 
     def _occluded(self, query: Query, prepared: PreparedPicture) -> Occluded:
-        (seen,) = self._see([prepared])
-        self._remember(query, [prepared], [seen])
-        rows, columns = grid_of(seen)
-        pictures = [replace(prepared, patches=None, seen=one) for one in occluded(seen, rows, columns)]
+        (looked,) = self._looked(query, [prepared])
+        assert looked.seen is not None, "it was looked at"
+        rows, columns = grid_of(looked.seen)
+        pictures = [replace(looked, seen=one) for one in occluded(looked.seen, rows, columns)]
         return Occluded(rows=rows, columns=columns, pictures=pictures)
 
     def _on_device(self, work: Callable[[], _Result], visual_tokens: int) -> _Result:

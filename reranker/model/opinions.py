@@ -12,7 +12,7 @@ from reranker.model.language import Beginning, last_hidden, read_beginning
 from reranker.model.prompts import INSTRUCTIONS, LYCHEE, RATING, EncodedPrompt, encode_prompt
 from reranker.model.rating import read_rating
 from reranker.model.vision import SeenPicture
-from reranker.settings import Scoring
+from reranker.types import Scoring
 
 QUERIES_KEPT: Final = 16  # whose beginnings stay read, on the device
 LEAST_RATING: Final = 1e-9  # and as far below 10: at the ends a log-odds would be infinite

@@ -1,16 +1,15 @@
-"""`python -m reranker.toybox`: teach the embedded model again, measure it, draw its sample gallery."""
+"""`python -m reranker.toybox`: teach the embedded model again, draw its sample gallery.
 
-import dataclasses
-import json
+`python -m reranker evaluate toybox:1000:10` measures it.
+"""
+
 import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from tqdm import tqdm
 
 from reranker.program_files import ASSETS
-from reranker.settings import Precision, Scoring, Settings
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
@@ -35,22 +34,6 @@ def train(
         teach(output, minutes=minutes, device=device)
     else:
         teach_on(start, output, minutes=minutes, device=device)
-
-
-@app.command()
-def evaluate(
-    model: Annotated[str, typer.Option(help="toybox, or a folder with a checkpoint.")] = "toybox",
-    sets: Annotated[int, typer.Option(min=10, help="Sets of ten pictures.")] = 1000,
-    precision: Annotated[Precision, typer.Option(help="Of the weights.")] = "auto",
-    scoring: Annotated[Scoring, typer.Option(help="The way to ask.")] = "yes-no",
-) -> None:
-    """Measure a checkpoint on scenes that no lesson has; prints its figures as JSON."""
-    from reranker.reranker import Reranker  # noqa: PLC0415
-    from reranker.toybox.evaluation import examinations, figures  # noqa: PLC0415
-
-    scorer = Reranker(model, settings=Settings(precision=precision, scoring=scoring)).load()
-    results = list(tqdm(examinations(scorer, sets), total=sets, unit="set"))
-    typer.echo(json.dumps(dataclasses.asdict(figures(results)), indent=2))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from io import BytesIO
 from random import Random
 
 from PIL import Image, ImageDraw
@@ -396,3 +397,10 @@ def draw_scene(scene: Scene) -> Image.Image:
     for index in range(len(canvas.items)):
         _draw_item(draw, canvas, index)
     return picture.reduce(SMOOTHING)
+
+
+def png_bytes(scene: Scene) -> bytes:
+    """The drawn scene as a file."""
+    buffer = BytesIO()
+    draw_scene(scene).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from random import Random
 
-from reranker.toybox.matching import Asked, Request, best_parts, is_absent, match
+from reranker.toybox.matching import Asked, Part, Request, best_parts, is_absent, match
 from reranker.toybox.scenes import (
     COLOURS,
     HELD,
@@ -22,6 +23,11 @@ from reranker.toybox.scenes import (
     related,
 )
 
+EXAMINATION_SEED = 1_000_003  # lessons are drawn from small seeds
+# Of the wrong scenes of an examination, in turn, and in the order in which they are drawn.
+WRONG_KINDS = ("attribute", "structure", "two attributes", "other")
+WRONG_IN_TURN = (*WRONG_KINDS, *WRONG_KINDS, "attribute")
+OF_A_THING = ("colour", "count", "hat", "held", "held colour")
 TRIES = 50  # a wrong scene is given up after so many
 OPPOSITES = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
@@ -217,6 +223,17 @@ def failed_kinds(request: Request, scene: Scene) -> list[str]:
     return [part.kind for part in best_parts(request, scene) if not part.holds]
 
 
+def differences(request: Request, scene: Scene) -> list[str]:
+    """As `failed_kinds`, without what follows from a thing that is not there: its attributes, and how it lies."""
+    failed = [part for part in best_parts(request, scene) if not part.holds]
+    missing = {part.slot for part in failed if part.kind == "thing"}
+
+    def follows(part: Part) -> bool:
+        return (part.kind in OF_A_THING and part.slot in missing) or (part.kind == "relation" and bool(missing))
+
+    return [part.kind for part in failed if not follows(part)]
+
+
 def wrong_other(request: Request, rng: Random) -> Scene:
     """Any other scene where not all holds."""
     while True:
@@ -244,10 +261,11 @@ def wrong_scene(kind: str, request: Request, scene: Scene, rng: Random) -> Scene
     return wrong_attributes(request, scene, rng, changes=2 if kind == "two attributes" else 1)
 
 
-def examination(rng: Random) -> Exercise:
-    """One right picture among ten: of the wrong ones three differ in one attribute, two in the count or the
-    relation, two in two attributes, and two are other scenes."""
-    kinds = ("attribute",) * 3 + ("structure",) * 2 + ("two attributes",) * 2 + ("other",) * 2
+def examination(rng: Random, candidates: int = 10) -> Exercise:
+    """One right picture among so many, at least 2: of nine wrong ones three differ in one attribute, two in the count
+    or the relation, two in two attributes, and two are other scenes; of more or fewer the same shares."""
+    turns = islice(cycle(WRONG_IN_TURN), candidates - 1)
+    kinds = tuple(sorted(turns, key=WRONG_KINDS.index))
     return _exercise((counting, relating), kinds, rng)
 
 

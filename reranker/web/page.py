@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
+from gradio.events import Dependency
 
 from reranker.program_files import ASSETS
 from reranker.reranker import Reranker
 from reranker.web.book import Book
 from reranker.web.desk import Desk
+from reranker.web.evaluate_tab import EvaluateTab, wire_evaluate_tab
+from reranker.web.evaluating import Evaluating
 from reranker.web.inquiries import Inquiries
 from reranker.web.labels import Labels, label
+from reranker.web.marking import Marking
 from reranker.web.programs import offer_to_programs
 from reranker.web.reception import Reception
 from reranker.web.runs import Runs
@@ -64,6 +68,8 @@ def build_page(reranker: Reranker, samples: Path = SAMPLES) -> gr.Blocks:
     thumbnails = Thumbnails(uploads, reranker.limits, reranker.settings.reader_threads)
     desk = Desk(reranker, uploads, thumbnails, visitors, samples)
     runs = Runs(reranker, uploads, thumbnails, visitors)
+    marking = Marking(reranker, uploads, thumbnails, visitors)
+    evaluating = Evaluating(reranker, uploads, thumbnails, visitors, marking)
     page = gr.Blocks(
         title=TITLE,
         analytics_enabled=False,
@@ -72,18 +78,26 @@ def build_page(reranker: Reranker, samples: Path = SAMPLES) -> gr.Blocks:
     )
     with page:
         head = _Head()
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=2, min_width=320):
-                asked = _Asked(desk, uploads.galleries.names)
-            with gr.Column(scale=3, min_width=320, elem_id="results"):
-                shown = _Shown()
-        _wire_pictures(desk, asked, shown)
+        with gr.Tabs():
+            with gr.Tab(label("rank")), gr.Row(equal_height=False):
+                with gr.Column(scale=2, min_width=320):
+                    asked = _Asked(desk, uploads.galleries.names)
+                with gr.Column(scale=3, min_width=320, elem_id="results"):
+                    shown = _Shown()
+            with gr.Tab(label("evaluate_tab"), render_children=True) as tab:
+                beside = EvaluateTab(evaluating)
+        taken = _wire_pictures(desk, asked, shown)
         _wire_runs(runs, asked, shown)
         _wire_inquiries(Inquiries(reranker, thumbnails, visitors), shown)
         reception = Reception(reranker, visitors)
         _wire_visit(page, reception, desk, head, shown)
-        _wire_language(Labels(page, visitors), reception, desk, runs, (head, asked, shown))
-        offer_to_programs(reranker, uploads, concurrency_limit=RUNS_AT_ONCE, concurrency_id="rank")
+        in_queue: dict[str, Any] = {"concurrency_limit": RUNS_AT_ONCE, "concurrency_id": "rank"}
+        wire_evaluate_tab(beside, tab, asked.query, asked.pictures, marking, evaluating, **in_queue)
+        chosen = _wire_language(Labels(page, visitors), reception, desk, runs, (head, asked, shown))
+        for changed in (tab.select, taken.then, chosen.then):
+            changed(marking.follow, [asked.pictures, beside.sets], beside.followed, preprocess=False, **_QUICK)
+        chosen.then(evaluating.draw, beside.outcome, beside.drawn, **_QUICK)
+        offer_to_programs(reranker, uploads, **in_queue)
     page.queue(max_size=reranker.settings.max_waiting)
     return page
 
@@ -181,8 +195,11 @@ class _Shown:
         self.drawn = [self.ranking, self.reasons, self.takeaway, self.chosen]  # by `Runs.draw`
 
 
-def _wire_pictures(desk: Desk, asked: _Asked, shown: _Shown) -> None:
-    """Whatever changes the pictures. They come unprocessed: Gradio would refuse them all for one of another type."""
+def _wire_pictures(desk: Desk, asked: _Asked, shown: _Shown) -> Dependency:
+    """Whatever changes the pictures. They come unprocessed: Gradio would refuse them all for one of another type.
+
+    Returns what can happen while another tab is open, too: pictures are pasted anywhere.
+    """
     pictures, both = asked.pictures, [asked.pictures, asked.names]
     more = [*both, shown.status]
     slow: dict[str, Any] = {
@@ -191,13 +208,14 @@ def _wire_pictures(desk: Desk, asked: _Asked, shown: _Shown) -> None:
         "api_visibility": "private",
     }
     quick: dict[str, Any] = {"preprocess": False, **_QUICK}
-    pictures.upload(desk.take, pictures, more, **slow)
+    taken = pictures.upload(desk.take, pictures, more, **slow)
     asked.folder.upload(desk.take_folder, [pictures, asked.folder], more, **slow)
     asked.add_gallery.click(desk.add_gallery, [pictures, asked.gallery], more, **slow)
     asked.samples.click(desk.add_samples, pictures, more, **quick)
     pictures.change(desk.list_names, pictures, asked.names, **quick)
     asked.names.click(desk.remove, pictures, both, **quick)
     asked.clear.click(desk.clear, None, both, **quick)
+    return taken
 
 
 def _wire_runs(runs: Runs, asked: _Asked, shown: _Shown) -> None:
@@ -248,8 +266,8 @@ def _wire_visit(page: gr.Blocks, reception: Reception, desk: Desk, head: _Head, 
 
 def _wire_language(
     labels: Labels, reception: Reception, desk: Desk, runs: Runs, parts: tuple[_Head, _Asked, _Shown]
-) -> None:
-    """The switch, and all that was said before it was pressed."""
+) -> Dependency:
+    """The switch, and all that was said before it was pressed; what else is to follow it follows what this returns."""
     head, asked, shown = parts
     labels.page.load(labels.begin, None, [head.language, *labels.components], **_QUICK)
     chosen = head.language.input(labels.choose, head.language, labels.components, **_QUICK)
@@ -257,3 +275,4 @@ def _wire_language(
     chosen.then(reception.greet_again, shown.book, greeted, concurrency_limit=None, **_QUIET)
     chosen.then(runs.draw, shown.book, shown.drawn, **_QUICK)
     chosen.then(desk.list_names, asked.pictures, asked.names, preprocess=False, **_QUICK)
+    return chosen

@@ -7,16 +7,26 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 ASKED_EVERY_S = 0.5
 Report = Callable[[int, int], None]
+_Told = TypeVar("_Told")
 
 
 def reports_of(work: Callable[[Report], Any]) -> Iterator[tuple[int, int]]:
     """What the work says of itself, (done, total); at its end it raises what the work raised."""
-    told: SimpleQueue[tuple[int, int] | None] = SimpleQueue()  # None: no more will come
-    finished = _begun(lambda: work(lambda done, total: told.put((done, total))))
+
+    def told(tell: Callable[[tuple[int, int]], None]) -> None:
+        work(lambda done, total: tell((done, total)))
+
+    yield from told_by(told)
+
+
+def told_by(work: Callable[[Callable[[_Told], None]], Any]) -> Iterator[_Told]:
+    """Whatever the work tells, in its order; at its end it raises what the work raised."""
+    told: SimpleQueue[_Told | None] = SimpleQueue()  # None: no more will come
+    finished = _begun(lambda: work(told.put))
     finished.add_done_callback(lambda _: told.put(None))
     yield from iter(told.get, None)
     finished.result()

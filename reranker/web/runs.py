@@ -45,7 +45,7 @@ class Runs:
         try:
             yield from self._run(query, items, book, language, stop)
         except Exception as error:
-            yield _outputs(trouble(error, language), None)
+            yield outputs(trouble(error, language), None)
         finally:
             self._visitors.end(stop, request)
 
@@ -53,7 +53,7 @@ class Runs:
         queries = self._queries(query)
         admission = self._admitted(items)
         for loading in self._reception.loading(language):
-            yield _outputs(loading, None)
+            yield outputs(loading, None)
         book = book.begun(len(queries))
         for number, text in enumerate(queries):
             before = f"{number + 1}/{len(queries)} “{text}” · " if len(queries) > 1 else ""
@@ -64,9 +64,9 @@ class Runs:
                 stopping = view.status.tone == "busy" and stop.is_set()
                 said = phrase("stopping", language) if stopping else before + view.status.text
                 status = replace(view.status, text=said)
-                yield _outputs(replace(status, tone="busy") if going_on else status, book if view.deck else None)
+                yield outputs(replace(status, tone="busy") if going_on else status, book if view.deck else None)
             if stop.is_set() and number + 1 < len(queries):
-                yield _outputs(replace(status, tone="done"), None)
+                yield outputs(replace(status, tone="done"), None)
                 return
 
     def _signed(self, deck: Deck) -> Deck:
@@ -165,11 +165,15 @@ class Runs:
         return take
 
 
-def _outputs(status: Status, book: Book | None) -> list[Any]:
-    """Values of the status, the book, and the buttons to rank and to stop."""
+def outputs(status: Status, state: object | None) -> list[Any]:
+    """Values of the status, of the state that a run changes where it did, and of the buttons to start and to stop."""
     running = status.tone == "busy"
-    shown = gr.skip() if book is None else book
-    return [status.value, shown, gr.update(interactive=not running), gr.update(interactive=running)]
+    return [
+        status.value,
+        gr.skip() if state is None else state,
+        gr.update(interactive=not running),
+        gr.update(interactive=running),
+    ]
 
 
 def _at(decks: Sequence[Deck], tab: object) -> Deck | None:

@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reranker.errors import RerankerError
 from reranker.reranker import Reranker
 from reranker.sentences import sentence
 from reranker.settings import MEGABYTE, Settings
+from reranker.web.hosts import LOOPBACK_HOSTS, only_by_own_names
 from reranker.web.rest import as_routes
 from reranker.web.uploads import Gate, Uploads
 from reranker.web.wording import translations
 
-LOOPBACK_HOSTS: Final = ["127.0.0.1", "localhost", "[::1]", "::1"]
 UPLOAD_MARGIN: Final = 4  # Gradio turns all files of an upload away for one beyond its limit; ours costs only that one
 
 _FONTS: Final = ("system-ui", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif")
@@ -59,7 +58,7 @@ def launch_settings(reranker: Reranker) -> dict[str, Any]:
     settings = reranker.settings
     name, _, password = settings.auth.partition(":")
     frames = (Frames, (), {"ancestors": settings.frame_ancestors})
-    hosts = [(TrustedHostMiddleware, (), {"allowed_hosts": LOOPBACK_HOSTS})] if is_for_here_alone(settings) else []
+    hosts = [only_by_own_names()] if is_for_here_alone(settings) else []
     gate = (Gate, (), {"uploads": Uploads.here(settings.galleries)})
     return {
         "server_name": settings.host,
@@ -79,15 +78,12 @@ def launch_settings(reranker: Reranker) -> dict[str, Any]:
         "i18n": gr.I18n(**translations()),
         "theme": gr.themes.Default(primary_hue="teal", neutral_hue="slate", font=_FONTS, font_mono="monospace"),
         "js": (Path(__file__).with_name("scripts") / "keys.js").read_text(encoding="utf-8"),
-        "css_paths": Path(__file__).with_name("page.css"),
+        "css_paths": [Path(__file__).with_name(name) for name in ("page.css", "marking.css", "evaluation.css")],
     }
 
 
 def is_for_here_alone(settings: Settings) -> bool:
-    """Whether all who come are browsers and programs of this machine, which call it by a name of its own.
-
-    Then a foreign page that gives its own name this address (DNS rebinding) is turned away.
-    """
+    """Whether all who come are browsers and programs of this machine, which call it by a name of its own."""
     return settings.host in LOOPBACK_HOSTS and not settings.share and not settings.root_path
 
 

@@ -1,4 +1,4 @@
-"""A ranking as a file to take away, made when it is asked for."""
+"""What is on the page as a file to take away, made when it is asked for."""
 
 import secrets
 import shutil
@@ -36,15 +36,20 @@ class Takeaway:
 
         judged_by: as `Reranker.judged_by` has it.
         """
-        self._forget_old()
-        target = self.folder / secrets.token_hex(8) / f"ranking.{format_}"
-        target.parent.mkdir(parents=True)
+        target = self.place(f"ranking.{format_}")
         if format_ == "zip":
             with target.open("wb") as file:
                 write_archive(replace(ranking, scored=ranking.scored[:best]), file, self.limits)
         else:
             text = self._texts(ranking, judged_by, language)[format_]()
             target.write_bytes(text.encode(errors="backslashreplace"))
+        return target
+
+    def place(self, name: str) -> Path:
+        """For a file of this name, which nobody finds who is not told."""
+        self._forget_old()
+        target = self.folder / secrets.token_hex(8) / name
+        target.parent.mkdir(parents=True)
         return target
 
     def _forget_old(self) -> None:

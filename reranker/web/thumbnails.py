@@ -1,27 +1,45 @@
 """Small pictures to show in place of the originals, which may be of many megapixels or unknown to browsers."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from PIL import Image, ImageDraw
 
 from reranker.errors import PictureError
 from reranker.images import Limits, decode, read_bytes
 from reranker.types import Candidate
-from reranker.web.uploads import Uploads
 
 MAX_THUMBNAIL_PX: Final = 512
 
 
-class Thumbnails:
-    """Makes them once, beside the uploads."""
+class Shelf(Protocol):
+    """Where thumbnails are kept."""
 
-    def __init__(self, uploads: Uploads, limits: Limits, threads: int) -> None:
-        self._uploads, self._limits, self._threads = uploads, limits, threads
+    def thumbnail(self, picture: Path) -> Path:
+        """The place of a picture's own, which need not exist."""
+
+
+@dataclass(frozen=True)
+class OneFolder:
+    """A shelf in a folder of its own, for pictures from anywhere."""
+
+    folder: Path
+
+    def thumbnail(self, picture: Path) -> Path:
+        return self.folder / f"{hashlib.sha256(os.fsencode(picture)).hexdigest()}.jpg"
+
+
+class Thumbnails:
+    """Makes them once, on a shelf."""
+
+    def __init__(self, shelf: Shelf, limits: Limits, threads: int) -> None:
+        self._shelf, self._limits, self._threads = shelf, limits, threads
 
     def of_all(self, pictures: Sequence[Path]) -> list[Path]:
         """Of each, made several at a time."""
@@ -38,7 +56,7 @@ class Thumbnails:
 
     def place(self, picture: Path) -> Path:
         """Where that of a picture is, or will be."""
-        return self._uploads.thumbnail(picture)
+        return self._shelf.thumbnail(picture)
 
     def _drawn(self, picture: Path) -> Image.Image:
         try:

@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 import gradio as gr
 
@@ -13,6 +13,8 @@ from reranker.web.wording import language_of
 
 MOST_REMEMBERED: Final = 10_000
 
+Work = Literal["ranking", "evaluation"]
+
 
 class Visitors:
     """Known by the session that each tab has; nothing is kept in the browser, where storage may be denied."""
@@ -20,7 +22,7 @@ class Visitors:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._languages: OrderedDict[str, Language] = OrderedDict()
-        self._stops: dict[str, set[threading.Event]] = {}
+        self._stops: dict[tuple[str, Work], set[threading.Event]] = {}
         self._brought: OrderedDict[str, set[Path]] = OrderedDict()
         self._left: OrderedDict[str, None] = OrderedDict()
 
@@ -36,33 +38,33 @@ class Visitors:
             self._languages[_session(request)] = language
             _bound(self._languages)
 
-    def begin(self, request: gr.Request) -> threading.Event:
+    def begin(self, request: gr.Request, work: Work = "ranking") -> threading.Event:
         """A run, which `stop` ends."""
         stop = threading.Event()
         with self._lock:
-            self._stops.setdefault(_session(request), set()).add(stop)
+            self._stops.setdefault((_session(request), work), set()).add(stop)
         return stop
 
-    def end(self, stop: threading.Event, request: gr.Request) -> None:
+    def end(self, stop: threading.Event, request: gr.Request, work: Work = "ranking") -> None:
         """The run is over."""
-        session = _session(request)
+        key = _session(request), work
         with self._lock:
-            self._stops[session].discard(stop)
-            if not self._stops[session]:
-                del self._stops[session]
+            self._stops[key].discard(stop)
+            if not self._stops[key]:
+                del self._stops[key]
 
-    def stop(self, request: gr.Request) -> bool:
-        """End all runs of this tab; True where there was one."""
+    def stop(self, request: gr.Request, work: Work = "ranking") -> bool:
+        """End all runs of this tab that do this work; True where there was one."""
         with self._lock:
-            stops = self._stops.get(_session(request), set())
+            stops = self._stops.get((_session(request), work), set())
             for stop in stops:
                 stop.set()
             return bool(stops)
 
-    def is_running(self, request: gr.Request) -> bool:
+    def is_running(self, request: gr.Request, work: Work = "ranking") -> bool:
         """Whether this tab has a run."""
         with self._lock:
-            return bool(self._stops.get(_session(request)))
+            return bool(self._stops.get((_session(request), work)))
 
     def bring(self, files: Iterable[Path], request: gr.Request) -> None:
         """This tab has uploaded these, or was given them. What comes after its end is nobody's."""
@@ -73,7 +75,8 @@ class Visitors:
 
     def leave(self, request: gr.Request) -> set[Path]:
         """The tab was closed; returns the files that nobody else has. Equal ones of two visitors are one file."""
-        self.stop(request)
+        for work in get_args(Work):
+            self.stop(request, work)
         with self._lock:
             self._languages.pop(_session(request), None)
             self._left[_session(request)] = None

@@ -53,11 +53,12 @@ def progress_text(done: int, total: int, name: str, elapsed_s: float, language: 
         rate = done / elapsed_s
         parts.append(phrase("rate", language, rate=f"{rate:.1f}" if rate < 100 else f"{rate:.0f}"))
         if done < total:
-            parts.append(_left_text((total - done) / rate, language))
+            parts.append(left_text((total - done) / rate, language))
     return " · ".join(parts)
 
 
-def _left_text(seconds: float, language: Language) -> str:
+def left_text(seconds: float, language: Language) -> str:
+    """`7 s left`, at least 1; in minutes from 100 s on."""
     if seconds < 100:
         return phrase("seconds_left", language, seconds=max(1, round(seconds)))
     return phrase("minutes_left", language, minutes=round(seconds / 60))

@@ -49,6 +49,24 @@ LABELS: Final[dict[str, dict[Language, str]]] = {
         "✗ *类似去年活动的感觉*——模型并不知道去年的活动",
     },
     "reranker.ranking": {"en": "Ranking", "zh": "排序结果"},
+    "reranker.evaluate_tab": {"en": "Evaluate", "zh": "评测"},
+    "reranker.evaluate_lead": {
+        "en": "How well does the model rank **your** pictures? Mark which ones show a sentence, add it to the set, go "
+        "on with another sentence, and see how often each way to ask puts a right picture first.",
+        "zh": "模型给**你的**图片排序有多准？标出符合一句话的图片，加入测试集，再写下一句；然后看看每种提问方式"
+        "把正确图片排在第一的比例。",
+    },
+    "reranker.marked_query": {"en": "Which of the pictures show this?", "zh": "哪些图片符合这句话？"},
+    "reranker.scorings": {"en": "How the model is asked", "zh": "怎样问模型"},
+    "reranker.details": {"en": "How closely it looks", "zh": "看得多仔细"},
+    "reranker.yes-no": {"en": "yes or no", "zh": "是或否"},
+    "reranker.rating": {"en": "a rating in words", "zh": "用文字打分"},
+    "reranker.low": {"en": "low", "zh": "低"},
+    "reranker.usual": {"en": "usual", "zh": "常规"},
+    "reranker.high": {"en": "high", "zh": "高"},
+    "reranker.own_detail": {"en": "as in the settings", "zh": "按设置"},
+    "reranker.evaluate": {"en": "Evaluate", "zh": "开始评测"},
+    "reranker.evaluation_csv": {"en": "All figures as CSV", "zh": "全部指标 CSV"},
 }
 
 # Words that depend on what happens, in the language that the visitor's browser asks for.
@@ -162,6 +180,226 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
     "board_new": {"en": "new", "zh": "新"},
     "board_close": {"en": "Close the comparison", "zh": "关闭对比"},
     "retry": {"en": "Retry these", "zh": "重试这些"},
+    "mark_board": {"en": "Pictures to mark", "zh": "待标记的图片"},
+    "mark_count": {"en": "{marked} of {total} marked", "zh": "已标记 {marked} / {total} 张"},
+    "mark_clear": {"en": "Clear the marks", "zh": "清除标记"},
+    "mark_only": {"en": "marked ones only", "zh": "只看已标记"},
+    "mark_size": {"en": "Size", "zh": "大小"},
+    "mark_add": {"en": "Add to the set", "zh": "加入测试集"},
+    "mark_empty": {
+        "en": "The pictures that you add under “Rank” appear here, to be marked.",
+        "zh": "在“排序”中添加的图片会出现在这里，供你标记。",
+    },
+    "marked_right": {"en": "{right} of {total} right", "zh": "{total} 张中 {right} 张符合"},
+    "nothing_marked": {
+        "en": "Nothing is marked; mark each picture that shows what the sentence says.",
+        "zh": "还没有标记；请标出每一张符合这句话的图片。",
+    },
+    "everything_marked": {
+        "en": "Everything is marked, so no order of these pictures could be wrong; leave those unmarked that do "
+        "not fit.",
+        "zh": "所有图片都已标记，怎样排都不会错；请不要标记不符合的图片。",
+    },
+    "sets": {"en": "The set", "zh": "测试集"},
+    "set_added": {
+        "en": "“{query}” is in the set; go on with another sentence.",
+        "zh": "已加入“{query}”；请继续下一句。",
+    },
+    "set_removed": {"en": "“{query}” is out of the set.", "zh": "已移除“{query}”。"},
+    "set_opened": {
+        "en": "The marks of “{query}” are shown; change them and add it again.",
+        "zh": "正在显示“{query}”的标记；可修改后重新加入。",
+    },
+    "set_left_out": {"en": "left out: its pictures are gone", "zh": "不参与：图片已移除"},
+    "no_sets": {
+        "en": "Nothing is labelled yet; write a sentence, mark the pictures that show it, and add it to the set.",
+        "zh": "还没有标注；请写一句话，标出符合的图片，并加入测试集。",
+    },
+    "no_usable_sets": {
+        "en": "The pictures that were labelled have left the gallery; add them again, or label others.",
+        "zh": "标注过的图片已不在图库中；请重新添加，或标注其他图片。",
+    },
+    "no_way": {
+        "en": "There is nothing to compare; choose at least one way to ask and one detail.",
+        "zh": "没有可比较的内容；请至少选择一种提问方式和一种精细度。",
+    },
+    "evaluated": {
+        "en": "{count} queries evaluated · {seconds} s · the figures are below",
+        "zh": "已评测 {count} 个句子 · 用时 {seconds} 秒 · 结果见下方",
+    },
+    "evaluated_one": {
+        "en": "1 query evaluated · {seconds} s · the figures are below",
+        "zh": "已评测 1 个句子 · 用时 {seconds} 秒 · 结果见下方",
+    },
+    "not_evaluated": {
+        "en": "Stopped; an evaluation that is not whole says nothing.",
+        "zh": "已停止；未完成的评测不作数。",
+    },
+    "measured": {
+        "en": "{count} queries, {pictures} pictures judged in each way",
+        "zh": "{count} 个句子，每种方式各评判 {pictures} 张",
+    },
+    "measured_one": {
+        "en": "1 query, {pictures} pictures judged in each way",
+        "zh": "1 个句子，每种方式各评判 {pictures} 张",
+    },
+    "way_yes-no": {"en": "yes or no", "zh": "是或否"},
+    "way_rating": {"en": "rating", "zh": "文字打分"},
+    "way_low": {"en": "low ({tokens} tokens)", "zh": "低（{tokens} token）"},
+    "way_usual": {"en": "usual ({tokens} tokens)", "zh": "常规（{tokens} token）"},
+    "way_high": {"en": "high ({tokens} tokens)", "zh": "高（{tokens} token）"},
+    "way_own": {"en": "{tokens} tokens", "zh": "{tokens} token"},
+    "figure_first": {"en": "First right", "zh": "首位正确"},
+    "figure_within_3": {"en": "Within 3", "zh": "前三命中"},
+    "figure_mrr": {"en": "MRR", "zh": "MRR"},
+    "figure_ndcg_at_10": {"en": "nDCG@10", "zh": "nDCG@10"},
+    "figure_recall_at_5": {"en": "Recall@5", "zh": "召回率@5"},
+    "figure_separation": {"en": "Separation", "zh": "区分度"},
+    "figure_score_std": {"en": "Score std", "zh": "分数标准差"},
+    "figure_ms_a_picture": {"en": "ms a picture", "zh": "毫秒/张"},
+    "meaning_first": {
+        "en": "How often a right picture is in the first place; below it the range that holds the true share in 95 of "
+        "100 cases.",
+        "zh": "正确图片排在第一位的比例；下方是真实比例在 100 次中有 95 次落入的范围。",
+    },
+    "meaning_within_3": {
+        "en": "How often a right picture is among the first three.",
+        "zh": "正确图片进入前三位的比例。",
+    },
+    "meaning_mrr": {
+        "en": "1 over the place of the first right picture, on average: 1 is always first, 0.5 is second.",
+        "zh": "首张正确图片名次的倒数的平均值：1 表示总在第一，0.5 表示第二。",
+    },
+    "meaning_ndcg_at_10": {
+        "en": "How much of the right pictures stands how far up in the first ten; 1 is the best order there is.",
+        "zh": "前十名中正确图片有多靠前；1 表示最佳顺序。",
+    },
+    "meaning_recall_at_5": {
+        "en": "How many of the right pictures are among the first five.",
+        "zh": "正确图片中有多少进入前五名。",
+    },
+    "meaning_separation": {
+        "en": "How far the right pictures lie above the wrong ones, in standard deviations of the log-odds.",
+        "zh": "正确图片比错误图片高出多少，以对数几率的标准差计。",
+    },
+    "meaning_score_std": {
+        "en": "How much the scores of one query differ: near 0, all pictures look alike to the model.",
+        "zh": "同一句话各图片分数的差异；接近 0 表示模型认为都差不多。",
+    },
+    "meaning_ms_a_picture": {
+        "en": "Milliseconds at the device for a picture, looking and asking; reading the file is not counted.",
+        "zh": "设备处理每张图片的毫秒数，包括看图和提问，不含读取文件。",
+    },
+    "no_range": {"en": "too few to tell", "zh": "太少，说不准"},
+    "between": {"en": "{low} to {high}", "zh": "{low} 至 {high}"},
+    "and": {"en": " and ", "zh": "，"},
+    "real": {
+        "en": "“{better}” is better than “{worse}” by more than chance: {figures}.",
+        "zh": "“{better}”优于“{worse}”，不是偶然：{figures}。",
+    },
+    "chance": {
+        "en": "“{better}” or “{worse}”: what differs could be chance, {figures}.",
+        "zh": "“{better}”与“{worse}”：差异可能只是偶然，{figures}。",
+    },
+    "difference_first": {
+        "en": "first place {value} points (95 %: {low} to {high})",
+        "zh": "首位正确 {value} 个百分点（95 %：{low} 至 {high}）",
+    },
+    "difference_mrr": {"en": "MRR {value} ({low} to {high})", "zh": "MRR {value}（{low} 至 {high}）"},
+    "difference_ndcg_at_10": {"en": "nDCG@10 {value} ({low} to {high})", "zh": "nDCG@10 {value}（{low} 至 {high}）"},
+    "changed_first": {
+        "en": "Their first pictures differ for {changed} of {sets} queries.",
+        "zh": "{sets} 个句子中有 {changed} 个的首张图片不同。",
+    },
+    "by_chance": {
+        "en": "Pairs that may differ by chance alone ({count})",
+        "zh": "差异可能只是偶然的组合（{count}）",
+    },
+    "by_chance_one": {"en": "A pair that may differ by chance alone", "zh": "差异可能只是偶然的组合"},
+    "few_sets": {
+        "en": "With fewer than {enough} queries only large differences are more than chance; label more to be sure.",
+        "zh": "句子少于 {enough} 个时，只有很大的差异才不是偶然；多标注一些更可靠。",
+    },
+    "unjudged": {
+        "en": "“{way}”: {count} pictures could not be judged, and count as not found.",
+        "zh": "“{way}”：{count} 张未能评判，按未找到计。",
+    },
+    "unjudged_one": {
+        "en": "“{way}”: 1 picture could not be judged, and counts as not found.",
+        "zh": "“{way}”：1 张未能评判，按未找到计。",
+    },
+    "not_found": {"en": "not found", "zh": "未找到"},
+    "came_first": {"en": "{name} came first", "zh": "{name} 排在第一"},
+    "evaluation_way": {"en": "Way", "zh": "方式"},
+    "evaluation_meanings": {"en": "What the columns mean", "zh": "各列的含义"},
+    "evaluation_verdicts": {"en": "Is one better?", "zh": "有没有更好的？"},
+    "evaluation_none_real": {
+        "en": "No two ways differ here by more than chance.",
+        "zh": "这里没有哪两种方式的差异超出偶然。",
+    },
+    "evaluation_query": {"en": "Query", "zh": "句子"},
+    "evaluation_wrong": {"en": "Where it went wrong", "zh": "哪里错了"},
+    "evaluation_wrong_about": {
+        "en": "The place of the first right picture, with the wrong one that came first instead.",
+        "zh": "首张正确图片的名次，以及错误地排在第一的图片。",
+    },
+    "evaluation_all_right": {
+        "en": "Every query has a right picture first, in every way.",
+        "zh": "每个句子、每种方式都把正确图片排在了第一。",
+    },
+    "label_title": {"en": "Label pictures", "zh": "标注图片"},
+    "label_lead": {
+        "en": "Write a sentence, mark every picture that shows it (Shift marks a range), save, and go on with the "
+        "next.",
+        "zh": "写一句话，标出所有符合的图片（按住 Shift 可连选），保存，再写下一句。",
+    },
+    "label_query": {"en": "Which pictures show this?", "zh": "哪些图片符合这句话？"},
+    "label_hint": {"en": "A sentence in Chinese, English or both", "zh": "一句话，中文、英文或混合均可"},
+    "label_save": {"en": "Save", "zh": "保存"},
+    "label_change": {"en": "Save the change", "zh": "保存修改"},
+    "label_leave": {"en": "Leave it as it is", "zh": "放弃修改"},
+    "label_sets": {"en": "Saved", "zh": "已保存"},
+    "label_sure": {"en": "Take “{query}” out of the file?", "zh": "从文件中删除“{query}”？"},
+    "label_order": {"en": "Likely ones first", "zh": "可能的排在前"},
+    "label_order_stop": {"en": "Stop ordering", "zh": "停止排序"},
+    "label_order_about": {
+        "en": "The model orders the pictures. What it overlooks then stands far below: look there too, or the labels "
+        "will flatter it.",
+        "zh": "由模型排列图片。它漏看的会排到很后面：也请看看那里，否则标注会偏向模型。",
+    },
+    "label_loading": {"en": "Loading the model …", "zh": "正在加载模型……"},
+    "label_ordering": {"en": "{done}/{total} pictures judged", "zh": "已评判 {done}/{total} 张"},
+    "label_ordered": {
+        "en": "The likely ones come first; what the model overlooks stands far below.",
+        "zh": "可能符合的已排在前面；模型漏看的会在很后面。",
+    },
+    "label_stopped": {"en": "Stopped.", "zh": "已停止。"},
+    "label_gone": {
+        "en": "The program does not answer; start it again, the saved sets are in the file.",
+        "zh": "程序没有回应；请重新启动，已保存的内容都在文件中。",
+    },
+    "labelled_count": {"en": "{name} has {count} sets.", "zh": "{name} 现有 {count} 组。"},
+    "labelled_count_one": {"en": "{name} has 1 set.", "zh": "{name} 现有 1 组。"},
+    "labelled_saved": {"en": "“{query}” is saved.", "zh": "“{query}”已保存。"},
+    "labelled_changed": {"en": "“{query}” is changed.", "zh": "“{query}”已修改。"},
+    "labelled_removed": {"en": "“{query}” is taken out.", "zh": "“{query}”已删除。"},
+    "labelled_there": {
+        "en": "“{query}” is labelled already; press it among the saved ones to change it.",
+        "zh": "“{query}”已经标注过；要修改请在已保存的列表中点它。",
+    },
+    "labelled_moved": {
+        "en": "The file was changed meanwhile, and that set is not where it was; look at the saved ones again.",
+        "zh": "文件已被改动，这一组不在原处；请重新查看已保存的列表。",
+    },
+    "labelled_not_plain": {
+        "en": "“{query}” says more in {name} than what is right, as grades or an id, which would be lost; change "
+        "it there.",
+        "zh": "“{query}”在 {name} 中还有等级或编号等信息，在此修改会丢失；请直接修改文件。",
+    },
+    "labelled_closed": {
+        "en": "{name} could not be read or written ({reason}); check its permissions and its disk, then save again.",
+        "zh": "无法读写 {name}（{reason}）；请检查权限和磁盘，然后重新保存。",
+    },
     "malformed": {
         "en": "“query” must be text, “pictures” a list of uploaded files, “top_k” a whole number from 1 up or null, "
         "“texts” a list of as many texts or null.",

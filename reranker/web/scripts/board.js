@@ -1,10 +1,9 @@
 // The ranking as cards: tabs, a histogram with a threshold, top-K, arrows that walk; all of it without asking again.
-// Given by the page: element, props, trigger, watch; made, picture and bar come from elements.js.
+// Given by the page: element, props, trigger, watch; made, picture, bar, walk and filled come from elements.js.
 
 const BINS = 20;
 const view = { run: null, tab: 0, least: 0, most: 0 };
 
-const filled = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const press = (action, place = {}) => trigger("click", { action, ...place });
 
 function moved(places, labels) {
@@ -58,7 +57,7 @@ function tools(deck, labels) {
 }
 
 function cards(deck, tab, labels) {
-  return made("ol", { class: "cards", "aria-label": deck.query, onkeydown: walk },
+  return made("ol", { class: "cards", "aria-label": deck.query, onkeydown: walkCards },
     ...deck.cards.map((one, index) => card(one, tab, index, labels)));
 }
 
@@ -77,17 +76,8 @@ function filter(deck, labels) {
   board.querySelector(".shown").textContent = filled(labels.shown, { shown: kept.size, total: deck.cards.length });
 }
 
-function walk(event) {
-  const all = [...event.currentTarget.querySelectorAll("li:not([hidden]) button.card")];
-  const at = all.indexOf(document.activeElement);
-  const columns = all.filter((one) => one.offsetTop === all[0].offsetTop).length || 1;
-  const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -at, End: all.length - 1 - at };
-  if (at < 0 || !(event.key in steps)) return;
-  const next = all[Math.min(all.length - 1, Math.max(0, at + steps[event.key]))];
-  event.preventDefault();
-  all[at].tabIndex = -1;
-  next.tabIndex = 0;
-  next.focus();
+function walkCards(event) {
+  walk(event, [...event.currentTarget.querySelectorAll("li:not([hidden]) button.card")]);
 }
 
 function tabs(value) {

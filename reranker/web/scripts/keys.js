@@ -1,8 +1,8 @@
-// Of the whole page: Escape stops the run, and Ctrl+V adds the pictures of the clipboard, wherever one is.
+// Of the whole page: Escape stops what runs, and Ctrl+V adds the pictures of the clipboard, wherever one is.
 () => {
   document.addEventListener("keydown", (event) => {
-    const stop = document.querySelector("#stop");
-    if (event.key === "Escape" && stop && !stop.disabled) stop.click();
+    if (event.key !== "Escape") return;
+    for (const stop of document.querySelectorAll("#stop, #stop-evaluation")) if (!stop.disabled) stop.click();
   });
   document.addEventListener("paste", (event) => {
     const pictures = [...event.clipboardData.files].filter((file) => file.type.startsWith("image/"));
