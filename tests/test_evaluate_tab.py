@@ -11,10 +11,10 @@ import pytest
 from reranker import Reranker, Settings
 from reranker.errors import CheckpointNotFetched
 from reranker.evaluation.outcome import Combination, Difference, Interval
-from reranker.web.evaluating import Evaluating, Outcome
-from reranker.web.evaluation_board import evaluation_board, way_name
-from reranker.web.marked import MarkedSet
-from reranker.web.marking import MOST_SETS, MarkedSets, Marking
+from reranker.web.evaluate_tab.board import evaluation_board, way_name
+from reranker.web.evaluate_tab.evaluating import Evaluating, Outcome
+from reranker.web.evaluate_tab.marking import MOST_SETS, MarkedSets, Marking
+from reranker.web.labelling.marked import MarkedSet
 from reranker.web.thumbnails import Thumbnails
 from reranker.web.uploads import Uploads
 from reranker.web.visitors import Visitors

@@ -23,10 +23,10 @@ from reranker.datasets.opening import open_dataset
 from reranker.errors import DatasetInvalid
 from reranker.images import Limits
 from reranker.web.hosts import only_by_own_names
-from reranker.web.label_file import LabelFile
-from reranker.web.labelling import Labelling
-from reranker.web.labelling_server import application
-from reranker.web.marked import MarkedSet
+from reranker.web.labelling.answers import Labelling
+from reranker.web.labelling.label_file import LabelFile
+from reranker.web.labelling.marked import MarkedSet
+from reranker.web.labelling.server import application
 from reranker.web.thumbnails import OneFolder, Thumbnails
 from tests.browsing import Paced
 from tests.conftest import free_port
@@ -276,7 +276,7 @@ def test_the_likely_ones_come_first_when_asked(client):
 
 
 def test_neither_the_model_nor_gradio_is_loaded_to_label() -> None:
-    modules = "reranker.cli, reranker.web.labelling_server, reranker.web.label_file, reranker.web.thumbnails, uvicorn"
+    modules = "reranker.cli, reranker.web.labelling.server, reranker.web.thumbnails, uvicorn"
     code = f"import {modules}, sys; print(sorted({{'torch', 'gradio', 'transformers'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -85,9 +85,9 @@ def _application(
 ) -> "Starlette":
     """Raises `Refused` for a file that is no labelled set."""
     from reranker.web.hosts import LOOPBACK_HOSTS, only_by_own_names  # noqa: PLC0415 - `--help` need not wait
-    from reranker.web.label_file import LabelFile  # noqa: PLC0415
-    from reranker.web.labelling import Labelling  # noqa: PLC0415
-    from reranker.web.labelling_server import application  # noqa: PLC0415
+    from reranker.web.labelling.answers import Labelling  # noqa: PLC0415
+    from reranker.web.labelling.label_file import LabelFile  # noqa: PLC0415
+    from reranker.web.labelling.server import application  # noqa: PLC0415
     from reranker.web.thumbnails import OneFolder, Thumbnails  # noqa: PLC0415
 
     labels = LabelFile(file)

@@ -17,11 +17,11 @@ from reranker.program_files import ASSETS
 from reranker.reranker import Reranker
 from reranker.web.book import Book
 from reranker.web.desk import Desk
-from reranker.web.evaluate_tab import EvaluateTab, wire_evaluate_tab
-from reranker.web.evaluating import Evaluating
+from reranker.web.evaluate_tab.evaluating import Evaluating
+from reranker.web.evaluate_tab.layout import EvaluateTab, wire_evaluate_tab
+from reranker.web.evaluate_tab.marking import Marking
 from reranker.web.inquiries import Inquiries
 from reranker.web.labels import Labels, label
-from reranker.web.marking import Marking
 from reranker.web.programs import offer_to_programs
 from reranker.web.reception import Reception
 from reranker.web.runs import Runs

@@ -13,6 +13,7 @@ from reranker.errors import RerankerError
 from reranker.reranker import Reranker
 from reranker.sentences import sentence
 from reranker.settings import MEGABYTE, Settings
+from reranker.web.browser_files import styles
 from reranker.web.hosts import LOOPBACK_HOSTS, only_by_own_names
 from reranker.web.rest import as_routes
 from reranker.web.uploads import Gate, Uploads
@@ -78,7 +79,7 @@ def launch_settings(reranker: Reranker) -> dict[str, Any]:
         "i18n": gr.I18n(**translations()),
         "theme": gr.themes.Default(primary_hue="teal", neutral_hue="slate", font=_FONTS, font_mono="monospace"),
         "js": (Path(__file__).with_name("scripts") / "keys.js").read_text(encoding="utf-8"),
-        "css_paths": [Path(__file__).with_name(name) for name in ("page.css", "marking.css", "evaluation.css")],
+        "css_paths": styles("page", "marking", "evaluation"),
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import gradio as gr
 
-from reranker.web.browser_scripts import code
+from reranker.web.browser_files import code
 
 STATUS: Final = '<div class="status" role="status"></div>'
 NAMES: Final = '<div class="names"></div>'

@@ -10,7 +10,6 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -21,12 +20,11 @@ from starlette.responses import FileResponse, HTMLResponse, Response, StreamingR
 from starlette.routing import Route
 
 from reranker.sentences import Language
-from reranker.web.browser_scripts import code
-from reranker.web.labelling import Labelling
+from reranker.web.browser_files import code, styles
+from reranker.web.labelling.answers import Labelling
 from reranker.web.status import trouble
 from reranker.web.wording import LANGUAGES, language_of
 
-STYLES: Final = ("marking.css", "labelling.css")
 THUMBNAIL_KEPT_S: Final = 300  # by the browser
 MOST_QUESTION_BYTES: Final = 16_000_000
 PAGE: Final = """<!doctype html>
@@ -77,7 +75,7 @@ def _script(_: Request) -> Response:
 
 
 def _style(_: Request) -> Response:
-    texts = (Path(__file__).with_name(name).read_text(encoding="utf-8") for name in STYLES)
+    texts = (path.read_text(encoding="utf-8") for path in styles("marking", "labelling"))
     return Response("\n".join(texts), media_type="text/css")
 
 

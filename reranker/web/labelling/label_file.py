@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from reranker.datasets.json_lines import as_line
 from reranker.datasets.reading import Faults, is_text, read_objects
-from reranker.web.marked import MarkedSet
+from reranker.web.labelling.marked import MarkedSet
 
 PLAIN: Final = {"query", "pictures", "relevant"}
 

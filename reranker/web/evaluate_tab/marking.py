@@ -13,8 +13,8 @@ from reranker.errors import RequestError, TooFewPictures, TooManyQueries
 from reranker.reranker import Reranker
 from reranker.sentences import Language
 from reranker.web.desk import listed
-from reranker.web.labelling import shown_set
-from reranker.web.marked import MarkedSet
+from reranker.web.labelling.answers import shown_set
+from reranker.web.labelling.marked import MarkedSet
 from reranker.web.reception import MIN_PICTURES
 from reranker.web.status import Status, Tone, trouble
 from reranker.web.thumbnails import Thumbnails

@@ -4,9 +4,9 @@ from typing import Any, Final
 
 import gradio as gr
 
-from reranker.web.evaluating import Evaluating, Outcome
+from reranker.web.evaluate_tab.evaluating import Evaluating, Outcome
+from reranker.web.evaluate_tab.marking import MarkedSets, Marking
 from reranker.web.labels import label
-from reranker.web.marking import MarkedSets, Marking
 from reranker.web.templates import EVALUATION, MARKS, SETS, STATUS, scripted
 
 # Who has written there already keeps it.

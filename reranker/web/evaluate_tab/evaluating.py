@@ -18,9 +18,9 @@ from reranker.evaluation.running import LeftOut, Plan, Progress, evaluate_stream
 from reranker.reranker import Reranker
 from reranker.settings import DETAILS, is_visual_tokens
 from reranker.types import Scoring
-from reranker.web.evaluation_board import evaluation_board, way_name
-from reranker.web.marked import MarkedSet
-from reranker.web.marking import MarkedSets, Marking, Telling, telling
+from reranker.web.evaluate_tab.board import evaluation_board, way_name
+from reranker.web.evaluate_tab.marking import MarkedSets, Marking, Telling, telling
+from reranker.web.labelling.marked import MarkedSet
 from reranker.web.progress import told_by
 from reranker.web.reception import Reception
 from reranker.web.runs import outputs

@@ -13,8 +13,8 @@ from reranker.errors import RerankerError
 from reranker.reranker import Reranker
 from reranker.sentences import Language
 from reranker.types import Ranking
-from reranker.web.label_file import LabelFile, absolute
-from reranker.web.marked import MarkedSet
+from reranker.web.labelling.label_file import LabelFile, absolute
+from reranker.web.labelling.marked import MarkedSet
 from reranker.web.status import Status, trouble
 from reranker.web.thumbnails import Thumbnails
 from reranker.web.wording import LANGUAGES, phrase, phrases
