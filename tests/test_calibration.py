@@ -50,10 +50,30 @@ def test_the_line_parts_right_from_wrong():
     assert 10 / (1 + np.exp(-1 / fit.temperature)) < fit.fits < 10 / (1 + np.exp(-5 / fit.temperature))
 
 
+def test_the_line_that_was_tested_is_the_one_that_people_see():
+    """Where T is small, the right ones lie at 10 and the line is kept off it."""
+    labelled = [labelled_set([1, 0], set_id=str(number)) for number in range(600)]
+    judged = [judged_set([9.0, 8.0] if number % 2 == 0 else [8.45, 8.0], set_id=str(number)) for number in range(600)]
+    fit = fitted(labelled, judged)
+    shown = [10 / (1 + np.exp(-odds / fit.temperature)) for odds in (8.45, 8.0)]
+    assert (fit.right_over, fit.wrong_over) == (shown[0] >= fit.fits, shown[1] >= fit.fits)
+
+
+@pytest.mark.parametrize("in_use", [1.0, 0.5])
+def test_where_all_lie_on_their_sides_the_temperature_stays(in_use):
+    labelled = [labelled_set([1, 0], set_id=str(number)) for number in range(12)]
+    fit = fitted(labelled, [judged_set([2.0, -2.0], set_id=str(number)) for number in range(12)], in_use)
+    assert (fit.temperature, fit.fits) == (in_use, pytest.approx(5.0))
+    assert fit.loss_after == fit.loss_before
+
+
 def test_only_the_half_that_was_held_out_is_reported():
-    """The other half is told perfectly, and this one the wrong way round."""
-    labelled = [labelled_set([1, 0], set_id=str(number)) for number in range(20)]
-    judged = [judged_set([3.0, -3.0] if number % 2 == 0 else [-3.0, 3.0], set_id=str(number)) for number in range(20)]
+    """The other half is told well but for a tenth, and this one the wrong way round."""
+    labelled = [labelled_set([1, 0], set_id=str(number)) for number in range(40)]
+    judged = [
+        judged_set([0.5, -0.5] if number % 2 == 0 and number != 6 else [-0.5, 0.5], set_id=str(number))
+        for number in range(40)
+    ]
     fit = fitted(labelled, judged)
     assert (fit.right_over, fit.wrong_over) == (0.0, 1.0)
     assert fit.loss_after > fit.loss_before

@@ -92,7 +92,8 @@ def judge(query, content):
         sys.stderr.flush()
         time.sleep(600)
     return number(query, content)
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell in the background has ignored
 given = {"judge": judge}
 """
 QUICK = "from tests.scripted import number\ngiven = {'judge': number}\n"
@@ -150,6 +151,31 @@ def test_every_fault_of_a_dataset_is_said_with_file_and_line(shell: Shell) -> No
     assert str(Path().resolve()) not in err
 
 
+def test_results_do_not_go_where_they_would_be_taken_for_a_query(shell: Shell) -> None:
+    for name in ("cats/a.png", "dogs/b.png"):
+        Path("photos", name).parent.mkdir(parents=True)
+        Path("photos", name).write_bytes(str(len(name)).encode() if "cats" in name else b"1")
+    assert "lies in the dataset's" in said(shell("evaluate", "photos:2:2", "--output", "photos/figures"))
+    assert not Path("photos/figures").exists()
+    assert shell("evaluate", "photos:2:2", "--output", "figures").code == DONE
+
+
+def test_a_query_that_is_too_long_is_named(shell: Shell) -> None:
+    write(a=1, b=2)
+    err = said(shell("evaluate", labels(("x" * 1001, ["a.png", "b.png"], ["a.png"]))))
+    assert "Set “1” of labels.jsonl" in err
+    assert "1,001" in err
+
+
+def test_what_a_terminal_would_obey_is_not_printed(shell: Shell) -> None:
+    write(a=2, b=1)
+    record = {"query": "x", "pictures": ["a.png", "b.png"], "relevant": ["a.png"], "kinds": {"b.png": "\x1b[31mred"}}
+    Path("labels.jsonl").write_text(json.dumps(record), encoding="utf-8")
+    out = shell("evaluate", "labels.jsonl").out
+    assert "red" in out
+    assert "\x1b" not in out
+
+
 def test_a_dataset_that_is_nothing(shell: Shell) -> None:
     assert "nowhere" in said(shell("evaluate", "nowhere"))
 
@@ -170,9 +196,11 @@ def test_a_model_that_is_not_there_is_left_out(shell: Shell, dataset: str) -> No
 
 
 def many_sets(shell: Shell) -> str:
-    """Twelve sets whose right picture has a higher score than it should have, and the wrong one a lower."""
+    """Twelve sets, right in ten of them, told with less certainty than they could be."""
     write(a=0.2, b=-0.2)
-    return labels(*((f"query {number}", ["a.png", "b.png"], ["a.png"]) for number in range(12)))
+    names = ["a.png", "b.png"]
+    rows = ((f"query {number}", names, ["b.png" if number in (4, 7) else "a.png"]) for number in range(12))
+    return labels(*rows)
 
 
 def test_a_calibration_is_kept_only_where_it_is_asked_for(shell: Shell) -> None:

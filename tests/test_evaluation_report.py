@@ -176,7 +176,7 @@ def test_a_fit_that_is_worse_where_it_was_tested_is_called_so() -> None:
     fit = two().evaluated[0].fit
     assert fit is not None
     shown = page(evaluation(SETS, evaluated(JUDGED, fit=replace(fit, loss_after=0.5))))
-    assert "no better than T = 1" in " ".join(shown.words("figure", **{"class": "fitted"}))
+    assert "no better than the T in use" in " ".join(shown.words("figure", **{"class": "fitted"}))
 
 
 # Tables

@@ -178,6 +178,48 @@ def test_another_scorer_another_query_or_another_picture_is_judged_anew(tmp_path
     assert judged("b", "g") == 2
 
 
+def test_what_failed_is_tried_again(tmp_path):
+    def fails(query, content):
+        raise MemoryError
+
+    (first,) = evaluated(NUMBERS, plan_of(ScriptedScorer(judge=fails)), ledger=Ledger(tmp_path / "s.jsonl")).evaluated
+    assert first.figures.failures == 9
+    for _ in range(2):
+        again = ScriptedScorer(judge=number)
+        (one,) = evaluated(NUMBERS, plan_of(again), ledger=Ledger(tmp_path / "s.jsonl")).evaluated
+        assert (one.figures.failures, one.figures.first) == (0, 1.0)
+    assert again.answered == []
+
+
+def test_what_is_known_counts_as_done(tmp_path):
+    evaluated(NUMBERS, plan_of(ScriptedScorer(judge=number)), ledger=Ledger(tmp_path / "s.jsonl"))
+    progress, evaluation = evaluate_stream(
+        NUMBERS, [plan_of(ScriptedScorer(judge=number))], ledger=Ledger(tmp_path / "s.jsonl")
+    )
+    assert (progress.done, progress.total) == (9, 9)
+    assert isinstance(evaluation, Evaluation)
+
+
+def test_a_ledger_that_cannot_be_written_is_told_at_once(tmp_path):
+    with pytest.raises(OSError, match="directory"):
+        Ledger(tmp_path)
+
+
+def test_models_of_one_name_are_told_apart():
+    plans = [plan_of(ScriptedScorer(judge=number, fingerprint=name)) for name in ("first", "second")]
+    labels = [one.combination.label for one in evaluated(NUMBERS, *plans).evaluated]
+    assert labels == ["toybox (first) fp32 yes-no 2", "toybox (second) fp32 yes-no 2"]
+
+
+def test_a_detail_by_two_names_is_judged_once():
+    scorer = ScriptedScorer(judge=number)
+    reranker = Reranker("toybox", scorer=scorer)
+    plan = Plan(open=lambda: reranker, scorings=("yes-no",), details=("usual", "2"))
+    *_, progress, evaluation = evaluate_stream(NUMBERS, [plan])
+    assert (progress.done, progress.total, len(scorer.answered)) == (9, 9, 9)
+    assert len(evaluation.evaluated) == 1
+
+
 def test_a_model_that_cannot_be_loaded_is_left_out():
     def missing() -> Reranker:
         raise CheckpointMissing(name="nowhere")

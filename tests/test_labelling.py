@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -204,6 +205,21 @@ def test_a_change_keeps_what_the_set_says_of_pictures_that_are_not_shown(folder)
     assert line.marked.relevant == (folder / "b.png", elsewhere)
     assert line.marked.pictures == (*(folder / name for name in NAMES), elsewhere)
     assert len(open_dataset(str(folder / "labels.jsonl")).sets[0].pictures) == 5
+
+
+def test_of_several_saves_at_once_one_is_kept(folder):
+    answers = labelling(folder)
+    asked = {"query": "a cat", "marked": ["a.png"]}
+    with ThreadPoolExecutor(8) as tabs:
+        told = list(tabs.map(lambda _: answers.save(asked, "en"), range(16)))
+    assert sum(one["is_done"] for one in told) == 1
+    assert len(open_dataset(str(folder / "labels.jsonl")).sets) == 1
+
+
+def test_a_sentence_that_is_no_text_spoils_no_file(folder):
+    answers = labelling(folder)
+    assert not answers.save({"query": "x \ud800 y", "marked": ["a.png"]}, "en")["is_done"]
+    assert answers.save({"query": "x y", "marked": ["a.png"]}, "en")["is_done"]
 
 
 def test_a_name_that_is_no_text_is_shown_saved_and_read_again(folder):

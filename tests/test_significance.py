@@ -1,6 +1,7 @@
 """Intervals and the paired test, on cases whose answers are known."""
 
 import math
+import tracemalloc
 from itertools import product
 
 import numpy as np
@@ -57,6 +58,20 @@ def test_chance_is_called_real_as_often_as_said():
     rng = np.random.default_rng(3)
     called = [paired_p(rng.integers(-1, 2, 60).astype(float)) < 0.05 for _ in range(150)]
     assert np.mean(called) <= 0.1
+
+
+def test_with_very_many_tests_a_difference_everywhere_is_still_real():
+    assert 2_000 * paired_p(np.full(200, 1.0), tests=2_000) < 0.05
+
+
+def test_memory_does_not_grow_with_the_number_of_sets():
+    values = np.random.default_rng(0).normal(0.0, 1, 20_000)
+    tracemalloc.start()
+    mean_interval(values)
+    paired_p(values)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 400_000_000
 
 
 def test_which_is_subtracted_does_not_matter():

@@ -17,7 +17,7 @@ def _keep(dataset: str, one: Evaluated) -> None:
     way = f"{combination.model} {combination.precision} {combination.scoring}"
     if fit is None:
         say(f"{way}: too few sets to calibrate by; ten are needed, with right and wrong pictures in each half.")
-    elif fit.loss_after >= fit.loss_before:
+    elif fit.loss_after >= fit.loss_before or fit.right_over <= fit.wrong_over:
         say(f"{way}: not calibrated, as the sets that were held out are told no better.")
     else:
         about = {"model": combination.model, "precision": combination.precision, "scoring": combination.scoring}

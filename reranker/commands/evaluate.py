@@ -1,5 +1,7 @@
 """`evaluate`: how well models, precisions and ways to ask rank labelled pictures, side by side."""
 
+import re
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -23,17 +25,17 @@ from reranker.commands.console import (
     printable,
     redrawn_every_s,
     say,
-    silence_transformers,
 )
 from reranker.commands.options import Instruction, Revision, chosen_settings
+from reranker.commands.progress import announce, tell_remarks
 from reranker.datasets.labelled import Dataset
 from reranker.datasets.opening import open_dataset
-from reranker.errors import DatasetInvalid
+from reranker.errors import DatasetInvalid, QueryTooLong
 from reranker.evaluation.ledger import Ledger
 from reranker.evaluation.outcome import Evaluation
 from reranker.evaluation.text_table import as_table
 from reranker.images import Limits
-from reranker.reranker import limits_of
+from reranker.reranker import Reranker, limits_of
 from reranker.sentences import fault_sentence, sentence
 from reranker.settings import Settings, is_visual_tokens
 from reranker.types import Scoring
@@ -112,13 +114,15 @@ def evaluate(
         replace(settings, model=name, precision=cast(Any, bits), scoring="rating" if "rating" in scorings else "yes-no")
         for name, bits in product(_several(model, settings.model), _several(precision, settings.precision))
     ]
+    if output is not None:
+        _check_outside(output, dataset)
     opened_dataset = _dataset(dataset)
+    _check_queries(opened_dataset, settings)
     ledger = None if output is None else _ledger(output)
-    silence_transformers()
     evaluation = _evaluated(context, opened_dataset, every, (scorings, details), ledger)
     if evaluation is None:
         return FAILED
-    print_bytes(as_bytes(as_table(evaluation)))
+    print_bytes(as_bytes("".join(f"{printable(line)}\n" for line in as_table(evaluation).splitlines())))
     if output is not None:
         _written(evaluation, output, limits_of(settings))
     if calibrate is not None:
@@ -143,11 +147,30 @@ def _chosen(option: str, given: str | None, otherwise: str, possible: Sequence[s
 
 def _dataset(spec: str) -> Dataset:
     """Raises `Refused` with all that is wrong with it, and `DatasetError`."""
+    if sys.stderr.isatty():  # the toybox draws some 200 pictures a second
+        typer.echo("Reading the dataset ...\r", err=True, nl=False)
     try:
         return open_dataset(spec)
     except DatasetInvalid as error:
         faults = [fault_sentence(fault, "en") for fault in error.faults]
     raise Refused("\n".join(faults))
+
+
+def _check_outside(folder: Path, spec: str) -> None:
+    """Raises `Refused` where the results would lie among the folders of a dataset, and be taken for a query's."""
+    dataset = Path(re.sub(r"(:\d+)+$", "", spec))
+    if dataset.is_dir() and folder.resolve().is_relative_to(dataset.resolve()):
+        shown = printable(str(folder))
+        raise Refused(f"The folder “{shown}” lies in the dataset's, where it would be taken for a query; name another.")
+
+
+def _check_queries(dataset: Dataset, settings: Settings) -> None:
+    """Raises `Refused` where one is longer than a query may be."""
+    most = settings.max_query_length
+    for labelled in dataset.sets:
+        if len(labelled.query.strip()) > most:
+            told = sentence(QueryTooLong(length=len(labelled.query.strip()), max_length=most), "en")
+            raise Refused(f"Set “{printable(labelled.id)}” of {printable(dataset.name)}: {told}")
 
 
 def _ledger(folder: Path) -> Ledger:
@@ -172,19 +195,31 @@ def _evaluated(
 
     scorings, details = asked
     plans = [
-        Plan(open=partial(opened, context, settings), scorings=cast(Any, scorings), details=details)
+        Plan(open=partial(_announced, context, settings), scorings=cast(Any, scorings), details=details)
         for settings in every
     ]
     bar = tqdm(bar_format=BAR, mininterval=redrawn_every_s(), miniters=1, dynamic_ncols=True, total=0)
-    with bar, closing(evaluate_stream(dataset, plans, ledger=ledger)) as stream:
-        for item in stream:
-            if isinstance(item, Evaluation):
-                return item
-            if isinstance(item, LeftOut):
-                say(sentence(item.error, "en"))
-            elif isinstance(item, Progress):
-                _show(bar, item)
+    try:
+        with bar, closing(evaluate_stream(dataset, plans, ledger=ledger)) as stream:
+            for item in stream:
+                if isinstance(item, Evaluation):
+                    return item
+                if isinstance(item, LeftOut):
+                    say(sentence(item.error, "en"))
+                elif isinstance(item, Progress):
+                    _show(bar, item)
+    except OSError as error:
+        reason = f"What was judged could not be written into “{JUDGED}”: {error.strerror}; make room and call again."
+        raise Refused(reason, FAILED) from error
     return None
+
+
+def _announced(context: typer.Context, settings: Settings) -> Reranker:
+    """Opened, and said which model judges where nobody named one, and how it had to be loaded."""
+    reranker = opened(context, settings)
+    announce(reranker)
+    tell_remarks(reranker.load())
+    return reranker
 
 
 def _show(bar: Any, progress: Any) -> None:

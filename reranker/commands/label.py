@@ -66,7 +66,7 @@ def label(
     check_target(file)
     with tempfile.TemporaryDirectory(prefix="reranker-label-") as thumbnails:
         app = _application(folder, pictures, file, reranker, host, Path(thumbnails))
-        return _served(app, host, port, f"{len(pictures):,} pictures of “{printable(folder.name)}”")
+        return _served(app, host, port, f"{len(pictures):,} pictures of “{printable(folder.absolute().name)}”")
 
 
 def _pictures(folder: Path, recursive: bool) -> list[Path]:

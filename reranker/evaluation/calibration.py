@@ -37,27 +37,36 @@ class _Pooled:
         return weights
 
     @property
+    def towards(self) -> NDArray[np.float64]:
+        """Log-odds of each picture's own label."""
+        return np.where(self.is_right, self.odds, -self.odds)
+
+    @property
     def has_both(self) -> bool:
         return bool(self.is_right.any() and (~self.is_right).any())
 
 
-def fitted(sets: Sequence[LabelledSet], judged: Sequence[JudgedSet]) -> Fit | None:
-    """Found on every other set, tested on those between; None where there are fewer than `LEAST_SETS`."""
+def fitted(sets: Sequence[LabelledSet], judged: Sequence[JudgedSet], in_use: float = 1.0) -> Fit | None:
+    """Found on every other set, tested on those between; None where there are fewer than `LEAST_SETS`.
+
+    in_use: the temperature that people see scores by now.
+    """
     if len(sets) < LEAST_SETS:
         return None
     seen, held_out = (_pooled(sets[start::2], judged[start::2]) for start in (0, 1))
     if not (seen.has_both and held_out.has_both):
         return None
-    temperature, line = _temperature(seen), _line(seen)
-    over = held_out.odds >= line
+    temperature = _temperature(seen, in_use)
+    fits = min(max(shown_score(_line(seen), temperature), LEAST_SCORE), 10 - LEAST_SCORE)
+    over = np.array([shown_score(odds, temperature) >= fits for odds in held_out.odds])
     return Fit(
         temperature=temperature,
-        fits=min(max(shown_score(line, temperature), LEAST_SCORE), 10 - LEAST_SCORE),
-        loss_before=_loss(held_out, 1.0),
+        fits=fits,
+        loss_before=_loss(held_out, in_use),
         loss_after=_loss(held_out, temperature),
         right_over=float(over[held_out.is_right].mean()),
         wrong_over=float(over[~held_out.is_right].mean()),
-        before=_reliability(held_out, 1.0),
+        before=_reliability(held_out, in_use),
         after=_reliability(held_out, temperature),
         sets=len(sets),
     )
@@ -77,12 +86,13 @@ def _pooled(sets: Sequence[LabelledSet], judged: Sequence[JudgedSet]) -> _Pooled
 
 def _loss(pooled: _Pooled, temperature: float) -> float:
     """Mean negative log-likelihood in nats, weighted."""
-    towards = np.where(pooled.is_right, pooled.odds, -pooled.odds) / temperature
-    return float(np.sum(pooled.weights * np.logaddexp(0, -towards)))
+    return float(np.sum(pooled.weights * np.logaddexp(0, -pooled.towards / temperature)))
 
 
-def _temperature(pooled: _Pooled) -> float:
-    """The one of least loss."""
+def _temperature(pooled: _Pooled, in_use: float) -> float:
+    """The one of least loss; the one in use where every picture lies on its side, as there is a better one for any."""
+    if (pooled.towards > 0).all():
+        return in_use
     bounds = tuple(np.log(TEMPERATURES))
     found = optimize.minimize_scalar(lambda log: _loss(pooled, float(np.exp(log))), bounds=bounds, method="bounded")
     return float(np.exp(found.x))

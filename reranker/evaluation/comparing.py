@@ -38,7 +38,7 @@ def compared(sets: Sequence[LabelledSet], evaluated: Sequence[Evaluated]) -> tup
 
 def _differences(values: Sequence[Values]) -> list[Difference]:
     """Of one figure, for all pairs of combinations."""
-    ps = corrected([paired_p(each) for each in values])
+    ps = corrected([paired_p(each, len(values)) for each in values])
     return [
         Difference(value=float(each.mean()), interval=mean_interval(each), p=p, is_real=p < LARGEST_CHANCE)
         for each, p in zip(values, ps, strict=True)

@@ -13,11 +13,15 @@ _Key = tuple[str, str]
 
 
 class Ledger:
-    """Judged sets by fingerprint and content, in a JSON Lines file. A line that was cut off is judged again."""
+    """Judged sets by fingerprint and content, in a JSON Lines file. A line that was cut off is judged again.
+
+    Raises `OSError` where it cannot be read and written.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._known: dict[_Key, JudgedSet] = {}
+        self._append(b"")  # raises before anything is judged
         if path.is_file():
             whole = path.read_bytes()
             for line in whole.splitlines():

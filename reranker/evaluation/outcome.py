@@ -114,9 +114,10 @@ class Fit:
     """A temperature and a line of "fits", found on one half of the sets and tested on the other.
 
     temperature: T of 10 * sigmoid(log-odds / T). fits: the score of 10 from which a picture is called right.
-    loss_before, loss_after: mean negative log-likelihood (nats) on the half that was not fitted, at T = 1 and at T.
+    loss_before, loss_after: mean negative log-likelihood (nats) on the half that was not fitted, at the T in use and at
+        this one.
     right_over, wrong_over: there, the share of right and of wrong pictures with a score over the line.
-    before, after: reliability there, at T = 1 and at T. sets: fitted and tested together.
+    before, after: reliability there, likewise. sets: fitted and tested together.
     """
 
     temperature: float

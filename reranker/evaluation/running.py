@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +133,21 @@ def evaluate_stream(
         evaluated |= {one.fingerprint: one for one in found}
     if not evaluated:
         return
-    different = tuple(evaluated.values())
+    different = _distinct(list(evaluated.values()))
     yield Evaluation(dataset=dataset, evaluated=different, comparisons=compared(dataset.sets, different))
+
+
+def _distinct(evaluated: Sequence[Evaluated]) -> tuple[Evaluated, ...]:
+    """Models of one name, each with the beginning of its fingerprint."""
+    labels = [one.combination.label for one in evaluated]
+    return tuple(
+        one if labels.count(label) == 1 else replace(one, combination=_told_apart(one))
+        for one, label in zip(evaluated, labels, strict=True)
+    )
+
+
+def _told_apart(one: Evaluated) -> Combination:
+    return replace(one.combination, model=f"{one.combination.model} ({one.fingerprint[:8]})")
 
 
 class _Run:
@@ -161,10 +174,12 @@ class _Run:
         asked = {labelled.id: reranker.query(labelled.query) for labelled in self._dataset.sets}
         scorer, name = reranker.load(), _model_name(reranker)
         caller, found = reranker.turns.caller(self.stop), []
-        for detail in plan.details:
-            seen_at = scorer.at(visual_tokens(detail, scorer))
+        details = dict.fromkeys(visual_tokens(detail, scorer) for detail in plan.details)
+        self._total -= self._pictures(plan) * (len(plan.details) - len(details)) // len(plan.details)
+        for tokens in details:
+            seen_at = scorer.at(tokens)
             ways = [
-                _Way(combination=_combination(name, seen_at, scoring, detail), scorer=seen_at.asking(scoring))
+                _Way(combination=_combination(name, seen_at, scoring, tokens), scorer=seen_at.asking(scoring))
                 for scoring in plan.scorings
             ]
             known = yield from self._judged_by(ways, asked, caller, reranker.settings.reader_threads)
@@ -182,7 +197,7 @@ class _Run:
             calibrated_as=way.scorer.calibrated_as,
             figures=figures(sets, judged, way.scorer.temperature),
             judged=judged,
-            fit=fitted(sets, judged),
+            fit=fitted(sets, judged, way.scorer.temperature),
         )
 
     def _judged_by(
@@ -190,7 +205,9 @@ class _Run:
     ) -> Generator[Progress, None, dict[str, dict[str, JudgedSet]]]:
         """Every set by every way: by fingerprint, then by the set's id. A way judges a set once, now or before."""
         known = {way.scorer.fingerprint: self._known(way) for way in ways}
-        self._done += sum(len(said.log_odds) for sets in known.values() for said in sets.values())
+        if before := sum(len(said.log_odds) for sets in known.values() for said in sets.values()):
+            self._done += before
+            yield self._progress(ways[-1].combination)
         tallies = {fingerprint: _Tally() for fingerprint in known}
         memory = PeakMemory(on_card=ways[0].scorer.card_memory is not None)
         for part, prepared in _ahead(_parts(self._dataset, ways, known, asked), ways[0].scorer, readers, self.stop):
@@ -216,7 +233,8 @@ class _Run:
         if self._ledger is None:
             return {}
         found = ((one.id, self._ledger.get(way.scorer.fingerprint, one)) for one in self._dataset.sets)
-        return {set_id: judged for set_id, judged in found if judged is not None}
+        # What failed is tried again: it may have been for want of memory, or of a drive.
+        return {set_id: judged for set_id, judged in found if judged is not None and not judged.errors}
 
     def _kept(self, way: _Way, labelled: LabelledSet, tally: _Tally) -> JudgedSet:
         judged = tally.judged(labelled.id)
@@ -229,8 +247,7 @@ class _Run:
         return Progress(combination=combination, done=self._done, total=self._total, left_s=left_s)
 
 
-def _combination(model: str, scorer: Scorer, scoring: Scoring, detail: str) -> Combination:
-    tokens = visual_tokens(detail, scorer)
+def _combination(model: str, scorer: Scorer, scoring: Scoring, tokens: int) -> Combination:
     return Combination(model=model, precision=scorer.precision, scoring=scoring, visual_tokens=tokens)
 
 

@@ -16,6 +16,8 @@ from reranker.evaluation.outcome import Interval
 
 CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 9_999
+DRAWS_A_TEST: Final = 400  # at least, of each of many tests: else Holm's method could call nothing real
+VALUES_AT_ONCE: Final = 4_000_000  # of all draws together, for the memory that they take
 SEED: Final = 0
 
 Values = NDArray[np.float64]
@@ -26,23 +28,39 @@ def mean_interval(values: Values) -> Interval:
     if len(values) < 2:
         return Interval(low=float(values.mean()), high=float(values.mean()))
     found = stats.bootstrap(
-        (values,), np.mean, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile", rng=SEED
+        (values,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        batch=_batch(values),
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=SEED,
     ).confidence_interval
     return Interval(low=float(found.low), high=float(found.high))
 
 
-def paired_p(differences: Values) -> float:
+def paired_p(differences: Values, tests: int = 1) -> float:
     """Two-sided p of a mean difference as large as this, were each difference's sign a coin's; in (0, 1].
 
-    Exact where few sets differ, else by drawing signs.
+    Exact where few sets differ, else by drawing signs. tests: for how many at once it will be corrected.
     """
     moved = differences[differences != 0]  # a sign changes nothing of the others
     if len(moved) < 2:  # either sign of a single one is as far from 0
         return 1.0
     found: Any = stats.permutation_test(
-        (moved,), _mean, permutation_type="samples", vectorized=True, n_resamples=RESAMPLES, rng=SEED
+        (moved,),
+        _mean,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=max(RESAMPLES, DRAWS_A_TEST * tests),
+        batch=_batch(moved),
+        rng=SEED,
     )
     return float(found.pvalue)
+
+
+def _batch(values: Values) -> int:
+    return max(1, VALUES_AT_ONCE // len(values))
 
 
 def _mean(values: Values, axis: int) -> Values:

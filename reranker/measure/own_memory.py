@@ -12,13 +12,13 @@ _RESET_PEAK: Final = "5"  # see proc_pid_clear_refs(5)
 def own_bytes(field: str) -> int | None:
     """Of this process, as Linux counts: VmRSS resident now, VmHWM at most (getrusage's would be the parent's, too).
 
-    None on other systems.
+    None on systems that do not count it.
     """
     status = Path("/proc/self/status")
     if not status.exists():
         return None
-    lines = status.read_text(encoding="ascii").splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+    lines = status.read_text(encoding="ascii", errors="replace").splitlines()
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(f"{field}:")), None)
 
 
 class PeakMemory:

@@ -6,9 +6,10 @@ Knows neither gradio nor, unless somebody asks for the likely ones first, the mo
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 from typing import Any
 
+from reranker.datasets.reading import is_text
 from reranker.errors import RerankerError
 from reranker.reranker import Reranker
 from reranker.sentences import Language
@@ -33,6 +34,7 @@ class Labelling:
         self._pictures, self._thumbnails = [absolute(picture) for picture in pictures], thumbnails
         self._names = {picture: picture.relative_to(absolute(folder)).as_posix() for picture in self._pictures}
         self._file, self._reranker = file, reranker
+        self._saving = Lock()
         self._decoding = BoundedSemaphore(reranker.settings.reader_threads)  # each may take 400 MB
 
     def board(self, language: Language) -> dict[str, Any]:
@@ -55,7 +57,8 @@ class Labelling:
     def save(self, asked: dict[str, Any], language: Language) -> dict[str, Any]:
         """The marks as a new set, or in the place of a saved one."""
         try:
-            said = self._saved(self._marked(asked), asked, language)
+            with self._saving:  # or what is looked for in the file might come into it meanwhile
+                said = self._saved(self._marked(asked), asked, language)
         except (RerankerError, OSError) as error:
             said = self._trouble(error, language)
         return self._told(said, language)
@@ -88,7 +91,7 @@ class Labelling:
         query, marked = asked.get("query"), asked.get("marked")
         names = set(filter(lambda name: isinstance(name, str), marked)) if isinstance(marked, list) else set()
         return MarkedSet(
-            query=self._reranker.query(query if isinstance(query, str) else "").text,
+            query=self._reranker.query(query if isinstance(query, str) and is_text(query) else "").text,
             pictures=tuple(self._pictures),
             relevant=tuple(picture for picture, name in self._names.items() if name in names),
         )

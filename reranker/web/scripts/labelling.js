@@ -37,7 +37,10 @@ async function asked(path, question) {
 const place = () => view.opened === null ? {} : { line: view.sets[view.opened].line, was: view.sets[view.opened].query };
 
 async function save() {
+  if (buttons.save.disabled) return;
+  buttons.save.disabled = true;
   await answered("save", { query: query.value, marked: board.marked(), ...place() }, () => begin());
+  buttons.save.disabled = false;
 }
 
 async function remove(index) {
