@@ -408,6 +408,7 @@ def test_three_queries_are_labelled_and_two_ways_compared(toybox_url, visit, dra
     tab.page.locator("#evaluate").click()
     tab.page.locator("#evaluation-status p", has_text="3 queries evaluated").wait_for()
     rows = tab.page.locator("#evaluation table").first.locator("tbody tr")
+    rows.nth(1).wait_for()  # the table follows the status
     assert rows.locator("th").all_inner_texts() == ["yes or no · usual (49 tokens)", "rating · usual (49 tokens)"]
     assert tab.page.locator("#evaluation .verdicts li").count() == 1
     with tab.page.expect_download() as download:
