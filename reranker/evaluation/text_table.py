@@ -13,7 +13,8 @@ def as_table(evaluation: Evaluation) -> str:
     """The figures of each combination, each pair compared, shares by language and kind, and what was fitted."""
     sets = evaluation.dataset.sets
     pictures = sum(len(labelled.pictures) for labelled in sets)
-    blocks = [f"{evaluation.dataset.name}: {len(sets)} sets, {pictures} pictures to rank", _figures(evaluation)]
+    count = "1 set" if len(sets) == 1 else f"{len(sets):,} sets"
+    blocks = [f"{evaluation.dataset.name}: {count}, {pictures:,} pictures to rank", _figures(evaluation)]
     if evaluation.comparisons:
         blocks.append(_comparisons(evaluation))
     blocks += [block for block in (_shares(evaluation, "languages"), _shares(evaluation, "kinds")) if block]
