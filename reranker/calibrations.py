@@ -7,14 +7,14 @@ Deleting it is forgetting it. None of it changes an order.
 import json
 import logging
 import math
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import platformdirs
+
+from reranker.whole_files import write_whole
 
 _log = logging.getLogger(__name__)
 
@@ -63,10 +63,7 @@ class Calibrations:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({**asdict(calibration), **about}, ensure_ascii=False, indent=2) + "\n"
-        descriptor, beside = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(beside).replace(path)
+        write_whole(text.encode(), path)
 
     def forget(self, name: str) -> None:
         """Scores are shown as the checkpoint has it again. Raises `OSError`."""

@@ -87,7 +87,7 @@ def _csv(header: Sequence[str], lines: Iterable[Iterable[Any]]) -> str:
     text = StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(header)
-    writer.writerows(map(_cell, line) for line in lines)
+    writer.writerows(map(spreadsheet_cell, line) for line in lines)
     return text.getvalue()
 
 
@@ -121,7 +121,7 @@ def _failed_row(one: Failed, language: Language) -> Row:
     )
 
 
-def _cell(value: str | float | None) -> str | float | None:
+def spreadsheet_cell(value: str | float | None) -> str | float | None:
     """A text that would be a formula is marked as text, by the apostrophe that spreadsheets know; numbers stay."""
     if isinstance(value, str) and value.lstrip().startswith(_FORMULA_STARTS):
         return f"'{value}"

@@ -32,6 +32,7 @@ FLOORS = {
     "reranker.embedded_thumbnails": 1,
     "reranker.score_store": 1,
     "reranker.calibrations": 1,
+    "reranker.whole_files": 1,
     "reranker.datasets": 2,
     "reranker.model": 2,
     "reranker.look_ahead": 3,

@@ -1,8 +1,6 @@
 """What all commands share: how they speak, what they write and how they end."""
 
 import logging
-import secrets
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +10,7 @@ import typer
 
 from reranker.reranker import Reranker
 from reranker.settings import Settings
+from reranker.whole_files import write_whole
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +78,7 @@ def deliver(data: bytes, output: Path | None) -> None:
         print_bytes(data)
         return
     try:
-        _write(data, output)
+        write_whole(data, output)
     except OSError as error:
         reason = f"The result could not be written to “{printable(str(output))}”: {error.strerror}."
         raise Refused(reason, FAILED) from error
@@ -104,19 +103,3 @@ def check_target(output: Path | None) -> None:
         raise Refused(f"The result cannot be written to “{printable(str(output))}”, which is a folder; name a file.")
     if not output.parent.is_dir():
         raise Refused(f"There is no folder “{printable(str(output.parent))}” to write the result into; make it first.")
-
-
-def _write(data: bytes, output: Path) -> None:
-    """Beside its place first, then moved there, so that nobody ever reads half a result."""
-    if output.exists() and not output.is_file():  # a pipe or a device is written to, never replaced
-        output.write_bytes(data)
-        return
-    target = output.resolve()
-    beside = target.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        beside.write_bytes(data)
-        if target.exists():
-            shutil.copymode(target, beside)
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)

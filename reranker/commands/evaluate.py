@@ -147,7 +147,7 @@ def _chosen(option: str, given: str | None, otherwise: str, possible: Sequence[s
 
 def _dataset(spec: str) -> Dataset:
     """Raises `Refused` with all that is wrong with it, and `DatasetError`."""
-    if sys.stderr.isatty():  # the toybox draws some 200 pictures a second
+    if sys.stderr.isatty():  # the toybox draws some 170 pictures a second
         typer.echo("Reading the dataset ...\r", err=True, nl=False)
     try:
         return open_dataset(spec)

@@ -9,7 +9,6 @@ runs/          the order of each combination, by the names of the pictures
 
 import csv
 import json
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from io import StringIO
@@ -23,8 +22,10 @@ from reranker.datasets.labelled import Dataset
 from reranker.evaluation.figures import best_first
 from reranker.evaluation.outcome import Combination, Comparison, Evaluated, Evaluation, Figures, Fit, Share
 from reranker.evaluation.report import as_html
+from reranker.export import spreadsheet_cell
 from reranker.images import Limits
 from reranker.judging import float32
+from reranker.whole_files import write_whole
 
 _NOT_IN_FILE_NAMES: Final = '<>:"/\\|?*'
 _FIT_NUMBERS: Final = tuple(field.name for field in fields(Fit) if field.name not in {"before", "after"})
@@ -47,7 +48,7 @@ def write_all(evaluation: Evaluation, folder: Path, limits: Limits) -> None:
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         # A name may hold bytes that are no text: they are written escaped, which is also how JSON writes them.
-        _write(text.encode(errors="backslashreplace"), folder / name)
+        write_whole(text.encode(errors="backslashreplace"), folder / name)
 
 
 def as_json(evaluation: Evaluation) -> str:
@@ -140,14 +141,7 @@ def _line(one: Evaluated, evaluation: Evaluation) -> dict[str, Any]:
     cells |= {f"first_{name}": share.value for name, share in sorted(figures.languages.items())}
     cells |= {f"pairs_{name}": share.value for name, share in sorted(figures.kinds.items())}
     cells |= {f"fit_{name}": getattr(one.fit, name, None) for name in _FIT_NUMBERS}
-    return {name: _cell(value) for name, value in {**cells, "fingerprint": one.fingerprint}.items()}
-
-
-def _cell(value: str | float | None) -> str | float | None:
-    """A text that starts like no name might be a formula to a spreadsheet: an apostrophe marks it as text."""
-    if isinstance(value, str) and value and not value[0].isalnum():
-        return f"'{value}"
-    return value
+    return {name: spreadsheet_cell(value) for name, value in {**cells, "fingerprint": one.fingerprint}.items()}
 
 
 def _strictly_falling(scores: Sequence[float]) -> Iterator[float]:
@@ -181,13 +175,3 @@ def _word(text: str, unwanted: str = "") -> str:
         else letter
         for letter in text
     )
-
-
-def _write(data: bytes, target: Path) -> None:
-    """Beside its place first, then moved there, so that nobody ever reads half a file."""
-    beside = target.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        beside.write_bytes(data)
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)

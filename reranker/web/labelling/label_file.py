@@ -5,8 +5,6 @@ there is not lost.
 """
 
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any, Final
 from reranker.datasets.json_lines import as_line
 from reranker.datasets.reading import Faults, is_text, read_objects
 from reranker.web.labelling.marked import MarkedSet
+from reranker.whole_files import write_whole
 
 PLAIN: Final = {"query", "pictures", "relevant"}
 
@@ -70,7 +69,7 @@ class LabelFile:
                 return False
             lines = self._path.read_bytes().decode("utf-8-sig").split("\n")
             lines[number - 1 : number] = [] if marked is None else [self._written(marked).removesuffix("\n")]
-            _replace(self._path, "\n".join(lines).encode())
+            write_whole("\n".join(lines).encode(), self._path)
             return True
 
     def _written(self, marked: MarkedSet) -> str:
@@ -121,15 +120,3 @@ def _right_ones(relevant: Any) -> list[str]:
 def absolute(path: Path) -> Path:
     """Links are not followed: a picture is known by where it was found."""
     return Path(os.path.abspath(path))  # noqa: PTH100 - pathlib leaves `..` where it is
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Beside its place first, then moved there; a link to a file elsewhere stays one."""
-    target = path.resolve()
-    beside = target.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        beside.write_bytes(data)
-        shutil.copymode(target, beside)
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
