@@ -1,16 +1,16 @@
-"""The page as a program: `python app.py`, `gradio app.py`, or a Hugging Face Space. Settings: `reranker.settings`."""
+"""Serve the page: `python app.py`, `gradio app.py`, or a Hugging Face Space."""
 
 import sys
 
 from reranker import Reranker, Settings
-from reranker.errors import SettingInvalid
-from reranker.sentences import sentence
-from reranker.web import environment
+from reranker.core.errors import SettingInvalid
+from reranker.i18n.error_messages import sentence
+from reranker.ui import gradio_environment
 
-environment.prepare()
+gradio_environment.prepare()
 
-from reranker.web.page import build_page  # noqa: E402 - only now
-from reranker.web.serving import run  # noqa: E402
+from reranker.ui.launch import run  # noqa: E402
+from reranker.ui.page import build_page  # noqa: E402 - only now
 
 
 def _settings() -> Settings:

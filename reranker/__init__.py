@@ -3,23 +3,23 @@
 Importing this loads neither torch nor gradio.
 """
 
-from reranker.errors import RerankerError
-from reranker.reranker import Reranker
-from reranker.settings import Settings
-from reranker.types import Candidate, Explanation, Failed, Judgement, Query, Ranking, Scored, Words
+from reranker.api import Reranker
+from reranker.config.settings import Settings
+from reranker.core.errors import RerankerError
+from reranker.core.types import Candidate, Explanation, Failed, GeneratedRating, Query, Ranking, Score, Scored
 from reranker.version import __version__
 
 __all__ = [
     "Candidate",
     "Explanation",
     "Failed",
-    "Judgement",
+    "GeneratedRating",
     "Query",
     "Ranking",
     "Reranker",
     "RerankerError",
+    "Score",
     "Scored",
     "Settings",
-    "Words",
     "__version__",
 ]

@@ -3,7 +3,7 @@
 import signal
 import sys
 
-from reranker.cli import main
+from reranker.cli.main import main
 
 
 def run(program: str = "reranker") -> None:

@@ -1,7 +1,6 @@
 """What several tests share: pictures, and the page as a running program."""
 
 import os
-import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,10 +12,11 @@ import pytest
 from reranker import Reranker
 from reranker.toybox.drawing import draw_scene
 from reranker.toybox.scenes import Item, arranged
-from reranker.web import environment
-from tests.browsing import chromium, numbered, visit  # noqa: F401 - fixtures
-from tests.scripted import ScriptedScorer, number
-from tests.shell import Shell
+from reranker.ui import gradio_environment
+from tests.support.browser import chromium, numbered, visit  # noqa: F401 - fixtures
+from tests.support.ports import free_port
+from tests.support.scripted_scorer import ScriptedScorer, number
+from tests.support.shell import Shell
 
 Serve = Callable[[Reranker], str]
 
@@ -28,7 +28,7 @@ def pytest_configure(config):
         folder = tempfile.TemporaryDirectory(prefix="reranker-tests-")
         config.add_cleanup(folder.cleanup)
         os.environ[name] = folder.name
-    environment.prepare()
+    gradio_environment.prepare()
 
 
 @pytest.fixture(autouse=True)
@@ -47,18 +47,11 @@ def upload_folder(monkeypatch, tmp_path) -> Path:
     return folder
 
 
-def free_port() -> int:
-    """Of loopback; nobody has it now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @contextmanager
 def _serving(reranker: Reranker) -> Iterator[str]:
     # Here, so that tests without a page do not wait for gradio.
-    from reranker.web.page import build_page  # noqa: PLC0415
-    from reranker.web.serving import launch_settings  # noqa: PLC0415
+    from reranker.ui.launch import launch_settings  # noqa: PLC0415
+    from reranker.ui.page import build_page  # noqa: PLC0415
 
     page = build_page(reranker)
     settings = launch_settings(reranker) | {"server_port": free_port(), "server_name": "127.0.0.1"}

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from reranker.datasets.labelled import LabelledSet
-from reranker.evaluation.outcome import Bin, Fit, JudgedSet
-from reranker.scores import shown_score
+from reranker.core.scores import shown_score
+from reranker.evaluation.datasets.labelled import LabelledSet
+from reranker.evaluation.results import Bin, Fit, JudgedSet
 
 LEAST_SETS: Final = 10
 TEMPERATURES: Final = (0.05, 20.0)
@@ -57,11 +57,11 @@ def fitted(sets: Sequence[LabelledSet], judged: Sequence[JudgedSet], in_use: flo
     if not (seen.has_both and held_out.has_both):
         return None
     temperature = _temperature(seen, in_use)
-    fits = min(max(shown_score(_line(seen), temperature), LEAST_SCORE), 10 - LEAST_SCORE)
-    over = np.array([shown_score(odds, temperature) >= fits for odds in held_out.odds])
+    relevance_threshold = min(max(shown_score(_line(seen), temperature), LEAST_SCORE), 10 - LEAST_SCORE)
+    over = np.array([shown_score(odds, temperature) >= relevance_threshold for odds in held_out.odds])
     return Fit(
         temperature=temperature,
-        fits=fits,
+        relevance_threshold=relevance_threshold,
         loss_before=_loss(held_out, in_use),
         loss_after=_loss(held_out, temperature),
         right_over=float(over[held_out.is_right].mean()),

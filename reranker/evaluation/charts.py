@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reranker.datasets.labelled import LabelledSet
-from reranker.evaluation.outcome import Bin, Difference, Evaluated
-from reranker.scores import shown_score
+from reranker.core.scores import shown_score
+from reranker.evaluation.datasets.labelled import LabelledSet
+from reranker.evaluation.results import Bin, Difference, Evaluated
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from jinja2 import Environment, StrictUndefined
 
 from reranker.evaluation.charts import HISTOGRAM, RELIABILITY, WHISKER_WIDTH, histograms, reliability
-from reranker.evaluation.outcome import Combination, Evaluation, Fit, Share
+from reranker.evaluation.results import Configuration, Evaluation, Fit, Share
 from reranker.evaluation.tables import (
     COLUMNS,
     COMPARED,
@@ -21,7 +21,7 @@ from reranker.evaluation.tables import (
     short_names,
 )
 from reranker.evaluation.worst_sets import worst_sets
-from reranker.images import Limits
+from reranker.images.decoding import Limits
 
 _TEMPLATE: Final = Path(__file__).with_name("report.html.jinja")
 
@@ -43,15 +43,15 @@ def _environment() -> Environment:
 
 def _content(evaluation: Evaluation, limits: Limits) -> dict[str, Any]:
     dataset, evaluated = evaluation.dataset, evaluation.evaluated
-    combinations = [one.combination for one in evaluated]
-    names_of = short_names(combinations)
-    names = [names_of[one] for one in combinations]
+    configurations = [one.configuration for one in evaluated]
+    names_of = short_names(configurations)
+    names = [names_of[one] for one in configurations]
     figures = [one.figures for one in evaluated]
     return {
         "dataset": dataset.name,
         "sets": len(dataset.sets),
         "pictures": sum(len(each.pictures) for each in dataset.sets),
-        "facts": _facts(combinations),
+        "facts": _facts(configurations),
         "names": names,
         "columns": COLUMNS,
         "rows": main_rows(names, figures),
@@ -68,13 +68,13 @@ def _content(evaluation: Evaluation, limits: Limits) -> dict[str, Any]:
     }
 
 
-def _facts(combinations: Sequence[Combination]) -> dict[str, str]:
+def _facts(configurations: Sequence[Configuration]) -> dict[str, str]:
     """What was tried, each value once."""
     values: dict[str, list[str]] = {
-        "Model": [one.model for one in combinations],
-        "Precision": [one.precision for one in combinations],
-        "Scoring": [one.scoring for one in combinations],
-        "Visual tokens of a picture, at most": [str(one.visual_tokens) for one in combinations],
+        "Model": [one.model for one in configurations],
+        "Precision": [one.precision for one in configurations],
+        "Scoring": [one.scoring for one in configurations],
+        "Visual tokens of a picture, at most": [str(one.visual_tokens) for one in configurations],
     }
     return {name: ", ".join(dict.fromkeys(tried)) for name, tried in values.items()}
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from reranker.evaluation.outcome import Interval
+from reranker.evaluation.results import Interval
 
 CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 9_999

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Final, Literal
 
 from reranker.evaluation.charts import Whisker, whiskers
-from reranker.evaluation.outcome import Combination, Comparison, Difference, Figures, Share
+from reranker.evaluation.results import Comparison, Configuration, Difference, Figures, Share
 
 UNKNOWN: Final = "–"
 MEGABYTE: Final = 1_000_000
@@ -79,11 +79,11 @@ class ComparedPair:
         return any(figure.is_real for figure in self.figures)
 
 
-def short_names(combinations: Sequence[Combination]) -> dict[Combination, str]:
+def short_names(configurations: Sequence[Configuration]) -> dict[Configuration, str]:
     """Of each what tells it from the others; the whole label where there is only one."""
-    if len(combinations) == 1:
-        return {one: one.label for one in combinations}
-    parts = {one: (one.model, one.precision, one.scoring, f"{one.visual_tokens} tokens") for one in combinations}
+    if len(configurations) == 1:
+        return {one: one.label for one in configurations}
+    parts = {one: (one.model, one.precision, one.scoring, f"{one.visual_tokens} tokens") for one in configurations}
     varying = [len(set(values)) > 1 for values in zip(*parts.values(), strict=True)]
     return {
         one: " ".join(part for part, varies in zip(of_one, varying, strict=True) if varies)
@@ -105,7 +105,7 @@ def share_rows(shares: Sequence[Mapping[str, Share]]) -> list[Row]:
 
 
 def compared_pairs(
-    comparisons: Sequence[Comparison], names: Mapping[Combination, str], sets: int
+    comparisons: Sequence[Comparison], names: Mapping[Configuration, str], sets: int
 ) -> list[ComparedPair]:
     """A line a pair, with the figures of `COMPARED`."""
     columns = [_compared_figures(name, [pair.differences[name] for pair in comparisons]) for name in COMPARED]

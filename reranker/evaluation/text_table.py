@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from reranker.evaluation.outcome import Comparison, Evaluated, Evaluation, Figures, Share
+from reranker.evaluation.results import Comparison, Evaluated, Evaluation, Figures, Share
 
 MEGABYTE: Final = 1_000_000
 SHORTEST: Final = 14  # of the first column
@@ -24,7 +24,7 @@ def as_table(evaluation: Evaluation) -> str:
 
 
 def _width(evaluation: Evaluation) -> int:
-    return max(SHORTEST, *(len(one.combination.label) for one in evaluation.evaluated)) + 2
+    return max(SHORTEST, *(len(one.configuration.label) for one in evaluation.evaluated)) + 2
 
 
 def _figures(evaluation: Evaluation) -> str:
@@ -34,7 +34,7 @@ def _figures(evaluation: Evaluation) -> str:
         f"{'apart':>7}{'ties':>6}{'failed':>8}{'Spearman':>10}{'ms':>8}{'peak MB':>9}"
     )
     return "\n".join(
-        [head, *(f"{one.combination.label:{width}}{_figures_line(one.figures)}" for one in evaluation.evaluated)]
+        [head, *(f"{one.configuration.label:{width}}{_figures_line(one.figures)}" for one in evaluation.evaluated)]
     )
 
 
@@ -80,7 +80,7 @@ def _shares(evaluation: Evaluation, name: str) -> str:
     what = {"languages": "first, by query", "kinds": "pairs, by kind"}[name]
     head = f"{what:{width}}" + "".join(f"{text:>{len(text) + 2}}" for text in columns.values())
     lines = [
-        f"{one.combination.label:{width}}"
+        f"{one.configuration.label:{width}}"
         + "".join(f"{_percent(shares[key].value):>{len(text) + 2}}" for key, text in columns.items())
         for one, shares in rows
     ]
@@ -90,7 +90,7 @@ def _shares(evaluation: Evaluation, name: str) -> str:
 def _fits(evaluation: Evaluation) -> str:
     width = _width(evaluation)
     lines = [
-        f"{one.combination.label:{width}}{one.fit.temperature:>6.2f}{one.fit.fits:>8.1f}{one.fit.loss_before:>9.3f}"
+        f"{one.configuration.label:{width}}{one.fit.temperature:>6.2f}{one.fit.relevance_threshold:>8.1f}{one.fit.loss_before:>9.3f}"
         f"{one.fit.loss_after:>8.3f}{_percent(one.fit.right_over):>12}{_percent(one.fit.wrong_over):>12}"
         for one in evaluation.evaluated
         if one.fit

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Final
 
-from reranker.datasets.labelled import LabelledPicture, LabelledSet, QueryLanguage
-from reranker.embedded_thumbnails import embedded_thumbnails
-from reranker.evaluation.figures import best_first
-from reranker.evaluation.outcome import Combination, Evaluation, JudgedSet
-from reranker.images import Limits
-from reranker.scores import score_texts, shown_score
-from reranker.types import Candidate
+from reranker.core.scores import score_texts, shown_score
+from reranker.core.types import Candidate
+from reranker.evaluation.datasets.labelled import LabelledPicture, LabelledSet, QueryLanguage
+from reranker.evaluation.metrics import best_first
+from reranker.evaluation.results import Configuration, Evaluation, JudgedSet
+from reranker.images.decoding import Limits
+from reranker.images.embedded_thumbnails import embedded_thumbnails
 
 MOST_SETS: Final = 10
 MOST_PICTURES: Final = 15  # of a set, unless more are right
@@ -43,7 +43,7 @@ class ShownSet:
     id: str
     query: str
     language: QueryLanguage
-    places: Mapping[Combination, int | None]
+    places: Mapping[Configuration, int | None]
     pictures: tuple[ShownPicture, ...]
     hidden: int
 
@@ -98,7 +98,7 @@ def _shown_set(evaluation: Evaluation, number: int, limits: Limits) -> ShownSet:
         id=labelled.id,
         query=labelled.query,
         language=labelled.language,
-        places={one.combination: place_of_right(labelled, one.judged[number]) for one in evaluation.evaluated},
+        places={one.configuration: place_of_right(labelled, one.judged[number]) for one in evaluation.evaluated},
         pictures=tuple(shown),
         hidden=len(labelled.pictures) - len(shown),
     )

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from reranker.program_files import ASSETS
+from reranker.config.paths import ASSETS
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-from reranker.model.patches import PatchSettings
-from reranker.model.vision import BytePatchEmbedding
+from reranker.models.patchify import PatchSettings
+from reranker.models.qwen2_5_vl.vision import BytePatchEmbedding
 from reranker.toybox.geometry import LEVELS, VISUAL_TOKENS, toybox_config
 from reranker.toybox.plain_attention import WINDOWS
 from reranker.toybox.tokenizer import SPECIAL_TOKENS

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import AttentionInterface
 
-from reranker.model.attention import Spans, attend
+from reranker.models.layers.attention import Spans, attend
 
 PLAIN = "plain_for_teaching"
 # transformers hands a vision block's attention all windows of all pictures as one packed sequence when the attention's

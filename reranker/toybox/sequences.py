@@ -7,8 +7,8 @@ import torch
 from transformers import DynamicCache, PreTrainedTokenizerFast
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextModel
 
-from reranker.model.language import rope_positions
-from reranker.model.prompts import EncodedPrompt, Layout, encode_prompt
+from reranker.models.qwen2_5_vl.language import rope_positions
+from reranker.models.scoring.prompts import EncodedPrompt, Layout, encode_prompt
 from reranker.toybox.plain_attention import PLAIN, causal_mask
 
 NO_ANSWER = -100  # what torch's cross_entropy leaves out

@@ -6,7 +6,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
 
-from reranker.model.prompts import LYCHEE, RATING
+from reranker.models.scoring.prompts import LYCHEE, RATING
 from reranker.toybox.checkpoint_files import feed_with_bytes, new_model, write_checkpoint
 from reranker.toybox.language_lessons import Readings, teach_language
 from reranker.toybox.rating_lessons import teach_rating

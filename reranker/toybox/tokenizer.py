@@ -6,7 +6,7 @@ from random import Random
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from reranker.model.prompts import LYCHEE, RATING
+from reranker.models.scoring.prompts import LYCHEE, RATING
 from reranker.toybox.captions import ENGLISH_NAMES, LANGUAGES, word, words
 from reranker.toybox.exercises import lesson
 

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy, smooth_l1_loss
 from torch.utils.data import DataLoader, IterableDataset
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
 
-from reranker.model.patches import Patches, PatchSettings, cut
+from reranker.models.patchify import Patches, PatchSettings, patchify
 from reranker.toybox.drawing import draw_scene
 from reranker.toybox.exercises import counting, relating
 from reranker.toybox.geometry import LEVELS
@@ -38,8 +38,8 @@ class DrawnScene:
 
 
 def drawn(scene: Scene, visual_tokens: int) -> DrawnScene:
-    """Draw, cut and describe a scene."""
-    patches = cut(draw_scene(scene), visual_tokens, PatchSettings())
+    """Draw, patchify and describe a scene."""
+    patches = patchify(draw_scene(scene), visual_tokens, PatchSettings())
     targets = token_targets(scene, patches.grid_h // 2, patches.grid_w // 2)
     return DrawnScene(scene=scene, patches=patches, targets=targets)
 

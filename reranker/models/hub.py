@@ -1,0 +1,119 @@
+"""A model's name -> its files on the disk. Nothing here asks the hub for anything; `download` does."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import huggingface_hub
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+from reranker.config.paths import ASSETS
+from reranker.core.errors import CheckpointMissing, CheckpointNotFetched
+
+TOYBOX: Final = ASSETS / "toybox"
+REPOSITORIES: Final = {
+    "lychee": "vec-ai/lychee-rerank-mm",
+    "lychee-3b": "vec-ai/lychee-rerank-mm-3b",
+    "qwen2.5-vl-7b": "Qwen/Qwen2.5-VL-7B-Instruct",
+    "qwen2.5-vl-3b": "Qwen/Qwen2.5-VL-3B-Instruct",
+}
+GIGABYTES: Final = {"lychee": 16.6, "lychee-3b": 7.5, "qwen2.5-vl-7b": 16.6, "qwen2.5-vl-3b": 7.5}
+INDEX: Final = "model.safetensors.index.json"
+BEST: Final = "lychee"  # what "auto" would have
+WANTED: Final = ["*.safetensors", "*.json", "*.jinja", "merges.txt", "README.md", "LICENSE*"]
+
+Reason = Literal["asked", "card", "no card", "not downloaded"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which model is to judge, by a name other than "auto", and why.
+
+    "asked": somebody named it. "card": there is a graphics card, and the files of `BEST` are here. Else it is the
+    toybox, since there is "no card", or since those files are "not downloaded".
+    """
+
+    name: str
+    reason: Reason
+
+
+def choose(model: str, revision: str, has_gpu: Callable[[], bool]) -> Choice:
+    """What a setting means; `has_card` is asked for "auto" alone."""
+    if model != "auto":
+        return Choice(name=model, reason="asked")
+    if not has_gpu():
+        return Choice(name="toybox", reason="no card")
+    if is_missing(BEST, revision):
+        return Choice(name="toybox", reason="not downloaded")
+    return Choice(name=BEST, reason="card")
+
+
+def repository_of(model: str) -> str | None:
+    """Where on the hub a name's files are; None for the toybox and for folders."""
+    if model in REPOSITORIES:
+        return REPOSITORIES[model]
+    if model == "toybox" or model.count("/") != 1 or Path(model).expanduser().is_dir():
+        return None
+    try:
+        validate_repo_id(model)
+    except HFValidationError:
+        return None
+    return model
+
+
+def folder_of(model: str, revision: str = "") -> Path:
+    """The folder that a name means: "toybox", one of `REPOSITORIES`, an id of the hub, or a path.
+
+    Looks on this machine only, for names of the hub in its library's cache. Raises `CheckpointMissing` and
+    `CheckpointNotFetched`.
+    """
+    if model == "toybox":
+        return TOYBOX
+    repository = repository_of(model)
+    if repository is not None:
+        return _snapshot(model, repository, revision)
+    folder = Path(model).expanduser()
+    if not folder.is_dir():
+        raise CheckpointMissing(name=model)
+    return folder
+
+
+def _snapshot(model: str, repository: str, revision: str) -> Path:
+    try:
+        folder = Path(
+            huggingface_hub.snapshot_download(
+                repository, revision=revision or None, allow_patterns=WANTED, local_files_only=True
+            )
+        )
+    except LocalEntryNotFoundError:
+        raise CheckpointNotFetched(name=model) from None
+    if not _is_whole(folder):  # the library cannot tell where another version, or another program, fetched it
+        raise CheckpointNotFetched(name=model)
+    return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether config.json and all weight files are there."""
+    try:
+        places = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()
+        weights = [(folder / str(name)).is_file() for name in set(places)]
+    except FileNotFoundError:
+        weights = [path.is_file() for path in folder.glob("*.safetensors")]
+    except (OSError, ValueError, KeyError, AttributeError):
+        weights = []
+    return bool(weights) and all(weights) and (folder / "config.json").is_file()
+
+
+def is_missing(model: str, revision: str = "") -> bool:
+    """Whether it is a model of the hub whose files are not all on this machine."""
+    repository = repository_of(model)
+    if repository is None:
+        return False
+    try:
+        _snapshot(model, repository, revision)
+    except CheckpointNotFetched:
+        return True
+    return False

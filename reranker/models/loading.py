@@ -1,0 +1,211 @@
+"""Files on the disk -> the two towers, the tokenizer and the head, on a device, in a precision."""
+
+import logging
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import torch
+from transformers import PreTrainedTokenizerBase, Qwen2_5_VLForConditionalGeneration
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextModel
+from transformers.utils.logging import set_tqdm_hook
+
+from reranker.config.settings import Device, Precision
+from reranker.core.errors import CheckpointBroken, CheckpointError, CheckpointUnsupported, ModelOutOfMemory
+from reranker.core.types import LoadWarning
+from reranker.engine.memory_budget import is_out_of_memory
+from reranker.models.checkpoint import CheckpointFiles
+from reranker.models.device_map import are_brought, gpus_of
+from reranker.models.hub import folder_of
+from reranker.models.memory_plan import choose_device, choose_precision, how_to_load, place
+from reranker.models.patchify import PatchSettings
+from reranker.models.qwen2_5_vl.language import YesNoHead
+from reranker.models.qwen2_5_vl.vision import BytePatchEmbedding, VisionTower
+from reranker.models.scoring.prompts import INSTRUCTIONS
+
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A model ready to judge.
+
+    digest: sha256 of the weights. precision: fp32, bf16, fp16, int8 or nf4. output_weight: (vocabulary, hidden).
+    details: visual tokens at the lowest, the usual and the highest detail. instruction: the one that it was taught
+    with. temperature: T of the score that people see. fits: the score from which a picture does, None where not known.
+    """
+
+    name: str
+    digest: str
+    device: torch.device
+    precision: str
+    vision: VisionTower
+    language: Qwen2_5_VLTextModel
+    head: YesNoHead
+    output_weight: torch.Tensor
+    tokenizer: PreTrainedTokenizerBase
+    patch_settings: PatchSettings
+    detail_levels: tuple[int, int, int]
+    instruction: str
+    temperature: float
+    relevance_threshold: float | None
+    load_warnings: tuple[LoadWarning, ...]
+
+    @property
+    def gpus(self) -> tuple[torch.device, ...]:
+        """`device`, and those that layers work on besides."""
+        return gpus_of(self.language)
+
+
+def load_checkpoint(
+    model: str,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    revision: str = "",
+    *,
+    writes: bool = False,
+    report: Report = lambda done, total: None,
+) -> Checkpoint:
+    """Read a checkpoint from the disk; nothing is fetched, and only safetensors are read.
+
+    model: "toybox", a name of `hub.REPOSITORIES`, an id of the hub, or a folder. writes: whether it is to write words,
+    which takes the output matrix. report: is told of weights that are loaded, and of weights in all.
+    Raises `CheckpointMissing`, `CheckpointBroken`, `CheckpointUnsupported`.
+    """
+    files = CheckpointFiles(model, folder_of(model, revision))
+    chosen_device = choose_device(device)
+    chosen_precision = choose_precision(precision, chosen_device, files.sizes, writes=writes)
+    with _told(report):
+        network = load_network(files, chosen_device, chosen_precision, writes=writes)
+    checkpoint = with_its_files(network, files, chosen_device, chosen_precision)
+    if precision == "auto" and chosen_precision == "fp16":
+        return replace(checkpoint, load_warnings=("fp16", *checkpoint.load_warnings))
+    return checkpoint
+
+
+@contextmanager
+def _told(report: Report) -> Iterator[None]:
+    """While transformers loads, which would draw a bar."""
+
+    def counted(bar: Callable[..., Any], items: tuple[Any, ...], shown: dict[str, Any]) -> Any:
+        if not items or not isinstance(items[0], Collection):
+            return bar(*items, **shown)
+        return _counted(items[0], report)
+
+    before = set_tqdm_hook(counted)
+    try:
+        yield
+    finally:
+        set_tqdm_hook(before)
+
+
+def _counted(items: Collection[Any], report: Report) -> Iterator[Any]:
+    for number, item in enumerate(items):
+        report(number, len(items))
+        yield item
+
+
+def load_network(
+    files: CheckpointFiles, device: torch.device, precision: str, *, writes: bool = False, whole: bool = False
+) -> Qwen2_5_VLForConditionalGeneration:
+    """The network in its places, as transformers has it. Raises as `load_checkpoint` does.
+
+    Takes the file layout of today and the one from before transformers 5, whose names of weights differ.
+    writes, whole: as `placement.place` has them.
+    """
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it tells at every product that int8 goes by FP16
+    try:
+        loaded: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+            files.folder,
+            local_files_only=True,
+            use_safetensors=True,
+            attn_implementation="sdpa",
+            output_loading_info=True,
+            **how_to_load(precision, device),
+        )
+        network, told = loaded
+        place(network, device, precision, writes=writes, whole=whole)
+    except Exception as error:  # safetensors, json and transformers each raise their own
+        raise _refusal(error, files.name, precision) from error
+    if told["missing_keys"] or told["mismatched_keys"]:  # transformers would go on with random ones
+        raise CheckpointBroken(name=files.name, file="*.safetensors", reason="weights")
+    return cast(Qwen2_5_VLForConditionalGeneration, network)
+
+
+def _refusal(error: Exception, name: str, precision: str) -> CheckpointError:
+    """What it means that loading raised this."""
+    if is_out_of_memory(error):
+        return ModelOutOfMemory(name=name, precision=precision)
+    if isinstance(error, ImportError):
+        return CheckpointUnsupported(name=name, reason=f"{precision} needs a package that is not installed")
+    return CheckpointBroken(name=name, file="*.safetensors", reason=type(error).__name__)
+
+
+def with_its_files(
+    network: Qwen2_5_VLForConditionalGeneration, files: CheckpointFiles, device: torch.device, precision: str
+) -> Checkpoint:
+    """The network ready to judge, with the tokenizer and the settings that lie beside its weights."""
+    plain = assembled(
+        network,
+        files.tokenizer(),
+        name=files.name,
+        digest=files.digest,
+        device=device,
+        precision=precision,
+        patch_settings=files.patch_settings(network.model.visual.patch_size),
+        detail_levels=files.detail_levels,
+    )
+    return replace(
+        plain,
+        instruction=files.instruction,
+        temperature=files.temperature,
+        relevance_threshold=files.relevance_threshold,
+    )
+
+
+def assembled(
+    network: Qwen2_5_VLForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    name: str,
+    digest: str,
+    device: torch.device,
+    precision: str,
+    patch_settings: PatchSettings,
+    detail_levels: tuple[int, int, int],
+) -> Checkpoint:
+    """A network made into a judge: its towers fed with bytes, packed, without gradients, its head cut to two rows."""
+    network.eval().requires_grad_(False)
+    yes, no = (_single_token(name, tokenizer, word) for word in ("yes", "no"))
+    visual = network.model.visual
+    return Checkpoint(
+        name=name,
+        digest=digest,
+        device=device,
+        precision=precision,
+        vision=VisionTower(network=visual, embedding=BytePatchEmbedding(visual.patch_embed, patch_settings).to(device)),
+        language=network.model.language_model,
+        head=YesNoHead.of(network.lm_head.weight, yes, no).to(device),
+        output_weight=network.lm_head.weight,
+        tokenizer=tokenizer,
+        patch_settings=patch_settings,
+        detail_levels=detail_levels,
+        instruction=INSTRUCTIONS["web"],
+        temperature=1.0,
+        relevance_threshold=None,
+        load_warnings=_load_warnings(network.model.language_model),
+    )
+
+
+def _load_warnings(language: Qwen2_5_VLTextModel) -> tuple[LoadWarning, ...]:
+    if are_brought(language):
+        return ("offloaded",)
+    return ("spread",) if len(gpus_of(language)) > 1 else ()
+
+
+def _single_token(model: str, tokenizer: PreTrainedTokenizerBase, word: str) -> int:
+    ids = tokenizer.encode(word, add_special_tokens=False)
+    if len(ids) != 1:
+        raise CheckpointUnsupported(name=model, reason=f"its tokenizer has no single token for {word!r}")
+    return int(ids[0])

@@ -1,0 +1,180 @@
+"""Visual tokens and a prompt -> log-odds: positions, the language tower over packed pictures, the two-row head.
+
+What every picture of a query has in common, the prompt up to the picture, is read once a query (`read_beginning`); the
+last layer is computed for the last tokens alone, since nothing else is read off it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import torch
+from torch.nn.functional import silu
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoderLayer, Qwen2_5_VLTextModel
+
+from reranker.models.device_map import home_of, layers_of
+from reranker.models.layers.attention import Spans, attend
+from reranker.models.layers.rotary import Rotation
+from reranker.models.qwen2_5_vl.vision import ImageFeatures
+
+
+def rope_positions(before: int, rows: int, columns: int, after: int) -> torch.Tensor:
+    """M-RoPE positions (3, length) of time, height and width for `before` text tokens, a picture, `after` text tokens.
+
+    Text counts on in all three. The picture's rows x columns visual tokens stand still in time and count their row and
+    column from the position that text has reached; text goes on behind the larger of the two. Equal to transformers'
+    `Qwen2_5_VLModel.get_rope_index` for one still picture.
+    """
+    row = torch.arange(rows).repeat_interleave(columns)
+    picture = torch.stack((torch.zeros_like(row), row, torch.arange(columns).repeat(rows))) + before
+    first = torch.arange(before).expand(3, -1)
+    behind = before + max(rows, columns)
+    return torch.cat((first, picture, torch.arange(behind, behind + after).expand(3, -1)), dim=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrefixKV:
+    """The prompt before the picture, read: keys and values of each layer, (tokens, key_heads, head_dim)."""
+
+    layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+
+    @property
+    def tokens(self) -> int:
+        """How many it is made of."""
+        return len(self.layers[0][0])
+
+
+def prefill(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> PrefixKV:
+    """Run the tokens that stand before the picture."""
+    hidden = embedded(language, ids)
+    rotation = _rotation(language, torch.arange(len(ids), device=hidden.device).expand(3, -1), hidden.dtype)
+    spans = Spans(lengths=(len(ids),), device=hidden.device)
+    kept = []
+    for layer in layers_of(language):
+        hidden, rotation, spans = _at(home_of(language, layer), hidden, rotation, spans)
+        query, key, value = _projected(layer, hidden, rotation)
+        kept.append((key, value))
+        attended = attend(query, key, value, spans, scale=layer.self_attn.scaling, causal=True)
+        hidden = _after_attention(layer, hidden, attended)
+    return PrefixKV(layers=tuple(kept))
+
+
+def embedded(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> torch.Tensor:
+    """(tokens, hidden), where the layers are."""
+    table = language.embed_tokens
+    states: torch.Tensor = table(torch.tensor(ids, device=table.weight.device))
+    return states.to(language.norm.weight.device, non_blocking=True)
+
+
+def last_hidden(
+    language: Qwen2_5_VLTextModel,
+    prefix: PrefixKV,
+    pictures: Sequence[ImageFeatures],
+    after: Sequence[tuple[int, ...]],
+) -> torch.Tensor:
+    """The language tower's normed state at the last position, (pictures, hidden).
+
+    after: of each picture, ids of the tokens behind it, one at least. Pictures may differ in their number of visual
+    tokens, and in what stands behind them.
+    """
+    tails = {ids: embedded(language, ids) for ids in dict.fromkeys(after)}
+    pairs = [(picture, tails[ids]) for picture, ids in zip(pictures, after, strict=True)]
+    hidden = torch.cat([part for picture, tail in pairs for part in (picture.tokens.to(tail, non_blocking=True), tail)])
+    spans = Spans(
+        lengths=tuple(len(picture.tokens) + len(tail) for picture, tail in pairs),
+        before=prefix.tokens,
+        device=hidden.device,
+    )
+    positions = [
+        rope_positions(prefix.tokens, picture.rows, picture.columns, len(tail))[:, prefix.tokens :]
+        for picture, tail in pairs
+    ]
+    rotation = _rotation(language, torch.cat(positions, dim=1).to(hidden.device), hidden.dtype)
+    *layers, (last, last_before) = zip(layers_of(language), prefix.layers, strict=True)
+    for layer, before in layers:
+        hidden, rotation, spans = _at(home_of(language, layer), hidden, rotation, spans)
+        query, key, value = _projected(layer, hidden, rotation)
+        scale = layer.self_attn.scaling
+        attended = attend(query, key, value, spans, scale=scale, causal=True, before=before)
+        hidden = _after_attention(layer, hidden, attended)
+    hidden, rotation, spans = _at(home_of(language, last), hidden, rotation, spans)
+    states: torch.Tensor = language.norm(_last_layer(last, last_before, hidden, rotation, spans))
+    return states
+
+
+def _at(
+    device: torch.device, hidden: torch.Tensor, rotation: Rotation, spans: Spans
+) -> tuple[torch.Tensor, Rotation, Spans]:
+    """What goes through the layers, on the device of the next one."""
+    if hidden.device == device:
+        return hidden, rotation, spans
+    return hidden.to(device), rotation.to(device), replace(spans, device=device)
+
+
+def _rotation(language: Qwen2_5_VLTextModel, positions: torch.Tensor, dtype: torch.dtype) -> Rotation:
+    """From positions (3, tokens): each part of a head turns by time, height or width (M-RoPE, arXiv 2409.12191)."""
+    angles = positions[..., None].float() * language.rotary_emb.inv_freq.float()
+    parts = angles.split(cast(dict[str, Any], language.config.rope_parameters)["mrope_section"], dim=-1)
+    return Rotation.by(torch.cat([part[number % 3] for number, part in enumerate(parts)], dim=-1), dtype)
+
+
+def _projected(
+    layer: Qwen2_5_VLDecoderLayer, hidden: torch.Tensor, rotation: Rotation
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Query, key and value, (tokens, heads, head_dim) each."""
+    normed = layer.input_layernorm(hidden)
+    query, key, value = (
+        project(normed).unflatten(-1, (-1, layer.self_attn.head_dim))
+        for project in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj)
+    )
+    return rotation.turn(query), rotation.turn(key), value
+
+
+def _after_attention(layer: Qwen2_5_VLDecoderLayer, hidden: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+    """The rest of a layer: (tokens, heads, head_dim) -> (tokens, hidden). SiLU as in all of Qwen2.5-VL, in place."""
+    hidden = hidden + layer.self_attn.o_proj(attended.flatten(1))
+    normed = layer.post_attention_layernorm(hidden)
+    gated = silu(layer.mlp.gate_proj(normed), inplace=True).mul_(layer.mlp.up_proj(normed))
+    output: torch.Tensor = layer.mlp.down_proj(gated).add_(hidden)
+    return output
+
+
+def _last_layer(
+    layer: Qwen2_5_VLDecoderLayer,
+    before: tuple[torch.Tensor, torch.Tensor],
+    hidden: torch.Tensor,
+    rotation: Rotation,
+    spans: Spans,
+) -> torch.Tensor:
+    """Of each sequence's last token alone, (sequences, hidden): it sees all others, which need not see anything."""
+    normed, at_last = layer.input_layernorm(hidden), rotation.at(spans.last)
+    attention = layer.self_attn
+    heads = (-1, attention.head_dim)
+    query = at_last.turn(attention.q_proj(normed[spans.last]).unflatten(-1, heads))
+    key = rotation.turn(attention.k_proj(normed).unflatten(-1, heads))
+    value = attention.v_proj(normed).unflatten(-1, heads)
+    attended = attend(query, key, value, spans, scale=attention.scaling, causal=True, before=before, last_only=True)
+    return _after_attention(layer, hidden[spans.last], attended)
+
+
+@dataclass(frozen=True, kw_only=True)
+class YesNoHead:
+    """The two rows of the output matrix that matter: log-odds = state x (row of "yes" - row of "no"), in float32.
+
+    In BF16 logits near 18 lie on a grid of 1/16, which ties pictures that differ.
+    """
+
+    direction: torch.Tensor
+
+    @classmethod
+    def of(cls, output_weight: torch.Tensor, yes: int, no: int) -> "YesNoHead":
+        """From the output matrix (vocabulary, hidden)."""
+        return cls(direction=output_weight[yes].detach().float() - output_weight[no].detach().float())
+
+    def to(self, device: torch.device) -> "YesNoHead":
+        """The same on another device."""
+        return YesNoHead(direction=self.direction.to(device))
+
+    def log_odds(self, states: torch.Tensor) -> torch.Tensor:
+        """(pictures, hidden) -> (pictures,), float32."""
+        return states.float() @ self.direction

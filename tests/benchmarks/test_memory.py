@@ -1,0 +1,93 @@
+"""What fits where: computed figures are marked, measured ones are of a process that did the work."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from reranker.benchmarks import memory as rooms
+from reranker.benchmarks.memory import CAPS_GIB, as_table, memory_report
+from reranker.benchmarks.speed import Options
+from reranker.cli.main import main
+from reranker.core.errors import CheckpointMissing
+
+
+@pytest.fixture
+def one_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rooms, "PRECISIONS", ("nf4",))
+
+
+@pytest.mark.usefixtures("one_precision")
+def test_the_command_says_what_fits_and_measures_what_is_here(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture
+) -> None:
+    output = tmp_path / "memory.json"
+    assert main(["memory", "--images", "2", "--device", "cpu", "--output", str(output)]) == 0
+    result = json.loads(output.read_text())
+    assert [(fit["cap_gib"], fit["fits"]) for fit in result["fits"]] == [
+        (cap, cap in {24, 16, 12, 8}) for cap in CAPS_GIB
+    ]
+    assert all(fit["computed"] and fit["peak_bytes"] is None for fit in result["fits"])
+    (measured,) = result["measured"]
+    assert measured["precision"] == "nf4"
+    assert measured["peak_bytes"] > 50e6, "a process with torch in it"
+    assert measured["images_per_s"] > 0
+    assert measured["first_result_ms"] > 0
+    table = capsysbinary.readouterr().out.decode()
+    assert table == as_table(result)
+    assert table.count("~fits") == 4
+    assert table.count("~no") == 1
+
+
+def test_running_out_of_memory_is_a_result_and_other_trouble_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(options: Options, **_: bool) -> None:
+        raise raised
+
+    monkeypatch.setattr(rooms, "bench_of", fail)
+    raised: Exception = MemoryError()
+    found = rooms._own_footprint(Options(precision="fp32", images=2), None)
+    assert (found.precision, found.peak_bytes) == ("fp32", None)
+    raised = CheckpointMissing(name="x")
+    with pytest.raises(CheckpointMissing):
+        rooms._own_footprint(Options(images=2), None)
+
+
+def test_layers_in_host_memory_are_no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = SimpleNamespace(model=SimpleNamespace(checkpoint=SimpleNamespace(load_warnings=("offloaded",))))
+    monkeypatch.setattr(rooms, "bench_of", lambda options, **_: bench)
+    assert rooms._own_footprint(Options(precision="bf16", images=2), None).peak_bytes is None
+
+
+def test_where_there_is_no_room_the_table_says_so() -> None:
+    result = {
+        "geometry": "7b",
+        "device": "CPU",
+        "fits": [],
+        "here": "mine",
+        "images": 2,
+        "measured": [{"precision": "fp32", "peak_bytes": None, "first_result_ms": None, "images_per_s": None}],
+    }
+    assert as_table(result).splitlines()[-1].split() == ["fp32", "no", "room"]
+
+
+@pytest.mark.usefixtures("one_precision")
+@pytest.mark.parametrize("option", ["--geometry", "--here"])
+def test_a_model_that_is_not_there_is_told(option: str, capsys: pytest.CaptureFixture) -> None:
+    assert main(["memory", option, "no such folder"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("There is no folder “no such folder”")
+
+
+def test_a_shape_that_cannot_be_is_told() -> None:
+    assert main(["memory", "--geometry", "12x100"]) == 2
+
+
+def test_nothing_is_written_where_nothing_can_be(tmp_path: Path) -> None:
+    assert main(["memory", "--output", str(tmp_path)]) == 2
+
+
+@pytest.mark.usefixtures("one_precision")
+def test_gpus_are_measured_only_where_there_is_one() -> None:
+    result = memory_report("3b", "toybox", device="cpu", images=2)
+    assert result["device"] == "CPU"
+    assert all(fit["computed"] for fit in result["fits"])

@@ -1,0 +1,231 @@
+"""`evaluate` on the command line: what it takes, says, writes, and how it goes on after a stop."""
+
+import csv
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from reranker.cli.console import DONE, FAILED, INTERRUPTED, MISTAKE
+from reranker.evaluation.datasets.json_lines import as_line
+from reranker.storage.calibrations import Calibrations
+from tests.support.scripted_scorer import ScriptedScorer, number
+from tests.support.shell import CommandResult, Shell, ended, scripted, started, write
+
+
+def labels(*rows: tuple[str, list[str], list[str]], to: str = "labels.jsonl") -> str:
+    Path(to).write_text("".join(as_line(*row) for row in rows), encoding="utf-8")
+    return to
+
+
+@pytest.fixture
+def dataset(shell: Shell) -> str:
+    """Two sets of three pictures: the right one first in one of them."""
+    write(a=3, b=2, c=1)
+    names = ["a.png", "b.png", "c.png"]
+    return labels(("a house", names, ["a.png"]), ("一只猫", names, ["b.png"]))
+
+
+def results(folder: str) -> list[dict]:
+    return json.loads((Path(folder) / "results.json").read_text(encoding="utf-8"))
+
+
+def test_a_table_goes_to_stdout(shell: Shell, dataset: str) -> None:
+    done = shell("evaluate", dataset)
+    assert done.code == DONE
+    assert "labels.jsonl: 2 sets, 6 pictures to rank" in done.out
+    assert "50.0 %" in done.out
+    assert "en (1)" in done.out
+    assert "zh (1)" in done.out
+    assert sorted(path.name for path in Path().iterdir()) == ["a.png", "b.png", "c.png", "labels.jsonl"]
+
+
+def test_everything_lies_in_the_folder(shell: Shell, dataset: str) -> None:
+    shell("evaluate", dataset, "--output", "new/results")
+    (row,) = results("new/results")
+    assert (row["model"], row["precision"], row["scoring"]) == ("toybox", "fp32", "yes-no")
+    assert (row["sets"], row["first"], row["within_3"], row["mrr"]) == (2, 0.5, 1.0, 0.75)
+    written = {str(path.relative_to("new/results")) for path in Path("new/results").rglob("*") if path.is_file()}
+    assert {"report.html", "results.csv", "results.json", "qrels.trec", "scores.jsonl"} <= written
+    assert sum(name.startswith("runs/") for name in written) == 1
+    with Path("new/results/results.csv").open(encoding="utf-8", newline="") as file:
+        assert [float(line["first"]) for line in csv.DictReader(file)] == [0.5]
+
+
+def test_both_ways_to_ask_are_compared(shell: Shell, dataset: str) -> None:
+    done = shell("evaluate", dataset, "--scoring", "yes-no,rating", "--output", "out")
+    assert [row["scoring"] for row in results("out")] == ["yes-no", "rating"]
+    assert "more than chance in" in done.out
+    assert shell.opened is not None
+    assert shell.opened.scoring == "rating"  # or what writes words would not be loaded
+
+
+def test_models_and_precisions_are_all_opened(shell: Shell, dataset: str) -> None:
+    opened = []
+    shell._open, really = (
+        lambda settings: (opened.append((settings.model, settings.precision)), really(settings))[1],
+        shell._open,
+    )
+    shell("evaluate", dataset, "--model", "toybox,lychee", "--precision", "fp32, bf16,fp32")
+    assert list(dict.fromkeys(opened)) == [
+        ("toybox", "fp32"),
+        ("toybox", "bf16"),
+        ("lychee", "fp32"),
+        ("lychee", "bf16"),
+    ]
+
+
+def test_the_same_call_again_judges_nothing(shell: Shell, dataset: str) -> None:
+    shell("evaluate", dataset, "--output", "out")
+    first, shell.scorer = results("out"), ScriptedScorer(judge=number)
+    done = shell("evaluate", dataset, "--output", "out")
+    assert (done.code, shell.scorer.answered) == (DONE, [])
+    assert results("out") == first
+
+
+SLOW = """
+from tests.support.scripted_scorer import number
+def judge(query, content):
+    if query.text == "stop":
+        sys.stderr.write("here\\n")
+        sys.stderr.flush()
+        time.sleep(600)
+    return number(query, content)
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell in the background has ignored
+given = {"judge": judge}
+"""
+QUICK = "from tests.support.scripted_scorer import number\ngiven = {'judge': number}\n"
+
+
+def test_what_was_interrupted_goes_on(shell: Shell, tmp_path: Path) -> None:
+    write(a=3, b=2)
+    names = [str(Path("a.png").resolve()), str(Path("b.png").resolve())]
+    dataset = Path(labels(("go", names, names[:1]), ("stop", names, names[:1]))).resolve()
+    call = ["evaluate", dataset, "--output", tmp_path / "out"]
+    slow = started(scripted(SLOW), *call)
+    assert any(line.endswith(b"here\n") for line in slow.stderr)
+    slow.send_signal(signal.SIGINT)
+    stopped = ended(slow)
+    assert stopped.code == INTERRUPTED
+    assert "Traceback" not in stopped.err
+    assert len((tmp_path / "out" / "scores.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+    again = ended(started(scripted(QUICK), *call))
+    assert again.code == DONE
+    assert results(str(tmp_path / "out"))[0]["first"] == 1.0
+
+
+# Mistakes in the call
+
+
+def said(done: CommandResult) -> str:
+    assert done.code == MISTAKE
+    assert "Traceback" not in done.err
+    return done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--scoring", "maybe"], "--scoring “maybe” is none of yes-no, rating"),
+        (["--detail", "auto"], "--detail “auto” is none of low, usual, high or a number of visual tokens"),
+        (["--precision", "fp8"], "fp8"),
+        (["--output", "a.png"], "a.png"),
+    ],
+)
+def test_a_mistake_in_the_call_is_said_before_anything_is_judged(shell: Shell, dataset: str, arguments, words) -> None:
+    assert words in said(shell("evaluate", dataset, *arguments))
+    assert shell.scorer.answered == []
+
+
+def test_every_fault_of_a_dataset_is_said_with_file_and_line(shell: Shell) -> None:
+    write(a=1)
+    Path("labels.jsonl").write_text(
+        as_line("a house", ["a.png", "gone.png"], ["a.png"]) + "{\n" + as_line("a cat", ["a.png", "b.png"], []),
+        encoding="utf-8",
+    )
+    err = said(shell("evaluate", "labels.jsonl"))
+    assert all(f"line {number}" in err for number in (1, 2, 3))
+    assert "gone.png" in err
+    assert str(Path().resolve()) not in err
+
+
+def test_results_do_not_go_where_they_would_be_taken_for_a_query(shell: Shell) -> None:
+    for name in ("cats/a.png", "dogs/b.png"):
+        Path("photos", name).parent.mkdir(parents=True)
+        Path("photos", name).write_bytes(str(len(name)).encode() if "cats" in name else b"1")
+    assert "lies in the dataset's" in said(shell("evaluate", "photos:2:2", "--output", "photos/figures"))
+    assert not Path("photos/figures").exists()
+    assert shell("evaluate", "photos:2:2", "--output", "figures").code == DONE
+
+
+def test_a_query_that_is_too_long_is_named(shell: Shell) -> None:
+    write(a=1, b=2)
+    err = said(shell("evaluate", labels(("x" * 1001, ["a.png", "b.png"], ["a.png"]))))
+    assert "Set “1” of labels.jsonl" in err
+    assert "1,001" in err
+
+
+def test_what_a_terminal_would_obey_is_not_printed(shell: Shell) -> None:
+    write(a=2, b=1)
+    record = {"query": "x", "pictures": ["a.png", "b.png"], "relevant": ["a.png"], "kinds": {"b.png": "\x1b[31mred"}}
+    Path("labels.jsonl").write_text(json.dumps(record), encoding="utf-8")
+    out = shell("evaluate", "labels.jsonl").out
+    assert "red" in out
+    assert "\x1b" not in out
+
+
+def test_a_dataset_that_is_nothing(shell: Shell) -> None:
+    assert "nowhere" in said(shell("evaluate", "nowhere"))
+
+
+def test_a_model_that_is_not_there_is_left_out(shell: Shell, dataset: str) -> None:
+    """The real `Reranker`, which is not asked for a model of the hub that is not on this machine."""
+    done = ended(
+        started(
+            ["-m", "reranker"], "evaluate", Path(dataset).resolve(), "--model", "nobody/nothing", "--precision", "fp32"
+        )
+    )
+    assert done.code == FAILED
+    assert "nobody/nothing" in done.err
+    assert "Traceback" not in done.err
+
+
+# Calibration
+
+
+def many_sets(shell: Shell) -> str:
+    """Twelve sets, right in ten of them, told with less certainty than they could be."""
+    write(a=0.2, b=-0.2)
+    names = ["a.png", "b.png"]
+    rows = ((f"query {number}", names, ["b.png" if number in (4, 7) else "a.png"]) for number in range(12))
+    return labels(*rows)
+
+
+def test_a_calibration_is_kept_only_where_it_is_asked_for(shell: Shell) -> None:
+    dataset = many_sets(shell)
+    shell("evaluate", dataset)
+    assert Calibrations.of_this_person().get("scripted") is None
+    done = shell("evaluate", dataset, "--calibrate")
+    kept = Calibrations.of_this_person().get("scripted")
+    assert kept is not None
+    assert kept.temperature < 0.5
+    assert "scores are shown at T" in done.err
+    shell("evaluate", dataset, "--uncalibrate")
+    assert Calibrations.of_this_person().get("scripted") is None
+
+
+def test_what_is_no_better_is_not_kept(shell: Shell) -> None:
+    write(a=2, b=-2)
+    pairs = [["a.png"], ["b.png"]]
+    rows = ((f"query {number}", ["a.png", "b.png"], pairs[number % 2]) for number in range(12))
+    done = shell("evaluate", labels(*rows), "--calibrate")
+    assert "told no better" in done.err
+    assert Calibrations.of_this_person().get("scripted") is None
+
+
+def test_too_few_sets_are_no_calibration(shell: Shell, dataset: str) -> None:
+    done = shell("evaluate", dataset, "--calibrate")
+    assert done.code == DONE
+    assert "too few sets" in done.err

@@ -1,0 +1,60 @@
+"""`serve`: an option for every setting, and a program that starts, answers and ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import fields
+from inspect import signature
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.support.ports import free_port
+
+from reranker.cli.serve import serve
+from reranker.config.settings import Settings
+from tests.support.paths import ROOT
+from tests.support.scripted_scorer import PATIENCE_S, until
+
+
+def test_there_is_an_option_for_every_setting() -> None:
+    options = {name: parameter for name, parameter in signature(serve).parameters.items() if name != "context"}
+    assert set(options) == {setting.name for setting in fields(Settings)}
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.TransportError:
+        return False
+
+
+def test_it_serves_page_and_door_until_it_is_interrupted(tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "reranker", "serve", "--model", "toybox", "--port", str(port), "--api-key", "k"]
+    environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            until(lambda: answers(f"http://127.0.0.1:{port}/health"), 3 * PATIENCE_S)
+            assert httpx.get(f"http://127.0.0.1:{port}/").is_success
+            assert httpx.get(f"http://127.0.0.1:{port}/v1/models").status_code == 401
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_S) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--port", "0"], "port"),
+        (["--share"], "share_openly"),
+        (["--gallery", "/nowhere/at/all"], "galleries"),
+        (["--auth", "me"], "name:password"),
+        (["--precision", "int3"], "nf4"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(given: list[str], said: str) -> None:
+    command = [sys.executable, "-m", "reranker", "serve", *given]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (2, True, False)

@@ -1,0 +1,296 @@
+"""A folder that another program writes into: what has arrived, and the ranking so far; nobody waits for a clock."""
+
+import os
+import signal
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from reranker import Query, Reranker, Settings
+from reranker.cli.console import DONE, FAILED, MISTAKE
+from reranker.cli.folder_watcher import arrivals
+from reranker.cli.watch import ranked_as_they_come
+from tests.support.scripted_scorer import ScriptedScorer, number
+from tests.support.shell import CommandResult, Shell, ended, scripted, started
+
+Step = Callable[[], object]
+
+
+def nothing() -> None:
+    """A step in which the other program does not write."""
+
+
+def waiting(*steps: Step) -> Callable[..., None]:
+    """In the place of waiting: the next step of the other program, and Ctrl-C after the last."""
+    left = iter(steps)
+
+    def wait(*_: float) -> None:
+        step = next(left, None)
+        if step is None:
+            raise KeyboardInterrupt
+        step()
+
+    return wait
+
+
+def put(name: str, content: object, at: int = 1) -> None:
+    """A file in the current folder, last changed at so many seconds."""
+    Path(name).write_text(str(content))
+    os.utime(name, (at, at))
+
+
+# What has arrived
+
+
+def seen(*steps: Step) -> list[list[str]]:
+    """Names of what arrived in the current folder, look by look."""
+    looks = []
+    with suppress(KeyboardInterrupt):
+        for paths in arrivals(Path(), waiting(*steps)):
+            looks.append([path.name for path in paths])
+    return looks
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_picture_arrives_once_it_is_the_same_in_two_looks() -> None:
+    put("here.png", 1)
+    assert seen() == []
+    assert seen(nothing) == [["here.png"]]
+    assert seen(partial(put, "new.png", 1), nothing, nothing, nothing) == [["here.png"], ["new.png"]]
+
+
+def test_what_grows_has_not_arrived() -> None:
+    growing = [partial(put, "a.png", "1" * length) for length in range(1, 5)]
+    assert seen(*growing) == []
+    assert seen(*growing, nothing) == [["a.png"]]
+
+
+def test_what_is_written_over_has_not_arrived_though_its_size_is_the_same() -> None:
+    changing = [partial(put, "a.png", at, at) for at in range(1, 5)]
+    assert seen(*changing) == []
+    assert seen(*changing, nothing) == [["a.png"]]
+
+
+def test_what_changed_arrives_again() -> None:
+    assert seen(partial(put, "a.png", 1), nothing, partial(put, "a.png", 22), nothing) == [["a.png"], ["a.png"]]
+
+
+def test_what_came_together_arrives_in_natural_order() -> None:
+    for name in ["img10.png", "IMG2.png", "img1.png"]:
+        put(name, 1)
+    assert seen(nothing) == [["img1.png", "IMG2.png", "img10.png"]]
+
+
+def test_only_pictures_that_are_not_hidden_arrive() -> None:
+    Path("folder.png").mkdir()
+    for name in ["a.png", ".b.png", "c.txt", "d.png.part", "folder.png/e.png"]:
+        put(name, 1)
+    Path("f.png").symlink_to("gone.png")
+    assert seen(nothing) == [["a.png"]]
+
+
+def test_a_name_given_at_the_end_is_a_new_picture() -> None:
+    put("a.part", 1)
+    assert seen(nothing, lambda: Path("a.part").rename("a.png"), nothing) == [["a.png"]]
+
+
+def test_a_folder_that_is_away_for_a_while_brings_nothing_twice() -> None:
+    Path("in").mkdir()
+    put("in/a.png", 1)
+    away = [nothing, lambda: Path("in").rename("out"), nothing, lambda: Path("out").rename("in"), nothing, nothing]
+    looks = []
+    with suppress(KeyboardInterrupt):
+        looks += arrivals(Path("in"), waiting(*away))
+    assert looks == [[Path("in/a.png")]]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_is_written_when_all_arrives_in_the_end_and_nothing_half_written(seed: int) -> None:
+    random, now, changed, arrived = Random(seed), 0, {}, {}
+
+    def write() -> None:
+        nonlocal now
+        now += 1
+        for name in random.sample("abcd", random.randrange(3)):
+            put(f"{name}.png", now, now)
+            changed[f"{name}.png"] = now
+
+    def rest() -> None:
+        nonlocal now
+        now += 1
+
+    with suppress(KeyboardInterrupt):
+        for paths in arrivals(Path(), waiting(*[write] * 12, rest)):
+            assert all(changed[path.name] < now for path in paths)
+            arrived |= {path.name: path.read_text() for path in paths}
+    assert arrived == {name: str(when) for name, when in changed.items()}
+
+
+# The ranking so far
+
+
+def reranker(scorer: ScriptedScorer) -> Reranker:
+    return Reranker(settings=Settings(model="toybox", score_store_mb=0), scorer=scorer)
+
+
+def come(*looks: Sequence[str]) -> Iterator[list[Path]]:
+    """Looks at which these names arrived, then Ctrl-C."""
+    for names in looks:
+        yield [Path(name) for name in names]
+    raise KeyboardInterrupt
+
+
+def test_each_picture_has_a_line_with_its_rank_so_far(capsys: pytest.CaptureFixture) -> None:
+    for name, content in {"a.png": 1, "b.png": 3, "c.png": 2, "d.png": "no number"}.items():
+        put(name, content)
+    ranked_as_they_come(
+        reranker(ScriptedScorer(judge=number)), "a dog", come(["a.png"], ["b.png"], ["d.png"], ["c.png"])
+    )
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert [line.split(maxsplit=4) for line in err.splitlines()[1:] if "failed" not in line] == [
+        ["#1", "of", "1", "7.3", "a.png"],
+        ["#1", "of", "2", "9.5", "b.png"],
+        ["#2", "of", "3", "8.8", "c.png"],
+    ]
+    (failed,) = [line for line in err.splitlines() if "failed" in line]
+    assert "“d.png”" in failed
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_ranking_is_that_of_all_pictures_at_once_however_they_came(seed: int) -> None:
+    names = [f"{number}.png" for number in range(9)]
+    for name in names:
+        put(name, "none" if name == "4.png" else name[0])
+    order = Random(seed).sample(names, len(names))
+    looks = [order[start : start + seed + 1] for start in range(0, len(order), seed + 1)]
+    scorer = reranker(ScriptedScorer(judge=number))
+    came = ranked_as_they_come(scorer, "a dog", come(*looks))
+    whole = scorer.rank("a dog", [Path(name) for name in order])
+    assert [one.score for one in came.scored] == [one.score for one in whole.scored]
+    assert [one.candidate.name for one in came.scored] == [one.candidate.name for one in whole.scored]
+    assert [one.candidate.name for one in came.failed] == ["4.png"]
+    assert (came.query, came.fingerprint, came.temperature) == (whole.query, whole.fingerprint, whole.temperature)
+
+
+def test_what_comes_again_counts_once_as_it_is_now() -> None:
+    def looks() -> Iterator[list[Path]]:
+        for content in ("none", "3", "1"):
+            put("a.png", content)
+            put("b.png", "2")
+            yield [Path("a.png"), Path("b.png")]
+        raise KeyboardInterrupt
+
+    ranking = ranked_as_they_come(reranker(ScriptedScorer(judge=number)), "a dog", looks())
+    assert [(one.candidate.name, one.score.log_odds) for one in ranking.scored] == [("b.png", 2.0), ("a.png", 1.0)]
+    assert ranking.failed == ()
+
+
+def test_what_can_be_judged_no_more_has_no_rank(capsys: pytest.CaptureFixture) -> None:
+    def looks() -> Iterator[list[Path]]:
+        put("a.png", 3)
+        yield [Path("a.png")]
+        put("a.png", "none")
+        yield [Path("a.png")]
+        put("b.png", 2)
+        yield [Path("b.png")]
+        raise KeyboardInterrupt
+
+    ranking = ranked_as_they_come(reranker(ScriptedScorer(judge=number)), "a dog", looks())
+    assert capsys.readouterr().err.splitlines()[-1].split() == ["#1", "of", "1", "8.8", "b.png"]
+    assert [one.candidate.name for one in ranking.scored] == ["b.png"]
+    assert [one.candidate.name for one in ranking.failed] == ["a.png"]
+
+
+def test_ctrl_c_while_a_picture_is_judged_keeps_the_ranking_before_it() -> None:
+    def judge(query: Query, content: bytes) -> float:
+        if content == b"9":
+            raise KeyboardInterrupt
+        return number(query, content)
+
+    put("a.png", 1)
+    put("b.png", 9)
+    ranking = ranked_as_they_come(reranker(ScriptedScorer(judge=judge)), "a dog", come(["a.png"], ["b.png"], ["a.png"]))
+    assert [one.candidate.name for one in ranking.scored] == ["a.png"]
+
+
+# The command
+
+
+def watch(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, *arguments: object, steps: Sequence[Step] = (nothing,)
+) -> CommandResult:
+    monkeypatch.setattr("reranker.cli.watch.sleep", waiting(*steps))
+    return shell("watch", *arguments)
+
+
+def test_the_result_is_that_of_rank_in_every_format(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, content in {"a.png": 1, "b.png": 3, "c.png": 2, "d.png": "none"}.items():
+        put(name, content)
+    for form in ("table", "json", "csv"):
+        watched = watch(shell, monkeypatch, ".", "a dog", "--format", form, "--top-k", 2)
+        assert (watched.code, watched.out) == (DONE, shell("rank", "a dog", ".", "--format", form, "--top-k", 2).out)
+    watch(shell, monkeypatch, ".", "a dog", "--format", "zip", "--top-k", 2, "--output", "best.zip")
+    assert zipfile.ZipFile("best.zip").namelist() == ["01_9.5_b.png", "02_8.8_c.png"]
+
+
+def test_the_interval_is_what_is_waited_for(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("reranker.cli.watch.sleep", wait)
+    shell("watch", ".", "a dog", "--interval", 2.5)
+    shell("watch", ".", "a dog")
+    assert waited == [2.5, 1.0]
+
+
+def test_where_no_picture_came_nothing_was_ranked(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = watch(shell, monkeypatch, ".", "a dog")
+    assert (done.code, done.said[-1]) == (FAILED, "No picture came, so there is nothing to rank.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["gone", "a dog"], "“gone” cannot be watched: No such file or directory; name a folder that can be read."),
+        (["a.png", "a dog"], "“a.png” cannot be watched: Not a directory; name a folder that can be read."),
+        ([".", " "], "There is no sentence to judge by; write what the pictures should show."),
+        (["."], "Missing argument 'QUERY'."),
+        ([".", "a dog", "--interval", "0"], None),
+        ([".", "a dog", "--output", "."], None),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_nothing_is_watched(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str | None
+) -> None:
+    put("a.png", 1)
+    done = watch(shell, monkeypatch, *arguments)
+    assert (done.code, done.out, len(done.err.splitlines())) == (MISTAKE, "", 1)
+    assert sentence in {None, done.err.strip()}
+    assert shell.scorer.read_names == []
+
+
+def test_the_program_ranks_what_comes_and_ends_with_the_ranking(tmp_path: Path) -> None:
+    given = "from tests.support.scripted_scorer import number\ngiven = {'judge': number}"
+    process = started(scripted(given), "watch", tmp_path, "a dog", "--interval", 0.1, "--format", "json")
+    assert process.stderr.readline().startswith(b"Watching")
+    put(str(tmp_path / "a.png"), 1)
+    assert process.stderr.readline().split() == [b"#1", b"of", b"1", b"7.3", b"a.png"]
+    put(str(tmp_path / "b.png"), 2)
+    assert process.stderr.readline().split() == [b"#1", b"of", b"2", b"8.8", b"b.png"]
+    process.send_signal(signal.SIGINT)
+    done = ended(process)
+    assert (done.code, done.said) == (DONE, [])
+    assert [Path(path).name for path in done.paths] == ["b.png", "a.png"]

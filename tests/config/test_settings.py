@@ -1,0 +1,156 @@
+"""Settings come from one place, and a wrong one is told by its name."""
+
+import os
+import re
+from dataclasses import FrozenInstanceError, asdict, fields
+from pathlib import Path
+
+import pytest
+
+from reranker.config.settings import CHOICES, PREFIX, SWITCHES, Settings
+from reranker.core.errors import SettingInvalid
+
+HERE = Path(__file__).parent
+OTHERS = {
+    "detail": "auto",
+    "revision": "v2",
+    "scoring": "rating",
+    "instruction": "product",
+    "model": "~/models/模型",
+    "device": "cuda",
+    "precision": "fp16",
+    "host": "0.0.0.0",
+    "root_path": "/rank",
+    "auth": "me:secret",
+    "api_key": "k",
+    "frame_ancestors": "https://example.org",
+}
+ALONE_REFUSED = {"share": {"RERANKER_SHARE_OPENLY": "true"}}
+NAMES = [field.name for field in fields(Settings)]
+NUMBERS = [field.name for field in fields(Settings) if field.type is int]
+
+
+def other_than_default(name: str) -> str | int | bool | tuple[Path, ...]:
+    default = getattr(Settings(), name)
+    if isinstance(default, tuple):
+        return (HERE, HERE.parent)
+    return OTHERS[name] if isinstance(default, str) else not default if isinstance(default, bool) else default + 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_is_read_from_the_environment(name: str) -> None:
+    value = other_than_default(name)
+    text = os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value)
+    besides = ALONE_REFUSED.get(name, {})
+    read = Settings.from_environment({f"RERANKER_{name.upper()}": text, **besides})
+    assert asdict(read) == {**asdict(Settings.from_environment(besides)), name: value}
+
+
+def test_an_empty_environment_means_the_defaults() -> None:
+    assert Settings.from_environment({}) == Settings()
+
+
+def test_an_empty_value_means_the_default() -> None:
+    assert Settings.from_environment({PREFIX + name.upper(): "" for name in NAMES}) == Settings()
+
+
+def test_what_is_not_ours_is_left_alone() -> None:
+    assert Settings.from_environment({"PORT": "1", "RERANKER_": "1", "RERANKER_PORTS": "1"}) == Settings()
+
+
+def test_without_a_mapping_the_environment_of_the_process_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RERANKER_BATCH_TOKENS", "3")
+    assert Settings.from_environment().batch_tokens == 3
+    assert Settings().batch_tokens != 3
+
+
+@pytest.mark.parametrize("text", [*SWITCHES, *map(str.upper, SWITCHES)])
+def test_switches_know_several_words(text: str) -> None:
+    assert Settings.from_environment({"RERANKER_MCP": text}).mcp is SWITCHES[text.lower()]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("share", "maybe"),
+        ("port", "http"),
+        ("port", "7860.5"),
+        ("port", "0"),
+        ("reader_threads", "0"),
+        ("batch_tokens", "-1"),
+        ("detail", "-1"),
+        ("detail", "closest"),
+        ("detail", "3"),
+        ("detail", "４９"),
+        ("vision_memory_mb", "-1"),
+        ("device", "gpu"),
+        ("precision", "int3"),
+        ("share", "true"),
+        ("port", "70000"),
+        ("frame_ancestors", "https://example.org; script-src *"),
+        ("frame_ancestors", "https://example.org\r\nset-cookie: a=b"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_name_and_what_it_may_be(name: str, text: str) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        Settings.from_environment({PREFIX + name.upper(): text})
+    assert (caught.value.setting, caught.value.value) == (name, text)
+    assert caught.value.expected
+
+
+def test_what_spaces_say_of_host_and_port_holds_unless_ours_say_otherwise() -> None:
+    of_gradio = {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": "8000"}
+    read = Settings.from_environment(of_gradio)
+    assert (read.host, read.port) == ("0.0.0.0", 8000)
+    assert Settings.from_environment(of_gradio | {"RERANKER_HOST": "127.0.0.1"}).host == "127.0.0.1"
+
+
+def test_tools_for_programs_that_cannot_log_in_are_not_offered_where_people_must() -> None:
+    with pytest.raises(SettingInvalid):
+        Settings(mcp=True, auth="me:secret")
+
+
+@pytest.mark.parametrize("auth", ["me", "me:", ":secret"])
+def test_what_is_secret_is_never_said(auth: str) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        Settings(auth=auth)
+    assert "secret" not in str(caught.value)
+    assert "secret" not in repr(Settings(auth="me:secret", api_key="secret"))
+
+
+def test_a_gallery_that_is_no_folder_is_told_without_its_path(tmp_path: Path) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        Settings(galleries=(tmp_path / "none",))
+    assert caught.value.value == "none"
+
+
+def test_every_setting_is_explained() -> None:
+    assert {name for name in NAMES if re.search(rf"^ *{name}: \S", Settings.__doc__, re.MULTILINE)} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_no_number_is_below_its_least(name: str) -> None:
+    least = 0 if name in {"batch_tokens", "vision_memory_mb", "score_store_mb"} else 1
+    assert getattr(Settings(**{name: least}), name) == least
+    with pytest.raises(SettingInvalid):
+        Settings(**{name: least - 1})
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_every_choice_may_be_chosen_and_is_told_to_who_chose_another(name: str) -> None:
+    for choice in CHOICES[name]:
+        assert getattr(Settings(**{name: choice}), name) == choice
+    with pytest.raises(SettingInvalid) as caught:
+        Settings(**{name: "other"})
+    assert all(choice in caught.value.expected for choice in CHOICES[name])
+
+
+def test_settings_cannot_be_changed_or_given_by_position() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings().port = 1
+    with pytest.raises(TypeError):
+        Settings("toybox")
+
+
+def test_the_page_is_served_to_this_machine_alone_unless_asked_otherwise() -> None:
+    assert (Settings().host, Settings().port, Settings().share) == ("127.0.0.1", 7860, False)

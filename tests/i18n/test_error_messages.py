@@ -1,0 +1,264 @@
+"""Every error has a sentence in both languages that names the file, and the tree of errors is as it is drawn."""
+
+import inspect
+import pickle
+import re
+from dataclasses import fields, is_dataclass, replace
+from typing import get_args, get_type_hints
+
+import pytest
+
+from reranker.core import errors
+from reranker.core.errors import (
+    CheckpointBroken,
+    CheckpointMissing,
+    CheckpointUnsupported,
+    DatasetInvalid,
+    DatasetNumbersInvalid,
+    DocumentInvalid,
+    DownloadFailed,
+    DownloadTrouble,
+    Fault,
+    FaultReason,
+    PictureError,
+    PictureMissing,
+    PictureTooHeavy,
+    PictureTooLarge,
+    PictureTooNarrow,
+    PictureUnjudged,
+    PictureUnreadable,
+    QueryTooLong,
+    RerankerError,
+    SettingInvalid,
+    TooManyPictures,
+    UnreadableReason,
+)
+from reranker.i18n.error_messages import Language, fault_sentence, sentence
+
+LANGUAGES = get_args(Language)
+NAME = "海报 7.png"
+VALUES = {str: "x7", int: 7_000_000, float: 3.5}
+CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+def below(kind: type[RerankerError]) -> list[type[RerankerError]]:
+    """A class of the tree and all that derive from it there; others may derive from it in tests."""
+    children = [child for child in kind.__subclasses__() if child.__module__ == errors.__name__]
+    return [kind, *(deeper for child in children for deeper in below(child))]
+
+
+REASONS = {
+    DatasetNumbersInvalid: get_type_hints(DatasetNumbersInvalid)["reason"],
+    DocumentInvalid: get_type_hints(DocumentInvalid)["reason"],
+    PictureUnreadable: UnreadableReason,
+    DownloadFailed: DownloadTrouble,
+}
+EVERY_CLASS = below(RerankerError)
+FAULT = Fault(file="labels.jsonl", line=1234, reason="picture missing", value="b.jpg")
+
+
+def example(kind: type[RerankerError], **given) -> RerankerError:
+    """An error with a value in every field, sizes beyond their limits."""
+    if not is_dataclass(kind):
+        return kind()
+    if kind in REASONS:
+        given = {"reason": get_args(REASONS[kind])[0], **given}
+    given = {"name": NAME, "max_bytes": 5, "max_pixels": 5, "missing": "x7", "faults": (FAULT,), **given}
+    hints = get_type_hints(kind)
+    return kind(**{each.name: given.get(each.name, VALUES.get(hints[each.name])) for each in fields(kind)})
+
+
+EVERY_ERROR = [
+    *map(example, EVERY_CLASS),
+    *(example(kind, reason=reason) for kind, reasons in REASONS.items() for reason in get_args(reasons)),
+    *(example(CheckpointBroken, reason=reason) for reason in ("truncated", "digest", "weights")),
+    example(CheckpointMissing, missing=None),
+    example(DatasetInvalid, faults=(FAULT, FAULT)),
+]
+
+
+@pytest.mark.parametrize("error", EVERY_ERROR, ids=str)
+def test_every_error_comes_whole_out_of_another_process(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), vars(again)) == (type(error), vars(error))
+
+
+def drawn_tree() -> dict[str, str | None]:
+    """Class -> parent, as the docstring of the errors draws them: four columns a branch."""
+    lines = inspect.getdoc(errors).splitlines()
+    left = next(line.index("RerankerError") for line in lines if line.strip() == "RerankerError")
+    parents: dict[str, str | None] = {}
+    above: dict[int, str] = {-1: None}
+    for line in lines:
+        if found := re.fullmatch(r"((?:[│ ]   )*[├└]── )?([A-Z]\w+)(  .*)?", line[left:]):
+            depth = len(found[1] or "") // 4
+            parents[found[2]] = above[depth - 1]
+            above[depth] = found[2]
+    return parents
+
+
+def test_the_drawn_tree_is_the_real_tree():
+    real = {kind.__name__: None if kind is RerankerError else kind.__base__.__name__ for kind in EVERY_CLASS}
+    assert drawn_tree() == real
+
+
+def test_every_error_of_the_module_stands_in_the_tree():
+    classes = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
+    assert {*classes} == {*EVERY_CLASS, Fault}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("error", EVERY_ERROR, ids=str)
+def test_every_error_has_one_line_that_names_its_file(error, language):
+    words = sentence(error, language)
+    assert words.endswith({"en": ".", "zh": "。"}[language])
+    assert words.count("\n") == 0
+    assert not re.search(r"[{}]|None|Error|Traceback", words)
+    assert getattr(error, "name", "") in words
+    assert bool(CHINESE.search(words.replace(NAME, ""))) == (language == "zh")
+    assert ("; " in words or ": " in words) if language == "en" else "；" in words  # what happened; what to do
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_two_errors_share_a_sentence(language):
+    words = {sentence(error, language) for error in EVERY_ERROR}
+    assert len(words) == len(EVERY_ERROR) - len(REASONS)  # the first reason of each is there twice
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", [kind for kind in EVERY_CLASS if is_dataclass(kind)])
+def test_every_field_of_an_error_is_told(kind, language):
+    error = example(kind)
+    others = {
+        "name": "other.png",
+        "max_bytes": 6,
+        "max_pixels": 6,
+        "missing": "y8",
+        "faults": (replace(FAULT, value="c.jpg"),),
+        str: "y8",
+        int: 8_000_000,
+        float: 4.5,
+    }
+    if kind in REASONS:
+        others["reason"] = get_args(REASONS[kind])[1]
+    hints = get_type_hints(kind)
+    for name in (each.name for each in fields(kind)):
+        other = replace(error, **{name: others.get(name, others.get(hints[name]))})
+        assert sentence(other, language) != sentence(error, language), name
+
+
+HEAVY = PictureTooHeavy(name="a.png", size_bytes=61_000_000, max_bytes=50_000_000)
+LARGE = PictureTooLarge(name="a.png", width=12_000, height=10_001, max_pixels=100_000_000)
+NARROW = PictureTooNarrow(name="a.png", width=10, height=2001, max_aspect_ratio=200.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "english", "chinese"),
+    [
+        (HEAVY, "61.0 MB; the limit is 50 MB", "61.0 MB，上限为 50 MB"),
+        (LARGE, "12,000 × 10,001 pixels, 120.0 megapixels; the limit is 100", "120.0 百万像素，上限为 100 百万像素"),
+        (NARROW, "10 × 2,001 pixels, one side 200.1 times the other; the limit is 200", "200.1 倍，上限为 200 倍"),
+        (QueryTooLong(length=2001, max_length=2000), "2,001 characters; the limit is 2,000", "上限为 2,000"),
+        (TooManyPictures(count=501, max_count=500), "501 given, at most 500", "最多接受 500"),
+    ],
+)
+def test_sizes_are_in_units_that_people_use(error, english, chinese):
+    assert english in sentence(error, "en")
+    assert chinese in sentence(error, "zh")
+
+
+@pytest.mark.parametrize("over", [1, 10, 999, 12_345, 10**6, 10**9])
+@pytest.mark.parametrize("limit", [20_000, 1_500_000, 50_000_000, 2 * 10**9])
+def test_a_size_just_over_its_limit_does_not_look_like_the_limit(limit, over):
+    words = sentence(PictureTooHeavy(name="a", size_bytes=limit + over, max_bytes=limit), "en")
+    size, most = (float(number.replace(",", "")) for number in re.findall(r"([\d,.]+) [kMG]B", words))
+    assert size > most or over / limit < 1e-6
+
+
+FOLDERS = ["/srv/pictures/2024", "/srv/my pictures", "C:\\Users\\Li Hua", "\\\\server\\share", "~/pictures", "../.."]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_folders_of_the_machine_are_not_shown(folder, language):
+    path = folder + ("\\" if "\\" in folder else "/") + "a.bin"
+    cause = f"No such file or directory: '{path}'"
+    for error in [
+        PictureMissing(name=path),
+        PictureUnjudged(name="a.bin", reason=cause),
+        CheckpointMissing(name=path),
+        CheckpointBroken(name="m", file=path, reason=cause),
+        CheckpointUnsupported(name=path, reason="no config"),
+        SettingInvalid(setting="store", value=path, expected="a file"),
+    ]:
+        words = sentence(error, language)
+        assert "a.bin" in words
+        assert not re.search(r"[\\/]|srv|pictures/|Users|server", words)
+
+
+def test_the_name_of_a_published_model_stays_whole():
+    assert "“vec-ai/lychee-rerank-mm”" in sentence(CheckpointMissing(name="vec-ai/lychee-rerank-mm"), "en")
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb.png", "a\u202egnp.exe", "\udcff.png", "{name}.png", "%s {0} {size.real}.png", ""]
+)
+def test_odd_names_stay_on_one_visible_line(name):
+    for language in LANGUAGES:
+        words = sentence(PictureMissing(name=name), language)
+        assert words.isprintable()
+        assert words.encode()
+        assert not set(name) & set("{%") or name in words
+
+
+def test_an_error_defined_elsewhere_is_spoken_of_as_its_parent():
+    class StolenPictureError(PictureError):
+        """Not in the tree."""
+
+    for language in LANGUAGES:
+        assert sentence(StolenPictureError(name=NAME), language) == sentence(PictureError(name=NAME), language)
+
+
+EVERY_FAULT = [replace(FAULT, reason=reason) for reason in get_args(FaultReason)]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("fault", EVERY_FAULT, ids=lambda fault: fault.reason)
+def test_every_fault_has_one_line_that_names_file_and_line(fault, language):
+    words = fault_sentence(fault, language)
+    assert words.startswith({"en": "“labels.jsonl”, line 1234: ", "zh": "“labels.jsonl”第 1234 行："}[language])
+    assert words.endswith({"en": ".", "zh": "。"}[language])
+    assert not re.search(r"[{}\n]", words)
+    assert bool(CHINESE.search(words)) == (language == "zh")
+    assert {"en": "; ", "zh": "；"}[language] in words  # what is wrong; what to do
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_two_faults_share_a_sentence(language):
+    assert len({fault_sentence(fault, language) for fault in EVERY_FAULT}) == len(EVERY_FAULT)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_fault_of_a_whole_file_names_no_line(language):
+    words = fault_sentence(replace(FAULT, line=None), language)
+    assert words.startswith({"en": "“labels.jsonl”: ", "zh": "“labels.jsonl”："}[language])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_fault_shows_its_value_on_one_line_and_without_folders(language):
+    for value in ("/srv/pictures/b.jpg", "C:\\my pictures\\b.jpg", "sub/b.jpg"):
+        words = fault_sentence(replace(FAULT, value=value), language)
+        assert "“b.jpg”" in words
+        assert not re.search(r"[\\/]|srv|sub|my pictures", words)
+    long = fault_sentence(replace(FAULT, reason="score", value="\n{9}" * 1000), language)
+    assert long.isprintable()
+    assert len(long) < 200
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_invalid_dataset_tells_its_first_fault_and_how_many_more_there_are(language):
+    several = DatasetInvalid(name="x", faults=(FAULT, *EVERY_FAULT))
+    words = sentence(several, language)
+    assert fault_sentence(FAULT, language) in words
+    assert words.replace(fault_sentence(FAULT, language), "").count(str(len(EVERY_FAULT))) == 1
+    assert not re.search(r"\d", sentence(replace(several, faults=(FAULT,)), language).replace("1234", ""))

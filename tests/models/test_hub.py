@@ -1,0 +1,325 @@
+"""Names of models, and fetching their files: from a hub on loopback that can break off, lie, or be gone."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from reranker.core.errors import CheckpointMissing, CheckpointNotFetched
+from reranker.models.hub import INDEX, REPOSITORIES, TOYBOX, choose, folder_of, is_missing, repository_of
+from tests.support.paths import ROOT
+
+LYCHEE = REPOSITORIES["lychee"]
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+FILES = ("config.json", "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json", "reranker.json")
+WEIGHTS = "model.safetensors"
+
+
+@dataclass
+class Hub:
+    """A hub with one model.
+
+    breaks_after: bytes of the weights after which it hangs up, and is deaf from then on: it hangs up on who wants the
+    weights. lies: whether the weights come with other bytes than it says.
+    """
+
+    files: dict[str, bytes]
+    url: str = ""
+    breaks_after: int | None = None
+    deaf: bool = False
+    lies: bool = False
+    asked: list[tuple[str, str, str | None]] = field(default_factory=list)  # method, path, Range
+
+    def begun_at(self) -> list[int]:
+        """Where in the weights each answer to a GET began."""
+        ranges = [range_ for method, path, range_ in self.asked if method == "GET" and path.endswith(WEIGHTS)]
+        return [0 if range_ is None else int(range_.removeprefix("bytes=").split("-")[0]) for range_ in ranges]
+
+
+def git_digest(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+class Answers(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    hub: Hub
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        path = urlsplit(self.path).path
+        self.hub.asked.append((self.command, path, self.headers.get("Range")))
+        if path == f"/api/models/{LYCHEE}/revision/main":
+            self._send(json.dumps({"id": LYCHEE, "sha": COMMIT, "siblings": []}).encode())
+        elif path == f"/api/models/{LYCHEE}/tree/{COMMIT}":
+            self._send(json.dumps([self._entry(name) for name in self.hub.files]).encode())
+        elif (name := path.removeprefix(f"/{LYCHEE}/resolve/{COMMIT}/")) in self.hub.files:
+            self._send_file(name)
+        else:
+            self._send(b"{}", status=404, headers={"X-Error-Code": "RepoNotFound"})
+
+    def _entry(self, name: str) -> dict[str, object]:
+        data = self.hub.files[name]
+        entry = {"type": "file", "path": name, "size": len(data), "oid": git_digest(data)}
+        if name == WEIGHTS:
+            entry["lfs"] = {"oid": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}
+        return entry
+
+    def _send_file(self, name: str) -> None:
+        data = self.hub.files[name]
+        tag = hashlib.sha256(data).hexdigest() if name == WEIGHTS else git_digest(data)
+        if name == WEIGHTS and self.hub.deaf and self.command == "GET":
+            self.close_connection = True
+            return
+        begin = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
+        sent = bytes(len(data)) if self.hub.lies and name == WEIGHTS else data
+        self._send(
+            sent[begin:],
+            status=206 if begin else 200,
+            headers={
+                "ETag": f'"{tag}"',
+                "X-Repo-Commit": COMMIT,
+                "Accept-Ranges": "bytes",
+                "Content-Range": f"bytes {begin}-{len(data) - 1}/{len(data)}",
+            },
+            most=self.hub.breaks_after if name == WEIGHTS else None,
+        )
+
+    def _send(
+        self, body: bytes, *, status: int = 200, headers: dict[str, str] | None = None, most: int | None = None
+    ) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        self.wfile.write(body[:most])
+        if most is not None and most < len(body):
+            self.hub.deaf = True
+            self.close_connection = True
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The toybox with its weights in float32: large enough that a part of them is kept when the line breaks."""
+    weights = tmp_path_factory.mktemp("weights") / WEIGHTS
+    save_file({name: one.float() for name, one in load_file(TOYBOX / WEIGHTS).items()}, weights, {"format": "pt"})
+    return {name: (TOYBOX / name).read_bytes() for name in FILES} | {WEIGHTS: weights.read_bytes()}
+
+
+@pytest.fixture
+def hub(files: dict[str, bytes]) -> Iterator[Hub]:
+    served = Hub(files)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("OfHub", (Answers,), {"hub": served}))
+    served.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield served
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class Machine:
+    """The program as a process of its own, with a home of the hub's library of its own."""
+
+    def __init__(self, home: Path, hub: str) -> None:
+        self.home, self.url = home, hub
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "reranker", *arguments],
+            cwd=ROOT,
+            env=os.environ | {"HF_ENDPOINT": self.url, "HF_HOME": str(self.home), "HF_HUB_DISABLE_XET": "1"},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=600,
+            check=False,
+        )
+
+
+@pytest.fixture
+def machine(tmp_path: Path, hub: Hub) -> Machine:
+    return Machine(tmp_path / "home", hub.url)
+
+
+def last_line(done: subprocess.CompletedProcess[str]) -> str:
+    assert "Traceback" not in done.stderr
+    return done.stderr.replace("\r", "\n").strip().splitlines()[-1]
+
+
+def log_odds(done: subprocess.CompletedProcess[str]) -> dict[str, float]:
+    assert done.returncode == 0, done.stderr
+    return {row["path"]: row["log_odds"] for row in json.loads(done.stdout)["results"]}
+
+
+def test_nothing_is_fetched_unasked_and_what_was_fetched_judges(machine: Machine, hub: Hub) -> None:
+    pictures = [str(ROOT / "assets" / "gallery" / name) for name in ("boat_and_fish.png", "dog_left_of_tree.png")]
+    rank = ("rank", "a boat", *pictures, "--format", "json", "--model")
+    missing = machine(*rank, "lychee")
+    assert missing.returncode == 2
+    assert "“lychee”" in last_line(missing)
+    assert "python -m reranker download lychee" in last_line(missing)
+    assert hub.asked == []
+    fetched = machine("download", "lychee")
+    assert fetched.returncode == 0, fetched.stderr
+    assert "100%" in fetched.stderr
+    assert {path.partition(LYCHEE)[0] for _, path, _ in hub.asked} == {"/", "/api/models/"}, "nothing else is asked"
+    hub.asked.clear()
+    there = log_odds(machine(*rank, "lychee"))
+    assert hub.asked == []
+    assert there == pytest.approx(log_odds(machine(*rank, "toybox")), abs=1e-4)
+    assert there == log_odds(machine(*rank, LYCHEE))
+
+
+def test_a_download_that_broke_off_goes_on_where_it_stood(machine: Machine, hub: Hub) -> None:
+    hub.breaks_after = 15_000_000
+    broken = machine("download", "lychee")
+    assert broken.returncode == 2
+    assert last_line(broken).startswith("The download of “lychee” broke off")
+    assert "“lychee”" in last_line(machine("rank", "a boat", "assets/gallery", "--model", "lychee"))
+    hub.breaks_after, hub.deaf = None, False
+    assert machine("download", "lychee").returncode == 0
+    first, *others = hub.begun_at()
+    assert first == 0
+    assert set(others) == {10 * 1024 * 1024}, "what is on the disk is not asked for again"
+
+
+def test_other_bytes_than_the_hub_has_are_removed_and_fetched_anew(machine: Machine, hub: Hub) -> None:
+    hub.lies = True
+    lied = machine("download", "lychee")
+    assert lied.returncode == 2
+    assert last_line(lied).startswith(f"The file “{WEIGHTS}” of the model “lychee” arrived with other bytes")
+    hub.lies = False
+    assert machine("download", "lychee").returncode == 0
+    assert hub.begun_at() == [0, 0]
+
+
+def test_without_a_network_one_sentence_says_so(tmp_path: Path) -> None:
+    alone = Machine(tmp_path, "http://127.0.0.1:9")
+    done = alone("download", "lychee")
+    assert done.returncode == 2
+    assert "the hub was not reached" in last_line(done)
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("nobody/nothing", "The hub has no model “nobody/nothing”"),
+        ("toybox", "“toybox” is no model of the hub"),
+        ("nothing", "“nothing” is no model of the hub"),
+    ],
+)
+def test_what_the_hub_does_not_have_is_said(machine: Machine, model: str, words: str) -> None:
+    done = machine("download", model)
+    assert done.returncode == 2
+    assert last_line(done).startswith(words)
+
+
+def test_a_library_that_was_told_to_stay_offline_is_named(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "HF_HUB_OFFLINE" in last_line(machine("download", "lychee"))
+
+
+# Names
+
+
+def test_names_of_the_hub_and_folders_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert repository_of("lychee") == "vec-ai/lychee-rerank-mm"
+    assert repository_of("somebody/finer-lychee") == "somebody/finer-lychee"
+    assert [repository_of(name) for name in ("toybox", "no such folder", "/no/such", "a/b/c", "~/mine")] == [None] * 5
+    (tmp_path / "somebody" / "finer-lychee").mkdir(parents=True)
+    assert repository_of("somebody/finer-lychee") is None
+    assert folder_of("somebody/finer-lychee") == Path("somebody/finer-lychee")
+
+
+def test_what_is_not_here_says_whether_it_can_be_fetched() -> None:
+    with pytest.raises(CheckpointNotFetched):
+        folder_of("lychee")
+    with pytest.raises(CheckpointMissing):
+        folder_of("no such folder")
+    assert [is_missing(name) for name in ("lychee", "no such folder", "toybox")] == [True, False, False]
+
+
+@pytest.mark.parametrize("name", ["./models", "../models", "a/b--c", "x/y.git", "a/b/c", "/no/such", ".../x"])
+def test_what_is_no_id_of_the_hub_is_a_folder(name: str) -> None:
+    assert repository_of(name) is None
+    with pytest.raises(CheckpointMissing):
+        folder_of(name)
+
+
+def in_the_cache(repository: str) -> Path:
+    """A snapshot of a model as the hub's library leaves it."""
+    from huggingface_hub.constants import HF_HUB_CACHE  # noqa: PLC0415
+
+    stored = Path(HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+    snapshot = stored / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (stored / "refs").mkdir()
+    (stored / "refs" / "main").write_text(COMMIT)
+    for name in ("config.json", "model-1.safetensors", "model-2.safetensors"):
+        (snapshot / name).write_bytes(b"")
+    places = {"a": "model-1.safetensors", "b": "model-2.safetensors"}
+    (snapshot / INDEX).write_text(json.dumps({"weight_map": places}))
+    return snapshot
+
+
+@pytest.fixture
+def lychee_is_here() -> Iterator[Path]:
+    snapshot = in_the_cache(LYCHEE)
+    yield snapshot
+    shutil.rmtree(snapshot.parents[1])
+
+
+def test_auto_is_lychee_only_with_a_gpu_and_its_files(lychee_is_here: Path) -> None:
+    assert (choose("auto", "", lambda: True).name, choose("auto", "", lambda: True).reason) == ("lychee", "card")
+    assert (choose("auto", "", lambda: False).name, choose("auto", "", lambda: False).reason) == ("toybox", "no card")
+    assert folder_of("lychee") == lychee_is_here
+    assert folder_of("lychee", COMMIT) == lychee_is_here
+    with pytest.raises(CheckpointNotFetched):
+        folder_of("lychee", "v2")
+
+
+@pytest.mark.parametrize("gone", ["config.json", "model-2.safetensors"])
+def test_a_model_that_is_here_in_part_is_not_here(lychee_is_here: Path, gone: str) -> None:
+    (lychee_is_here / gone).unlink()
+    assert is_missing("lychee")
+    assert choose("auto", "", lambda: True).reason == "not downloaded"
+
+
+def test_an_index_that_cannot_be_read_is_no_model(lychee_is_here: Path) -> None:
+    (lychee_is_here / INDEX).write_text("{}")
+    assert is_missing("lychee")
+
+
+def test_auto_without_the_files_is_the_toybox_and_says_why() -> None:
+    chosen = choose("auto", "", lambda: True)
+    assert (chosen.name, chosen.reason) == ("toybox", "not downloaded")
+
+
+def test_a_name_is_taken_at_its_word() -> None:
+    def never() -> bool:
+        raise AssertionError("nobody asks for a card")
+
+    assert choose("mine", "", never).name == "mine"
+    assert choose("mine", "", never).reason == "asked"

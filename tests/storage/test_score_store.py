@@ -1,0 +1,159 @@
+"""The store of scores: what was judged once is not judged again, and its own troubles cost nothing else."""
+
+import logging
+import sqlite3
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from reranker import Reranker
+from reranker.config.settings import Settings
+from reranker.core.errors import PictureSkipped
+from reranker.core.types import Candidate, Query, Score, Scored
+from reranker.storage.score_store import SqliteScoreStore
+from tests.support.scripted_scorer import ScriptedScorer, until
+
+QUERY = Query(text="红色的 secret car")
+ROOM = 10_000_000
+
+
+def digest(number: int) -> str:
+    return f"{number:064x}"
+
+
+def score(log_odds: float = 1.5, words: str | None = None) -> Score:
+    return Score(log_odds=log_odds, generated_text=words, visual_tokens=49, latency_ms=7.0)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "new folder" / "scores.sqlite"
+
+
+@pytest.mark.parametrize("log_odds", [1.5, -0.1, 1e-300, 12345.678])
+@pytest.mark.parametrize("words", [None, "Score: 9.5", "分数：8"])
+def test_what_was_put_is_got_by_another_one(path: Path, log_odds: float, words: str | None) -> None:
+    said = score(log_odds, words)
+    SqliteScoreStore(path, ROOM).put(QUERY, "print", {digest(1): said})
+    got = SqliteScoreStore(path, ROOM).get(digest(1), QUERY, "print")
+    assert got is not None
+    assert (got.log_odds, got.generated_text) == (said.log_odds, said.generated_text)
+    assert (got.visual_tokens, got.cached, got.latency_ms) == (49, True, 0.0)
+
+
+def test_picture_query_and_fingerprint_all_count(path: Path) -> None:
+    store = SqliteScoreStore(path, ROOM)
+    store.put(QUERY, "print", {digest(1): score()})
+    assert store.get(digest(2), QUERY, "print") is None
+    assert store.get(digest(1), Query(text="红色的 secret ca"), "print") is None
+    assert store.get(digest(1), QUERY, "prin") is None
+
+
+def test_neither_pictures_nor_queries_are_in_the_file(path: Path) -> None:
+    SqliteScoreStore(path, ROOM).put(QUERY, "print", {digest(1): score()})
+    content = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    assert b"secret" not in content
+    assert "红色".encode() not in content
+
+
+def test_a_full_store_forgets_the_oldest(path: Path) -> None:
+    max_bytes = 200_000
+    store = SqliteScoreStore(path, max_bytes)
+    for batch in range(40):
+        store.put(QUERY, "print", {digest(100 * batch + i): score() for i in range(100)})
+    assert path.stat().st_size <= 1.1 * max_bytes
+    assert store.get(digest(0), QUERY, "print") is None
+    assert store.get(digest(3999), QUERY, "print") is not None
+
+
+def _put_many(path: Path, first: int) -> None:
+    store = SqliteScoreStore(path, ROOM)
+    for number in range(first, first + 60):
+        store.put(QUERY, "print", {digest(number): score(float(number))})
+
+
+def test_several_processes_share_it(path: Path) -> None:
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        list(pool.map(_put_many, [path, path], [0, 60]))
+    store = SqliteScoreStore(path, ROOM)
+    kept = [store.get(digest(number), QUERY, "print") for number in range(120)]
+    assert [one.log_odds for one in kept if one] == list(range(120))
+
+
+def test_a_damaged_file_is_put_aside(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"no database " * 1000)
+    store = SqliteScoreStore(path, ROOM)
+    store.put(QUERY, "print", {digest(1): score()})
+    assert store.get(digest(1), QUERY, "print") is not None
+    assert path.with_suffix(".damaged").read_bytes().startswith(b"no database")
+
+
+def test_a_file_of_a_newer_version_is_left_alone(path: Path) -> None:
+    SqliteScoreStore(path, ROOM).put(QUERY, "print", {digest(1): score()})
+    with sqlite3.connect(path) as connection:
+        connection.execute("INSERT INTO migrations VALUES ('of the year 2030')")
+    connection.close()
+    before = path.read_bytes()
+    store = SqliteScoreStore(path, ROOM)
+    store.put(QUERY, "print", {digest(2): score()})
+    assert store.get(digest(1), QUERY, "print") is None
+    assert path.read_bytes() == before
+
+
+def test_where_there_can_be_no_file_everything_is_judged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with caplog.at_level(logging.WARNING, "reranker.score_store"):
+        store = SqliteScoreStore(tmp_path / "file" / "scores.sqlite", ROOM)
+    store.put(QUERY, "print", {digest(1): score()})
+    assert store.get(digest(1), QUERY, "print") is None
+    assert str(tmp_path) not in caplog.text
+
+
+def test_a_file_taken_away_from_under_it_costs_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SqliteScoreStore(path, ROOM)
+    assert store._connection is not None
+    store._connection.execute("DROP TABLE scores")
+    scorer = ScriptedScorer()
+    monkeypatch.setattr(Reranker, "store", store)
+    assert len(Reranker(scorer=scorer).rank("a car", [b"1", b"2"]).scored) == 2
+
+
+def test_an_interrupted_run_goes_on_where_it_stood() -> None:
+    pictures = [str(number).encode() for number in range(50)]
+    stop, first = threading.Event(), ScriptedScorer(batch_tokens=4)
+    stream = Reranker(scorer=first).rank_stream("a car", pictures, stop=stop)
+    for event in stream:
+        if isinstance(event, Scored) and len(first.answered) >= 20:
+            stop.set()
+            break
+    *_, ranking = stream
+    assert {type(failed.error) for failed in ranking.failed} == {PictureSkipped}
+    until(lambda: all(thread.name != "reranker-device" for thread in threading.enumerate()))
+
+    second = ScriptedScorer(batch_tokens=4)
+    whole = Reranker(scorer=second).rank("a car", pictures)
+    assert sorted(first.answered + second.answered) == sorted(pictures), "none was judged twice"
+    fresh = Reranker(scorer=ScriptedScorer(), settings=Settings(score_store_mb=0)).rank("a car", pictures)
+    assert [scored.position for scored in whole.scored] == [scored.position for scored in fresh.scored]
+    known = [scored.candidate.source for scored in whole.scored if scored.score.cached]
+    assert sorted(known) == sorted(first.answered)
+    assert sorted(second.read_names) == sorted(f"picture-{int(content) + 1}" for content in second.answered)
+
+
+def test_failures_are_not_stored() -> None:
+    broken = Candidate(name="x", source=Path("no such file"))
+    for _ in range(2):
+        scorer = ScriptedScorer()
+        ranking = Reranker(scorer=scorer).rank("a car", [broken, b"1"])
+        assert len(ranking.failed) == 1
+
+
+def test_off_by_a_setting() -> None:
+    for _ in range(2):
+        scorer = ScriptedScorer()
+        Reranker(scorer=scorer, settings=Settings(score_store_mb=0)).rank("a car", [b"1"])
+        assert scorer.answered == [b"1"]

@@ -1,0 +1,132 @@
+"""A real browser for tests: tabs, and what they heard."""
+
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from reranker import Query
+from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, number
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+def missing(what: str) -> None:
+    """On a person's machine these tests are skipped; where CI is set, they must run."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what}, and CI is set")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        missing("no Chromium or Chrome was found on the PATH")
+    try:
+        from playwright.sync_api import sync_playwright  # noqa: PLC0415 - a development dependency
+    except ImportError:
+        missing("the package playwright is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Tab:
+    """A tab of the browser, and what it has heard: requests to other hosts, and complaints."""
+
+    page: object
+    host: str
+    outside: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("request", self._note)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
+
+    def _note(self, request) -> None:
+        if not request.url.startswith((self.host, "data:", "blob:")):
+            self.outside.append(request.url)
+
+    def upload(self, *paths: Path) -> None:
+        before = self.page.locator("#names li").count()
+        self.page.locator("#pictures input[type=file]").first.set_input_files(paths)
+        self.names(before + len(paths))
+
+    def names(self, total: int) -> list[str]:
+        """The names in the list, once there are so many."""
+        self.page.wait_for_function(f"document.querySelectorAll('#names li').length === {total}")
+        return self.page.locator("#names li span").all_inner_texts()
+
+    def ask(self, query: str) -> None:
+        self.page.locator("#query textarea").fill(query)
+        self.page.locator("#rank").click()
+
+    def status(self, text: str | re.Pattern) -> str:
+        """The status line, once it holds this text."""
+        line = self.page.locator("#status p", has_text=text)
+        line.wait_for()
+        return line.inner_text()
+
+    def captions(self, total: int) -> list[str]:
+        """Of the cards, once there are so many."""
+        self.page.wait_for_function(f"document.querySelectorAll('#ranking .cards li:not([hidden])').length === {total}")
+        return self.page.locator("#ranking .cards li:not([hidden]) .caption").all_inner_texts()
+
+
+@pytest.fixture
+def visit(chromium) -> Iterator:
+    """Opens a page in a tab of its own; afterwards, no tab has asked another host, or complained."""
+    tabs: list[Tab] = []
+
+    def open_tab(url: str, language: str = "en-US") -> Tab:
+        context = chromium.new_context(locale=language)
+        context.set_default_timeout(PATIENCE_S * 1000)
+        tabs.append(Tab(page=context.new_page(), host=url.partition("?")[0]))
+        tabs[-1].page.goto(url)
+        tabs[-1].status(re.compile("ready|就绪|cannot|not on|no folder"))
+        return tabs[-1]
+
+    yield open_tab
+    for tab in tabs:
+        tab.page.context.close()
+    heard = [one for tab in tabs for one in (*tab.outside, *tab.complaints)]
+    assert not heard, heard
+
+
+@pytest.fixture
+def numbered(tmp_path) -> list[Path]:
+    """Files that hold their own log-odds: the third is the best."""
+    paths = [tmp_path / f"猫 {index}.png" for index in range(4)]
+    for path, log_odds in zip(paths, (-1.5, 0.5, 2.5, 1.5), strict=True):
+        path.write_text(str(log_odds))
+    return paths
+
+
+class Paced:
+    """Judges as many pictures as it was allowed to."""
+
+    def __init__(self) -> None:
+        self.allowed = threading.Semaphore(0)
+        self.scorer = ScriptedScorer(judge=self._judge, batch_tokens=1)
+
+    def _judge(self, query: Query, content: bytes) -> float:
+        assert self.allowed.acquire(timeout=PATIENCE_S)
+        return number(query, content)

@@ -1,0 +1,80 @@
+"""What the embedded checkpoint must be able to do: on a small sample always, in full behind the marker."""
+
+import pytest
+
+from reranker import Reranker
+from reranker.core.scores import shown_score
+from reranker.evaluation.datasets.loading import open_dataset
+from reranker.evaluation.results import Figures
+from reranker.evaluation.runner import ModelRun, evaluate_stream
+from reranker.toybox.gallery import sample_scenes
+
+GALLERY = "assets/gallery/{}.png"
+
+
+@pytest.fixture(scope="module")
+def toybox():
+    return Reranker("toybox")
+
+
+def measured(reranker: Reranker, dataset: str) -> Figures:
+    plan = ModelRun(open=lambda: reranker, scorings=("yes-no",), details=("usual",))
+    *_, evaluation = evaluate_stream(open_dataset(dataset), [plan])
+    return evaluation.evaluated[0].figures
+
+
+def structure_pairs(figures: Figures) -> float:
+    """Pairs that differ in a count or a relation alone, the right way round."""
+    shares = [figures.kinds[kind] for kind in ("count", "relation")]
+    return sum(share.value * share.count for share in shares) / sum(share.count for share in shares)
+
+
+@pytest.fixture(scope="module")
+def sample(toybox):
+    return measured(toybox, "toybox:60:10")
+
+
+def test_the_right_picture_comes_first_in_most_of_a_small_sample(sample):
+    assert sample.first >= 0.8
+
+
+def test_counts_and_relations_go_the_right_way_round_in_a_small_sample(sample):
+    assert structure_pairs(sample) >= 0.85
+
+
+def test_scores_follow_the_graded_match_in_a_small_sample(sample):
+    assert sample.spearman >= 0.8
+
+
+@pytest.mark.slow
+def test_the_bars_in_full(toybox):
+    figures = measured(toybox, "toybox:1000:10")
+    assert figures.first >= 0.95
+    assert {language: share.value >= 0.92 for language, share in figures.languages.items()} == dict.fromkeys(
+        ("en", "mixed", "zh"), True
+    )
+    assert structure_pairs(figures) >= 0.95
+    assert figures.spearman >= 0.9
+
+
+def test_a_woman_in_a_red_dress_is_no_fire_truck(toybox):
+    ranking = toybox.rank("a woman in a red dress", [GALLERY.format(name) for name in sample_scenes()])
+    scores = {one.candidate.name: shown_score(one.score.log_odds) for one in ranking.scored}
+    assert ranking.scored[0].candidate.name.startswith("red_dress")
+    assert scores["red_dress_meadow.png"] >= 7
+    assert all(score < 5 for name, score in scores.items() if "fire_truck" in name)
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("一只 black cat 在窗台上", "black_cat_window_sill.png"),
+        ("three yellow balls", "three_yellow_balls.png"),
+        ("海边的房子,没有人", "house_by_the_sea.png"),
+        ("a dog to the left of a tree", "dog_left_of_tree.png"),
+        ("戴草帽的男人", "man_straw_hat.png"),
+    ],
+)
+def test_the_gallery_answers_its_own_queries(toybox, query, first):
+    ranking = toybox.rank(query, [GALLERY.format(name) for name in sample_scenes()])
+    assert ranking.scored[0].candidate.name == first
