@@ -27,7 +27,8 @@ def _keep(dataset: str, one: Evaluated) -> None:
             about | {"dataset": dataset, "sets": fit.sets},
         )
         say(
-            f"{way}: scores are shown at T = {fit.temperature:.3f} from now on, and fit from {fit.relevance_threshold:.1f} of 10."
+            f"{way}: scores are shown at T = {fit.temperature:.3f} from now on, "
+            f"and fit from {fit.relevance_threshold:.1f} of 10."
         )
 
 

@@ -236,7 +236,7 @@ def test_shares_stand_with_their_counts_and_the_hardest_on_top() -> None:
 
 
 @pytest.mark.parametrize(
-    ("combinations", "names"),
+    ("configurations", "names"),
     [
         ([("toybox", "fp32", 49)], ["toybox fp32 yes-no 49"]),
         ([("toybox", "fp32", 49), ("toybox", "bf16", 49)], ["fp32", "bf16"]),

@@ -148,7 +148,7 @@ class InThisThread(TorchThread):
 
 
 @pytest.mark.parametrize(("first", "second", "writes"), [(3, 99, True), (0, 99, False), (2, 2, False), (0, 0, True)])
-@pytest.mark.parametrize("asks", [None, Rating])
+@pytest.mark.parametrize("scoring_method", [None, Rating])
 def test_a_model_spread_over_two_gpus_judges_alike(
     plain: list[float],
     first: int,

@@ -354,7 +354,7 @@ def test_a_closer_look_is_explained_as_it_was_judged(checkpoint):
     assert explained.visual_tokens == ranked.visual_tokens > reranker.explain("a man", HAT).score.visual_tokens
 
 
-@pytest.mark.parametrize("asks", [None, Rating])
+@pytest.mark.parametrize("scoring_method", [None, Rating])
 @pytest.mark.parametrize("text", ["", "a dog"])
 def test_a_blanked_picture_is_judged_like_the_whole_one(checkpoint, scoring_method, text):
     """In the same way of asking, and with the same text beside it."""

@@ -1,7 +1,7 @@
 """The drawn world: deterministic, roomy, and graded as written by hand."""
 
 from dataclasses import replace
-from itertools import configurations
+from itertools import combinations
 from random import Random
 
 import numpy as np
@@ -59,7 +59,7 @@ def test_sides_and_boxes_stay_within_limits_and_nothing_overlaps():
         for box in scene.boxes:
             assert box.width / 2 <= box.x <= 1 - box.width / 2
             assert box.height / 2 <= box.y <= 1 - box.height / 2
-        assert not any(a.overlaps(b, gap=0) for a, b in configurations(scene.boxes, 2))
+        assert not any(a.overlaps(b, gap=0) for a, b in combinations(scene.boxes, 2))
 
 
 def test_what_is_asked_about_covers_one_and_a_half_visual_tokens():

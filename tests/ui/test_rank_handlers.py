@@ -76,7 +76,7 @@ def test_a_chosen_card_tells_its_numbers():
 
 
 @pytest.mark.parametrize(
-    ("batch_ms", "known", "said"),
+    ("latency_ms", "known", "said"),
     [
         (12.4, False, "in a batch of 12 ms"),
         (12.4, True, "in a batch of 12 ms, looked at before"),

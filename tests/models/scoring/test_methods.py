@@ -190,7 +190,7 @@ def test_scores_of_other_instructions_and_ways_are_not_mixed_up(checkpoint):
 # Texts beside pictures
 
 
-@pytest.mark.parametrize("asks", [None, Rating])
+@pytest.mark.parametrize("scoring_method", [None, Rating])
 def test_a_text_is_judged_with_its_picture_in_any_company(checkpoint, scoring_method):
     scorer = scorer_of(checkpoint, scoring_method and scoring_method(checkpoint))
     plain = Candidate.of(GALLERY[0])

@@ -1,6 +1,6 @@
 """Answers to the rating prompt, by hand, as Qwen2.5-VL and its kin word them; and rules that hold for all others."""
 
-from itertools import configurations
+from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
@@ -1684,7 +1684,7 @@ def test_beyond_the_scale_is_its_end(value: float) -> None:
         assert read_rating(f"{label}-{value:.1f}") == 0
 
 
-@pytest.mark.parametrize(("more", "less"), list(configurations(TELLING, 2)))
+@pytest.mark.parametrize(("more", "less"), list(combinations(TELLING, 2)))
 def test_the_more_telling_form_counts(more: str, less: str) -> None:
     assert read_rating(f"{more}; {less}") == read_rating(f"{less}; {more}") == read_rating(more)
     assert read_rating(more) != read_rating(less)
