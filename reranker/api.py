@@ -58,7 +58,7 @@ class Reranker:
         self, model: str | None = None, *, settings: Settings | None = None, scorer: Scorer | None = None
     ) -> None:
         given = settings or Settings()
-        self.settings = replace(given, model=model) if model else given
+        self.settings = given.override(model=model) if model else given
         self.device_queue = DeviceQueue()
         self._scorer, self._loading = scorer, threading.Lock()
         self._loaded, self._choosing = (0, 1), threading.Lock()
@@ -72,10 +72,10 @@ class Reranker:
     @cached_property
     def store(self) -> SqliteScoreStore | None:
         """Scores already known, shared by all programs of this person; None where the settings want none."""
-        if not self.settings.score_store_mb:
+        if not self.settings.engine.score_store_mb:
             return None
         folder = platformdirs.user_cache_path("reranker", appauthor=False)
-        return SqliteScoreStore(folder / "scores.sqlite", self.settings.score_store_mb * MEGABYTE)
+        return SqliteScoreStore(folder / "scores.sqlite", self.settings.engine.score_store_mb * MEGABYTE)
 
     @property
     def choice(self) -> "Choice":
@@ -89,16 +89,18 @@ class Reranker:
         from reranker.models.memory_plan import choose_device  # noqa: PLC0415
 
         chosen = self.settings
-        return choose(chosen.model, chosen.revision, lambda: choose_device(chosen.device).type == "cuda")
+        return choose(
+            chosen.model.name, chosen.model.revision, lambda: choose_device(chosen.model.device).type == "cuda"
+        )
 
     @property
     def downloadable(self) -> str | None:
         """The model that is wanted, is not on this machine, and can be fetched by `download`; else None."""
         from reranker.models.hub import BEST, is_missing  # noqa: PLC0415
 
-        if self.settings.model == "auto":
+        if self.settings.model.name == "auto":
             return BEST if self.choice.reason == "not downloaded" else None
-        return self.settings.model if is_missing(self.settings.model, self.settings.revision) else None
+        return self.settings.model.name if is_missing(self.settings.model.name, self.settings.model.revision) else None
 
     def download(self, report: Callable[[int, int], None] = lambda done, total: None) -> None:
         """Fetch the `downloadable` model, which then judges from the next `load` on.
@@ -108,7 +110,7 @@ class Reranker:
         from reranker.models.download import download  # noqa: PLC0415
 
         if (model := self.downloadable) is not None:
-            download(model, self.settings.revision, report)
+            download(model, self.settings.model.revision, report)
             with self._loading, self._choosing:
                 self._scorer, self._choice = None, None
 
@@ -117,11 +119,11 @@ class Reranker:
         chosen = self.settings
         return {
             "model": self.choice.name,
-            "revision": chosen.revision,
+            "revision": chosen.model.revision,
             "precision": self.load().precision,
-            "scoring": chosen.scoring,
-            "instruction": chosen.instruction,
-            "detail": chosen.detail,
+            "scoring": chosen.model.scoring,
+            "instruction": chosen.model.instruction,
+            "detail": chosen.model.detail,
             "versions": {"reranker": __version__, **{name: version(name) for name in ("torch", "transformers")}},
         }
 
@@ -157,18 +159,18 @@ class Reranker:
         from reranker.models.scoring.methods import make_scoring_method  # noqa: PLC0415
 
         chosen, torch_thread = self.settings, TorchThread()
-        source = name, chosen.device, chosen.precision, chosen.revision
-        writes = chosen.scoring == "rating"
+        source = name, chosen.model.device, chosen.model.precision, chosen.model.revision
+        writes = chosen.model.scoring == "rating"
         checkpoint = torch_thread.run(partial(load_checkpoint, *source, writes=writes, report=self._note_loaded))
         return CrossEncoder(
             checkpoint,
-            scoring_method=make_scoring_method(checkpoint, chosen.scoring, chosen.instruction),
-            instruction=chosen.instruction,
+            scoring_method=make_scoring_method(checkpoint, chosen.model.scoring, chosen.model.instruction),
+            instruction=chosen.model.instruction,
             calibrations=Calibrations.of_this_person(),
             limits=self.limits,
-            memory=FeatureCache(chosen.vision_memory_mb * MEGABYTE),
+            memory=FeatureCache(chosen.engine.feature_cache_mb * MEGABYTE),
             torch_thread=torch_thread,
-            batch_tokens=chosen.batch_tokens or None,
+            batch_tokens=chosen.engine.batch_tokens or None,
         )
 
     def query(self, text: str) -> Query:
@@ -176,14 +178,14 @@ class Reranker:
         trimmed = text.strip()
         if not trimmed:
             raise QueryEmpty
-        if len(trimmed) > self.settings.max_query_length:
-            raise QueryTooLong(length=len(trimmed), max_length=self.settings.max_query_length)
+        if len(trimmed) > self.settings.limits.max_query_length:
+            raise QueryTooLong(length=len(trimmed), max_length=self.settings.limits.max_query_length)
         return Query(text=trimmed)
 
     def _candidates(self, pictures: Sequence[Picture]) -> list[Candidate]:
         """Raises `TextTooLong`."""
         candidates = [Candidate.of(picture, position) for position, picture in enumerate(pictures)]
-        most = self.settings.max_query_length
+        most = self.settings.limits.max_query_length
         for one in candidates:
             if len(one.text) > most:
                 raise TextTooLong(name=one.name, length=len(one.text), max_length=most)
@@ -205,12 +207,12 @@ class Reranker:
         stop: set it, and what was not judged yet comes out as skipped.
         Raises `RequestError`, `SettingInvalid`, `CheckpointError`.
         """
-        chosen = self.settings if detail is None else replace(self.settings, detail=detail)
+        chosen = self.settings if detail is None else self.settings.override(detail=detail)
         checked = self.query(query)
         candidates = self._candidates(pictures)
         scorer = self.load()
         open_stream = partial(self._open_stream, checked, stop)
-        if chosen.detail == "auto":
+        if chosen.model.detail == "auto":
             low, _, high = (scorer.at(visual_tokens) for visual_tokens in scorer.detail_levels)
             return CoarseToFine(
                 checked,
@@ -221,7 +223,7 @@ class Reranker:
                 first=top_k or FIRST_PLACES,
                 top_k=top_k,
             )
-        return open_stream(scorer.at(visual_tokens(chosen.detail, scorer)), candidates, top_k)
+        return open_stream(scorer.at(visual_tokens(chosen.model.detail, scorer)), candidates, top_k)
 
     def rank_each(
         self,
@@ -287,7 +289,7 @@ class Reranker:
             scorer=scorer,
             device_queue=self.device_queue,
             store=self.store,
-            prefetch_threads=self.settings.reader_threads,
+            prefetch_threads=self.settings.engine.prefetch_threads,
             top_k=top_k,
             stop=stop,
         )
@@ -324,17 +326,19 @@ class Reranker:
 
     def _closest(self, detail: str | None) -> Scorer:
         """The scorer at a detail, and the one that first places are judged by where that is "auto"."""
-        chosen = self.settings if detail is None else replace(self.settings, detail=detail)
+        chosen = self.settings if detail is None else self.settings.override(detail=detail)
         scorer = self.load()
-        return scorer.at(scorer.detail_levels[-1] if chosen.detail == "auto" else visual_tokens(chosen.detail, scorer))
+        return scorer.at(
+            scorer.detail_levels[-1] if chosen.model.detail == "auto" else visual_tokens(chosen.model.detail, scorer)
+        )
 
 
 def limits_of(settings: Settings) -> Limits:
     """What one picture may be."""
     return Limits(
-        max_bytes=settings.max_picture_mb * MEGABYTE,
-        max_pixels=settings.max_picture_mpx * 1_000_000,
-        max_aspect_ratio=settings.max_aspect_ratio,
+        max_bytes=settings.limits.max_picture_mb * MEGABYTE,
+        max_pixels=settings.limits.max_picture_mpx * 1_000_000,
+        max_aspect_ratio=settings.limits.max_aspect_ratio,
     )
 
 

@@ -27,11 +27,11 @@ from reranker.models.loading import Checkpoint, load_checkpoint
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, number, until
 
 CONTENTS = [b"1.5", b"-3", b"8", b"0", b"2.25"]
-PLAIN = Settings(device="cpu", precision="fp32", score_store_mb=0)
+PLAIN = Settings.of(device="cpu", precision="fp32", score_store_mb=0)
 
 
 def scripted(scorer: ScriptedScorer, **chosen) -> Reranker:
-    return Reranker(settings=Settings(**chosen), scorer=scorer)
+    return Reranker(settings=Settings.of(**chosen), scorer=scorer)
 
 
 def names(ranking: Ranking) -> list[str]:
@@ -105,14 +105,14 @@ def test_a_model_that_is_not_there_is_told_at_its_first_use() -> None:
 
 
 def test_the_model_that_is_named_overrules_the_settings_and_nothing_else() -> None:
-    given = Settings(model="one", port=1)
+    given = Settings.of(model="one", port=1)
     assert Reranker("other", settings=given).settings == replace(given, model="other")
     assert Reranker(settings=given).settings == given
     assert Reranker().settings == Settings()
 
 
 def test_limits_of_a_picture_are_those_of_the_settings() -> None:
-    chosen = Settings(max_picture_mb=3, max_picture_mpx=4, max_aspect_ratio=5)
+    chosen = Settings.of(max_picture_mb=3, max_picture_mpx=4, max_aspect_ratio=5)
     assert Reranker(settings=chosen).limits == Limits(max_bytes=3_000_000, max_pixels=4_000_000, max_aspect_ratio=5)
 
 

@@ -51,7 +51,7 @@ def download(model: ModelName = "lychee", *, revision: Revision = "") -> int:
     """
     from reranker.models.download import download as fetched  # noqa: PLC0415 - takes a second
 
-    revision = revision or Settings.from_environment().revision
+    revision = revision or Settings.from_environment().model.revision
     with closing(Progress()) as progress:
         fetched(model, revision, progress.report)
     say(f"The model “{printable(model)}” is on this machine, and its files are what the hub has.")

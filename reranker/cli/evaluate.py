@@ -4,7 +4,6 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from itertools import product
@@ -29,7 +28,7 @@ from reranker.cli.console import (
 )
 from reranker.cli.options import Instruction, Revision, chosen_settings
 from reranker.cli.progress import announce, tell_remarks
-from reranker.config.settings import Settings, is_visual_tokens
+from reranker.config.settings import Settings, is_token_count
 from reranker.core.errors import DatasetInvalid, QueryTooLong
 from reranker.core.types import Scoring
 from reranker.evaluation.datasets.labelled import Dataset
@@ -108,11 +107,13 @@ def evaluate(
     ```
     """
     settings = chosen_settings(revision=revision, instruction=instruction)
-    scorings = _chosen("--scoring", scoring, settings.scoring, get_args(Scoring))
-    details = _chosen("--detail", detail, "usual" if settings.detail == "auto" else settings.detail, DETAILS)
+    scorings = _chosen("--scoring", scoring, settings.model.scoring, get_args(Scoring))
+    details = _chosen(
+        "--detail", detail, "usual" if settings.model.detail == "auto" else settings.model.detail, DETAILS
+    )
     every = [
-        replace(settings, model=name, precision=cast(Any, bits), scoring="rating" if "rating" in scorings else "yes-no")
-        for name, bits in product(_several(model, settings.model), _several(precision, settings.precision))
+        settings.override(model=name, precision=cast(Any, bits), scoring="rating" if "rating" in scorings else "yes-no")
+        for name, bits in product(_several(model, settings.model.name), _several(precision, settings.model.precision))
     ]
     if output is not None:
         _check_outside(output, dataset)
@@ -139,7 +140,7 @@ def _chosen(option: str, given: str | None, otherwise: str, possible: Sequence[s
     """Raises `Refused`."""
     found = _several(given, otherwise)
     for one in found:
-        if one not in possible and not (possible is DETAILS and is_visual_tokens(one)):
+        if one not in possible and not (possible is DETAILS and is_token_count(one)):
             number = " or a number of visual tokens" if possible is DETAILS else ""
             raise Refused(f"{option} “{printable(one)}” is none of {', '.join(possible)}{number}.")
     return tuple(found)
@@ -166,7 +167,7 @@ def _check_outside(folder: Path, spec: str) -> None:
 
 def _check_queries(dataset: Dataset, settings: Settings) -> None:
     """Raises `Refused` where one is longer than a query may be."""
-    most = settings.max_query_length
+    most = settings.limits.max_query_length
     for labelled in dataset.sets:
         if len(labelled.query.strip()) > most:
             told = sentence(QueryTooLong(length=len(labelled.query.strip()), max_length=most), "en")

@@ -95,7 +95,7 @@ def _application(
         labels.read()
     except DatasetInvalid as error:
         raise Refused("\n".join(fault_sentence(fault, "en") for fault in error.faults)) from error
-    shown = Thumbnails(OneFolder(thumbnails), reranker.limits, reranker.settings.reader_threads)
+    shown = Thumbnails(OneFolder(thumbnails), reranker.limits, reranker.settings.engine.prefetch_threads)
     labelling = Labelling(folder=folder, pictures=pictures, file=labels, reranker=reranker, thumbnails=shown)
     return application(labelling, [only_by_own_names()] if host in LOOPBACK_HOSTS else [])
 

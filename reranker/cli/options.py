@@ -1,6 +1,5 @@
 """Options that several commands have, and the settings that come of them."""
 
-from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import typer
@@ -63,4 +62,4 @@ ChosenFormat = Annotated[
 def chosen_settings(**given: str | None) -> Settings:
     """What the environment says, overruled by each option that was given. Raises `SettingInvalid`."""
     chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    return replace(Settings.from_environment(), **chosen)
+    return Settings.from_environment().override(**chosen)

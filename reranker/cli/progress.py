@@ -49,7 +49,7 @@ def watched(
         scorer = reranker.load()
         tell_remarks(scorer)
         with _bar(len(queries) * len(candidates)) as bar:
-            if reranker.settings.detail == "auto":
+            if reranker.settings.model.detail == "auto":
                 bar.set_description_str("· a rough look at all of them first")
             for number, item in stream:
                 if isinstance(item, Ranking):

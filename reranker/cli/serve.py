@@ -1,15 +1,13 @@
 """`serve`: the page and the HTTP door, with an option for every setting."""
 
 import inspect
-import re
-from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from reranker.cli.console import opened
-from reranker.config.settings import CHOICES, Settings
+from reranker.config.settings import CHOICES, Setting, Settings, all_settings
 
 _OPTIONS: Final = {"galleries": "--gallery"}  # that are not called as their setting
 
@@ -25,8 +23,8 @@ def serve(context: typer.Context, **given: Any) -> int:
     ```
     """
     said: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-    settings = replace(
-        Settings.from_environment(), **{name: value for name, value in said.items() if value not in (None, ())}
+    settings = Settings.from_environment().override(
+        **{name: value for name, value in said.items() if value not in (None, ())}
     )
 
     from reranker.ui import gradio_environment  # noqa: PLC0415
@@ -40,31 +38,24 @@ def serve(context: typer.Context, **given: Any) -> int:
     return run(build_page(reranker), reranker)
 
 
-def _option(setting: Field[Any], help_text: str) -> inspect.Parameter:
-    """The option of a setting."""
-    name, kind = setting.name, setting.type
-    spelled = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
-    choices = "|".join(CHOICES[name]) if name in CHOICES else None
+def _option(setting: Setting) -> inspect.Parameter:
+    """Return the command-line option of a setting."""
+    key, kind = setting.key, setting.type
+    name = _OPTIONS.get(key, f"--{key.replace('_', '-')}")
+    choices = "|".join(CHOICES[key]) if key in CHOICES else None
     if kind is bool:
-        spelled = f"{spelled}/--no-{spelled.removeprefix('--')}"
+        name = f"{name}/--no-{name.removeprefix('--')}"
     elif kind is not int:
-        kind = list[Path] if name == "galleries" else str
-    about = typer.Option(spelled, metavar=choices, help=help_text, show_default=False)
+        kind = list[Path] if key == "galleries" else str
+    option = typer.Option(name, metavar=choices, help=setting.help_text, show_default=False)
     optional: Any = kind | None
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[optional, about])
-
-
-def _explanations() -> dict[str, str]:
-    """What each setting is, from the docstring of `Settings`."""
-    text = inspect.getdoc(Settings) or ""
-    entries = re.findall(r"^(\w+): ((?:.+\n?)(?:^ +.+\n?)*)", text, re.MULTILINE)
-    return {name: " ".join(words.split()) for name, words in entries}
+    return inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[optional, option])
 
 
 def _signature() -> inspect.Signature:
-    explanations = _explanations()
-    own = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    return inspect.Signature([own, *(_option(each, explanations[each.name]) for each in fields(Settings))])
+    """Return the signature that typer reads the options from: one for every setting."""
+    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    return inspect.Signature([context, *map(_option, all_settings())])
 
 
-serve.__signature__ = _signature()  # type: ignore[attr-defined]  # where typer reads the options
+serve.__signature__ = _signature()  # type: ignore[attr-defined]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -51,7 +51,7 @@ def verify(context: typer.Context, result: Result) -> int:
     ```
     """
     results = _read(result)
-    settings = replace(Settings.from_environment(), score_store_mb=0, **results[0].judged_by)
+    settings = Settings.from_environment().override(score_store_mb=0, **results[0].judged_by)
     reranker = opened(context, settings)
     silence_transformers()
     rankings = [reranker.rank(earlier.query, _candidates(earlier)) for earlier in results]

@@ -1,116 +1,140 @@
-"""All settings in one place, and the only reader of the environment."""
+"""All settings, in four groups, and the only code that reads the environment.
+
+Each setting has a key, under which every interface knows it: the environment variable is RERANKER_ and the key in
+capitals (RERANKER_MAX_PICTURES), the option of `serve` is the key with hyphens (--max-pictures), and `Settings.of`
+takes it as a keyword. The help text of a setting is in the metadata of its field.
+"""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, Self, get_args
 
 from reranker.core.errors import SettingInvalid
 from reranker.core.types import Scoring
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"]
-LEAST_TOKENS, MOST_TOKENS = 4, 16_384
-DETAILS = ("low", "usual", "high", "auto")
-PREFIX = "RERANKER_"
-OF_GRADIO = {"host": "GRADIO_SERVER_NAME", "port": "GRADIO_SERVER_PORT"}
-MOST_PORT = 65_535
-MEGABYTE = 1_000_000
-CHOICES: dict[str, tuple[str, ...]] = {
+
+MEGABYTE: Final = 1_000_000
+MIN_TOKENS, MAX_TOKENS = 4, 16_384
+DETAILS: Final = ("low", "usual", "high", "auto")
+MAX_PORT: Final = 65_535
+PREFIX: Final = "RERANKER_"
+GRADIO_VARIABLES: Final = {"host": "GRADIO_SERVER_NAME", "port": "GRADIO_SERVER_PORT"}
+CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "device": get_args(Device),
     "precision": get_args(Precision),
     "scoring": get_args(Scoring),
 }
-MAY_BE_ZERO = frozenset({"batch_tokens", "vision_memory_mb", "score_store_mb"})
-HEADER_CHARACTERS = frozenset(chr(code) for code in range(0x20, 0x7F)) - set(";,")
-SWITCHES = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+HEADER_CHARACTERS: Final = frozenset(chr(code) for code in range(0x20, 0x7F)) - set(";,")
+SWITCHES: Final = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
+
+
+def _setting(default: Any, help_text: str, *, key: str = "", least: int = 1, secret: bool = False) -> Any:
+    """Describe one setting.
+
+    key: its name outside of Python, the name of the field if empty. least: the smallest value of a number.
+    secret: keep the value out of `repr` and of error messages.
+    """
+    return field(default=default, repr=not secret, metadata={"help": help_text, "key": key, "least": least})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What a person may choose; each is read from RERANKER_ and its name in capitals.
+class ModelSettings:
+    """Which model scores the pictures, and how it is run and prompted."""
 
-    model: "toybox"; "lychee", "lychee-3b", "qwen2.5-vl-7b" or "qwen2.5-vl-3b"; an id of the hub; or a folder with a
-        checkpoint. "auto" is lychee where there is a CUDA card and its files are on this machine, else the toybox.
-    revision: of a model of the hub, a branch, tag or commit; its main branch where empty.
-    device: where the model runs: "cpu" or "cuda"; "auto" is the card where there is one.
-    precision: of the weights; int8 and nf4 keep the layers of the language tower in 8 and 4 bits. "auto" is what the
-        device is good at, and on a card what fits.
-    scoring: "yes-no", as rerankers are taught; or "rating", the model's own words, for those that are not.
-    instruction: for yes-no, what the pictures are searched for: "photo", "product", "document", "remote-sensing", "web"
-        or a sentence of one's own; where empty what the checkpoint says it was taught with, else "photo".
-    detail: how closely pictures are looked at: "low", "usual" or "high" as the checkpoint has it, a number of visual
-        tokens, or "auto": all at the lowest, then the best of them at the highest.
-    batch_tokens: visual tokens judged in one turn on the device at most; 0 goes by its memory.
-    reader_threads: threads that read pictures ahead of the device.
-    vision_memory_mb: host memory for what was seen already.
-    score_store_mb: of the file of scores already known, in the user's cache folder; 0 keeps none.
-    max_picture_mb: of one picture, in megabytes of 1,000,000 bytes.
-    max_picture_mpx: of one picture, in megapixels.
-    max_aspect_ratio: of one picture, its longer side over its shorter one.
-    max_pictures: of one upload or call.
-    max_query_length: characters of a sentence, and of a text beside a picture.
-    max_waiting: people in the queue of the page, and callers of the HTTP door at once.
-    max_request_mb: of one call of the HTTP door.
-    galleries: folders of this machine whose pictures the page offers; nothing in them is ever changed.
-    host: the address that the page is served at; the default is for this machine alone.
-    port: of the page and the HTTP door.
-    share: a public address by gradio's tunnel; wants `auth`, unless `share_openly`.
-    share_openly: share with whoever has the address.
-    root_path: the path of the page behind a proxy.
-    auth: who may open the page, "name:password"; anybody where empty.
-    api_key: what callers of the HTTP door send as "Authorization: Bearer"; where empty nothing is asked for, unless
-        `auth` is set: then that door is closed.
-    frame_ancestors: whose pages may show this one in a frame, as the header Content-Security-Policy has it.
-    mcp: offer the page's functions to programs as tools over MCP; not together with `auth`.
-    """
+    name: str = _setting(
+        "auto",
+        '"toybox"; "lychee", "lychee-3b", "qwen2.5-vl-7b" or "qwen2.5-vl-3b"; an id of the Hugging Face hub; or a '
+        'folder with a checkpoint. "auto" is lychee if there is a CUDA GPU and the files of lychee are on this machine, '
+        "else the toybox.",
+        key="model",
+    )
+    revision: str = _setting("", "Branch, tag or commit of a model of the hub; its main branch if empty.")
+    device: Device = _setting("auto", 'Where the model runs: "cpu" or "cuda"; "auto" is the GPU if there is one.')
+    precision: Precision = _setting(
+        "auto",
+        "Number format of the weights; int8 and nf4 store the layers of the language tower in 8 and 4 bits. "
+        '"auto" is the best that the device computes fast and that fits its memory.',
+    )
+    scoring: Scoring = _setting(
+        "yes-no",
+        'How a score is read off the model: "yes-no", as rerankers are trained; or "rating", a number that the model '
+        "writes, for models that are not rerankers.",
+    )
+    instruction: str = _setting(
+        "",
+        'For yes-no, what the pictures are searched for: "photo", "product", "document", "remote-sensing", "web" or a '
+        'sentence of your own; if empty the instruction that the checkpoint names, else "photo".',
+    )
+    detail: str = _setting(
+        "usual",
+        'Resolution at which pictures are encoded: "low", "usual" or "high" as the checkpoint defines them, a '
+        'number of visual tokens, or "auto": all pictures at "low", then the best of them at "high".',
+    )
 
-    model: str = "auto"
-    revision: str = ""
-    device: Device = "auto"
-    precision: Precision = "auto"
-    scoring: Scoring = "yes-no"
-    instruction: str = ""
-    detail: str = "usual"
-    batch_tokens: int = 0
-    reader_threads: int = 2
-    vision_memory_mb: int = 1024
-    score_store_mb: int = 100
-    max_picture_mb: int = 50
-    max_picture_mpx: int = 100
-    max_aspect_ratio: int = 200
-    max_pictures: int = 1000
-    max_query_length: int = 1000
-    max_waiting: int = 20
-    max_request_mb: int = 200
-    galleries: tuple[Path, ...] = ()
-    host: str = "127.0.0.1"
-    port: int = 7860
-    share: bool = False
-    share_openly: bool = False
-    root_path: str = ""
-    auth: str = field(default="", repr=False)
-    api_key: str = field(default="", repr=False)
-    frame_ancestors: str = "'self' https://huggingface.co"
-    mcp: bool = False
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """How much is held in memory and done at a time."""
+
+    batch_tokens: int = _setting(0, "Most visual tokens in a batch; 0 chooses by the memory of the device.", least=0)
+    prefetch_threads: int = _setting(
+        2, "Threads that read and decode pictures ahead of the device.", key="reader_threads"
+    )
+    feature_cache_mb: int = _setting(
+        1024, "Host memory for the features of encoded pictures, in megabytes.", key="vision_memory_mb", least=0
+    )
+    score_store_mb: int = _setting(
+        100, "Size of the file of stored scores in your cache folder, in megabytes; 0 stores none.", least=0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitSettings:
+    """What one picture, one request and one queue may be; a megabyte is 1,000,000 bytes."""
+
+    max_picture_mb: int = _setting(50, "Largest file of a picture, in megabytes.")
+    max_picture_mpx: int = _setting(100, "Largest picture, in megapixels.")
+    max_aspect_ratio: int = _setting(200, "Largest ratio of the longer side of a picture to its shorter side.")
+    max_pictures: int = _setting(1000, "Most pictures in one upload or request.")
+    max_query_length: int = _setting(1000, "Most characters of a query, and of the text beside a picture.")
+    max_waiting: int = _setting(20, "Most people in the queue of the page, and most HTTP requests at once.")
+    max_request_mb: int = _setting(200, "Largest HTTP request, in megabytes.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings:
+    """Where the page and the HTTP API are served, and who may use them."""
+
+    galleries: tuple[Path, ...] = _setting(
+        (), "Folders of this machine whose pictures the page offers; they are only read."
+    )
+    host: str = _setting("127.0.0.1", "Address to serve on; the default is for this machine alone.")
+    port: int = _setting(7860, "Port of the page and the HTTP API.")
+    share: bool = _setting(False, "Open a public address by Gradio's tunnel; needs auth, unless share_openly is set.")
+    share_openly: bool = _setting(False, "Share with everybody who has the address.")
+    root_path: str = _setting("", "Path of the page behind a proxy.")
+    auth: str = _setting("", 'Login of the page, "name:password"; everybody may open it if empty.', secret=True)
+    api_key: str = _setting(
+        "",
+        'Key that HTTP clients send as "Authorization: Bearer KEY". If empty no key is needed, unless auth is set: '
+        "then the HTTP API is closed.",
+        secret=True,
+    )
+    frame_ancestors: str = _setting(
+        "'self' https://huggingface.co",
+        "Sites whose pages may show this one in a frame, as in the header Content-Security-Policy.",
+    )
+    mcp: bool = _setting(False, "Offer the functions of the page as MCP tools; not together with auth.")
 
     def __post_init__(self) -> None:
-        """Raises `SettingInvalid`."""
-        for name, options in CHOICES.items():
-            if getattr(self, name) not in options:
-                raise SettingInvalid(name, str(getattr(self, name)), " | ".join(options))
-        if self.detail not in DETAILS and not is_visual_tokens(self.detail):
-            raise SettingInvalid("detail", self.detail, f"{' | '.join(DETAILS)} | a number of visual tokens")
-        for each in fields(self):
-            value = getattr(self, each.name)
-            least = 0 if each.name in MAY_BE_ZERO else 1
-            if each.type is int and value < least:
-                raise SettingInvalid(each.name, str(value), f"a whole number from {least} up")
-        self._check_doors()
-
-    def _check_doors(self) -> None:
-        """Raises `SettingInvalid`; what is secret is not in it."""
+        """Raise `SettingInvalid` if a value is out of its range; secrets are not quoted."""
         name, colon, password = self.auth.partition(":")
         if self.auth and not (name and colon and password):
             raise SettingInvalid("auth", "…", "name:password")
@@ -118,42 +142,136 @@ class Settings:
             raise SettingInvalid("share", "true", "used with auth=name:password, or with share_openly=true")
         if self.mcp and self.auth:
             raise SettingInvalid("mcp", "true", "used without auth, as MCP clients cannot log in")
-        if self.port > MOST_PORT:
-            raise SettingInvalid("port", str(self.port), f"a whole number from 1 to {MOST_PORT:,}")
+        if self.port > MAX_PORT:
+            raise SettingInvalid("port", str(self.port), f"a whole number from 1 to {MAX_PORT:,}")
         if not set(self.frame_ancestors) <= HEADER_CHARACTERS:
             raise SettingInvalid("frame_ancestors", self.frame_ancestors, "origins, with spaces between them")
         for folder in self.galleries:
             if not folder.is_dir():
                 raise SettingInvalid("galleries", folder.name, "folders of this machine")
 
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
-        """The defaults, overruled by the environment; raises `SettingInvalid`.
 
-        Spaces and containers say host and port in variables of Gradio's own, which hold where ours are not there.
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One setting as the interfaces see it. group: the name of its group in `Settings`; type: of its value."""
+
+    key: str
+    group: str
+    field: Field[Any]
+
+    @property
+    def type(self) -> Any:
+        """The annotated type of the value."""
+        return self.field.type
+
+    @property
+    def default(self) -> Any:
+        """The value if nobody chooses another."""
+        return self.field.default
+
+    @property
+    def help_text(self) -> str:
+        """What the setting does, in one or two sentences."""
+        return str(self.field.metadata["help"])
+
+    @property
+    def least(self) -> int:
+        """The smallest value of a number."""
+        return int(self.field.metadata["least"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings. `Settings.of(model="lychee", max_pictures=5000)` sets some by their keys."""
+
+    model: ModelSettings = field(default_factory=ModelSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    server: ServerSettings = field(default_factory=ServerSettings)
+
+    def __post_init__(self) -> None:
+        """Raise `SettingInvalid` if a value is out of its range."""
+        for setting in all_settings():
+            _check(setting, self.get(setting))
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """Return the defaults with some settings changed, each by its key. Raises `SettingInvalid`."""
+        return cls().override(**values)
+
+    def get(self, setting: Setting) -> Any:
+        """Return the value of one setting."""
+        return getattr(getattr(self, setting.group), setting.field.name)
+
+    def override(self, **values: Any) -> Self:
+        """Return a copy with some settings changed, each by its key. Raises `SettingInvalid`."""
+        by_key = {setting.key: setting for setting in all_settings()}
+        if unknown := [key for key in values if key not in by_key]:
+            raise TypeError(f"There is no setting {unknown[0]!r}; there are {', '.join(by_key)}")
+        changes: dict[str, dict[str, Any]] = {}
+        for key, value in values.items():
+            changes.setdefault(by_key[key].group, {})[by_key[key].field.name] = value
+        return replace(self, **{group: replace(getattr(self, group), **change) for group, change in changes.items()})
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Return the defaults, overridden by environment variables. Raises `SettingInvalid`.
+
+        Spaces and containers set host and port in variables of Gradio, which are used if ours are missing.
         """
         given = os.environ if environment is None else environment
-        names = {each.name: each.type for each in fields(cls)}
-        texts = {name: given[variable] for name, variable in OF_GRADIO.items() if given.get(variable)}
-        texts |= {name: given[PREFIX + name.upper()] for name in names if given.get(PREFIX + name.upper())}
-        return cls(**{name: _parsed(name, names[name], text) for name, text in texts.items()})
+        texts = {key: given[variable] for key, variable in GRADIO_VARIABLES.items() if given.get(variable)}
+        variables = {setting.key: PREFIX + setting.key.upper() for setting in all_settings()}
+        texts |= {key: given[variable] for key, variable in variables.items() if given.get(variable)}
+        types = {setting.key: setting.type for setting in all_settings()}
+        return cls.of(**{key: _parse(key, types[key], text) for key, text in texts.items()})
 
 
-def is_visual_tokens(detail: str) -> bool:
-    """Whether a detail is a number of visual tokens, 4 to 16,384: fewer show nothing, more no model was trained on."""
-    return detail.isascii() and detail.isdigit() and LEAST_TOKENS <= int(detail) <= MOST_TOKENS
+_GROUPS: Final = {
+    "model": ModelSettings,
+    "engine": EngineSettings,
+    "limits": LimitSettings,
+    "server": ServerSettings,
+}
 
 
-def _parsed(name: str, kind: Any, text: str) -> Any:
+def all_settings() -> Iterator[Setting]:
+    """Yield every setting, group by group."""
+    for group, settings_class in _GROUPS.items():
+        for each in fields(settings_class):
+            yield Setting(key=each.metadata["key"] or each.name, group=group, field=each)
+
+
+def is_token_count(detail: str) -> bool:
+    """Return whether a detail is a number of visual tokens, 4 to 16,384.
+
+    Fewer tokens show nothing, and no model was trained on more.
+    """
+    return detail.isascii() and detail.isdigit() and MIN_TOKENS <= int(detail) <= MAX_TOKENS
+
+
+def _check(setting: Setting, value: Any) -> None:
+    """Raise `SettingInvalid` if the value is none of the choices, or too small."""
+    choices = CHOICES.get(setting.key)
+    if choices and value not in choices:
+        raise SettingInvalid(setting.key, str(value), " | ".join(choices))
+    if setting.key == "detail" and value not in DETAILS and not is_token_count(value):
+        raise SettingInvalid("detail", value, f"{' | '.join(DETAILS)} | a number of visual tokens")
+    if setting.type is int and value < setting.least:
+        raise SettingInvalid(setting.key, str(value), f"a whole number from {setting.least} up")
+
+
+def _parse(key: str, kind: Any, text: str) -> Any:
+    """Return the value that a text in the environment stands for. Raises `SettingInvalid`."""
     if kind is bool:
         if text.lower() not in SWITCHES:
-            raise SettingInvalid(name, text, "true | false")
+            raise SettingInvalid(key, text, "true | false")
         return SWITCHES[text.lower()]
     if kind is int:
         try:
             return int(text)
         except ValueError:
-            raise SettingInvalid(name, text, "a whole number") from None
-    if name == "galleries":
+            raise SettingInvalid(key, text, "a whole number") from None
+    if key == "galleries":
         return tuple(Path(folder) for folder in text.split(os.pathsep) if folder)
     return text

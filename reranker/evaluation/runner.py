@@ -188,7 +188,7 @@ class _Run:
                 _Way(configuration=_configuration(name, seen_at, scoring, tokens), scorer=seen_at.with_scoring(scoring))
                 for scoring in plan.scorings
             ]
-            known = yield from self._judged_by(ways, asked, ticket, reranker.settings.reader_threads)
+            known = yield from self._judged_by(ways, asked, ticket, reranker.settings.engine.prefetch_threads)
             if self.stop.is_set():
                 return []
             found += [self._evaluated(way, known[way.scorer.fingerprint]) for way in ways]

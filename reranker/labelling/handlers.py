@@ -35,7 +35,7 @@ class Labelling:
         self._names = {picture: picture.relative_to(absolute(folder)).as_posix() for picture in self._pictures}
         self._file, self._reranker = file, reranker
         self._saving = Lock()
-        self._decoding = BoundedSemaphore(reranker.settings.reader_threads)  # each may take 400 MB
+        self._decoding = BoundedSemaphore(reranker.settings.engine.prefetch_threads)  # each may take 400 MB
 
     def board(self, language: Language) -> dict[str, Any]:
         """All that the page shows."""

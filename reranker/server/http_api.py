@@ -173,20 +173,20 @@ class _Door:
 
     @property
     def max_request_mb(self) -> int:
-        return self._reranker.settings.max_request_mb
+        return self._reranker.settings.limits.max_request_mb
 
     def knows(self, authorization: str) -> bool:
         """Whether who sends this header may call. A page that asks who comes has no open door beside it, key or not."""
         settings = self._reranker.settings
-        if not settings.api_key:
-            return not settings.auth
+        if not settings.server.api_key:
+            return not settings.server.auth
         scheme, _, key = authorization.partition(" ")
-        return scheme.lower() == "bearer" and secrets.compare_digest(key.encode(), settings.api_key.encode())
+        return scheme.lower() == "bearer" and secrets.compare_digest(key.encode(), settings.server.api_key.encode())
 
     @contextmanager
     def call(self) -> Iterator[None]:
         """One of the callers at once. Raises `TooManyCallers`."""
-        most = self._reranker.settings.max_waiting
+        most = self._reranker.settings.limits.max_waiting
         if self._calls >= most:
             raise TooManyCallers(max_count=most)
         self._calls += 1
@@ -198,12 +198,12 @@ class _Door:
     async def rerank(self, asked: RerankRequest, request: Request) -> RerankResponse:
         """Rank pictures by how well each fits a sentence in Chinese, English or both."""
         settings = self._reranker.settings
-        if len(asked.documents) > settings.max_pictures:
-            raise TooManyPictures(count=len(asked.documents), max_count=settings.max_pictures)
+        if len(asked.documents) > settings.limits.max_pictures:
+            raise TooManyPictures(count=len(asked.documents), max_count=settings.limits.max_pictures)
         # Judged in a thread; who goes away meanwhile stops it before its next batch.
         stop = threading.Event()
         gone = create_task(_set_when_gone(request, stop))
-        self._threads = self._threads or anyio.CapacityLimiter(settings.max_waiting)
+        self._threads = self._threads or anyio.CapacityLimiter(settings.limits.max_waiting)
         try:
             ranking, tokens = await anyio.to_thread.run_sync(self._judged, asked, stop, limiter=self._threads)
         finally:

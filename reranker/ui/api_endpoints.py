@@ -90,7 +90,7 @@ class Programs:
 
     def _admitted(self, pictures: list[Any]) -> Admission:
         """Raises `RequestError`."""
-        most = self._reranker.settings.max_pictures
+        most = self._reranker.settings.limits.max_pictures
         if not pictures:
             raise TooFewPictures(count=0, min_count=1)
         if len(pictures) > most:

@@ -27,14 +27,14 @@ def run(page: gr.Blocks, reranker: Reranker) -> int:
     """Serve the page until somebody ends it, and return an exit code; the model is loaded meanwhile."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that what is registered for the end is done
     threading.Thread(target=_load, args=(reranker,), name="reranker-load", daemon=True).start()
-    if reranker.settings.share and not reranker.settings.auth:
+    if reranker.settings.server.share and not reranker.settings.server.auth:
         sys.stderr.write(
             "Whoever has the address of this page may use it; RERANKER_AUTH=name:password asks who comes.\n"
         )
     try:
         page.launch(**launch_settings(reranker))
     except OSError:
-        host, port = reranker.settings.host, reranker.settings.port
+        host, port = reranker.settings.server.host, reranker.settings.server.port
         sys.stderr.write(
             f"The page could not be opened at {host}, port {port}; choose others by RERANKER_HOST or _PORT.\n"
         )
@@ -56,22 +56,22 @@ def launch_settings(reranker: Reranker) -> dict[str, Any]:
     """What a page over this reranker needs of `Blocks.launch`: nothing is recorded, nothing leaks, and beside the page
     stands the HTTP door."""
     settings = reranker.settings
-    name, _, password = settings.auth.partition(":")
-    frames = (Frames, (), {"ancestors": settings.frame_ancestors})
+    name, _, password = settings.server.auth.partition(":")
+    frames = (Frames, (), {"ancestors": settings.server.frame_ancestors})
     hosts = [only_by_own_names()] if is_for_here_alone(settings) else []
-    gate = (Gate, (), {"uploads": Uploads.here(settings.galleries)})
+    gate = (Gate, (), {"uploads": Uploads.here(settings.server.galleries)})
     return {
-        "server_name": settings.host,
-        "server_port": settings.port,
-        "share": settings.share,
-        "auth": (name, password) if settings.auth else None,
-        "root_path": settings.root_path or None,
-        "max_file_size": UPLOAD_MARGIN * settings.max_picture_mb * MEGABYTE,
+        "server_name": settings.server.host,
+        "server_port": settings.server.port,
+        "share": settings.server.share,
+        "auth": (name, password) if settings.server.auth else None,
+        "root_path": settings.server.root_path or None,
+        "max_file_size": UPLOAD_MARGIN * settings.limits.max_picture_mb * MEGABYTE,
         "app_kwargs": {"middleware": [*hosts, frames, gate], "routes": as_routes(reranker)},
         "show_error": False,
         "run_history": False,
         "enable_monitoring": False,
-        "mcp_server": settings.mcp,
+        "mcp_server": settings.server.mcp,
         "pwa": False,
         "ssr_mode": False,
         "footer_links": [],
@@ -84,7 +84,7 @@ def launch_settings(reranker: Reranker) -> dict[str, Any]:
 
 def is_for_here_alone(settings: Settings) -> bool:
     """Whether all who come are browsers and programs of this machine, which call it by a name of its own."""
-    return settings.host in LOOPBACK_HOSTS and not settings.share and not settings.root_path
+    return settings.server.host in LOOPBACK_HOSTS and not settings.server.share and not settings.server.root_path
 
 
 class Frames:

@@ -64,8 +64,8 @@ def build_page(reranker: Reranker, samples: Path = SAMPLES) -> gr.Blocks:
 
     samples: a folder of pictures for the button that adds them, and of the sentences to try in its `queries.json`.
     """
-    uploads, visitors = Uploads.here(reranker.settings.galleries), Visitors()
-    thumbnails = Thumbnails(uploads, reranker.limits, reranker.settings.reader_threads)
+    uploads, visitors = Uploads.here(reranker.settings.server.galleries), Visitors()
+    thumbnails = Thumbnails(uploads, reranker.limits, reranker.settings.engine.prefetch_threads)
     uploads_ = UploadHandlers(reranker, uploads, thumbnails, visitors, samples)
     runs = RankHandlers(reranker, uploads, thumbnails, visitors)
     marking = Marking(reranker, uploads, thumbnails, visitors)
@@ -98,7 +98,7 @@ def build_page(reranker: Reranker, samples: Path = SAMPLES) -> gr.Blocks:
             changed(marking.follow, [asked.pictures, beside.sets], beside.followed, preprocess=False, **_QUICK)
         chosen.then(evaluating.draw, beside.state, beside.drawn, **_QUICK)
         offer_to_programs(reranker, uploads, **in_queue)
-    page.queue(max_size=reranker.settings.max_waiting)
+    page.queue(max_size=reranker.settings.limits.max_waiting)
     return page
 
 

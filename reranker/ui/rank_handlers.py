@@ -103,7 +103,7 @@ class RankHandlers:
 
     def _admitted(self, items: object) -> Admission:
         """What may be opened of the items. Raises `RequestError`."""
-        given, most = listed(items), self._reranker.settings.max_pictures
+        given, most = listed(items), self._reranker.settings.limits.max_pictures
         if len(given) < MIN_PICTURES:
             raise TooFewPictures(count=len(given), min_count=MIN_PICTURES)
         if len(given) > most:

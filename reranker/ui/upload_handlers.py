@@ -33,7 +33,7 @@ class UploadHandlers:
         self, reranker: Reranker, uploads: Uploads, thumbnails: Thumbnails, visitors: Visitors, samples: Path
     ) -> None:
         self._uploads, self._thumbnails, self._visitors = uploads, thumbnails, visitors
-        self._most = reranker.settings.max_pictures
+        self._most = reranker.settings.limits.max_pictures
         self.samples = sorted(path for path in samples.glob("*") if path.suffix in SAMPLE_TYPES)
         self.queries = _queries(samples / "queries.json")
 

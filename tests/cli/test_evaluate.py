@@ -64,7 +64,7 @@ def test_both_ways_to_ask_are_compared(shell: Shell, dataset: str) -> None:
 def test_models_and_precisions_are_all_opened(shell: Shell, dataset: str) -> None:
     opened = []
     shell._open, really = (
-        lambda settings: (opened.append((settings.model, settings.precision)), really(settings))[1],
+        lambda settings: (opened.append((settings.model.name, settings.model.precision)), really(settings))[1],
         shell._open,
     )
     shell("evaluate", dataset, "--model", "toybox,lychee", "--precision", "fp32, bf16,fp32")

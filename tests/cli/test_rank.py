@@ -125,7 +125,7 @@ def test_the_model_comes_from_the_option_then_the_environment_then_is_chosen(
     monkeypatch.setenv("RERANKER_BATCH_TOKENS", "3")
     assert shell.json("a dog", "a.png").result["model"] == "~/other"
     assert shell.json("a dog", "a.png", "--model", "mine").result["model"] == "mine"
-    assert shell.opened == Settings(model="mine", batch_tokens=3)
+    assert shell.opened == Settings.of(model="mine", batch_tokens=3)
 
 
 # Names

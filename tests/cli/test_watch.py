@@ -139,7 +139,7 @@ def test_whatever_is_written_when_all_arrives_in_the_end_and_nothing_half_writte
 
 
 def reranker(scorer: ScriptedScorer) -> Reranker:
-    return Reranker(settings=Settings(model="toybox", score_store_mb=0), scorer=scorer)
+    return Reranker(settings=Settings.of(model="toybox", score_store_mb=0), scorer=scorer)
 
 
 def come(*looks: Sequence[str]) -> Iterator[list[Path]]:

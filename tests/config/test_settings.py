@@ -1,13 +1,12 @@
 """Settings come from one place, and a wrong one is told by its name."""
 
 import os
-import re
-from dataclasses import FrozenInstanceError, asdict, fields
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
 
-from reranker.config.settings import CHOICES, PREFIX, SWITCHES, Settings
+from reranker.config.settings import CHOICES, PREFIX, SWITCHES, Settings, all_settings
 from reranker.core.errors import SettingInvalid
 
 HERE = Path(__file__).parent
@@ -26,12 +25,18 @@ OTHERS = {
     "frame_ancestors": "https://example.org",
 }
 ALONE_REFUSED = {"share": {"RERANKER_SHARE_OPENLY": "true"}}
-NAMES = [field.name for field in fields(Settings)]
-NUMBERS = [field.name for field in fields(Settings) if field.type is int]
+SETTINGS = {setting.key: setting for setting in all_settings()}
+NAMES = list(SETTINGS)
+NUMBERS = [key for key, setting in SETTINGS.items() if setting.type is int]
+
+
+def values(settings: Settings) -> dict[str, object]:
+    """Every setting by its key."""
+    return {key: settings.get(setting) for key, setting in SETTINGS.items()}
 
 
 def other_than_default(name: str) -> str | int | bool | tuple[Path, ...]:
-    default = getattr(Settings(), name)
+    default = SETTINGS[name].default
     if isinstance(default, tuple):
         return (HERE, HERE.parent)
     return OTHERS[name] if isinstance(default, str) else not default if isinstance(default, bool) else default + 1
@@ -43,7 +48,7 @@ def test_every_setting_is_read_from_the_environment(name: str) -> None:
     text = os.pathsep.join(map(str, value)) if isinstance(value, tuple) else str(value)
     besides = ALONE_REFUSED.get(name, {})
     read = Settings.from_environment({f"RERANKER_{name.upper()}": text, **besides})
-    assert asdict(read) == {**asdict(Settings.from_environment(besides)), name: value}
+    assert values(read) == {**values(Settings.from_environment(besides)), name: value}
 
 
 def test_an_empty_environment_means_the_defaults() -> None:
@@ -60,13 +65,13 @@ def test_what_is_not_ours_is_left_alone() -> None:
 
 def test_without_a_mapping_the_environment_of_the_process_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RERANKER_BATCH_TOKENS", "3")
-    assert Settings.from_environment().batch_tokens == 3
-    assert Settings().batch_tokens != 3
+    assert Settings.from_environment().engine.batch_tokens == 3
+    assert Settings().engine.batch_tokens != 3
 
 
 @pytest.mark.parametrize("text", [*SWITCHES, *map(str.upper, SWITCHES)])
 def test_switches_know_several_words(text: str) -> None:
-    assert Settings.from_environment({"RERANKER_MCP": text}).mcp is SWITCHES[text.lower()]
+    assert Settings.from_environment({"RERANKER_MCP": text}).server.mcp is SWITCHES[text.lower()]
 
 
 @pytest.mark.parametrize(
@@ -101,56 +106,57 @@ def test_a_wrong_value_is_told_with_its_name_and_what_it_may_be(name: str, text:
 def test_what_spaces_say_of_host_and_port_holds_unless_ours_say_otherwise() -> None:
     of_gradio = {"GRADIO_SERVER_NAME": "0.0.0.0", "GRADIO_SERVER_PORT": "8000"}
     read = Settings.from_environment(of_gradio)
-    assert (read.host, read.port) == ("0.0.0.0", 8000)
-    assert Settings.from_environment(of_gradio | {"RERANKER_HOST": "127.0.0.1"}).host == "127.0.0.1"
+    assert (read.server.host, read.server.port) == ("0.0.0.0", 8000)
+    assert Settings.from_environment(of_gradio | {"RERANKER_HOST": "127.0.0.1"}).server.host == "127.0.0.1"
 
 
 def test_tools_for_programs_that_cannot_log_in_are_not_offered_where_people_must() -> None:
     with pytest.raises(SettingInvalid):
-        Settings(mcp=True, auth="me:secret")
+        Settings.of(mcp=True, auth="me:secret")
 
 
 @pytest.mark.parametrize("auth", ["me", "me:", ":secret"])
 def test_what_is_secret_is_never_said(auth: str) -> None:
     with pytest.raises(SettingInvalid) as caught:
-        Settings(auth=auth)
+        Settings.of(auth=auth)
     assert "secret" not in str(caught.value)
-    assert "secret" not in repr(Settings(auth="me:secret", api_key="secret"))
+    assert "secret" not in repr(Settings.of(auth="me:secret", api_key="secret"))
 
 
 def test_a_gallery_that_is_no_folder_is_told_without_its_path(tmp_path: Path) -> None:
     with pytest.raises(SettingInvalid) as caught:
-        Settings(galleries=(tmp_path / "none",))
+        Settings.of(galleries=(tmp_path / "none",))
     assert caught.value.value == "none"
 
 
 def test_every_setting_is_explained() -> None:
-    assert {name for name in NAMES if re.search(rf"^ *{name}: \S", Settings.__doc__, re.MULTILINE)} == set(NAMES)
+    assert [key for key, setting in SETTINGS.items() if not setting.help_text.endswith(".")] == []
 
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_no_number_is_below_its_least(name: str) -> None:
     least = 0 if name in {"batch_tokens", "vision_memory_mb", "score_store_mb"} else 1
-    assert getattr(Settings(**{name: least}), name) == least
+    assert Settings.of(**{name: least}).get(SETTINGS[name]) == least
     with pytest.raises(SettingInvalid):
-        Settings(**{name: least - 1})
+        Settings.of(**{name: least - 1})
 
 
 @pytest.mark.parametrize("name", CHOICES)
 def test_every_choice_may_be_chosen_and_is_told_to_who_chose_another(name: str) -> None:
     for choice in CHOICES[name]:
-        assert getattr(Settings(**{name: choice}), name) == choice
+        assert Settings.of(**{name: choice}).get(SETTINGS[name]) == choice
     with pytest.raises(SettingInvalid) as caught:
-        Settings(**{name: "other"})
+        Settings.of(**{name: "other"})
     assert all(choice in caught.value.expected for choice in CHOICES[name])
 
 
 def test_settings_cannot_be_changed_or_given_by_position() -> None:
     with pytest.raises(FrozenInstanceError):
-        Settings().port = 1
+        Settings().server.port = 1
     with pytest.raises(TypeError):
-        Settings("toybox")
+        Settings.of("toybox")
 
 
 def test_the_page_is_served_to_this_machine_alone_unless_asked_otherwise() -> None:
-    assert (Settings().host, Settings().port, Settings().share) == ("127.0.0.1", 7860, False)
+    server = Settings().server
+    assert (server.host, server.port, server.share) == ("127.0.0.1", 7860, False)

@@ -142,10 +142,10 @@ def test_a_file_that_is_no_calibration_counts_as_none(tmp_path, text):
 
 def test_a_calibration_changes_the_scores_that_people_see_and_no_order():
     pictures = [CAT, "assets/gallery/white_cat_window_sill.png", "assets/gallery/boat_and_fish.png"]
-    plain = Reranker("toybox", settings=Settings(score_store_mb=0))
+    plain = Reranker("toybox", settings=Settings.of(score_store_mb=0))
     before = plain.rank("a black cat", pictures)
     Calibrations.of_this_person().put(plain.load().calibration_key, SOUND, {})
-    calibrated = Reranker("toybox", settings=Settings(score_store_mb=0))
+    calibrated = Reranker("toybox", settings=Settings.of(score_store_mb=0))
     after = calibrated.rank("a black cat", pictures)
     assert (before.temperature, after.temperature) == (1.0, 0.5)
     assert (plain.load().relevance_threshold, calibrated.load().relevance_threshold) == (5.0, 6.0)
@@ -155,9 +155,9 @@ def test_a_calibration_changes_the_scores_that_people_see_and_no_order():
 
 
 def test_a_calibration_is_of_one_way_to_ask_at_every_detail():
-    scorer = Reranker("toybox", settings=Settings(score_store_mb=0)).load()
+    scorer = Reranker("toybox", settings=Settings.of(score_store_mb=0)).load()
     Calibrations.of_this_person().put(scorer.calibration_key, SOUND, {})
-    calibrated = Reranker("toybox", settings=Settings(score_store_mb=0)).load()
+    calibrated = Reranker("toybox", settings=Settings.of(score_store_mb=0)).load()
     assert calibrated.at(25).temperature == calibrated.at(64).temperature == 0.5
     assert calibrated.asking("rating").temperature == 1.0
     assert calibrated.asking("rating").asking("yes-no").temperature == 0.5

@@ -22,7 +22,7 @@ DRAWN = draw_toybox_sets(Sampling(sets=48, candidates=6, seed=7))
 
 
 def evaluated() -> Evaluated:
-    settings = Settings(model="toybox", precision="fp32", score_store_mb=0)
+    settings = Settings.of(model="toybox", precision="fp32", score_store_mb=0)
     plan = ModelRun(open=partial(Reranker, settings=settings), scorings=("yes-no",), details=("usual",))
     *_, evaluation = evaluate_stream(DRAWN, [plan])
     return evaluation.evaluated[0]

@@ -21,7 +21,7 @@ NUMBERS = numbered_dataset(RIGHT_FIRST)
 
 
 def plan_of(scorer: ScriptedScorer, **settings) -> ModelRun:
-    reranker = Reranker("toybox", settings=Settings(**settings), scorer=scorer)
+    reranker = Reranker("toybox", settings=Settings.of(**settings), scorer=scorer)
     return ModelRun(open=lambda: reranker, scorings=("yes-no",), details=("usual",))
 
 
@@ -31,7 +31,7 @@ def evaluated(dataset: Dataset, *plans: ModelRun, results_log: ResultsLog | None
 
 
 def toybox_plan(precision: str = "fp32", scorings=("yes-no",), details=("usual",)) -> ModelRun:
-    settings = Settings(model="toybox", precision=precision, scoring=scorings[-1], score_store_mb=0)
+    settings = Settings.of(model="toybox", precision=precision, scoring=scorings[-1], score_store_mb=0)
     return ModelRun(open=partial(Reranker, settings=settings), scorings=scorings, details=details)
 
 

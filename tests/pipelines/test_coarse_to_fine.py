@@ -93,7 +93,7 @@ def test_what_is_provisional_is_counted_while_nothing_is_an_event() -> None:
         return 1.0
 
     scorer = ScriptedScorer(judge=judge, batch_tokens=1)
-    run = Reranker(scorer=scorer, settings=Settings(detail="auto", score_store_mb=0)).rank_stream(
+    run = Reranker(scorer=scorer, settings=Settings.of(detail="auto", score_store_mb=0)).rank_stream(
         "a dog", [str(number).encode() for number in range(6)]
     )
     events: list[object] = []
@@ -117,7 +117,7 @@ def test_a_stop_loses_nothing(after: int) -> None:
         return float(content)
 
     scorer = ScriptedScorer(judge=judge, batch_tokens=1)
-    reranker = Reranker(scorer=scorer, settings=Settings(detail="auto", score_store_mb=0))
+    reranker = Reranker(scorer=scorer, settings=Settings.of(detail="auto", score_store_mb=0))
     *events, ranking = reranker.rank_stream("a dog", [str(number).encode() for number in range(30)], stop=stop)
     assert sorted(event.position for event in events) == list(range(30))
     assert isinstance(ranking, Ranking)
@@ -148,7 +148,7 @@ def test_one_that_cannot_be_judged_at_all_fails_once() -> None:
             raise RuntimeError
         return float(content)
 
-    reranker = Reranker(scorer=ScriptedScorer(judge=judge), settings=Settings(detail="auto", score_store_mb=0))
+    reranker = Reranker(scorer=ScriptedScorer(judge=judge), settings=Settings.of(detail="auto", score_store_mb=0))
     ranking = reranker.rank("a dog", [b"1", b"2", b"3"])
     assert [one.position for one in ranking.scored] == [2, 0]
     assert [type(one.error) for one in ranking.failed] == [PictureUnjudged]
@@ -164,7 +164,7 @@ def test_closing_ends_it_in_either_part() -> None:
 
 
 def test_each_detail_by_its_name_and_number() -> None:
-    reranker = Reranker("toybox", settings=Settings(score_store_mb=0))
+    reranker = Reranker("toybox", settings=Settings.of(score_store_mb=0))
     prints = {detail: reranker.rank_stream("a dog", [], detail=detail) for detail in ("low", "usual", "49", "high")}
     fingerprints = {detail: next(stream).fingerprint for detail, stream in prints.items()}
     assert fingerprints["usual"] == fingerprints["49"]

@@ -41,11 +41,11 @@ from reranker.toybox.scenes import Box, Scene, random_scene
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, number, until
 
 HAT = Path("assets/gallery/man_straw_hat.png")
-FRESH = Settings(device="cpu", precision="fp32", score_store_mb=0)
+FRESH = Settings.of(device="cpu", precision="fp32", score_store_mb=0)
 
 
 def scripted(scorer: ScriptedScorer, **chosen) -> Reranker:
-    return Reranker(settings=Settings(**chosen), scorer=scorer)
+    return Reranker(settings=Settings.of(**chosen), scorer=scorer)
 
 
 # With a scorer whose answers are arithmetic: to blank a patch is to write its number behind the picture's

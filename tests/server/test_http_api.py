@@ -174,7 +174,7 @@ def test_ten_thousand_documents_are_too_many(toybox_url: str) -> None:
 
 
 def test_a_request_is_read_up_to_its_limit_and_no_further(serve) -> None:
-    url = serve(Reranker(settings=Settings(max_request_mb=1), scorer=ScriptedScorer()))
+    url = serve(Reranker(settings=Settings.of(max_request_mb=1), scorer=ScriptedScorer()))
     answer = ask(url, query="a", documents=[data_uri(bytes(1_000_000))])
     assert (answer.status_code, "1 MB" in answer.json()["detail"]) == (413, True)
 
@@ -190,12 +190,12 @@ def test_a_picture_that_unpacks_to_too_much_is_refused_by_itself(toybox_url: str
 @pytest.mark.parametrize(
     ("settings", "given", "status"),
     [
-        (Settings(api_key="k"), {}, 401),
-        (Settings(api_key="k"), {"authorization": "Bearer no"}, 401),
-        (Settings(api_key="k"), {"authorization": "Bearer k"}, 200),
-        (Settings(auth="me:secret"), {}, 401),
-        (Settings(auth="me:secret"), {"authorization": "Bearer secret"}, 401),
-        (Settings(auth="me:secret", api_key="k"), {"authorization": "Bearer k"}, 200),
+        (Settings.of(api_key="k"), {}, 401),
+        (Settings.of(api_key="k"), {"authorization": "Bearer no"}, 401),
+        (Settings.of(api_key="k"), {"authorization": "Bearer k"}, 200),
+        (Settings.of(auth="me:secret"), {}, 401),
+        (Settings.of(auth="me:secret"), {"authorization": "Bearer secret"}, 401),
+        (Settings.of(auth="me:secret", api_key="k"), {"authorization": "Bearer k"}, 200),
     ],
 )
 def test_who_must_bring_a_key(serve, settings: Settings, given: dict[str, str], status: int) -> None:
@@ -205,7 +205,7 @@ def test_who_must_bring_a_key(serve, settings: Settings, given: dict[str, str], 
 
 
 def test_who_has_no_key_is_turned_away_before_anything_is_read(serve) -> None:
-    url = serve(Reranker(settings=Settings(api_key="k", max_request_mb=1), scorer=ScriptedScorer()))
+    url = serve(Reranker(settings=Settings.of(api_key="k", max_request_mb=1), scorer=ScriptedScorer()))
     answer = ask(url, query="a", documents=[data_uri(bytes(500_000))] * 2)
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
 
@@ -219,7 +219,7 @@ def test_a_foreign_name_for_this_machine_is_turned_away(serve) -> None:
 
 
 def test_guests_of_a_served_page_may_call_it_by_any_name(serve) -> None:
-    url = serve(Reranker(scorer=ScriptedScorer(), settings=Settings(host="0.0.0.0")))
+    url = serve(Reranker(scorer=ScriptedScorer(), settings=Settings.of(host="0.0.0.0")))
     assert httpx.get(f"{url}health", headers={"host": "studio.example"}).status_code == 200
 
 

@@ -137,7 +137,7 @@ def test_an_interrupted_run_goes_on_where_it_stood() -> None:
     second = ScriptedScorer(batch_tokens=4)
     whole = Reranker(scorer=second).rank("a car", pictures)
     assert sorted(first.answered + second.answered) == sorted(pictures), "none was judged twice"
-    fresh = Reranker(scorer=ScriptedScorer(), settings=Settings(score_store_mb=0)).rank("a car", pictures)
+    fresh = Reranker(scorer=ScriptedScorer(), settings=Settings.of(score_store_mb=0)).rank("a car", pictures)
     assert [scored.position for scored in whole.scored] == [scored.position for scored in fresh.scored]
     known = [scored.candidate.source for scored in whole.scored if scored.score.cached]
     assert sorted(known) == sorted(first.answered)
@@ -155,5 +155,5 @@ def test_failures_are_not_stored() -> None:
 def test_off_by_a_setting() -> None:
     for _ in range(2):
         scorer = ScriptedScorer()
-        Reranker(scorer=scorer, settings=Settings(score_store_mb=0)).rank("a car", [b"1"])
+        Reranker(scorer=scorer, settings=Settings.of(score_store_mb=0)).rank("a car", [b"1"])
         assert scorer.answered == [b"1"]

@@ -29,7 +29,7 @@ def numbers(upload_folder: Path) -> list[str]:
 
 
 def programs(folder: Path, scorer: ScriptedScorer | None = None, **settings) -> Programs:
-    reranker = Reranker(scorer=scorer or ScriptedScorer(judge=number), settings=Settings(model="toybox", **settings))
+    reranker = Reranker(scorer=scorer or ScriptedScorer(judge=number), settings=Settings.of(model="toybox", **settings))
     return Programs(reranker, Uploads(folder))
 
 
@@ -94,7 +94,7 @@ def test_the_stream_over_the_network(toybox_url: str, drawings: list[Path]) -> N
 
 @pytest.fixture
 def mcp_url(serve) -> str:
-    return serve(Reranker("toybox", settings=Settings(mcp=True)))
+    return serve(Reranker("toybox", settings=Settings.of(mcp=True)))
 
 
 async def _called(url: str, tool: str, **arguments) -> tuple[list[str], list[str], bool]:

@@ -140,7 +140,7 @@ def test_mistakes_are_sentences(toybox_url, visit, drawings):
 def test_one_file_that_is_too_heavy_costs_only_itself(serve, visit, drawings, tmp_path):
     heavy = tmp_path / "heavy.bmp"
     heavy.write_bytes(b"BM" + bytes(1_000_001))
-    tab = visit(serve(Reranker("toybox", settings=Settings(max_picture_mb=1))))
+    tab = visit(serve(Reranker("toybox", settings=Settings.of(max_picture_mb=1))))
     tab.upload(drawings[0], heavy, drawings[1])
     tab.ask("a red house")
     tab.status("2 pictures ranked · 1 not judged")

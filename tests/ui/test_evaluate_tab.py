@@ -47,7 +47,7 @@ def tab_of(reranker: Reranker, folder: Path) -> SimpleNamespace:
 @pytest.fixture
 def tab(upload_folder) -> SimpleNamespace:
     scorer = ScriptedScorer(judge=number)
-    return tab_of(Reranker(scorer=scorer, settings=Settings(model="toybox", score_store_mb=0)), upload_folder)
+    return tab_of(Reranker(scorer=scorer, settings=Settings.of(model="toybox", score_store_mb=0)), upload_folder)
 
 
 def key(tab: SimpleNamespace, path: str) -> str:
@@ -231,7 +231,7 @@ def test_what_was_found_before_stays_when_the_next_one_fails(tab, numbers):
 
 def test_stopping_leaves_nothing_half_and_the_ranking_alone(upload_folder, numbers):
     paced = Paced()
-    tab = tab_of(Reranker(scorer=paced.scorer, settings=Settings(model="toybox", score_store_mb=0)), upload_folder)
+    tab = tab_of(Reranker(scorer=paced.scorer, settings=Settings.of(model="toybox", score_store_mb=0)), upload_folder)
     _, before, *_ = evaluated(tab, numbers, MarkedSets(), *ONE_WAY)[-1]
     assert tab.evaluating.draw(before, visitor())[0]["text"].startswith("Nothing is labelled")
     _, sets, *_ = added(tab, "a cat", numbers, numbers[1])
@@ -260,7 +260,7 @@ def test_a_model_that_cannot_be_loaded_is_a_sentence(upload_folder, numbers):
         def load(self):
             raise CheckpointNotFetched(name="lychee")
 
-    tab = tab_of(Missing(settings=Settings(model="toybox")), upload_folder)
+    tab = tab_of(Missing(settings=Settings.of(model="toybox")), upload_folder)
     _, sets, *_ = added(tab, "a cat", numbers, numbers[1])
     last = evaluated(tab, numbers, sets, *ONE_WAY)[-1]
     assert last[0]["text"].startswith("The model “lychee” is not on this machine")
@@ -304,7 +304,7 @@ def test_pictures_of_one_name_are_told_apart(tab, numbers):
     ],
 )
 def test_the_own_way_is_chosen_from_the_beginning(upload_folder, settings, details, own):
-    reranker = Reranker(scorer=ScriptedScorer(), settings=Settings(model="toybox", **settings))
+    reranker = Reranker(scorer=ScriptedScorer(), settings=Settings.of(model="toybox", **settings))
     evaluating = tab_of(reranker, upload_folder).evaluating
     assert (evaluating.details, evaluating.own) == (details, own)
 
@@ -426,7 +426,7 @@ def test_three_queries_are_labelled_and_two_ways_compared(toybox_url, visit, dra
 @pytest.mark.browser
 def test_labels_go_on_while_an_evaluation_runs_and_stop_ends_it(serve, visit, numbered) -> None:
     paced = Paced()
-    tab = visit(serve(Reranker(scorer=paced.scorer, settings=Settings(model="toybox"))))
+    tab = visit(serve(Reranker(scorer=paced.scorer, settings=Settings.of(model="toybox"))))
     tab.upload(*numbered)
     open_tab(tab)
     label(tab, "a cat", numbered[2].name)

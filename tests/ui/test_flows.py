@@ -95,7 +95,7 @@ def test_what_people_type_and_name_is_shown_as_it_is(serve, visit, tmp_path) -> 
     """Also what would end an address, as # and ? do. Names of uploads lose such characters, those of galleries not."""
     for place in range(2):
         (tmp_path / f"{HOSTILE} {place}.png").write_text(str(place))
-    tab = visit(serve(Reranker(scorer=ScriptedScorer(judge=number), settings=Settings(galleries=(tmp_path,)))))
+    tab = visit(serve(Reranker(scorer=ScriptedScorer(judge=number), settings=Settings.of(galleries=(tmp_path,)))))
     tab.page.locator("#add-gallery").click()
     assert tab.names(2)[0] == f"{HOSTILE} 0.png"
     tab.page.locator("#query textarea").fill(f"{HOSTILE}\na cat")
@@ -193,7 +193,7 @@ def test_who_closes_the_tab_takes_the_uploads_along(serve, visit, numbered) -> N
 
 def test_a_gallery_of_the_server_is_offered_by_name(serve, visit, drawings) -> None:
     folder = drawings[0].parent
-    tab = visit(serve(Reranker("toybox", settings=Settings(galleries=(folder,)))))
+    tab = visit(serve(Reranker("toybox", settings=Settings.of(galleries=(folder,)))))
     tab.page.locator("#add-gallery").click()
     assert tab.names(4) == sorted(path.name for path in drawings)
     tab.ask("a yellow ball")
@@ -293,7 +293,7 @@ Object.defineProperty(Document.prototype, "cookie", { get: () => "", set() {} })
 def test_the_page_works_in_a_frame_of_another_site_where_storage_is_denied(serve, chromium, drawings, elsewhere):
     """As browsers do that block what third parties would store: to reach for storage raises, cookies are lost."""
     site, shown = elsewhere
-    url = serve(Reranker("toybox", settings=Settings(frame_ancestors=f"'self' {site}")))
+    url = serve(Reranker("toybox", settings=Settings.of(frame_ancestors=f"'self' {site}")))
     shown["html"] = f'<iframe width="1000" height="900" src="{url}?__theme=dark"></iframe>'
     with chromium.new_context() as context:
         context.add_init_script(DENIED)

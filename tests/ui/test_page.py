@@ -276,7 +276,7 @@ def test_what_cannot_be_read_has_a_thumbnail_too(uploads, thumbnails):
 
 
 def test_launching_is_quiet_and_closed(upload_folder):
-    settings = launch_settings(Reranker(settings=Settings(host="0.0.0.0", port=8000, root_path="/rank")))
+    settings = launch_settings(Reranker(settings=Settings.of(host="0.0.0.0", port=8000, root_path="/rank")))
     assert {key: settings[key] for key in ("server_name", "server_port", "root_path", "share")} == {
         "server_name": "0.0.0.0",
         "server_port": 8000,
@@ -435,7 +435,7 @@ def test_the_doors_of_the_page_are_as_closed_as_those_for_programs(toybox_url):
 
 
 def test_a_page_with_a_name_and_a_password_lets_nobody_else_in(serve):
-    url = serve(Reranker(scorer=ScriptedScorer(), settings=Settings(auth="me:secret")))
+    url = serve(Reranker(scorer=ScriptedScorer(), settings=Settings.of(auth="me:secret")))
     closed = ("config", "gradio_api/info", "gradio_api/file=/etc/passwd", "v1/models")
     assert {httpx.get(f"{url}{path}").status_code for path in closed} == {401}
     assert httpx.post(f"{url}gradio_api/queue/join", json={"data": [], "fn_index": 0}).status_code == 401

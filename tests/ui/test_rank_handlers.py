@@ -271,7 +271,7 @@ def rooms(reranker: Reranker, folder: Path) -> SimpleNamespace:
 
 
 def page_of(scorer: ScriptedScorer, folder: Path, **settings: int) -> SimpleNamespace:
-    return rooms(Reranker(scorer=scorer, settings=Settings(model="toybox", **settings)), folder)
+    return rooms(Reranker(scorer=scorer, settings=Settings.of(model="toybox", **settings)), folder)
 
 
 def pressed(action: str, **place: object) -> SimpleNamespace:
@@ -743,7 +743,7 @@ def test_the_pictures_of_a_gallery_are_ranked_where_they_lie(upload_folder, tmp_
     gallery.mkdir()
     for value in ("1.5", "-2"):
         (gallery / f"{value}.png").write_text(value)
-    reranker = Reranker(scorer=ScriptedScorer(judge=number), settings=Settings(galleries=(gallery,)))
+    reranker = Reranker(scorer=ScriptedScorer(judge=number), settings=Settings.of(galleries=(gallery,)))
     uploads, visitors = Uploads(upload_folder, Galleries([gallery])), Visitors()
     thumbnails = Thumbnails(uploads, reranker.limits, 2)
     uploads_ = UploadHandlers(reranker, uploads, thumbnails, visitors, SAMPLES)

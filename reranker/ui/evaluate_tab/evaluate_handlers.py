@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar, get_args
 import gradio as gr
 
 from reranker.api import Reranker
-from reranker.config.settings import DETAILS, is_visual_tokens
+from reranker.config.settings import DETAILS, is_token_count
 from reranker.core.types import Scoring
 from reranker.evaluation.datasets.labelled import Dataset, LabelledPicture, LabelledSet, language_of
 from reranker.evaluation.output_files import as_csv
@@ -59,10 +59,10 @@ class Evaluating:
         self._reranker, self._thumbnails, self._visitors, self._marking = reranker, thumbnails, visitors, marking
         self._model_status = ModelStatus(reranker, visitors)
         self._downloads = Downloads(folder=uploads.folder / "takeaway", limits=reranker.limits)
-        chosen = reranker.settings.detail
+        chosen = reranker.settings.model.detail
         self.scorings: tuple[Scoring, ...] = get_args(Scoring)
-        self.details = (*DETAILS[:3], chosen) if is_visual_tokens(chosen) else DETAILS[:3]
-        self.own = {reranker.settings.scoring, "usual" if chosen == "auto" else chosen}
+        self.details = (*DETAILS[:3], chosen) if is_token_count(chosen) else DETAILS[:3]
+        self.own = {reranker.settings.model.scoring, "usual" if chosen == "auto" else chosen}
 
     def evaluate(
         self, items: object, sets: MarkedSets, state: EvaluationState, request: gr.Request, *checked: object

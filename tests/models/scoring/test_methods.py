@@ -144,7 +144,7 @@ def test_company_changes_no_rating(checkpoint):
 
 
 def test_rating_ranks_by_what_is_expected_and_does_not_tie():
-    rated = Reranker("toybox", settings=Settings(scoring="rating", score_store_mb=0)).rank("a red boat", GALLERY)
+    rated = Reranker("toybox", settings=Settings.of(scoring="rating", score_store_mb=0)).rank("a red boat", GALLERY)
     assert rated.failed == ()
     assert rated.scored[0].candidate.name == "boat_and_fish.png"
     assert all(read_rating(one.score.generated_text) is not None for one in rated.scored)
@@ -160,7 +160,7 @@ def test_words_without_a_rating_are_a_failure_that_keeps_them(checkpoint):
     weight = torch.zeros_like(checkpoint.output_weight)
     weight[word] = checkpoint.output_weight[score]
     one_word = replace(checkpoint, output_weight=weight)
-    reranker = Reranker(scorer=scorer_of(one_word, Rating(one_word)), settings=Settings(score_store_mb=0))
+    reranker = Reranker(scorer=scorer_of(one_word, Rating(one_word)), settings=Settings.of(score_store_mb=0))
     ranking = reranker.rank("a red boat", GALLERY[:2])
     assert ranking.scored == ()
     for one in ranking.failed:
@@ -218,7 +218,7 @@ def test_the_same_picture_with_two_texts_gets_two_scores():
 
 
 def test_a_text_beyond_the_limit_is_told_by_its_picture():
-    reranker = Reranker("toybox", settings=Settings(max_query_length=10))
+    reranker = Reranker("toybox", settings=Settings.of(max_query_length=10))
     with pytest.raises(TextTooLong) as caught:
         reranker.rank("a boat", [Candidate(name="b.png", source=b"", text="x" * 11)])
     assert (caught.value.name, caught.value.length) == ("b.png", 11)
