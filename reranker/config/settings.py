@@ -51,8 +51,8 @@ class ModelSettings:
     name: str = _setting(
         "auto",
         '"toybox"; "lychee", "lychee-3b", "qwen2.5-vl-7b" or "qwen2.5-vl-3b"; an id of the Hugging Face hub; or a '
-        'folder with a checkpoint. "auto" is lychee if there is a CUDA GPU and the files of lychee are on this machine, '
-        "else the toybox.",
+        'folder with a checkpoint. "auto" is lychee if there is a CUDA GPU and its files are on this machine, else the '
+        "toybox.",
         key="model",
     )
     revision: str = _setting("", "Branch, tag or commit of a model of the hub; its main branch if empty.")
