@@ -1,4 +1,4 @@
-"""`Reranker`: the one place that puts settings, model and queue together. Every door starts here."""
+"""`Reranker`: the Python interface, and the one place that puts settings, model and queue together."""
 
 import threading
 from collections.abc import Callable, Generator, Sequence
@@ -12,9 +12,24 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from reranker.config.settings import DETAILS, MEGABYTE, Settings
+from reranker.core.cancellation import Cancellation
 from reranker.core.errors import QueryEmpty, QueryTooLong, TextTooLong
-from reranker.core.types import Candidate, Explanation, Failed, GeneratedRating, Query, Ranking, Scored, Scorer
+from reranker.core.protocols import LocalModel
+from reranker.core.types import (
+    Candidate,
+    Explanation,
+    Failed,
+    GeneratedRating,
+    Query,
+    Ranking,
+    Scored,
+    ScorerInfo,
+    Scoring,
+)
 from reranker.engine.device_queue import DeviceQueue
+from reranker.engine.executor import LocalExecutor
+from reranker.engine.scoring_run import ScoringEngine
+from reranker.engine.torch_thread import TorchThread
 from reranker.images.decoding import Limits
 from reranker.pipelines import explain as explain_pipeline
 from reranker.pipelines import rerank
@@ -27,40 +42,41 @@ if TYPE_CHECKING:
     from reranker.models.hub import Choice
     from reranker.pipelines.rerank import RankStream
 
-FIRST_PLACES = 10  # that "auto" looks for where nobody says how many are wanted
+FIRST_PLACES = 10  # that detail "auto" gets right if no `top_k` is given
 Picture = Candidate | Path | str | bytes
 
 
 class Reranker:
-    """Ranks pictures by a sentence.
+    """Ranks pictures by a query.
 
         reranker = Reranker("toybox")
         ranking = reranker.rank("a woman in a red dress", ["one.jpg", "two.jpg"])
-        for one in ranking.scored:                 # best first
-            print(one.candidate.name, one.judgement.log_odds)
-        for one in ranking.failed:                 # each with its reason, never a number
-            print(one.candidate.name, one.error)
+        for scored in ranking.scored:              # best first
+            print(scored.candidate.name, scored.score.log_odds)
+        for failed in ranking.failed:              # each with its reason, never a number
+            print(failed.candidate.name, failed.error)
 
-        for event in reranker.rank_stream("a red dress", pictures):     # `Scored` or `Failed`, as they are judged;
+        for event in reranker.rank_stream("a red dress", pictures):     # `Scored` or `Failed`, in order of completion;
             ...                                                         # the last one is the `Ranking`
-        with_title = Candidate(name="mug", source=Path("mug.jpg"), text="Tea mug, 0.3 l")   # judged with its text
+        with_title = Candidate(name="mug", source=Path("mug.jpg"), text="Tea mug, 0.3 l")   # scored with its text
 
-    model: which one judges, as `Settings.model` has it; overrules that. settings: `Settings()` where None, which reads
-    no environment; `Settings.from_environment()` does.
-    scorer: another judge than the model, for tests.
+    model: name, hub id or folder of the model, as `Settings.of(model=...)`; overrides the settings.
+    settings: the defaults if None, which read no environment; `Settings.from_environment()` does.
+    scorer: a model to use instead of loading one, for tests.
 
     A picture is a path, its encoded bytes or a `Candidate`. Log-odds are natural logarithms; the probability that a
-    picture fits is 1 / (1 + e^-log_odds). The model is loaded at the first use, or by `load()`. All methods may be
-    called from several threads: runs share the device batch by batch.
+    picture is relevant is 1 / (1 + e^-log_odds). The model is loaded at the first use, or by `load()`. All methods may
+    be called from several threads: runs share the device batch by batch.
     """
 
     def __init__(
-        self, model: str | None = None, *, settings: Settings | None = None, scorer: Scorer | None = None
+        self, model: str | None = None, *, settings: Settings | None = None, scorer: LocalModel[Any] | None = None
     ) -> None:
         given = settings or Settings()
         self.settings = given.override(model=model) if model else given
         self.device_queue = DeviceQueue()
-        self._scorer, self._loading = scorer, threading.Lock()
+        self._torch_thread = TorchThread()
+        self._model, self._loading = scorer, threading.Lock()
         self._loaded, self._choosing = (0, 1), threading.Lock()
         self._choice: Choice | None = None
 
@@ -71,159 +87,173 @@ class Reranker:
 
     @cached_property
     def store(self) -> SqliteScoreStore | None:
-        """Scores already known, shared by all programs of this person; None where the settings want none."""
-        if not self.settings.engine.score_store_mb:
+        """Scores of earlier runs, shared by all programs of this user; None if the settings want none."""
+        megabytes = self.settings.engine.score_store_mb
+        if not megabytes:
             return None
         folder = platformdirs.user_cache_path("reranker", appauthor=False)
-        return SqliteScoreStore(folder / "scores.sqlite", self.settings.engine.score_store_mb * MEGABYTE)
+        return SqliteScoreStore(folder / "scores.sqlite", megabytes * MEGABYTE)
 
     @property
     def choice(self) -> "Choice":
-        """Which model judges, and why; decided once, for "auto" with the help of torch."""
+        """Which model is used, and why; decided once. "auto" asks torch for a GPU."""
         with self._choosing:
-            self._choice = self._choice or self._chosen()
+            self._choice = self._choice or self._choose()
             return self._choice
 
-    def _chosen(self) -> "Choice":
+    def _choose(self) -> "Choice":
         from reranker.models.hub import choose  # noqa: PLC0415
         from reranker.models.memory_plan import choose_device  # noqa: PLC0415
 
-        chosen = self.settings
-        return choose(
-            chosen.model.name, chosen.model.revision, lambda: choose_device(chosen.model.device).type == "cuda"
-        )
+        model = self.settings.model
+        return choose(model.name, model.revision, lambda: choose_device(model.device).type == "cuda")
 
     @property
     def downloadable(self) -> str | None:
         """The model that is wanted, is not on this machine, and can be fetched by `download`; else None."""
         from reranker.models.hub import BEST, is_missing  # noqa: PLC0415
 
-        if self.settings.model.name == "auto":
+        model = self.settings.model
+        if model.name == "auto":
             return BEST if self.choice.reason == "not downloaded" else None
-        return self.settings.model.name if is_missing(self.settings.model.name, self.settings.model.revision) else None
+        return model.name if is_missing(model.name, model.revision) else None
 
     def download(self, report: Callable[[int, int], None] = lambda done, total: None) -> None:
-        """Fetch the `downloadable` model, which then judges from the next `load` on.
+        """Fetch the `downloadable` model, which the next `load` then uses.
 
-        report: is told of bytes that are here, and of bytes in all. Raises `DownloadFailed`, `CheckpointBroken`.
+        report: called with bytes that are here, and bytes in all. Raises `DownloadFailed`, `CheckpointBroken`.
         """
         from reranker.models.download import download  # noqa: PLC0415
 
         if (model := self.downloadable) is not None:
             download(model, self.settings.model.revision, report)
             with self._loading, self._choosing:
-                self._scorer, self._choice = None, None
+                self._model, self._choice = None, None
 
     def judged_by(self) -> dict[str, Any]:
-        """How this one judges, by the names of settings, and what it runs on: for who wants to repeat a result."""
-        chosen = self.settings
+        """Return how scores are made, by the names of settings, and the versions: for those who repeat a result."""
+        model = self.settings.model
         return {
             "model": self.choice.name,
-            "revision": chosen.model.revision,
-            "precision": self.load().precision,
-            "scoring": chosen.model.scoring,
-            "instruction": chosen.model.instruction,
-            "detail": chosen.model.detail,
+            "revision": model.revision,
+            "precision": self.load().info.precision,
+            "scoring": model.scoring,
+            "instruction": model.instruction,
+            "detail": model.detail,
             "versions": {"reranker": __version__, **{name: version(name) for name in ("torch", "transformers")}},
         }
 
     @property
     def is_loaded(self) -> bool:
-        """Whether `load` would return at once."""
-        return self._scorer is not None
+        """Whether the model is loaded."""
+        return self._model is not None
 
     @property
     def loaded_share(self) -> float:
-        """How much of the model is loaded, 0 to 1, while `load` is at it."""
+        """How much of the model is loaded, 0 to 1, while `load` runs."""
         done, total = self._loaded
         return done / max(1, total)
 
     def _note_loaded(self, done: int, total: int) -> None:
         self._loaded = done, total
 
-    def load(self) -> Scorer:
-        """The scorer, loaded once. Raises `CheckpointError`."""
+    def load(self) -> LocalModel[Any]:
+        """Return the model, loaded once. Raises `CheckpointError`."""
         with self._loading:
-            if self._scorer is None:
-                self._scorer = self._build_scorer()
-            return self._scorer
+            if self._model is None:
+                self._model = self._load()
+            return self._model
 
-    def _build_scorer(self) -> Scorer:
-        # First: who wants to know the choice meanwhile waits, since transformers bears no two that import it at once.
+    @property
+    def info(self) -> ScorerInfo:
+        """Facts about the model, which is loaded for it. Raises `CheckpointError`."""
+        return self.load().info
+
+    def _load(self) -> LocalModel[Any]:
+        # First, so that concurrent readers of `choice` block: importing transformers from two threads fails.
         name = self.choice.name
         # Here, so that `import reranker` and `--help` do not wait for torch.
         from reranker.engine.cross_encoder import CrossEncoder  # noqa: PLC0415
         from reranker.engine.feature_cache import FeatureCache  # noqa: PLC0415
-        from reranker.engine.torch_thread import TorchThread  # noqa: PLC0415
         from reranker.models.loading import load_checkpoint  # noqa: PLC0415
-        from reranker.models.scoring.methods import make_scoring_method  # noqa: PLC0415
 
-        chosen, torch_thread = self.settings, TorchThread()
-        source = name, chosen.model.device, chosen.model.precision, chosen.model.revision
-        writes = chosen.model.scoring == "rating"
-        checkpoint = torch_thread.run(partial(load_checkpoint, *source, writes=writes, report=self._note_loaded))
-        return CrossEncoder(
-            checkpoint,
-            scoring_method=make_scoring_method(checkpoint, chosen.model.scoring, chosen.model.instruction),
-            instruction=chosen.model.instruction,
-            calibrations=Calibrations.of_this_person(),
-            limits=self.limits,
-            memory=FeatureCache(chosen.engine.feature_cache_mb * MEGABYTE),
-            torch_thread=torch_thread,
-            batch_tokens=chosen.engine.batch_tokens or None,
-        )
+        model, engine = self.settings.model, self.settings.engine
+        writes = model.scoring == "rating"
+        source = partial(load_checkpoint, name, model.device, model.precision, model.revision)
+
+        def load_model() -> LocalModel[Any]:
+            return CrossEncoder(
+                source(writes=writes, report=self._note_loaded),
+                limits=self.limits,
+                cache=FeatureCache(engine.feature_cache_mb * MEGABYTE),
+                scoring=model.scoring,
+                instruction=model.instruction,
+                calibrations=Calibrations.of_this_person(),
+                batch_tokens=engine.batch_tokens or None,
+            )
+
+        return self._torch_thread.run(load_model)
 
     def query(self, text: str) -> Query:
-        """A checked query. Raises `QueryEmpty` or `QueryTooLong`."""
+        """Return a validated query. Raises `QueryEmpty` or `QueryTooLong`."""
         trimmed = text.strip()
         if not trimmed:
             raise QueryEmpty
-        if len(trimmed) > self.settings.limits.max_query_length:
-            raise QueryTooLong(length=len(trimmed), max_length=self.settings.limits.max_query_length)
+        max_length = self.settings.limits.max_query_length
+        if len(trimmed) > max_length:
+            raise QueryTooLong(length=len(trimmed), max_length=max_length)
         return Query(text=trimmed)
 
     def _candidates(self, pictures: Sequence[Picture]) -> list[Candidate]:
         """Raises `TextTooLong`."""
         candidates = [Candidate.of(picture, position) for position, picture in enumerate(pictures)]
-        most = self.settings.limits.max_query_length
-        for one in candidates:
-            if len(one.text) > most:
-                raise TextTooLong(name=one.name, length=len(one.text), max_length=most)
+        max_length = self.settings.limits.max_query_length
+        for candidate in candidates:
+            if len(candidate.text) > max_length:
+                raise TextTooLong(name=candidate.name, length=len(candidate.text), max_length=max_length)
         return candidates
 
     def rank_stream(
         self,
-        query: str,
+        query: str | Query,
         pictures: Sequence[Picture],
         *,
         top_k: int | None = None,
         detail: str | None = None,
-        stop: threading.Event | None = None,
+        cancellation: Cancellation | None = None,
     ) -> "RankStream | CoarseToFine":
-        """An event for each picture as it is judged (`Scored` or `Failed`), then the `Ranking`.
+        """Return an iterator over an event for each picture (`Scored` or `Failed`), and the `Ranking` at the end.
 
-        pictures: paths, encoded bytes, or `Candidate`s. top_k: how many scored ones the ranking keeps, all where None.
-        detail: how closely to look, as in `Settings`; what they say where None.
-        stop: set it, and what was not judged yet comes out as skipped.
+        query: a sentence, or what `query` returned. pictures: paths, encoded bytes, or `Candidate`s.
+        top_k: how many scored pictures the ranking keeps; all if None.
+        detail: as in `ModelSettings`; the settings' if None.
+        cancellation: once cancelled, pictures without a score come out as skipped.
         Raises `RequestError`, `SettingInvalid`, `CheckpointError`.
         """
-        chosen = self.settings if detail is None else self.settings.override(detail=detail)
-        checked = self.query(query)
-        candidates = self._candidates(pictures)
-        scorer = self.load()
-        open_stream = partial(self._open_stream, checked, stop)
-        if chosen.model.detail == "auto":
-            low, _, high = (scorer.at(visual_tokens) for visual_tokens in scorer.detail_levels)
-            return CoarseToFine(
-                checked,
-                candidates,
-                low=low,
-                high=high,
-                open_stream=open_stream,
-                first=top_k or FIRST_PLACES,
-                top_k=top_k,
-            )
-        return open_stream(scorer.at(visual_tokens(chosen.model.detail, scorer)), candidates, top_k)
+        checked = query if isinstance(query, Query) else self.query(query)
+        chosen = self._detail(detail)
+        return self._stream(checked, self._candidates(pictures), top_k, chosen, cancellation)
+
+    def _stream(
+        self,
+        query: Query,
+        candidates: Sequence[Candidate],
+        top_k: int | None,
+        detail: str,
+        cancellation: Cancellation | None = None,
+    ) -> "RankStream | CoarseToFine":
+        """As `rank_stream`, for what was validated."""
+        if detail != "auto":
+            return rerank.rank_stream(query, candidates, self.engine(detail), top_k=top_k, cancellation=cancellation)
+        return CoarseToFine(
+            query,
+            candidates,
+            low=self.engine("low"),
+            high=self.engine("high"),
+            first=top_k or FIRST_PLACES,
+            top_k=top_k,
+            cancellation=cancellation,
+        )
 
     def rank_each(
         self,
@@ -233,10 +263,10 @@ class Reranker:
         top_k: int | None = None,
         detail: str | None = None,
     ) -> tuple[Ranking, ...]:
-        """The ranking of the same pictures for each query, each picture looked at once however many there are.
+        """Return the ranking of the same pictures for each query; each picture is encoded once.
 
-        As many pictures as the vision memory holds are judged for all queries before the next ones are. Raises as
-        `rank_stream` does, before anything is judged.
+        As many pictures as the feature cache holds are scored for all queries before the next ones are. Raises as
+        `rank_stream` does, before anything is scored.
         """
         stream = self.rank_each_stream(queries, pictures, top_k=top_k, detail=detail)
         return tuple(item for _, item in stream if isinstance(item, Ranking))
@@ -249,99 +279,103 @@ class Reranker:
         top_k: int | None = None,
         detail: str | None = None,
     ) -> Generator[tuple[int, Scored | Failed | Ranking], None, None]:
-        """`rank_each` being watched: an event for each picture and query, then the rankings in the queries' order.
+        """Yield the events of `rank_each`, one for each picture and query, then the rankings in the order of the
+        queries.
 
-        Each comes with the index of its query. Closing it ends the run before its next batch.
+        Each comes with the index of its query. Closing the generator ends the run before its next batch.
         """
-        for query in queries:
-            self.query(query)
-        candidates = self._candidates(pictures)
-        held = self.load().cached_images if len(queries) > 1 else len(candidates)
-        return self._each_by_parts(queries, candidates, max(1, held), top_k, detail)
+        checked = [self.query(query) for query in queries]
+        candidates, chosen = self._candidates(pictures), self._detail(detail)
+        part_size = self.load().cache_capacity if len(queries) > 1 else len(candidates)
+        return self._rank_by_parts(checked, candidates, max(1, part_size), top_k, chosen)
 
-    def _each_by_parts(
-        self, queries: Sequence[str], candidates: Sequence[Candidate], held: int, top_k: int | None, detail: str | None
+    def _rank_by_parts(
+        self, queries: Sequence[Query], candidates: Sequence[Candidate], part_size: int, top_k: int | None, detail: str
     ) -> Generator[tuple[int, Scored | Failed | Ranking], None, None]:
         parts: list[list[Ranking]] = [[] for _ in queries]
-        for start in range(0, max(1, len(candidates)), held):
+        for start in range(0, max(1, len(candidates)), part_size):
             for number, query in enumerate(queries):
-                part = candidates[start : start + held]
-                with closing(self.rank_stream(query, part, top_k=top_k, detail=detail)) as stream:
+                part = candidates[start : start + part_size]
+                with closing(self._stream(query, part, top_k, detail)) as stream:
                     for item in stream:
                         if isinstance(item, Ranking):
                             parts[number].append(item)
                         else:
                             yield number, replace(item, position=start + item.position)
         for number, rankings in enumerate(parts):
-            yield number, rerank.merge_rankings(rankings, held, top_k)
-
-    def _open_stream(
-        self,
-        query: Query,
-        stop: threading.Event | None,
-        scorer: Scorer,
-        candidates: Sequence[Candidate],
-        top_k: int | None = None,
-    ) -> "RankStream":
-        return rerank.rank_stream(
-            query,
-            candidates,
-            scorer=scorer,
-            device_queue=self.device_queue,
-            store=self.store,
-            prefetch_threads=self.settings.engine.prefetch_threads,
-            top_k=top_k,
-            stop=stop,
-        )
+            yield number, rerank.merge_rankings(rankings, part_size, top_k)
 
     def rank(
-        self, query: str, pictures: Sequence[Picture], *, top_k: int | None = None, detail: str | None = None
+        self, query: str | Query, pictures: Sequence[Picture], *, top_k: int | None = None, detail: str | None = None
     ) -> Ranking:
-        """The ranking of the pictures: the scored ones, best first, then those that failed, with their reasons.
+        """Return the ranking of the pictures: the scored ones, best first, then those that failed, with their reasons.
 
         Arguments and errors as in `rank_stream`.
         """
         return rerank.drain(self.rank_stream(query, pictures, top_k=top_k, detail=detail))
 
-    def explain(self, query: str, picture: Picture, *, detail: str | None = None) -> Explanation:
-        """Why a picture gets its score: that of each part of the query, and where in the picture it comes from.
+    def explain(
+        self, query: str, picture: Picture, *, detail: str | None = None, cancellation: Cancellation | None = None
+    ) -> Explanation:
+        """Return why a picture gets its score: the score of each part of the query, and where in the picture it comes
+        from.
 
-        detail: as in `rank_stream`; "auto" is the closest look. Raises as `rank_stream` does, and the picture's
-        `PictureError`.
+        detail: as in `rank_stream`; "auto" is the highest detail. cancellation: ends it before the next batch.
+        Raises as `rank_stream` does, and the `PictureError` of the picture; `PictureSkipped` if cancelled.
         """
-        asked, (candidate,) = self.query(query), self._candidates([picture])
-        return explain_pipeline.explain(
-            asked, candidate, scorer=self._closest(detail), device_queue=self.device_queue, store=self.store
-        )
+        checked, (candidate,) = self.query(query), self._candidates([picture])
+        return explain_pipeline.explain(checked, candidate, self.engine(self._highest(detail)), cancellation)
 
-    def words(self, query: str, picture: Picture, *, detail: str | None = None) -> GeneratedRating:
-        """What the model writes when it is asked to rate a picture, whatever `Settings.scoring` is.
+    def generate_rating(
+        self, query: str, picture: Picture, *, detail: str | None = None, cancellation: Cancellation | None = None
+    ) -> GeneratedRating:
+        """Return what the model writes when it is prompted to rate a picture, whatever the scoring method of the
+        settings.
 
-        detail, errors: as in `explain`. A model that was not taught to rate may write anything.
+        Arguments and errors as in `explain`. A model that was not trained to rate may write anything.
         """
-        asked, (candidate,) = self.query(query), self._candidates([picture])
-        return explain_pipeline.words(
-            asked, candidate, scorer=self._closest(detail), device_queue=self.device_queue, store=self.store
-        )
+        checked, (candidate,) = self.query(query), self._candidates([picture])
+        engine = self.engine(self._highest(detail), "rating")
+        return explain_pipeline.generate_rating(checked, candidate, engine, cancellation)
 
-    def _closest(self, detail: str | None) -> Scorer:
-        """The scorer at a detail, and the one that first places are judged by where that is "auto"."""
-        chosen = self.settings if detail is None else self.settings.override(detail=detail)
-        scorer = self.load()
-        return scorer.at(
-            scorer.detail_levels[-1] if chosen.model.detail == "auto" else visual_tokens(chosen.model.detail, scorer)
+    def _detail(self, detail: str | None) -> str:
+        """Return the detail of a call, or that of the settings. Raises `SettingInvalid`."""
+        return (self.settings if detail is None else self.settings.override(detail=detail)).model.detail
+
+    def _highest(self, detail: str | None) -> str:
+        """Return the detail that first places are scored at."""
+        chosen = self._detail(detail)
+        return "high" if chosen == "auto" else chosen
+
+    def engine(self, detail: str, scoring: Scoring | None = None) -> ScoringEngine[Any]:
+        """Return what a run works with, at a detail other than "auto". Raises `CheckpointError`.
+
+        scoring: the scoring method; that of the settings if None.
+        """
+        model = self.load()
+        return self.engine_of(model.variant(visual_tokens=visual_tokens(detail, model.info), scoring=scoring))
+
+    def engine_of(self, model: LocalModel[Any]) -> ScoringEngine[Any]:
+        """Return what a run works with, for a variant of the loaded model."""
+        return ScoringEngine(
+            preprocessor=model,
+            executor=LocalExecutor(model, self._torch_thread),
+            device_queue=self.device_queue,
+            store=self.store,
+            prefetch_threads=self.settings.engine.prefetch_threads,
         )
 
 
 def limits_of(settings: Settings) -> Limits:
-    """What one picture may be."""
+    """Return what one picture may be."""
+    limits = settings.limits
     return Limits(
-        max_bytes=settings.limits.max_picture_mb * MEGABYTE,
-        max_pixels=settings.limits.max_picture_mpx * 1_000_000,
-        max_aspect_ratio=settings.limits.max_aspect_ratio,
+        max_bytes=limits.max_picture_mb * MEGABYTE,
+        max_pixels=limits.max_picture_mpx * 1_000_000,
+        max_aspect_ratio=limits.max_aspect_ratio,
     )
 
 
-def visual_tokens(detail: str, scorer: Scorer) -> int:
-    """What a detail of `Settings`, but for "auto", is to a scorer."""
-    return dict(zip(DETAILS, scorer.detail_levels, strict=False)).get(detail) or int(detail)
+def visual_tokens(detail: str, info: ScorerInfo) -> int:
+    """Return the visual tokens of a detail of the settings other than "auto"."""
+    return dict(zip(DETAILS, info.detail_levels, strict=False)).get(detail) or int(detail)

@@ -15,9 +15,8 @@ from reranker.benchmarks.model_shapes import is_random, sizes_of
 from reranker.benchmarks.speed import MEGABYTE, Options, bench_of, gone_through, write_pictures
 from reranker.config.settings import Device, Precision
 from reranker.core.errors import ModelOutOfMemory
-from reranker.engine.memory_budget import is_out_of_memory
 from reranker.engine.process_memory import process_bytes
-from reranker.models.memory_plan import CONTEXT_BYTES, GIB, QUANTIZED, WORKING_BYTES, choose_device
+from reranker.models.memory_plan import CONTEXT_BYTES, GIB, QUANTIZED, WORKING_BYTES, choose_device, is_out_of_memory
 
 CAPS_GIB: Final = (24, 16, 12, 8, 6)
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16", "fp16", "int8", "nf4")

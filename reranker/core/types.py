@@ -1,31 +1,39 @@
-"""The vocabulary of the program: what goes in, what comes out, and the contract between the rooms.
+"""Value objects of the program: what goes in and what comes out.
 
-Nothing here knows torch, gradio or the disk. Every class is frozen and keyword-only.
+Nothing here knows torch, gradio or the disk. Every class is frozen and keyword-only, and can be pickled.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Generic, Literal, TypeVar
 
 from reranker.core.errors import PictureError
+
+_ImageT = TypeVar("_ImageT")
+
+Scoring = Literal["yes-no", "rating"]
+"""How a score is read off a model: the log-odds of "yes" against "no", or a rating that the model writes."""
+
+LoadWarning = Literal["fp16", "spread", "offloaded"]
+"""What users should know of how a model was loaded: in FP16 because the GPU has no BF16; over several GPUs; with layers
+in host memory.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """The sentence that pictures are judged by: Chinese, English or both.
-
-    Made anew for each run; what keeps pictures in memory tells runs apart by its identity.
-    """
+    """A validated sentence that pictures are scored against: Chinese, English or both."""
 
     text: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One picture to be judged: a file on the disk, or its encoded bytes.
+    """A picture to score: a file on the disk, or its encoded bytes.
 
-    `name` is what people are shown; it need not be unique. `text` is judged with the picture: a product's title, say.
+    name: shown to people; need not be unique. text: scored together with the picture, for example the title of a
+        product.
     """
 
     name: str
@@ -34,7 +42,7 @@ class Candidate:
 
     @classmethod
     def of(cls, source: "Candidate | Path | str | bytes", position: int = 0) -> "Candidate":
-        """A candidate from a path (named after its file) or from encoded bytes (named by `position`)."""
+        """Make a candidate of a path (named after its file) or of encoded bytes (named by `position`)."""
         if isinstance(source, Candidate):
             return source
         if isinstance(source, bytes):
@@ -43,17 +51,32 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EncodedPicture:
+    """A candidate that was identified: read and hashed once, before it is decoded.
+
+    content_hash: SHA-256 of the encoded bytes, in hexadecimal. key: digest of the content hash and the text of the
+        candidate; candidates with equal keys get equal scores.
+    data: the encoded bytes; None if the hash was remembered and the file was not read.
+    """
+
+    candidate: Candidate
+    content_hash: str
+    key: str
+    data: bytes | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Score:
-    """What a scorer says of one picture.
+    """The score of one picture for one query.
 
     log_odds: natural logarithm, finite; z_yes - z_no at the last position, or logit(expected rating / 10). Larger is
         better; sorting compares it in float32.
-    generated_text: what a rating model wrote, None where nothing was generated.
+    generated_text: the text that a rating model wrote; None if nothing was generated.
     visual_tokens: image positions in the language tower, at least 1.
-    latency_ms: duration of the batch that it was scored in, milliseconds; 0 where the score was stored.
-    cached: whether the picture's features (or its score) came from a cache.
-    stage: of a run in several stages, coarse to fine; only scores of one stage are comparable, and those of a later
-        stage come first.
+    latency_ms: duration of the batch in which the picture was scored, in milliseconds; 0 if the score was stored.
+    cached: whether the features of the picture, or its score, came from a cache.
+    stage: the stage of a coarse-to-fine run, from 0. Only scores of one stage can be compared; those of a later stage
+        rank first.
     """
 
     log_odds: float
@@ -65,8 +88,32 @@ class Score:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScorerInfo:
+    """What a scorer is, for cache keys, results and people.
+
+    model: name of the checkpoint. fingerprint: digest of weights, prompt, instruction, precision, visual tokens and
+        preprocessing; equal fingerprints give equal scores.
+    precision: number format of the weights: fp32, bf16, fp16, int8 or nf4.
+    visual_tokens: most visual tokens of a picture. detail_levels: visual tokens at low, usual and high detail.
+    temperature: T of the score that people see, 10 * sigmoid(log_odds / T); 1 if the checkpoint is not calibrated.
+    relevance_threshold: the score (0 to 10) from which a picture is relevant; None if it is not known.
+    calibration_key: name of the calibration: weights, precision and scoring method, whatever the visual tokens.
+    """
+
+    model: str
+    fingerprint: str
+    precision: str
+    visual_tokens: int
+    detail_levels: tuple[int, int, int]
+    temperature: float
+    relevance_threshold: float | None
+    calibration_key: str
+    load_warnings: tuple[LoadWarning, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scored:
-    """A candidate that was judged; `position` counts from 0 in the order of asking."""
+    """A candidate with its score; `position` counts from 0 in the order of the request."""
 
     position: int
     candidate: Candidate
@@ -75,7 +122,7 @@ class Scored:
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """A candidate that could not be judged, and why. Never a number."""
+    """A candidate that could not be scored, and why. A failure is never a number."""
 
     position: int
     candidate: Candidate
@@ -86,7 +133,7 @@ class Failed:
 class Ranking:
     """Every candidate exactly once: the scored ones, best first, then the failed ones by position.
 
-    temperature: T of the score that people see, 10 * sigmoid(log-odds / T).
+    temperature: T of the score that people see, 10 * sigmoid(log_odds / T).
     """
 
     query: Query
@@ -98,30 +145,39 @@ class Ranking:
 
 @dataclass(frozen=True, kw_only=True)
 class PartScore:
-    """A part of a query, judged like a query of its own."""
+    """The score of a picture for one part of the query, scored like a query of its own."""
 
     text: str
     score: Score
 
 
 @dataclass(frozen=True, kw_only=True)
-class OcclusionMap:
-    """How much a picture's log-odds fall when a patch of it is blanked: above 0 where the patch speaks for the query.
+class OccludedImages(Generic[_ImageT]):
+    """One image per cell of a grid, row by row, each with another cell blanked; ready to be scored."""
 
-    falls: rows from the top, each from the left; the patches divide the picture evenly. Natural logarithm, as the
-        difference of two log-odds: 0.7 halves the odds.
+    rows: int
+    columns: int
+    images: Sequence[_ImageT]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OcclusionMap:
+    """By how much the log-odds of a picture drop if a cell of it is blanked: above 0 where the cell supports the query.
+
+    drops: rows from the top, each from the left; the cells divide the picture evenly. A drop is a difference of two
+        log-odds: 0.7 halves the odds.
     """
 
     drops: tuple[tuple[float, ...], ...]
 
     @property
     def rows(self) -> int:
-        """At least 1."""
+        """The number of rows, at least 1."""
         return len(self.drops)
 
     @property
     def columns(self) -> int:
-        """At least 1."""
+        """The number of columns, at least 1."""
         return len(self.drops[0])
 
 
@@ -129,7 +185,7 @@ class OcclusionMap:
 class Explanation:
     """Why one picture got its score: by the parts of the query, and by where in the picture.
 
-    parts: in the query's order; none where it has only one. temperature: as in `Ranking`.
+    parts: in the order of the query; empty if the query has a single part. temperature: as in `Ranking`.
     """
 
     query: Query
@@ -142,127 +198,10 @@ class Explanation:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratedRating:
-    """What a model wrote when asked to rate a picture; rating: 0 to 10, None where its words have none."""
+    """The text that a model wrote when prompted to rate a picture.
+
+    rating: 0 to 10; None if the text has no rating.
+    """
 
     text: str
     rating: float | None
-
-
-class Prepared(Protocol):
-    """A picture made ready for the device by `Scorer.prepare`; what is inside belongs to the scorer."""
-
-    @property
-    def content_hash(self) -> str:
-        """Digest of the encoded bytes, and of the text beside the picture where there is one."""
-
-    @property
-    def visual_tokens(self) -> int:
-        """Image positions that it takes in the language tower."""
-
-    @property
-    def nbytes(self) -> int:
-        """Host memory that it holds, for a look-ahead bounded in bytes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Occluded:
-    """A picture as often as a grid has patches, row by row, with another patch blanked each time; ready for `score`."""
-
-    rows: int
-    columns: int
-    pictures: Sequence[Any]
-
-
-Scoring = Literal["yes-no", "rating"]
-"""As rerankers are taught, nothing generated; or in the model's own words, for models that are not."""
-
-LoadWarning = Literal["fp16", "spread", "offloaded"]
-"""On how a model had to be loaded: in FP16, as the card has no BF16; over several cards; with layers in host memory."""
-
-
-class Scorer(Protocol):
-    """Judges pictures by a sentence. The one implementation is `reranker.engine.cross_encoder`."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Digest of weights, prompt and instruction, precision, visual tokens and preprocessing."""
-
-    @property
-    def temperature(self) -> float:
-        """T of the score that people see; 1 where the checkpoint is not calibrated."""
-
-    @property
-    def relevance_threshold(self) -> float | None:
-        """The score of 10, as people see it, from which a picture fits its query; None where that is not known."""
-
-    @property
-    def calibration_key(self) -> str:
-        """The name of its calibration: weights, precision and way to ask, whatever the visual tokens."""
-
-    @property
-    def precision(self) -> str:
-        """Of the weights: fp32, bf16, fp16, int8 or nf4."""
-
-    @property
-    def load_warnings(self) -> tuple[LoadWarning, ...]:
-        """On how it had to be loaded; people should know."""
-
-    @property
-    def device_memory(self) -> tuple[int, int] | None:
-        """Bytes in use on the card, the fullest of several, and bytes in all; None where there is no card."""
-
-    @property
-    def batch_tokens(self) -> int:
-        """Visual tokens worth handing to one call of `score`; may change from call to call. One picture always is."""
-
-    @property
-    def prefetch_bytes(self) -> int:
-        """Host memory of prepared pictures worth having ready, those of the batch on the device counted in."""
-
-    @property
-    def cached_images(self) -> int:
-        """About how many seen pictures its memory holds."""
-
-    @property
-    def detail_levels(self) -> tuple[int, int, int]:
-        """Visual tokens of a picture at the lowest, the usual and the highest detail of the checkpoint."""
-
-    def at(self, visual_tokens: int) -> "Scorer":
-        """The same judge at another detail; everything but the fingerprint is shared."""
-
-    def with_scoring(self, scoring: Scoring) -> "Scorer":
-        """The same judge, asked in this way; what was seen and the weights are shared."""
-
-    def identify(self, candidate: Candidate) -> str:
-        """What `Prepared.content_hash` will be, nothing decoded; thread-safe. Raises the picture's `PictureError`."""
-
-    def prepare(self, candidate: Candidate) -> Any:
-        """Read and patch one picture on the CPU; thread-safe. Raises that picture's `PictureError`."""
-
-    def score(self, query: Query, prepared: Sequence[Any]) -> Iterator[tuple[int, Score]]:
-        """Yield (index into `prepared`, its judgement) as batches complete, each index once.
-
-        May raise a `PictureError` or any device error; the caller then halves the batch.
-        """
-
-    def encode(self, query: Query, prepared: Sequence[Any]) -> Sequence[Any]:
-        """The same prepared pictures, seen: those that nobody has looked at yet are, and `score` only asks.
-
-        May raise a `PictureError` or any device error.
-        """
-
-    def occluded(self, query: Query, prepared: Any) -> Occluded:
-        """A prepared picture with each of its patches blanked in turn; looks at it where nobody has.
-
-        May raise a `PictureError` or any device error.
-        """
-
-
-class ScoreStore(Protocol):
-    """Scores already known. The one implementation is `reranker.storage.score_store`."""
-
-    def get(self, content_hash: str, query: Query, fingerprint: str) -> Score | None:
-        """What this scorer said of this picture for this query; None where that is not known. Thread-safe."""
-
-    def put(self, query: Query, fingerprint: str, scores: Mapping[str, Score]) -> None:
-        """Keep what was said of each picture, by content hash."""

@@ -1,109 +1,119 @@
-"""Whose batch goes next on the one device, for all doors alike.
+"""Who may submit the next batch to the device.
 
-Callers stand in one line, each with at most one place in it, and hold the device for one batch at a time. Who has 5,000
-pictures goes to the end of the line after every batch, so who has two is answered within two batches.
+Runs queue with tickets, each with at most one place in the queue, and hold a slot of the device for one batch at a
+time. A run of 5,000 pictures goes to the end of the queue after every batch, so a run of two is answered within two
+batches.
 """
 
 import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Self
 
+from reranker.core.cancellation import Cancellation
 from reranker.core.errors import TicketCancelled
 
 
 class DeviceQueue:
-    """The line before the device. No lock is held while the device works."""
+    """A fair queue for the slots of a device. No lock is held while the device works.
 
-    def __init__(self) -> None:
-        self._moved = threading.Condition()
-        self._line: deque[Ticket] = deque()
-        self._holder: Ticket | None = None
+    capacity: slots, which is how many batches may be in flight.
+    """
 
-    def ticket(self, stop: threading.Event | None = None) -> "Ticket":
-        """Someone who will want the device; `stop` cancels too, noticed whenever the line moves."""
-        return Ticket(self, stop)
+    def __init__(self, capacity: int = 1) -> None:
+        self._changed = threading.Condition()
+        self._capacity = capacity
+        self._waiting: deque[Ticket] = deque()
+        self._holders: list[Ticket] = []
+
+    def ticket(self, cancellation: Cancellation | None = None) -> "Ticket":
+        """Return a ticket for one run; a cancelled ticket leaves the queue."""
+        return Ticket(self, cancellation or Cancellation())
 
     @property
     def waiting(self) -> int:
-        """How many callers stand in the line."""
-        with self._moved:
-            return len(self._line)
+        """The number of tickets that wait for a slot."""
+        with self._changed:
+            return len(self._waiting)
 
-    def _acquire(self, ticket: "Ticket") -> None:
-        with self._moved:
-            if ticket is self._holder or ticket in self._line:
-                raise RuntimeError("A caller has one place in the line; asking twice would wait for itself.")
-            self._line.append(ticket)
+    def acquire(self, ticket: "Ticket") -> None:
+        """Wait for a slot. Raises `TicketCancelled` if the ticket is cancelled before it has one."""
+        with self._changed:
+            if ticket in self._waiting or self._holders.count(ticket) >= self._capacity:
+                raise RuntimeError("A ticket that waits twice would wait for itself.")
+            self._waiting.append(ticket)
             try:
-                self._moved.wait_for(lambda: ticket.cancelled or self._is_next(ticket))
+                self._changed.wait_for(lambda: ticket.cancelled or self._is_next(ticket))
                 if ticket.cancelled:
                     raise TicketCancelled
-                self._holder = ticket
+                self._holders.append(ticket)
             finally:
-                self._line.remove(ticket)
-                self._moved.notify_all()
+                self._waiting.remove(ticket)
+                self._changed.notify_all()
+
+    def release(self, ticket: "Ticket") -> None:
+        """Give a slot back."""
+        with self._changed:
+            self._holders.remove(ticket)
+            self._changed.notify_all()
+
+    def position(self, ticket: "Ticket") -> int | None:
+        """As `Ticket.queue_position`."""
+        with self._changed:
+            if ticket in self._holders:
+                return 0
+            return self._waiting.index(ticket) if ticket in self._waiting else None
+
+    def wake(self) -> None:
+        """Let waiting tickets notice that they are cancelled."""
+        with self._changed:
+            self._changed.notify_all()
 
     def _is_next(self, ticket: "Ticket") -> bool:
-        return self._holder is None and self._line[0] is ticket
-
-    def _release(self) -> None:
-        with self._moved:
-            self._holder = None
-            self._moved.notify_all()
-
-    def _wake(self) -> None:
-        with self._moved:
-            self._moved.notify_all()
-
-    def _place(self, ticket: "Ticket") -> int | None:
-        with self._moved:
-            if ticket is self._holder:
-                return 0
-            return self._line.index(ticket) if ticket in self._line else None
+        return len(self._holders) < self._capacity and self._waiting[0] is ticket
 
 
 class Ticket:
-    """Someone who wants the device, batch after batch; leaving the `with` block cancels.
+    """The right of one run to queue for the device, batch after batch, until it is cancelled.
 
-    Belongs to no thread: one may wait, another end the turn, a third cancel.
+    It belongs to no thread: one may wait for a slot, another release it, a third cancel.
     """
 
-    def __init__(self, device_queue: DeviceQueue, stop: threading.Event | None = None) -> None:
-        self._turns = device_queue
-        self._gone = threading.Event()
-        self._stop = stop or self._gone
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.cancel()
+    def __init__(self, queue: DeviceQueue, cancellation: Cancellation) -> None:
+        self._queue, self._cancellation = queue, cancellation
+        self._remove_callback = cancellation.on_cancel(queue.wake)
 
     @property
     def cancelled(self) -> bool:
-        """True once no further turn will be given."""
-        return self._gone.is_set() or self._stop.is_set()
+        """Whether the ticket gets no further slot."""
+        return self._cancellation.cancelled
 
     @property
-    def place(self) -> int | None:
-        """How many waiting callers go first: 0 for who has the device or has it next, None for who does not wait.
+    def queue_position(self) -> int | None:
+        """How many waiting tickets go first: 0 for one that holds a slot or gets the next, None for one that does not
+        wait.
 
-        The batch that runs now is not counted, so that two who alternate are not told of each other.
+        The batch that runs now is not counted, so that two alternating runs are not shown each other.
         """
-        return self._turns._place(self)
+        return self._queue.position(self)
 
-    def cancel(self) -> None:
-        """Leave the line at once; a batch that runs is not interrupted. Safe from any thread, any number of times."""
-        self._gone.set()
-        self._turns._wake()
+    def acquire(self) -> None:
+        """Wait for a slot of the device. Raises `TicketCancelled`."""
+        self._queue.acquire(self)
+
+    def release(self) -> None:
+        """Give the slot back."""
+        self._queue.release(self)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for the device and hold it for one batch. Raises `TurnCancelled` where the caller left before that."""
-        self._turns._acquire(self)
+    def slot(self) -> Iterator[None]:
+        """Hold a slot inside the `with` block. Raises `TicketCancelled`."""
+        self.acquire()
         try:
             yield
         finally:
-            self._turns._release()
+            self.release()
+
+    def close(self) -> None:
+        """Stop listening to the cancellation, when the run is over."""
+        self._remove_callback()

@@ -1,4 +1,4 @@
-"""The memory of what the vision tower has seen."""
+"""A cache of the features of encoded images."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace
@@ -6,58 +6,58 @@ from threading import Lock
 
 import torch
 
-from reranker.models.qwen2_5_vl.vision import ImageFeatures
+from reranker.models.architecture import ImageFeatures
 
 
 @dataclass(kw_only=True)
-class _Kept:
-    """A remembered picture, and the run that used it last."""
+class _Entry:
+    """Cached features, and the run that used them last."""
 
-    picture: ImageFeatures
-    run: object
+    features: ImageFeatures
+    run_id: str
 
 
 class FeatureCache:
-    """Seen pictures by key, in host memory (pinned where they come from a card), bounded in bytes. Thread-safe.
+    """Image features by key, in host memory (pinned if they come from a GPU), bounded in bytes. Thread-safe.
 
-    The least recently used are forgotten first, but never for another picture of the same run: of a set larger than
-    the memory, what fits stays, and is known when the set is asked for again.
+    The least recently used are evicted first, but never for another image of the same run: of a set larger than the
+    cache, what fits stays, and is found when the set is scored again.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes, self._bytes = max_bytes, 0
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._lock = Lock()
 
     def get(self, key: str) -> ImageFeatures | None:
-        """The picture with its visual tokens on the CPU, None where it is not known."""
+        """Return the features on the CPU, or None."""
         with self._lock:
-            kept = self._kept.get(key)
-            return None if kept is None else kept.picture
+            entry = self._entries.get(key)
+            return None if entry is None else entry.features
 
-    def use(self, key: str, run: object) -> None:
-        """Note that a run has used what it got; runs are told apart by identity."""
+    def touch(self, key: str, run_id: str) -> None:
+        """Note that a run has used what it got."""
         with self._lock:
-            if key in self._kept:
-                self._kept[key].run = run
-                self._kept.move_to_end(key)
+            if key in self._entries:
+                self._entries[key].run_id = run_id
+                self._entries.move_to_end(key)
 
-    def put(self, key: str, picture: ImageFeatures, run: object) -> None:
-        """Remember, where there is room or something to forget for it."""
+    def put(self, key: str, features: ImageFeatures, run_id: str) -> None:
+        """Store features if there is space or something to evict for them."""
         with self._lock:
-            if key in self._kept or not self._make_room(picture.tokens.nbytes, run):
+            if key in self._entries or not self._make_space(features.tokens.nbytes, run_id):
                 return
-            self._kept[key] = _Kept(picture=replace(picture, tokens=_on_host(picture.tokens)), run=run)
-            self._bytes += picture.tokens.nbytes
+            self._entries[key] = _Entry(features=replace(features, tokens=_on_host(features.tokens)), run_id=run_id)
+            self._bytes += features.tokens.nbytes
 
-    def _make_room(self, nbytes: int, run: object) -> bool:
+    def _make_space(self, nbytes: int, run_id: str) -> bool:
         while self._bytes + nbytes > self.max_bytes:
-            if not self._kept or next(iter(self._kept.values())).run is run:
+            if not self._entries or next(iter(self._entries.values())).run_id == run_id:
                 return False
-            self._bytes -= self._kept.popitem(last=False)[1].picture.tokens.nbytes
+            self._bytes -= self._entries.popitem(last=False)[1].features.tokens.nbytes
         return True
 
 
 def _on_host(tokens: torch.Tensor) -> torch.Tensor:
-    """A copy of its own: a slice would hold its whole batch."""
+    """Copy a tensor to the host; a slice would keep the memory of its whole batch."""
     return torch.empty_like(tokens, device="cpu", pin_memory=tokens.is_cuda).copy_(tokens)

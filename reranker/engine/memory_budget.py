@@ -89,7 +89,7 @@ def _in_use(gpu: torch.device) -> tuple[int, int]:
     return total - free - kept, total
 
 
-def in_runs(pictures: Sequence[_Picture], device: torch.device) -> Iterator[list[_Picture]]:
+def encoding_batches(pictures: Sequence[_Picture], device: torch.device) -> Iterator[list[_Picture]]:
     """The pictures in their order, as many at a time as the vision tower should see at once."""
     most = LOOKED_AT_ON_GPU if device.type == "cuda" else LOOKED_AT_ON_CPU
     run: list[_Picture] = []
@@ -100,10 +100,3 @@ def in_runs(pictures: Sequence[_Picture], device: torch.device) -> Iterator[list
         run.append(picture)
     if run:
         yield run
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the device, or the machine where that is the device, had no memory left."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

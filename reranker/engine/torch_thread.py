@@ -1,8 +1,8 @@
-"""The one thread that torch works in.
+"""The one thread that calls torch.
 
-OpenMP keeps a team of threads for each thread that calls it. With more teams than cores none of them spins, and each
-small product waits to be woken: on two cores the embedded model took twice as long for a batch once a second thread,
-such as the one that had loaded the model, had used torch before.
+OpenMP keeps a team of threads for each thread that calls it. With more teams than cores no team spins, and each small
+product waits until its team is woken: on two cores a batch of the embedded model took twice as long once a second
+thread, such as the one that had loaded the model, had called torch before.
 """
 
 import threading
@@ -14,35 +14,38 @@ from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
 
-
-_Asked = SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None]  # None: nobody will ask any more
+_Calls = SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None]  # None: no more calls will come
 
 
 class TorchThread:
-    """A thread that does what others ask of it, in turn; it ends when nobody has the worker any longer."""
+    """A thread that runs calls one after the other; it ends when the object is garbage-collected."""
 
     def __init__(self) -> None:
-        self._asked: _Asked = SimpleQueue()
-        # A daemon: at the end of the program, who asked for something waits for it, and nobody for the worker.
-        threading.Thread(target=_work, args=(self._asked,), name="reranker-torch", daemon=True).start()
-        weakref.finalize(self, self._asked.put, None)
+        self._calls: _Calls = SimpleQueue()
+        # A daemon: whoever submitted a call waits for it at the end of the program, and nobody waits for the thread.
+        threading.Thread(target=_run_calls, args=(self._calls,), name="reranker-torch", daemon=True).start()
+        weakref.finalize(self, self._calls.put, None)
 
-    def run(self, work: Callable[[], _Result]) -> _Result:
-        """What `work` returns, or raises, in that thread. Never to be called from within it."""
-        answer = Future[_Result]()
-        self._asked.put((work, answer))
-        return answer.result()
+    def submit(self, call: Callable[[], _Result]) -> "Future[_Result]":
+        """Run `call` in the thread and return its future."""
+        future = Future[_Result]()
+        self._calls.put((call, future))
+        return future
 
-
-def _work(asked: _Asked) -> None:
-    while (task := asked.get()) is not None:
-        _answer(*task)
-        del task
+    def run(self, call: Callable[[], _Result]) -> _Result:
+        """Run `call` in the thread and return its result. Never call this from within the thread."""
+        return self.submit(call).result()
 
 
-def _answer(work: Callable[[], Any], answer: "Future[Any]") -> None:
-    """In a frame of its own: the thread keeps nothing of what it did while it waits."""
+def _run_calls(calls: _Calls) -> None:
+    while (item := calls.get()) is not None:
+        _run_call(*item)
+        del item
+
+
+def _run_call(call: Callable[[], Any], future: "Future[Any]") -> None:
+    """Run one call in a frame of its own, so that the waiting thread holds no reference to its objects."""
     try:
-        answer.set_result(work())
+        future.set_result(call())
     except BaseException as error:
-        answer.set_exception(error)
+        future.set_exception(error)

@@ -12,15 +12,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, Qwen2_5_VLConfig
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from reranker.core.errors import CheckpointBroken, CheckpointMissing, CheckpointUnsupported
+from reranker.models.architecture import Architecture
 from reranker.models.hub import INDEX
 from reranker.models.memory_plan import Sizes
 from reranker.models.patchify import PatchSettings
+from reranker.models.registry import ARCHITECTURES
 from reranker.models.scoring.prompts import INSTRUCTIONS
 
-ARCHITECTURE: Final = "qwen2_5_vl"
 DEFAULT_DETAILS: Final = (256, 512, 1280)  # visual tokens, where the checkpoint does not say its own
 SHA256: Final = re.compile(r"[0-9a-f]{64}")
 HASHED_AT_ONCE: Final = 4
@@ -38,13 +39,19 @@ class CheckpointFiles:
     folder: Path
 
     def __post_init__(self) -> None:
-        found = self._json("config.json").get("model_type")
-        if found != ARCHITECTURE:
-            raise CheckpointUnsupported(name=self.name, reason=f"its architecture is {found!r}, not {ARCHITECTURE!r}")
+        model_type = self._json("config.json").get("model_type")
+        if model_type not in ARCHITECTURES:
+            known = " or ".join(map(repr, ARCHITECTURES))
+            raise CheckpointUnsupported(name=self.name, reason=f"its architecture is {model_type!r}, not {known}")
         for path in self.weights:
             if not path.is_file():
                 raise CheckpointMissing(name=self.name, missing=path.name)
             self._check_whole(path)
+
+    @property
+    def architecture(self) -> Architecture:
+        """The architecture of the network."""
+        return ARCHITECTURES[self._json("config.json")["model_type"]]
 
     @cached_property
     def weights(self) -> tuple[Path, ...]:
@@ -78,7 +85,8 @@ class CheckpointFiles:
     def sizes(self) -> Sizes:
         """Of the network that config.json describes."""
         try:
-            return Sizes.described(Qwen2_5_VLConfig.from_pretrained(self.folder, local_files_only=True))
+            config = self.architecture.config_class.from_pretrained(self.folder, local_files_only=True)
+            return Sizes.described(self.architecture, config)
         except Exception as error:  # transformers checks what it reads in ways of its own
             raise CheckpointBroken(name=self.name, file="config.json", reason=type(error).__name__) from error
 
@@ -99,7 +107,7 @@ class CheckpointFiles:
     def patch_settings(self, patch_px: int) -> PatchSettings:
         """How pixels become patches; what the file does not say is as published."""
         described = self._json("preprocessor_config.json")
-        plain = PatchSettings()
+        plain = self.architecture.patch_settings
         return PatchSettings(
             patch_px=patch_px,
             merge=int(described.get("merge_size", plain.merge)),

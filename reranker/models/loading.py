@@ -7,21 +7,19 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
-from transformers import PreTrainedTokenizerBase, Qwen2_5_VLForConditionalGeneration
-from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import set_tqdm_hook
 
 from reranker.config.settings import Device, Precision
 from reranker.core.errors import CheckpointBroken, CheckpointError, CheckpointUnsupported, ModelOutOfMemory
 from reranker.core.types import LoadWarning
-from reranker.engine.memory_budget import is_out_of_memory
 from reranker.models.checkpoint import CheckpointFiles
-from reranker.models.device_map import are_brought, gpus_of
+from reranker.models.architecture import Architecture, VisionLanguageModel
+from reranker.models.device_map import LanguageTower, are_brought, gpus_of
 from reranker.models.hub import folder_of
-from reranker.models.memory_plan import choose_device, choose_precision, how_to_load, place
+from reranker.models.memory_plan import choose_device, choose_precision, how_to_load, is_out_of_memory, place
 from reranker.models.patchify import PatchSettings
-from reranker.models.qwen2_5_vl.language import YesNoHead
-from reranker.models.qwen2_5_vl.vision import BytePatchEmbedding, VisionTower
+from reranker.models.layers.yes_no_head import YesNoHead
 from reranker.models.scoring.prompts import INSTRUCTIONS
 
 Report = Callable[[int, int], None]
@@ -40,8 +38,7 @@ class Checkpoint:
     digest: str
     device: torch.device
     precision: str
-    vision: VisionTower
-    language: Qwen2_5_VLTextModel
+    model: VisionLanguageModel
     head: YesNoHead
     output_weight: torch.Tensor
     tokenizer: PreTrainedTokenizerBase
@@ -55,7 +52,7 @@ class Checkpoint:
     @property
     def gpus(self) -> tuple[torch.device, ...]:
         """`device`, and those that layers work on besides."""
-        return gpus_of(self.language)
+        return gpus_of(self.model.language)
 
 
 def load_checkpoint(
@@ -108,7 +105,7 @@ def _counted(items: Collection[Any], report: Report) -> Iterator[Any]:
 
 def load_network(
     files: CheckpointFiles, device: torch.device, precision: str, *, writes: bool = False, whole: bool = False
-) -> Qwen2_5_VLForConditionalGeneration:
+) -> PreTrainedModel:
     """The network in its places, as transformers has it. Raises as `load_checkpoint` does.
 
     Takes the file layout of today and the one from before transformers 5, whose names of weights differ.
@@ -116,7 +113,7 @@ def load_network(
     """
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it tells at every product that int8 goes by FP16
     try:
-        loaded: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+        loaded: Any = files.architecture.network_class.from_pretrained(
             files.folder,
             local_files_only=True,
             use_safetensors=True,
@@ -130,7 +127,7 @@ def load_network(
         raise _refusal(error, files.name, precision) from error
     if told["missing_keys"] or told["mismatched_keys"]:  # transformers would go on with random ones
         raise CheckpointBroken(name=files.name, file="*.safetensors", reason="weights")
-    return cast(Qwen2_5_VLForConditionalGeneration, network)
+    return cast(PreTrainedModel, network)
 
 
 def _refusal(error: Exception, name: str, precision: str) -> CheckpointError:
@@ -143,17 +140,18 @@ def _refusal(error: Exception, name: str, precision: str) -> CheckpointError:
 
 
 def with_its_files(
-    network: Qwen2_5_VLForConditionalGeneration, files: CheckpointFiles, device: torch.device, precision: str
+    network: PreTrainedModel, files: CheckpointFiles, device: torch.device, precision: str
 ) -> Checkpoint:
     """The network ready to judge, with the tokenizer and the settings that lie beside its weights."""
     plain = assembled(
         network,
+        files.architecture,
         files.tokenizer(),
         name=files.name,
         digest=files.digest,
         device=device,
         precision=precision,
-        patch_settings=files.patch_settings(network.model.visual.patch_size),
+        patch_settings=files.patch_settings(cast(Any, network).model.visual.patch_size),
         detail_levels=files.detail_levels,
     )
     return replace(
@@ -165,7 +163,8 @@ def with_its_files(
 
 
 def assembled(
-    network: Qwen2_5_VLForConditionalGeneration,
+    network: PreTrainedModel,
+    architecture: Architecture,
     tokenizer: PreTrainedTokenizerBase,
     *,
     name: str,
@@ -178,27 +177,26 @@ def assembled(
     """A network made into a judge: its towers fed with bytes, packed, without gradients, its head cut to two rows."""
     network.eval().requires_grad_(False)
     yes, no = (_single_token(name, tokenizer, word) for word in ("yes", "no"))
-    visual = network.model.visual
+    parts: Any = network
     return Checkpoint(
         name=name,
         digest=digest,
         device=device,
         precision=precision,
-        vision=VisionTower(network=visual, embedding=BytePatchEmbedding(visual.patch_embed, patch_settings).to(device)),
-        language=network.model.language_model,
-        head=YesNoHead.of(network.lm_head.weight, yes, no).to(device),
-        output_weight=network.lm_head.weight,
+        model=architecture.wrap(network, patch_settings, device),
+        head=YesNoHead.of(parts.lm_head.weight, yes, no).to(device),
+        output_weight=parts.lm_head.weight,
         tokenizer=tokenizer,
         patch_settings=patch_settings,
         detail_levels=detail_levels,
         instruction=INSTRUCTIONS["web"],
         temperature=1.0,
         relevance_threshold=None,
-        load_warnings=_load_warnings(network.model.language_model),
+        load_warnings=_load_warnings(parts.model.language_model),
     )
 
 
-def _load_warnings(language: Qwen2_5_VLTextModel) -> tuple[LoadWarning, ...]:
+def _load_warnings(language: LanguageTower) -> tuple[LoadWarning, ...]:
     if are_brought(language):
         return ("offloaded",)
     return ("spread",) if len(gpus_of(language)) > 1 else ()

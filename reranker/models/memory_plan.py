@@ -11,9 +11,10 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 import torch
-from transformers import BitsAndBytesConfig, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+from transformers import BitsAndBytesConfig, PretrainedConfig
 
 from reranker.config.settings import Device, Precision
+from reranker.models.architecture import Architecture
 from reranker.models.device_map import distribute_layers
 
 DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -36,7 +37,7 @@ class Sizes:
     output: int  # 0 where it is the embedding
 
     @classmethod
-    def of(cls, network: Qwen2_5_VLForConditionalGeneration) -> "Sizes":
+    def of(cls, network: Any) -> "Sizes":
         """Counted; its weights need not be there."""
         language, tied = network.model.language_model, network.config.tie_word_embeddings
         embedding = _count(language.embed_tokens)
@@ -48,10 +49,10 @@ class Sizes:
         )
 
     @classmethod
-    def described(cls, config: Qwen2_5_VLConfig) -> "Sizes":
+    def described(cls, architecture: Architecture, config: PretrainedConfig) -> "Sizes":
         """Of a network that is not loaded."""
         with torch.device("meta"):
-            return cls.of(Qwen2_5_VLForConditionalGeneration(config))
+            return cls.of(architecture.network_class(config))
 
     def bytes_on_gpu(self, precision: str, *, writes: bool = False) -> int:
         """Of the weights. writes: whether the output matrix is needed there. What is quantized are the layers."""
@@ -141,7 +142,7 @@ def how_to_load(precision: str, device: torch.device) -> dict[str, Any]:
 
 
 def place(
-    network: Qwen2_5_VLForConditionalGeneration,
+    network: Any,
     device: torch.device,
     precision: str,
     *,
@@ -182,3 +183,10 @@ def free_bytes(device: torch.device) -> float:
     free, total = torch.cuda.mem_get_info(device)
     limit = torch.cuda.get_per_process_memory_fraction(device) * total
     return min(free, limit - torch.cuda.memory_reserved(device))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the device, or the machine where that is the device, had no memory left."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

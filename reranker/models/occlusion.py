@@ -11,7 +11,7 @@ from typing import Final
 
 import torch
 
-from reranker.models.qwen2_5_vl.vision import ImageFeatures
+from reranker.models.architecture import ImageFeatures
 
 SIDE, SIDE_OF_FEW = 4, 3
 REACH: Final = 2  # sides of what is blanked, in sides of the patch

@@ -18,10 +18,10 @@ CHANNELS = 3
 class PatchSettings:
     """How a checkpoint wants its pictures. `mean` and `std` are of values in [0, 1], one a channel."""
 
-    patch_px: int = 14
-    merge: int = 2
-    mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
-    std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
+    patch_px: int
+    merge: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
 
     @property
     def token_px(self) -> int:

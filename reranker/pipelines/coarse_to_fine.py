@@ -1,29 +1,32 @@
-"""All pictures at a low detail first, then the best of them at a high one: `detail="auto"`.
+"""Score all pictures at a low detail, then the best of them at a high one: `detail="auto"`.
 
-Most pictures of a large set have nothing to do with the sentence, which a low detail shows as well. What it puts on top
-is looked at closely, from the top downward, until `patience` pictures in a row no longer reach the first `first`.
+Most pictures of a large set have nothing to do with the query, which a low detail shows as well. The best ones are
+scored again at the high detail, from the top downward, until `PATIENCE` pictures in a row do not reach the first
+`first` places.
 """
 
 import hashlib
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
-from reranker.core.types import Candidate, Failed, Query, Ranking, Scored, Scorer
-from reranker.pipelines.rerank import RankStream, ordered
+from reranker.core.cancellation import Cancellation
+from reranker.core.protocols import ImageT
+from reranker.core.types import Candidate, Failed, Query, Ranking, Scored
+from reranker.engine.scoring_run import ScoringEngine
+from reranker.pipelines.rerank import Event, RankStream, rank_stream, sort_events
 
 PATIENCE = 12
-OpenStream = Callable[[Scorer, Sequence[Candidate]], RankStream]
 
 
-class CoarseToFine(Iterator[Scored | Failed | Ranking]):
-    """A run being watched, like `RankStream`: an event a picture, then the ranking.
+class CoarseToFine(Iterator[Event]):
+    """A run of two stages that is being watched, like `RankStream`: an event per picture, then the ranking.
 
-    What was looked at closely has level 1 and comes first; scores of the low detail are events only for the rest, once
-    it is known that they stay.
+    Scores at the high detail have stage 1 and rank first. Scores at the low detail are reported only for the other
+    pictures, once it is known that they keep them.
 
-    open_stream: starts a run of some candidates with a scorer.
+    low, high: the engines of the two stages. first: how many first places must be right.
     """
 
     def __init__(
@@ -31,29 +34,29 @@ class CoarseToFine(Iterator[Scored | Failed | Ranking]):
         query: Query,
         candidates: Sequence[Candidate],
         *,
-        low: Scorer,
-        high: Scorer,
-        open_stream: OpenStream,
+        low: ScoringEngine[ImageT],
+        high: ScoringEngine[ImageT],
         first: int,
         top_k: int | None,
+        cancellation: Cancellation | None = None,
     ) -> None:
         self._query, self._candidates = query, tuple(candidates)
-        self._low, self._high, self._open_stream = low, high, open_stream
+        self._low, self._high, self._cancellation = low, high, cancellation
         self._first, self._top_k = first, top_k
         self._coarse: dict[int, Scored] = {}
         self._closed = False
-        self._stream = open_stream(low, self._candidates)
+        self._stream = self._open(low, self._candidates)
         self._events = self._run()
 
-    def __next__(self) -> Scored | Failed | Ranking:
+    def __next__(self) -> Event:
         if self._closed:
             raise StopIteration
         return next(self._events)
 
     @property
-    def place(self) -> int | None:
-        """As `RankStream.place`."""
-        return self._stream.place
+    def queue_position(self) -> int | None:
+        """As `RankStream.queue_position`."""
+        return self._stream.queue_position
 
     @property
     def coarse_count(self) -> int:
@@ -65,24 +68,27 @@ class CoarseToFine(Iterator[Scored | Failed | Ranking]):
         self._closed = True
         self._stream.close()
 
-    def _run(self) -> Iterator[Scored | Failed | Ranking]:
+    def _open(self, engine: ScoringEngine[ImageT], candidates: Sequence[Candidate]) -> RankStream:
+        return rank_stream(self._query, candidates, engine, cancellation=self._cancellation)
+
+    def _run(self) -> Iterator[Event]:
         events: list[Scored | Failed] = []
-        looked: Iterator[Scored | Failed] = chain(self._score_coarse(), self._score_fine())
-        for event in looked:
+        stages: Iterator[Scored | Failed] = chain(self._score_coarse(), self._score_fine())
+        for event in stages:
             events.append(event)
             yield event
         if not self._closed:
-            scored, failed = ordered(events, self._top_k)
+            scored, failed = sort_events(events, self._top_k)
             yield Ranking(
                 query=self._query,
                 fingerprint=self._fingerprint(),
-                temperature=self._high.temperature,
+                temperature=self._high.executor.info.temperature,
                 scored=scored,
                 failed=failed,
             )
 
     def _score_coarse(self) -> Iterator[Failed]:
-        """All at the low detail; only failures are final."""
+        """Score all pictures at the low detail; only failures are final."""
         for event in self._stream:
             if isinstance(event, Scored):
                 self._coarse[event.position] = event
@@ -90,35 +96,36 @@ class CoarseToFine(Iterator[Scored | Failed | Ranking]):
                 yield event
 
     def _score_fine(self) -> Iterator[Scored]:
-        """The best at the high detail, and when it is enough, the rest as they are."""
-        order, _ = ordered(self._coarse.values())
+        """Score the best pictures at the high detail, and yield the others with their coarse scores."""
+        order, _ = sort_events(self._coarse.values())
         if self._closed:
             return
-        self._stream = self._open_stream(self._high, [scored.candidate for scored in order])
-        best, rest = _Best(self._first), dict(self._coarse)
+        self._stream = self._open(self._high, [scored.candidate for scored in order])
+        best, coarse = _BestNumbers(self._first), dict(self._coarse)
         for event in self._stream:
             if isinstance(event, Scored):
                 position = order[event.position].position
-                del rest[position]
+                del coarse[position]
                 yield replace(event, position=position, score=replace(event.score, stage=1))
-                if best.has_enough(event.score.log_odds):
+                if best.is_settled(event.score.log_odds):
                     break
         self._stream.close()
-        yield from rest.values()
+        yield from coarse.values()
 
     def _fingerprint(self) -> str:
-        parts = (self._low.fingerprint, self._high.fingerprint, str(self._first), str(PATIENCE))
+        stages = (self._low.executor.info.fingerprint, self._high.executor.info.fingerprint)
+        parts = (*stages, str(self._first), str(PATIENCE))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-class _Best:
-    """The best so many numbers, and how many in a row were not among them."""
+class _BestNumbers:
+    """The `count` largest numbers so far, and how many numbers in a row were not among them."""
 
     def __init__(self, count: int) -> None:
         self._count, self._numbers, self._misses = count, list[float](), 0
 
-    def has_enough(self, number: float) -> bool:
-        """Take one more; True where so many in a row did not reach the best."""
+    def is_settled(self, number: float) -> bool:
+        """Take one more number; return whether `PATIENCE` in a row did not reach the largest ones."""
         if len(self._numbers) < self._count:
             heapq.heappush(self._numbers, number)
         elif number > self._numbers[0]:

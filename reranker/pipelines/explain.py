@@ -1,95 +1,135 @@
-"""Why one picture got its score: what the parts of the query score, where in the picture it fits, the model's words.
+"""Why one picture has its score: the scores of the parts of the query, a map of the picture, the text of the model.
 
-All of it is judged as in any run, a batch a turn, a failing one halved, so that who asks why keeps nobody waiting.
+All of it is scored as in any run, one batch per slot of the device, a failing batch in halves.
 """
 
-from reranker.core.errors import PictureError, PictureUnrated
+import re
+from typing import Final
+
+from reranker.core.cancellation import Cancellation
+from reranker.core.errors import PictureError, PictureSkipped, PictureUnrated, TicketCancelled
+from reranker.core.protocols import ImageT
 from reranker.core.scores import shown_score
 from reranker.core.types import (
     Candidate,
     Explanation,
     GeneratedRating,
-    Occluded,
+    OccludedImages,
     OcclusionMap,
     PartScore,
     Query,
     Ranking,
     Score,
-    Scorer,
-    ScoreStore,
 )
-from reranker.engine.batching import picture_failure, score_prepared
-from reranker.engine.device_queue import DeviceQueue, Ticket
-from reranker.engine.prefetch_buffer import ScoreResult
-from reranker.pipelines.query_parts import query_parts
+from reranker.engine.batching import score_prepared
+from reranker.engine.device_queue import Ticket
+from reranker.engine.results import ScoreResult, failure
+from reranker.engine.scoring_run import ScoringEngine, new_run_id
 from reranker.pipelines.rerank import rank
+
+# 和 and 与 join as "and" does, and are also syllables of other words. Those that the description of a picture may
+# contain are not split (温和 is gentle, 和服 a kimono), unless the next character makes it another word: 帽子和服装 is
+# hats and clothes.
+_ONE_WORD: Final = (
+    "与众不同|参与|温和|柔和|暖和|祥和|随和|缓和|饱和|和谐|和尚|和睦|和蔼|和煦|颐和园|雍和宫"
+    "|和服(?![装饰])|和平(?![原台房地板底面])|和风(?![景车筝铃扇])"
+)
+_LATIN: Final = "0-9A-Za-z\u00c0-\u024f'’-"  # characters of a word, as in rock-and-roll and andante
+_SEPARATOR: Final = re.compile(rf"{_ONE_WORD}|([,，、;；]|以及|[和与]|(?<![{_LATIN}])and(?![{_LATIN}]))", re.IGNORECASE)
 
 
 def explain(
-    query: Query, candidate: Candidate, *, scorer: Scorer, device_queue: DeviceQueue, store: ScoreStore | None = None
+    query: Query, candidate: Candidate, engine: ScoringEngine[ImageT], cancellation: Cancellation | None = None
 ) -> Explanation:
-    """The whole query's judgement, that of each of its parts, and a map of the picture. Raises its `PictureError`."""
+    """Return the score for the whole query and for each of its parts, and an occlusion map.
 
-    def judged(asked: Query) -> Score:
-        return _judgement(
-            rank(asked, [candidate], scorer=scorer, device_queue=device_queue, store=store, prefetch_threads=1)
-        )
+    Raises the `PictureError` of the picture; `PictureSkipped` if cancelled.
+    """
 
-    whole = judged(query)
-    parts = [PartScore(text=text, score=judged(Query(text=text))) for text in query_parts(query.text)]
-    with device_queue.ticket() as ticket:
-        where = _where(query, candidate, whole, scorer, ticket)
+    def score_of(part: Query) -> Score:
+        return _only_score(rank(part, [candidate], engine, cancellation=cancellation))
+
+    whole = score_of(query)
+    parts = [PartScore(text=text, score=score_of(Query(text=text))) for text in query_parts(query.text)]
+    ticket = engine.device_queue.ticket(cancellation)
+    try:
+        where = _occlusion_map(query, candidate, whole, engine, ticket)
+    except TicketCancelled:
+        raise PictureSkipped(name=candidate.name) from None
+    finally:
+        ticket.close()
+    info = engine.executor.info
     return Explanation(
         query=query,
-        fingerprint=scorer.fingerprint,
-        temperature=scorer.temperature,
+        fingerprint=info.fingerprint,
+        temperature=info.temperature,
         score=whole,
         parts=tuple(parts),
         where=where,
     )
 
 
-def words(
-    query: Query, candidate: Candidate, *, scorer: Scorer, device_queue: DeviceQueue, store: ScoreStore | None = None
+def generate_rating(
+    query: Query, candidate: Candidate, engine: ScoringEngine[ImageT], cancellation: Cancellation | None = None
 ) -> GeneratedRating:
-    """What the scorer's model writes when it is asked to rate the picture. Raises its `PictureError`."""
-    rated = scorer.with_scoring("rating")
+    """Return the text that the model writes when it is prompted to rate the picture.
+
+    engine: with a scorer that rates. Raises the `PictureError` of the picture; `PictureSkipped` if cancelled.
+    """
     try:
-        score = _judgement(
-            rank(query, [candidate], scorer=rated, device_queue=device_queue, store=store, prefetch_threads=1)
-        )
+        score = _only_score(rank(query, [candidate], engine, cancellation=cancellation))
     except PictureUnrated as error:
         return GeneratedRating(text=error.words, rating=None)
-    return GeneratedRating(text=score.generated_text or "", rating=shown_score(score.log_odds, rated.temperature))
+    rating = shown_score(score.log_odds, engine.executor.info.temperature)
+    return GeneratedRating(text=score.generated_text or "", rating=rating)
 
 
-def _judgement(ranking: Ranking) -> Score:
-    """Of the only picture. Raises its `PictureError`."""
+def query_parts(text: str) -> tuple[str, ...]:
+    """Split a query at commas, semicolons, 、, 和, 与, 以及 and the word "and".
+
+    Returns the parts without surrounding blanks; nothing if there is only one.
+    """
+    cuts = [found.span() for found in _SEPARATOR.finditer(text) if found[1]]
+    starts, ends = [0, *(end for _, end in cuts)], [*(start for start, _ in cuts), len(text)]
+    parts = tuple(part for start, end in zip(starts, ends, strict=True) if (part := text[start:end].strip()))
+    return parts if len(parts) > 1 else ()
+
+
+def _only_score(ranking: Ranking) -> Score:
+    """Return the score of the only picture. Raises its `PictureError`."""
     if ranking.failed:
         raise ranking.failed[0].error
     return ranking.scored[0].score
 
 
-def _where(query: Query, candidate: Candidate, whole: Score, scorer: Scorer, ticket: Ticket) -> OcclusionMap:
-    occluded = _occluded(query, candidate, scorer, ticket)
-    names = [candidate.name] * len(occluded.pictures)
-    blanked = score_prepared(query, occluded.pictures, names, scorer, ticket)
-    drops = [whole.log_odds - _said(one).log_odds for one in blanked]
+def _occlusion_map(
+    query: Query, candidate: Candidate, whole: Score, engine: ScoringEngine[ImageT], ticket: Ticket
+) -> OcclusionMap:
+    run_id = new_run_id()
+    occluded = _occlude(candidate, engine, ticket, run_id)
+    names = [candidate.name] * len(occluded.images)
+    results = score_prepared(query, occluded.images, names, engine.executor, ticket, run_id)
+    drops = [whole.log_odds - _raise_error(result).log_odds for result in results]
     starts = range(0, len(drops), occluded.columns)
     return OcclusionMap(drops=tuple(tuple(drops[start : start + occluded.columns]) for start in starts))
 
 
-def _said(outcome: ScoreResult) -> Score:
-    if isinstance(outcome, PictureError):
-        raise outcome
-    return outcome
+def _raise_error(result: ScoreResult) -> Score:
+    if isinstance(result, PictureError):
+        raise result
+    return result
 
 
-def _occluded(query: Query, candidate: Candidate, scorer: Scorer, ticket: Ticket) -> Occluded:
+def _occlude(
+    candidate: Candidate, engine: ScoringEngine[ImageT], ticket: Ticket, run_id: str
+) -> OccludedImages[ImageT]:
     try:
-        prepared = scorer.prepare(candidate)
-        with ticket.turn():
-            return scorer.occluded(query, prepared)
+        preprocessor = engine.preprocessor
+        image = preprocessor.prepare(preprocessor.identify(candidate))
+        with ticket.slot():
+            return engine.executor.occlude(image, run_id).result()
+    except TicketCancelled:
+        raise
     except Exception as error:
-        failure = picture_failure(error, candidate.name)
-    raise failure  # outside the handler, so that the pixels in the frames of the first do not live on
+        picture_error = failure(error, candidate.name)
+    raise picture_error  # outside the handler, so that the pixels in the frames of the first error do not live on

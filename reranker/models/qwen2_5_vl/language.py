@@ -5,49 +5,23 @@ last layer is computed for the last tokens alone, since nothing else is read off
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import replace
 
 import torch
 from torch.nn.functional import silu
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoderLayer, Qwen2_5_VLTextModel
 
+from reranker.models.architecture import ImageFeatures, PrefixKV
 from reranker.models.device_map import home_of, layers_of
 from reranker.models.layers.attention import Spans, attend
 from reranker.models.layers.rotary import Rotation
-from reranker.models.qwen2_5_vl.vision import ImageFeatures
-
-
-def rope_positions(before: int, rows: int, columns: int, after: int) -> torch.Tensor:
-    """M-RoPE positions (3, length) of time, height and width for `before` text tokens, a picture, `after` text tokens.
-
-    Text counts on in all three. The picture's rows x columns visual tokens stand still in time and count their row and
-    column from the position that text has reached; text goes on behind the larger of the two. Equal to transformers'
-    `Qwen2_5_VLModel.get_rope_index` for one still picture.
-    """
-    row = torch.arange(rows).repeat_interleave(columns)
-    picture = torch.stack((torch.zeros_like(row), row, torch.arange(columns).repeat(rows))) + before
-    first = torch.arange(before).expand(3, -1)
-    behind = before + max(rows, columns)
-    return torch.cat((first, picture, torch.arange(behind, behind + after).expand(3, -1)), dim=1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrefixKV:
-    """The prompt before the picture, read: keys and values of each layer, (tokens, key_heads, head_dim)."""
-
-    layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
-
-    @property
-    def tokens(self) -> int:
-        """How many it is made of."""
-        return len(self.layers[0][0])
+from reranker.models.qwen2_5_vl.positions import language_rotation, rope_positions
 
 
 def prefill(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> PrefixKV:
     """Run the tokens that stand before the picture."""
-    hidden = embedded(language, ids)
-    rotation = _rotation(language, torch.arange(len(ids), device=hidden.device).expand(3, -1), hidden.dtype)
+    hidden = embed(language, ids)
+    rotation = language_rotation(language, torch.arange(len(ids), device=hidden.device).expand(3, -1), hidden.dtype)
     spans = Spans(lengths=(len(ids),), device=hidden.device)
     kept = []
     for layer in layers_of(language):
@@ -59,7 +33,7 @@ def prefill(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> PrefixKV:
     return PrefixKV(layers=tuple(kept))
 
 
-def embedded(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> torch.Tensor:
+def embed(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> torch.Tensor:
     """(tokens, hidden), where the layers are."""
     table = language.embed_tokens
     states: torch.Tensor = table(torch.tensor(ids, device=table.weight.device))
@@ -77,7 +51,7 @@ def last_hidden(
     after: of each picture, ids of the tokens behind it, one at least. Pictures may differ in their number of visual
     tokens, and in what stands behind them.
     """
-    tails = {ids: embedded(language, ids) for ids in dict.fromkeys(after)}
+    tails = {ids: embed(language, ids) for ids in dict.fromkeys(after)}
     pairs = [(picture, tails[ids]) for picture, ids in zip(pictures, after, strict=True)]
     hidden = torch.cat([part for picture, tail in pairs for part in (picture.tokens.to(tail, non_blocking=True), tail)])
     spans = Spans(
@@ -89,7 +63,7 @@ def last_hidden(
         rope_positions(prefix.tokens, picture.rows, picture.columns, len(tail))[:, prefix.tokens :]
         for picture, tail in pairs
     ]
-    rotation = _rotation(language, torch.cat(positions, dim=1).to(hidden.device), hidden.dtype)
+    rotation = language_rotation(language, torch.cat(positions, dim=1).to(hidden.device), hidden.dtype)
     *layers, (last, last_before) = zip(layers_of(language), prefix.layers, strict=True)
     for layer, before in layers:
         hidden, rotation, spans = _at(home_of(language, layer), hidden, rotation, spans)
@@ -109,13 +83,6 @@ def _at(
     if hidden.device == device:
         return hidden, rotation, spans
     return hidden.to(device), rotation.to(device), replace(spans, device=device)
-
-
-def _rotation(language: Qwen2_5_VLTextModel, positions: torch.Tensor, dtype: torch.dtype) -> Rotation:
-    """From positions (3, tokens): each part of a head turns by time, height or width (M-RoPE, arXiv 2409.12191)."""
-    angles = positions[..., None].float() * language.rotary_emb.inv_freq.float()
-    parts = angles.split(cast(dict[str, Any], language.config.rope_parameters)["mrope_section"], dim=-1)
-    return Rotation.by(torch.cat([part[number % 3] for number, part in enumerate(parts)], dim=-1), dtype)
 
 
 def _projected(
@@ -155,26 +122,3 @@ def _last_layer(
     value = attention.v_proj(normed).unflatten(-1, heads)
     attended = attend(query, key, value, spans, scale=attention.scaling, causal=True, before=before, last_only=True)
     return _after_attention(layer, hidden[spans.last], attended)
-
-
-@dataclass(frozen=True, kw_only=True)
-class YesNoHead:
-    """The two rows of the output matrix that matter: log-odds = state x (row of "yes" - row of "no"), in float32.
-
-    In BF16 logits near 18 lie on a grid of 1/16, which ties pictures that differ.
-    """
-
-    direction: torch.Tensor
-
-    @classmethod
-    def of(cls, output_weight: torch.Tensor, yes: int, no: int) -> "YesNoHead":
-        """From the output matrix (vocabulary, hidden)."""
-        return cls(direction=output_weight[yes].detach().float() - output_weight[no].detach().float())
-
-    def to(self, device: torch.device) -> "YesNoHead":
-        """The same on another device."""
-        return YesNoHead(direction=self.direction.to(device))
-
-    def log_odds(self, states: torch.Tensor) -> torch.Tensor:
-        """(pictures, hidden) -> (pictures,), float32."""
-        return states.float() @ self.direction

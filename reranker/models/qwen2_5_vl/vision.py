@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import cast
 
 import torch
@@ -16,16 +15,9 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
 
 from reranker.models.layers.attention import Spans, attend
 from reranker.models.layers.rotary import Rotation
+from reranker.models.qwen2_5_vl.positions import vision_rotation, window_layout
+from reranker.models.architecture import ImageFeatures
 from reranker.models.patchify import Patches, PatchSettings
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageFeatures:
-    """A picture's visual tokens, (rows * columns, hidden)."""
-
-    tokens: torch.Tensor
-    rows: int
-    columns: int
 
 
 class BytePatchEmbedding(nn.Module):
@@ -65,34 +57,6 @@ class VisionTower:
         return list(cast(Iterable[Qwen2_5_VLVisionBlock], self.network.blocks))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Arrangement:
-    """A picture cut into square windows.
-
-    order: (visual tokens,), from row by row to window by window. windows: patches of each. positions: (patches, 2), row
-    and column of each patch, window by window.
-    """
-
-    order: torch.Tensor
-    windows: tuple[int, ...]
-    positions: torch.Tensor
-
-
-@lru_cache(maxsize=256)
-def _arrangement(rows: int, columns: int, merge: int, side: int) -> _Arrangement:
-    """Of rows x columns visual tokens, each of merge x merge patches, in windows of side x side of them."""
-    numbers = torch.arange(rows * columns).view(rows, columns)
-    windows = [window.flatten() for band in numbers.split(side) for window in band.split(side, dim=1)]
-    order = torch.cat(windows)
-    corners = merge * torch.stack((order // columns, order % columns), dim=1)  # (visual tokens, 2)
-    inside = torch.cartesian_prod(torch.arange(merge), torch.arange(merge))  # (merge * merge, 2)
-    return _Arrangement(
-        order=order,
-        windows=tuple(len(window) * merge**2 for window in windows),
-        positions=(corners[:, None] + inside).flatten(0, 1),
-    )
-
-
 def encode_images(tower: VisionTower, pictures: Sequence[Patches], device: torch.device) -> list[ImageFeatures]:
     """Visual tokens of each picture, all pictures in one packed run.
 
@@ -105,7 +69,7 @@ def encode_images(tower: VisionTower, pictures: Sequence[Patches], device: torch
     merge = int(network.spatial_merge_size)
     side = network.window_size // merge // cast(int, network.patch_size)
     shapes = [(picture.grid_h // merge, picture.grid_w // merge) for picture in pictures]
-    arranged = [_arrangement(*shape, merge, side) for shape in shapes]
+    arranged = [window_layout(*shape, merge, side) for shape in shapes]
     counts = [rows * columns for rows, columns in shapes]
     starts = torch.tensor([0, *counts]).cumsum(0)[:-1]
     order = torch.cat([start + one.order for start, one in zip(starts, arranged, strict=True)]).to(device)
@@ -113,7 +77,7 @@ def encode_images(tower: VisionTower, pictures: Sequence[Patches], device: torch
     hidden = tower.embedding(values.unflatten(0, (-1, merge**2))[order].flatten(0, 1))
     windows = Spans(lengths=tuple(length for one in arranged for length in one.windows), device=device)
     whole = Spans(lengths=tuple(count * merge**2 for count in counts), device=device)
-    rotation = _rotation(network, torch.cat([one.positions for one in arranged]).to(device))
+    rotation = vision_rotation(network, torch.cat([one.positions for one in arranged]).to(device))
     for number, block in enumerate(tower.blocks):
         hidden = _block(block, hidden, rotation, whole if number in network.fullatt_block_indexes else windows)
     merged = network.merger(hidden)
@@ -122,12 +86,6 @@ def encode_images(tower: VisionTower, pictures: Sequence[Patches], device: torch
         ImageFeatures(tokens=part, rows=rows, columns=columns)
         for part, (rows, columns) in zip(tokens.split(counts), shapes, strict=True)
     ]
-
-
-def _rotation(network: Qwen2_5_VisionTransformerPretrainedModel, positions: torch.Tensor) -> Rotation:
-    """From positions (patches, 2): half of each head turns by the row, half by the column; in float32, as published."""
-    angles = positions[..., None].float() * network.rotary_pos_emb.inv_freq.float()
-    return Rotation.by(angles.flatten(1), torch.float32)
 
 
 def _block(block: Qwen2_5_VLVisionBlock, hidden: torch.Tensor, rotation: Rotation, spans: Spans) -> torch.Tensor:

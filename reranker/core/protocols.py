@@ -1,0 +1,130 @@
+"""Contracts between the packages. Small ones, so that a new model, device or store implements what it has."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Protocol, Self, TypeVar
+
+from reranker.core.types import Candidate, EncodedPicture, OccludedImages, Query, Score, ScorerInfo, Scoring
+
+
+class PreparedImage(Protocol):
+    """A picture that is ready for the device. What else is inside is known to its scorer alone."""
+
+    @property
+    def key(self) -> str:
+        """The key of the `EncodedPicture` that it was prepared from."""
+
+    @property
+    def visual_tokens(self) -> int:
+        """Image positions in the language tower, at least 1."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of host memory that it holds."""
+
+
+ImageT = TypeVar("ImageT", bound=PreparedImage)
+ImageT_co = TypeVar("ImageT_co", bound=PreparedImage, covariant=True)
+
+
+class Preprocessor(Protocol[ImageT_co]):
+    """Reads pictures and prepares them for the device, on CPU threads. All methods are thread-safe."""
+
+    @property
+    def prefetch_bytes(self) -> int:
+        """Bytes of prepared images that are worth holding ahead of the device, its current batch included."""
+
+    def identify(self, candidate: Candidate) -> EncodedPicture:
+        """Read and hash a picture, without decoding it. Raises the `PictureError` of the picture."""
+
+    def prepare(self, picture: EncodedPicture) -> ImageT_co:
+        """Decode and resize a picture, unless its features are cached. Raises the `PictureError` of the picture."""
+
+
+class Scorer(Protocol[ImageT]):
+    """Scores prepared images against a query. All methods run in the thread of the device."""
+
+    @property
+    def info(self) -> ScorerInfo:
+        """Constant facts about the scorer."""
+
+    @property
+    def batch_tokens(self) -> int:
+        """Most visual tokens that fit a batch; changes with the free memory. A batch of one image is always allowed."""
+
+    def score(self, query: Query, batch: Sequence[ImageT], run_id: str) -> list[Score]:
+        """Return the score of each image of the batch, in its order.
+
+        run_id: names the run; the feature cache never evicts an image for another one of the same run.
+        Raises a `PictureError` or any error of the device; the caller then halves the batch.
+        """
+
+    def encode(self, batch: Sequence[ImageT], run_id: str) -> list[ImageT]:
+        """Return the same images with their features computed, so that `score` has only the language tower to run.
+
+        Raises as `score` does.
+        """
+
+    def variant(self, *, visual_tokens: int | None = None, scoring: Scoring | None = None) -> Self:
+        """Return the same model at another detail or with another scoring method; weights and caches are shared."""
+
+
+class Explainer(Protocol[ImageT]):
+    """Optional capability of a scorer: occlusion maps."""
+
+    def occlude(self, image: ImageT, run_id: str) -> OccludedImages[ImageT]:
+        """Return copies of an image, each with another cell of a grid blanked. Raises as `Scorer.score` does."""
+
+
+class DeviceStats(Protocol):
+    """Optional capability of a scorer: what it knows of the memory."""
+
+    @property
+    def device_memory(self) -> tuple[int, int] | None:
+        """Bytes in use on the GPU (the fullest one of several), and bytes in all; None without a GPU."""
+
+    @property
+    def cache_capacity(self) -> int:
+        """About how many encoded images the feature cache holds."""
+
+
+class LocalModel(Preprocessor[ImageT], Scorer[ImageT], Explainer[ImageT], DeviceStats, Protocol[ImageT]):
+    """A model in this process, with all capabilities."""
+
+
+class Executor(Protocol[ImageT]):
+    """Runs the calls of one scorer on its device, and returns futures.
+
+    Calls run in the order of submission. Who may submit next is decided by the `DeviceQueue`.
+    """
+
+    @property
+    def info(self) -> ScorerInfo:
+        """As `Scorer.info`."""
+
+    @property
+    def batch_tokens(self) -> int:
+        """As `Scorer.batch_tokens`."""
+
+    @property
+    def capacity(self) -> int:
+        """How many batches may be in flight, at least 1."""
+
+    def submit(self, query: Query, batch: Sequence[ImageT], run_id: str) -> "Future[list[Score]]":
+        """Start `Scorer.score`."""
+
+    def encode(self, batch: Sequence[ImageT], run_id: str) -> "Future[list[ImageT]]":
+        """Start `Scorer.encode`."""
+
+    def occlude(self, image: ImageT, run_id: str) -> "Future[OccludedImages[ImageT]]":
+        """Start `Explainer.occlude`."""
+
+
+class ScoreStore(Protocol):
+    """Scores of earlier runs. All methods are thread-safe."""
+
+    def get(self, key: str, query: Query, fingerprint: str) -> Score | None:
+        """Return the stored score of a picture (by `EncodedPicture.key`) for a query; None if it is not stored."""
+
+    def put(self, query: Query, fingerprint: str, scores: Mapping[str, Score]) -> None:
+        """Store scores by `EncodedPicture.key`."""

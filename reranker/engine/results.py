@@ -1,0 +1,117 @@
+"""What comes of each picture of a run, and the events that report it."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from queue import SimpleQueue
+
+from reranker.core.errors import PictureError, PictureUnjudged
+from reranker.core.protocols import ScoreStore
+from reranker.core.types import Candidate, EncodedPicture, Failed, Query, Score, Scored
+
+_log = logging.getLogger(__name__)
+
+ScoreResult = Score | PictureError
+
+
+class EventQueue:
+    """Events of a run, from the threads that work to the one that iterates."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[Scored | Failed | BaseException | None] = SimpleQueue()
+
+    def put(self, event: Scored | Failed) -> None:
+        """Report what became of one candidate."""
+        self._queue.put(event)
+
+    def fail(self, error: BaseException) -> None:
+        """Report an error that must end the run."""
+        self._queue.put(error)
+
+    def close(self) -> None:
+        """Report that no more events come."""
+        self._queue.put(None)
+
+    def __iter__(self) -> Iterator[Scored | Failed]:
+        """Yield events until `close`. Raises what was given to `fail`."""
+        while (event := self._queue.get()) is not None:
+            if isinstance(event, BaseException):
+                raise event
+            yield event
+
+
+class ResultCollector:
+    """Turns the result of each picture into one event per candidate. Thread-safe.
+
+    Candidates with equal keys share one result: the first of them is scored, the others wait for it.
+    """
+
+    def __init__(self, events: EventQueue) -> None:
+        self._events, self._lock = events, threading.Lock()
+        self._waiting: dict[str, list[tuple[int, Candidate]]] = {}
+        self._results: dict[str, ScoreResult] = {}
+
+    def register(self, position: int, picture: EncodedPicture) -> bool:
+        """Note that a candidate waits for the result of its key. Returns whether it is the first one with that key."""
+        with self._lock:
+            result = self._results.get(picture.key)
+            if result is None:
+                waiting = self._waiting.setdefault(picture.key, [])
+                waiting.append((position, picture.candidate))
+                return len(waiting) == 1
+        self._report(position, picture.candidate, result, is_repeat=True)
+        return False
+
+    def set_result(self, key: str, result: ScoreResult) -> None:
+        """Report the result of a key to all its candidates."""
+        with self._lock:
+            self._results[key] = result
+            waiting = self._waiting.pop(key)
+        for number, (position, candidate) in enumerate(waiting):
+            self._report(position, candidate, result, is_repeat=number > 0)
+
+    def fail(self, position: int, candidate: Candidate, error: PictureError) -> None:
+        """Report a candidate that has no key, because it could not be read."""
+        self._report(position, candidate, error, is_repeat=False)
+
+    def _report(self, position: int, candidate: Candidate, result: ScoreResult, *, is_repeat: bool) -> None:
+        if isinstance(result, PictureError):
+            error = replace(result, name=candidate.name)
+            self._events.put(Failed(position=position, candidate=candidate, error=error))
+        else:
+            score = replace(result, cached=True) if is_repeat else result
+            self._events.put(Scored(position=position, candidate=candidate, score=score))
+
+
+class StoredScores:
+    """The scores of one query and one scorer in the store; empty if there is no store."""
+
+    def __init__(self, store: ScoreStore | None, query: Query, fingerprint: str) -> None:
+        self._store, self._query, self._fingerprint = store, query, fingerprint
+
+    def get(self, key: str) -> Score | None:
+        """Return the stored score of a picture, or None."""
+        return None if self._store is None else self._store.get(key, self._query, self._fingerprint)
+
+    def put(self, scores: dict[str, Score]) -> None:
+        """Store the scores of a batch, by the keys of the pictures."""
+        if self._store is not None and scores:
+            self._store.put(self._query, self._fingerprint, scores)
+
+
+def failure(error: Exception, name: str) -> PictureError:
+    """Return the error of one picture as `as_picture_error` does; log an unexpected one."""
+    if not isinstance(error, PictureError):
+        _log.error("A picture failed: %r", name, exc_info=error)
+    return as_picture_error(error, name)
+
+
+def as_picture_error(error: Exception, name: str) -> PictureError:
+    """Return an error without its traceback, whose frames would keep pixels alive.
+
+    The text of an unexpected error may show paths, so only its class is kept.
+    """
+    if isinstance(error, PictureError):
+        return replace(error, name=name)
+    return PictureUnjudged(name=name, reason=type(error).__name__)

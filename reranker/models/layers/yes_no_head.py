@@ -1,0 +1,28 @@
+"""Log-odds of "yes" against "no" from a hidden state."""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class YesNoHead:
+    """The two rows of the output matrix that matter: log-odds = state x (row of "yes" - row of "no"), in float32.
+
+    In BF16 logits near 18 lie on a grid of 1/16, which ties pictures that differ.
+    """
+
+    direction: torch.Tensor  # (hidden,)
+
+    @classmethod
+    def of(cls, output_weight: torch.Tensor, yes: int, no: int) -> "YesNoHead":
+        """Make the head of an output matrix (vocabulary, hidden) and two token ids."""
+        return cls(direction=output_weight[yes].detach().float() - output_weight[no].detach().float())
+
+    def to(self, device: torch.device) -> "YesNoHead":
+        """Return the head on another device."""
+        return YesNoHead(direction=self.direction.to(device))
+
+    def log_odds(self, states: torch.Tensor) -> torch.Tensor:
+        """Map states (images, hidden) to log-odds (images,), float32."""
+        return states.float() @ self.direction

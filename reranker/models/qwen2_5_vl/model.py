@@ -1,0 +1,61 @@
+"""Qwen2.5-VL (arXiv 2502.13923), as `reranker.models.architecture` wants it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+from reranker.models.architecture import Architecture, ImageFeatures, PrefixKV
+from reranker.models.patchify import Patches, PatchSettings
+from reranker.models.qwen2_5_vl.language import embed, last_hidden, prefill
+from reranker.models.qwen2_5_vl.positions import rope_positions
+from reranker.models.qwen2_5_vl.vision import BytePatchEmbedding, VisionTower, encode_images
+
+
+class Qwen2_5VL:  # noqa: N801 - the name of the model
+    """The network of transformers, run packed."""
+
+    def __init__(
+        self, network: Qwen2_5_VLForConditionalGeneration, patch_settings: PatchSettings, device: torch.device
+    ) -> None:
+        visual = network.model.visual
+        embedding = BytePatchEmbedding(visual.patch_embed, patch_settings).to(device)
+        self.vision, self._device = VisionTower(network=visual, embedding=embedding), device
+        self.language = network.model.language_model
+
+    def encode_images(self, images: Sequence[Patches]) -> list[ImageFeatures]:
+        """Run the vision tower over all images in one packed pass."""
+        return encode_images(self.vision, images, self._device)
+
+    def embed(self, ids: Sequence[int]) -> torch.Tensor:
+        """Return the embeddings of tokens, (tokens, hidden)."""
+        return embed(self.language, ids)
+
+    def positions(self, before: int, image: ImageFeatures, after: int) -> torch.Tensor:
+        """Return M-RoPE positions, (3, tokens)."""
+        return rope_positions(before, image.rows, image.columns, after)
+
+    def prefill(self, ids: Sequence[int]) -> PrefixKV:
+        """Run the tokens of the prompt before the image."""
+        return prefill(self.language, ids)
+
+    def last_hidden(
+        self, prefix: PrefixKV, images: Sequence[ImageFeatures], suffixes: Sequence[tuple[int, ...]]
+    ) -> torch.Tensor:
+        """Return the normed hidden state at the last position, (images, hidden)."""
+        return last_hidden(self.language, prefix, images, suffixes)
+
+
+QWEN2_5_VL: Final = Architecture(
+    model_type="qwen2_5_vl",
+    config_class=Qwen2_5_VLConfig,
+    network_class=Qwen2_5_VLForConditionalGeneration,
+    patch_settings=PatchSettings(
+        patch_px=14,
+        merge=2,
+        mean=(0.48145466, 0.4578275, 0.40821073),  # of CLIP, as published
+        std=(0.26862954, 0.26130258, 0.27577711),
+    ),
+    wrap=Qwen2_5VL,
+)

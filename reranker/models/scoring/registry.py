@@ -1,0 +1,18 @@
+"""Scoring methods by their names."""
+
+from reranker.core.types import Scoring
+from reranker.models.loading import Checkpoint
+from reranker.models.scoring.method import ScoringMethod
+from reranker.models.scoring.prompts import INSTRUCTIONS
+from reranker.models.scoring.rating import Rating
+from reranker.models.scoring.yes_no import YesNo
+
+
+def make_scoring_method(checkpoint: Checkpoint, scoring: Scoring, instruction: str) -> ScoringMethod:
+    """Make the method that the settings name.
+
+    instruction: a preset, a sentence, or empty for the instruction of the checkpoint; ratings have none.
+    """
+    if scoring == "rating":
+        return Rating(checkpoint)
+    return YesNo(checkpoint, INSTRUCTIONS.get(instruction, instruction) or checkpoint.instruction)
