@@ -88,7 +88,7 @@ def _application(
     from reranker.labelling.handlers import Labelling  # noqa: PLC0415
     from reranker.labelling.label_file import LabelFile  # noqa: PLC0415
     from reranker.labelling.server import application  # noqa: PLC0415
-    from reranker.server.hosts import LOOPBACK_HOSTS, only_by_own_names  # noqa: PLC0415 - `--help` need not wait
+    from reranker.server.security import LOOPBACK_HOSTS, loopback_names_only  # noqa: PLC0415 - `--help` need not wait
 
     labels = LabelFile(file)
     try:
@@ -97,7 +97,7 @@ def _application(
         raise Refused("\n".join(fault_sentence(fault, "en") for fault in error.faults)) from error
     shown = Thumbnails(OneFolder(thumbnails), reranker.limits, reranker.settings.engine.prefetch_threads)
     labelling = Labelling(folder=folder, pictures=pictures, file=labels, reranker=reranker, thumbnails=shown)
-    return application(labelling, [only_by_own_names()] if host in LOOPBACK_HOSTS else [])
+    return application(labelling, [loopback_names_only()] if host in LOOPBACK_HOSTS else [])
 
 
 def _served(app: "Starlette", host: str, port: int, what: str) -> int:
