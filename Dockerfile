@@ -3,13 +3,13 @@
 #   docker build --tag picture-reranker .
 #   docker run --publish 127.0.0.1:7860:7860 --gpus all --volume reranker-models:/data picture-reranker
 #
-# or `docker compose up`. On a machine without a card leave out `--gpus all`: the toybox runs on the processor. Another
-# command goes behind the image's name, over a folder of pictures that it may only read:
+# or `docker compose up`. On a machine without a GPU leave out `--gpus all`: the toybox runs on the CPU. To run another
+# command, write it after the name of the image; here over a folder of pictures that it may only read:
 #
 #   docker run --rm --gpus all --volume reranker-models:/data --volume "$HOME/Pictures:/pictures:ro" picture-reranker \
 #     python -m reranker rank "a woman in a red dress" /pictures --recursive
 #
-# No CUDA image is needed: on Linux, pip brings a build of torch with the CUDA libraries in it; the host brings the driver.
+# No CUDA image is needed: on Linux, pip installs a build of torch with the CUDA libraries; the driver is the host's.
 FROM python:3.11-slim
 
 RUN useradd --create-home --uid 1000 reranker \
@@ -24,7 +24,7 @@ COPY --chown=reranker assets assets
 COPY --chown=reranker reranker reranker
 
 USER 1000
-# Models and known scores on the volume. Inside, the page listens on all addresses; outside, publish it on loopback.
+# Models and stored scores are on the volume. In the container the page listens on all addresses; publish it on loopback.
 ENV HF_HOME=/data/huggingface \
     XDG_CACHE_HOME=/data/cache \
     PYTHONUNBUFFERED=1 \

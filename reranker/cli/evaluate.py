@@ -26,6 +26,7 @@ from reranker.cli.console import (
     redrawn_every_s,
     say,
 )
+from reranker.cli.extras import require_extra
 from reranker.cli.options import Instruction, Revision, chosen_settings
 from reranker.cli.progress import announce, tell_remarks
 from reranker.config.settings import Settings, is_token_count
@@ -106,6 +107,7 @@ def evaluate(
     python -m reranker evaluate captions_val2017.json:200:15 --model lychee --detail low,usual
     ```
     """
+    require_extra("eval", "`evaluate`")
     settings = chosen_settings(revision=revision, instruction=instruction)
     scorings = _chosen("--scoring", scoring, settings.model.scoring, get_args(Scoring))
     details = _chosen(

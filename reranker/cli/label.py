@@ -1,10 +1,6 @@
 """`label`: a page on which the pictures of a folder are marked for one sentence after another."""
 
-import signal
-import socket
-import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -22,7 +18,6 @@ if TYPE_CHECKING:
 
 FILE_NAME: Final = "labels.jsonl"
 PORT: Final = 7861
-LETS_GO_AFTER_S: Final = 1  # of a browser that still waits for the model when the program ends
 
 Folder = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="Whose pictures are marked; nothing in it is changed but that file.")
@@ -88,7 +83,7 @@ def _application(
     from reranker.labelling.handlers import Labelling  # noqa: PLC0415
     from reranker.labelling.label_file import LabelFile  # noqa: PLC0415
     from reranker.labelling.server import application  # noqa: PLC0415
-    from reranker.server.hosts import LOOPBACK_HOSTS, only_by_own_names  # noqa: PLC0415 - `--help` need not wait
+    from reranker.server.security import LOOPBACK_HOSTS, loopback_names_only  # noqa: PLC0415 - `--help` need not wait
 
     labels = LabelFile(file)
     try:
@@ -97,23 +92,16 @@ def _application(
         raise Refused("\n".join(fault_sentence(fault, "en") for fault in error.faults)) from error
     shown = Thumbnails(OneFolder(thumbnails), reranker.limits, reranker.settings.engine.prefetch_threads)
     labelling = Labelling(folder=folder, pictures=pictures, file=labels, reranker=reranker, thumbnails=shown)
-    return application(labelling, [only_by_own_names()] if host in LOOPBACK_HOSTS else [])
+    return application(labelling, [loopback_names_only()] if host in LOOPBACK_HOSTS else [])
 
 
 def _served(app: "Starlette", host: str, port: int, what: str) -> int:
     """Until somebody ends it. Raises `Refused`."""
-    import uvicorn  # noqa: PLC0415 - `--help` need not wait
+    from reranker.server.serving import serve_application  # noqa: PLC0415 - `--help` need not wait
 
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listening = socket.create_server((host, port), family=family)
+        serve_application(app, host, port, lambda url: say(f"Label {what} at {url}; Ctrl-C ends it."))
     except OSError as error:
         shown = f"{printable(host)}, port {port}"
         raise Refused(f"The page could not be opened at {shown}; choose others by --host or --port.", FAILED) from error
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that what is registered for the end is done
-    address = f"[{host}]" if family is socket.AF_INET6 else host
-    say(f"Label {what} at http://{address}:{port}; Ctrl-C ends it.")
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=LETS_GO_AFTER_S)
-    with listening, suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listening])
     return DONE

@@ -13,7 +13,6 @@ from typing import Annotated, Final
 
 import typer
 
-from reranker import __version__
 from reranker.cli.benchmark import benchmark
 from reranker.cli.console import DONE, FAILED, INTERRUPTED, MISTAKE, OpenReranker, Refused, stopped
 from reranker.cli.download import download
@@ -26,6 +25,7 @@ from reranker.cli.verify import verify
 from reranker.cli.watch import watch
 from reranker.core.errors import RerankerError
 from reranker.i18n.error_messages import sentence
+from reranker.version import __version__
 
 _log = logging.getLogger(__name__)
 

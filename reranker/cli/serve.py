@@ -1,4 +1,4 @@
-"""`serve`: the page and the HTTP door, with an option for every setting."""
+"""`serve`: the page and the HTTP API, with an option for every setting."""
 
 import inspect
 from pathlib import Path
@@ -6,42 +6,80 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from reranker.cli.console import opened
+from reranker.api import Reranker
+from reranker.cli.console import DONE, FAILED, Refused, opened, say
+from reranker.cli.extras import install_command, is_installed, require_extra
 from reranker.config.settings import CHOICES, Setting, Settings, all_settings
 
-_OPTIONS: Final = {"galleries": "--gallery"}  # that are not called as their setting
+_OPTION_NAMES: Final = {"galleries": "--gallery"}  # the others follow from the key of the setting
 
 
-def serve(context: typer.Context, **given: Any) -> int:
-    """Serve the page, and the HTTP door beside it, until Ctrl-C.
+def serve(context: typer.Context, **options: Any) -> int:
+    """Serve the page and the HTTP API until Ctrl-C; the HTTP API alone if Gradio is not installed.
 
-    What is not said here is read from the environment, RERANKER_PORT and so on; that is also the place for secrets.
+    A setting without an option is read from the environment: RERANKER_PORT and so on. Put secrets there, too.
 
     ```sh
     python -m reranker serve --model toybox --port 8000
     python -m reranker serve --gallery assets/gallery
     ```
     """
-    said: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-    settings = Settings.from_environment().override(
-        **{name: value for name, value in said.items() if value not in (None, ())}
+    settings = _settings(options)
+    if settings.server.mcp:
+        require_extra("mcp", "--mcp")
+    if settings.server.share:
+        require_extra("ui", "--share")
+    reranker = opened(context, settings)
+    if is_installed("ui"):
+        return _serve_page(reranker)
+    say(f"The page needs packages that are not installed, so the HTTP API is served alone: {install_command('ui')}")
+    return _serve_api(reranker)
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    """Return the settings of the environment, overridden by the options that were used. Raises `SettingInvalid`."""
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    return Settings.from_environment().override(
+        **{key: value for key, value in values.items() if value not in (None, ())}
     )
 
-    from reranker.ui import gradio_environment  # noqa: PLC0415
+
+def _serve_page(reranker: Reranker) -> int:
+    from reranker.ui import gradio_environment  # noqa: PLC0415 - `--help` need not wait for Gradio
 
     gradio_environment.prepare()
 
-    from reranker.ui.launch import run  # noqa: PLC0415
-    from reranker.ui.page import build_page  # noqa: PLC0415 - only now, and `--help` need not wait for gradio
+    from reranker.ui.launch import run  # noqa: PLC0415 - Gradio reads the environment when it is imported
+    from reranker.ui.page import build_page  # noqa: PLC0415
 
-    reranker = opened(context, settings)
     return run(build_page(reranker), reranker)
+
+
+def _serve_api(reranker: Reranker) -> int:
+    """Serve the HTTP API. Raises `Refused` if the address cannot be used."""
+    from reranker.server.http_api import api_application  # noqa: PLC0415 - `--help` need not wait for FastAPI
+    from reranker.server.serving import load_in_background, serve_application  # noqa: PLC0415
+
+    server = reranker.settings.server
+    load_in_background(reranker)
+    try:
+        serve_application(api_application(reranker), server.host, server.port, _announce, root_path=server.root_path)
+    except OSError as error:
+        address = f"{server.host}, port {server.port}"
+        raise Refused(
+            f"The HTTP API could not be opened at {address}; choose another --host or --port.", FAILED
+        ) from error
+    return DONE
+
+
+def _announce(url: str) -> None:
+    say(f"The HTTP API is at {url}/v1; Ctrl-C ends it.")
 
 
 def _option(setting: Setting) -> inspect.Parameter:
     """Return the command-line option of a setting."""
     key, kind = setting.key, setting.type
-    name = _OPTIONS.get(key, f"--{key.replace('_', '-')}")
+    name = _OPTION_NAMES.get(key, f"--{key.replace('_', '-')}")
     choices = "|".join(CHOICES[key]) if key in CHOICES else None
     if kind is bool:
         name = f"{name}/--no-{name.removeprefix('--')}"

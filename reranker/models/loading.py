@@ -135,7 +135,9 @@ def _refusal(error: Exception, name: str, precision: str) -> CheckpointError:
     if is_out_of_memory(error):
         return ModelOutOfMemory(name=name, precision=precision)
     if isinstance(error, ImportError):
-        return CheckpointUnsupported(name=name, reason=f"{precision} needs a package that is not installed")
+        return CheckpointUnsupported(
+            name=name, reason=f"{precision} needs bitsandbytes: pip install 'picture-reranker[quant]'"
+        )
     return CheckpointBroken(name=name, file="*.safetensors", reason=type(error).__name__)
 
 

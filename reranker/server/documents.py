@@ -1,4 +1,4 @@
-"""Pictures as programs send them: data URIs, base64, or the content parts of a chat. Addresses are never fetched."""
+"""The documents of a rerank request: data URIs, base64, or the content parts of a chat message. No URL is fetched."""
 
 import base64
 import binascii
@@ -11,38 +11,38 @@ from reranker.core.errors import DocumentInvalid
 from reranker.core.types import Candidate
 
 _DATA_URI: Final = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
-_ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 class ImageDocument(BaseModel):
-    """A picture as a data URI or base64, and the text that is judged with it."""
+    """A picture as a data URI or base64, and a text that is scored together with it."""
 
     image: str
     text: str = ""
 
 
 class ImageAddress(BaseModel):
-    """Where a picture is: a data URI, nothing else."""
+    """The address of a picture, which must be a data URI."""
 
     url: str
 
 
 class ImagePart(BaseModel):
-    """A picture among content parts."""
+    """A content part with a picture."""
 
     type: Literal["image_url"]
     image_url: ImageAddress
 
 
 class TextPart(BaseModel):
-    """A text among content parts."""
+    """A content part with a text."""
 
     type: Literal["text"]
     text: str
 
 
 class ContentDocument(BaseModel):
-    """One picture and any texts, as messages to chat models have them."""
+    """One picture and any number of texts, in the form of messages to chat models."""
 
     content: list[ImagePart | TextPart] = Field(min_length=1)
 
@@ -50,35 +50,38 @@ class ContentDocument(BaseModel):
 Document = str | ImageDocument | ContentDocument
 
 
-def as_candidate(document: Document, index: int) -> Candidate:
-    """What is to be judged, named by its place. Raises `DocumentInvalid`."""
+def to_candidate(document: Document, index: int) -> Candidate:
+    """Return the candidate to score, named after its index. Raises `DocumentInvalid`."""
     name = f"documents[{index}]"
     if isinstance(document, str):
         if not is_data_uri(document):
-            raise DocumentInvalid(index=index, reason="address" if _ADDRESS.match(document) else "text")
-        return Candidate(name=name, source=_bytes_of(document, index))
+            raise DocumentInvalid(index=index, reason="address" if _URL.match(document) else "text")
+        return Candidate(name=name, source=_decode_document(document, index))
     if isinstance(document, ImageDocument):
-        return Candidate(name=name, source=_bytes_of(document.image, index), text=document.text)
+        return Candidate(name=name, source=_decode_document(document.image, index), text=document.text)
     pictures = [part.image_url.url for part in document.content if isinstance(part, ImagePart)]
     if len(pictures) != 1:
         raise DocumentInvalid(index=index, reason="not one picture")
-    texts = [part.text for part in document.content if isinstance(part, TextPart)]
-    return Candidate(name=name, source=_bytes_of(pictures[0], index), text=" ".join(texts))
+    return Candidate(name=name, source=_decode_document(pictures[0], index), text=_joined_texts(document))
 
 
-def as_answered(document: Document) -> dict[str, str]:
-    """A document for who wants it back."""
+def to_response(document: Document) -> dict[str, str]:
+    """Return a document in the form in which a response sends it back."""
     if isinstance(document, str):
         return {"image": document, "text": ""}
     if isinstance(document, ImageDocument):
         return {"image": document.image, "text": document.text}
-    texts = [part.text for part in document.content if isinstance(part, TextPart)]
     image = next(part.image_url.url for part in document.content if isinstance(part, ImagePart))
-    return {"image": image, "text": " ".join(texts)}
+    return {"image": image, "text": _joined_texts(document)}
 
 
-def decoded(text: str) -> bytes | None:
-    """The bytes of a data URI, or of base64 alone, white space or not; None where it is neither."""
+def is_data_uri(text: str) -> bool:
+    """Return whether a text begins like a data URI in base64."""
+    return _DATA_URI.match(text) is not None
+
+
+def decode_base64(text: str) -> bytes | None:
+    """Decode a data URI, or base64 alone; white space is ignored. Returns None if it is neither."""
     encoded = "".join(_DATA_URI.sub("", text, count=1).split())
     try:
         return base64.b64decode(encoded, validate=True)
@@ -86,14 +89,13 @@ def decoded(text: str) -> bytes | None:
         return None
 
 
-def is_data_uri(text: str) -> bool:
-    """Whether it is one, in base64."""
-    return _DATA_URI.match(text) is not None
-
-
-def _bytes_of(text: str, index: int) -> bytes:
-    if _ADDRESS.match(text):
+def _decode_document(text: str, index: int) -> bytes:
+    if _URL.match(text):
         raise DocumentInvalid(index=index, reason="address")
-    if (data := decoded(text)) is None:
+    if (data := decode_base64(text)) is None:
         raise DocumentInvalid(index=index, reason="base64")
     return data
+
+
+def _joined_texts(document: ContentDocument) -> str:
+    return " ".join(part.text for part in document.content if isinstance(part, TextPart))

@@ -1,9 +1,11 @@
-"""The line that says where things stand."""
+"""The status line of the pages: a text, a tone and a progress bar."""
 
 import logging
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+from reranker.api import Reranker
 from reranker.core.errors import RerankerError
 from reranker.i18n.error_messages import Language, sentence
 
@@ -14,7 +16,7 @@ Tone = Literal["idle", "busy", "done", "trouble"]
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """What it says, and `percent` of its bar; None where there is none."""
+    """A status line. percent: of the progress bar, which is hidden if None."""
 
     text: str
     tone: Tone = "idle"
@@ -22,13 +24,22 @@ class Status:
 
     @property
     def value(self) -> dict[str, Any]:
-        """For the component that shows it."""
+        """The value of the component that shows it."""
         return asdict(self) | {"bar": self.percent is not None}
 
 
 def trouble(error: Exception, language: Language) -> Status:
-    """A sentence; of what nobody foresaw, whose words may show folders, a general one, and the rest goes to the log."""
-    foreseen = error if isinstance(error, RerankerError) else RerankerError()
-    if foreseen is not error:
-        _log.error("The page met with the unforeseen", exc_info=error)
-    return Status(text=sentence(foreseen, language), tone="trouble")
+    """Return the status that describes an error.
+
+    The text of an unexpected error may contain paths of this machine: it goes to the log, and people read a general
+    sentence.
+    """
+    expected = error if isinstance(error, RerankerError) else RerankerError()
+    if expected is not error:
+        _log.error("Unexpected error", exc_info=error)
+    return Status(text=sentence(expected, language), tone="trouble")
+
+
+def model_name(reranker: Reranker) -> str:
+    """Return the name of the model in use. For a folder it is the folder's own name, without the path to it."""
+    return Path(reranker.choice.name).name

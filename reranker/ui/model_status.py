@@ -1,7 +1,6 @@
 """What a visitor is told of the model: that it loads, which it is and what it knows, and how to get a better one."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -11,13 +10,13 @@ from reranker.api import Reranker
 from reranker.i18n.error_messages import Language, load_warning_text
 from reranker.i18n.page_texts import phrase
 from reranker.models.hub import GIGABYTES
-from reranker.server.status import Status, trouble
+from reranker.server.security import LOOPBACK_HOSTS
+from reranker.server.status import Status, model_name, trouble
 from reranker.ui.background_progress import reports_of, shares_of
 from reranker.ui.history import History
 from reranker.ui.sessions import Visitors
 
 MIN_PICTURES: Final = 2
-LOOPBACK: Final = {"127.0.0.1", "::1", "localhost"}
 FORWARDED: Final = {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"}
 
 
@@ -88,11 +87,6 @@ class ModelStatus:
         return self._reranker.downloadable if is_from_here(request) else None
 
 
-def model_name(reranker: Reranker) -> str:
-    """Of the one at work; the folder that it lies in is nobody's business."""
-    return Path(reranker.choice.name).name
-
-
 def judged_by(reranker: Reranker) -> dict[str, Any]:
     """As `Reranker.judged_by`, with the model by its name."""
     return reranker.judged_by() | {"model": model_name(reranker)}
@@ -108,4 +102,4 @@ def is_from_here(request: gr.Request) -> bool:
     """Whether a browser of this machine asks for a page of this machine: not by a proxy, and not by a share link."""
     asked = urlsplit(f"//{request.headers.get('host', '')}").hostname
     asking = request.client.host if request.client else ""
-    return asked in LOOPBACK and asking in LOOPBACK and not FORWARDED & set(request.headers)
+    return asked in LOOPBACK_HOSTS and asking in LOOPBACK_HOSTS and not FORWARDED & set(request.headers)

@@ -1,28 +1,23 @@
 """Which files the web may open: those that were uploaded here, and nothing else.
 
-Gradio checks a file only where the caller marks it as one; without the mark our functions are handed any string, and
-with it any address is fetched. So there are two doors: `Gate` before Gradio, and `Uploads.admit` before we open a file.
+Gradio checks a file only if the client marks it as one: without the mark our functions receive any string, and with it
+Gradio fetches any URL. So there are two checks: `UploadGuard` before Gradio, and `Uploads.admit` before we open a file.
 """
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from gradio.utils import get_upload_folder
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reranker.core.errors import PictureError, PictureForbidden, PictureMissing, PictureUnreadable
 from reranker.core.types import Candidate, Failed
-from reranker.server.documents import decoded, is_data_uri
+from reranker.server.documents import decode_base64, is_data_uri
 from reranker.ui.galleries import Galleries
-
-# As ASGI names them
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 MAX_BODY_BYTES: Final = 16_000_000  # of a request that is no upload; 500 pictures of a gallery take 0.3 MB
 _MAX_NAME_LENGTH: Final = 80
@@ -140,7 +135,7 @@ class Uploads:
         text = _path_text(item)
         if not (with_data_uris and is_data_uri(text)):
             return Candidate.of(self.admit(item))
-        sent = Candidate.of(decoded(text) or b"", position)
+        sent = Candidate.of(decode_base64(text) or b"", position)
         if not sent.source:
             raise PictureUnreadable(name=sent.name, reason="empty")
         return sent
@@ -159,17 +154,17 @@ def _name(text: str) -> str:
     return name if len(name) <= _MAX_NAME_LENGTH else f"{name[:_MAX_NAME_LENGTH]}…"
 
 
-class Gate:
-    """ASGI middleware, before Gradio: no request makes the server fetch or copy a file that was not uploaded here.
+class UploadGuard:
+    """ASGI middleware in front of Gradio: no request makes the server fetch or copy a file that it may not open.
 
-    In a request's JSON a file object from elsewhere loses its mark, so Gradio leaves it alone and `Uploads.admit`
-    refuses it by itself; the addresses under which Gradio fetches from other servers answer 403.
+    A file object in a request's JSON that is not an upload loses its "meta" field, so that Gradio does not process it
+    and `Uploads.admit` refuses it; the paths under which Gradio fetches from other servers answer 403.
     """
 
-    def __init__(self, app: App, uploads: Uploads) -> None:
+    def __init__(self, app: ASGIApp, uploads: Uploads) -> None:
         self._app, self._uploads = app, uploads
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and _ELSEWHERE.search(scope["path"]):
             await _refuse(send, 403)
         elif scope["type"] == "http" and scope["method"] == "POST" and not _HAS_LIMITS.search(scope["path"]):
@@ -177,7 +172,7 @@ class Gate:
         else:
             await self._app(scope, receive, send)
 
-    async def _checked(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _read(receive)
         if body is None:
             await _refuse(send, 413)
@@ -193,9 +188,9 @@ class Gate:
         try:
             content = json.loads(body)
         except (ValueError, RecursionError):
-            return body  # not JSON: whoever expects JSON will say so
+            return body  # not JSON: the endpoint reports it if it expects JSON
         self._unmark(content)
-        return json.dumps(content).encode()  # always, so that all read the same where a key is there twice
+        return json.dumps(content).encode()  # always, so that a repeated key is read the same way by all
 
     def _unmark(self, content: Any) -> None:
         unseen = [content]
@@ -210,7 +205,7 @@ class Gate:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """The body of a request; None where it is too large."""
+    """Read the body of a request. Returns None if it is larger than `MAX_BODY_BYTES`."""
     body = bytearray()
     more = True
     while more and len(body) <= MAX_BODY_BYTES:

@@ -28,7 +28,7 @@ from reranker.labelling.handlers import Labelling
 from reranker.labelling.label_file import LabelFile
 from reranker.labelling.labelled_query import LabelledQuery
 from reranker.labelling.server import application
-from reranker.server.hosts import only_by_own_names
+from reranker.server.security import loopback_names_only
 from tests.support.browser import Paced
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
@@ -244,7 +244,7 @@ def test_a_name_that_is_no_text_is_shown_saved_and_read_again(folder):
 
 @pytest.fixture
 def client(folder) -> Iterator[TestClient]:
-    app = application(labelling(folder), [only_by_own_names()])
+    app = application(labelling(folder), [loopback_names_only()])
     with TestClient(app, base_url="http://127.0.0.1:7861") as client:
         yield client
 
@@ -379,7 +379,7 @@ def test_a_port_that_is_taken_is_one_sentence(shell: Shell, tmp_path):
 @contextmanager
 def serving(page: Labelling) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        app = application(page, [only_by_own_names()])
+        app = application(page, [loopback_names_only()])
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()

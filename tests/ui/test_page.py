@@ -29,7 +29,7 @@ from reranker.images.thumbnails import MAX_THUMBNAIL_PX, Thumbnails
 from reranker.ui.launch import launch_settings
 from reranker.ui.model_status import is_from_here
 from reranker.ui.page import FILE_TYPES
-from reranker.ui.uploads import MAX_BODY_BYTES, Gate, Uploads
+from reranker.ui.uploads import MAX_BODY_BYTES, UploadGuard, Uploads
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, until
 
 LANGUAGES = get_args(Language)
@@ -185,7 +185,7 @@ def passed(uploads: Uploads, body: bytes, path: str = "/gradio_api/queue/join", 
         arrived.append((await receive())["body"])
 
     scope = {"type": "http", "method": "POST", "path": path, "headers": []}
-    asyncio.run(Gate(gradio, uploads)(scope, receive, send))
+    asyncio.run(UploadGuard(gradio, uploads)(scope, receive, send))
     return arrived[0] if arrived else statuses[0]
 
 
