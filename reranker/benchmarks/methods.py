@@ -4,8 +4,9 @@ import re
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import closing, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final, cast
@@ -19,13 +20,14 @@ from reranker.benchmarks.model_shapes import Model
 from reranker.benchmarks.sentence_transformers_baseline import cross_encoder, why_not
 from reranker.core.errors import PictureOutOfMemory
 from reranker.core.types import Candidate, Failed, Query, Score, Scored
-from reranker.engine.cross_encoder import CrossEncoder
+from reranker.engine.cross_encoder import CrossEncoder, PreparedImage
 from reranker.engine.device_queue import DeviceQueue
+from reranker.engine.executor import LocalExecutor
 from reranker.engine.feature_cache import FeatureCache
+from reranker.engine.scoring_run import ScoringEngine
 from reranker.engine.torch_thread import TorchThread
 from reranker.images.decoding import Limits
-from reranker.models.qwen2_5_vl.language import last_hidden, prefill
-from reranker.models.qwen2_5_vl.vision import ImageFeatures, encode_images
+from reranker.models.architecture import ImageFeatures
 from reranker.models.scoring.prompts import IMAGE_PAD, LYCHEE, RATING, Layout, encode_prompt
 from reranker.pipelines.rerank import rank_stream
 
@@ -64,15 +66,15 @@ class Bench:
         self.new_scorer()
 
     def new_scorer(self) -> None:
-        """One that has seen nothing."""
-        memory = FeatureCache(self._memory_bytes)
-        self.scorer = CrossEncoder(
+        """Make a scorer with an empty feature cache."""
+        make = partial(
+            CrossEncoder,
             self.model.checkpoint,
             limits=Limits(),
-            memory=memory,
-            torch_thread=self.torch_thread,
+            cache=FeatureCache(self._memory_bytes),
             visual_tokens=self.visual_tokens,
         )
+        self.scorer = self.torch_thread.run(make)
 
     @cached_property
     def competitor(self) -> Any:
@@ -153,19 +155,19 @@ def _forward(bench: Bench, paths: Sequence[Path]) -> list[float]:
     return odds
 
 
-class _Timed:
-    """The scorer, with the time that the device takes for it."""
+class _TimedExecutor(LocalExecutor[PreparedImage]):
+    """An executor that measures how long the device is busy."""
 
     def __init__(self, bench: Bench) -> None:
-        self._scorer, self._watch = bench.scorer, bench.watch
+        super().__init__(bench.scorer, bench.torch_thread)
+        self._bench = bench
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._scorer, name)
+    def submit(self, query: Query, batch: Sequence[PreparedImage], run_id: str) -> "Future[list[Score]]":
+        return self._bench.torch_thread.submit(partial(self._timed_score, query, batch, run_id))
 
-    def score(self, query: Query, prepared: Sequence[Any]) -> Iterator[tuple[int, Score]]:
-        with self._watch.running():
-            judged = list(self._scorer.score(query, prepared))
-        yield from judged
+    def _timed_score(self, query: Query, batch: Sequence[PreparedImage], run_id: str) -> list[Score]:
+        with self._bench.watch.running():
+            return self._bench.scorer.score(query, batch, run_id)
 
 
 def ours(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
@@ -181,7 +183,8 @@ def ours_known(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
 
 def _ranked(bench: Bench, paths: Sequence[Path], text: str) -> Iterator[object]:
     candidates = [Candidate(name=path.name, source=path) for path in paths]
-    with closing(rank_stream(Query(text=text), candidates, scorer=_Timed(bench), device_queue=DeviceQueue())) as stream:
+    engine = ScoringEngine(preprocessor=bench.scorer, executor=_TimedExecutor(bench), device_queue=DeviceQueue())
+    with closing(rank_stream(Query(text=text), candidates, engine)) as stream:
         for event in stream:
             if isinstance(event, Failed) and isinstance(event.error, PictureOutOfMemory):
                 raise MemoryError
@@ -197,24 +200,24 @@ def language_tower(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
     """
     checkpoint, budget = bench.model.checkpoint, bench.scorer.batch_tokens
     prompt = encode_prompt(checkpoint.tokenizer, LYCHEE, OTHER_TEXT)
-    pictures = [_seen(bench, path) for path in paths]
+    pictures = [_encoded(bench, path) for path in paths]
     with bench.watch.running():
-        prefix = prefill(checkpoint.language, prompt.before)
+        prefix = checkpoint.model.prefill(prompt.before)
     while pictures:
         taken = max(1, bisect_right(list(accumulate(len(picture.tokens) for picture in pictures)), budget))
         with bench.watch.running():
-            states = last_hidden(checkpoint.language, prefix, pictures[:taken], [prompt.after] * taken)
+            states = checkpoint.model.last_hidden(prefix, pictures[:taken], [prompt.after] * taken)
             yield from checkpoint.head.log_odds(states).tolist()
         pictures = pictures[taken:]
 
 
-def _seen(bench: Bench, path: Path) -> ImageFeatures:
-    prepared = bench.scorer.prepare(Candidate(name=path.name, source=path))
-    if prepared.seen is not None:
-        return prepared.seen
-    assert prepared.patches is not None, "a picture is either seen or cut"
-    checkpoint = bench.model.checkpoint
-    return encode_images(checkpoint.vision, [prepared.patches], checkpoint.device)[0]
+def _encoded(bench: Bench, path: Path) -> ImageFeatures:
+    candidate = Candidate(name=path.name, source=path)
+    prepared = bench.scorer.prepare(bench.scorer.identify(candidate))
+    if prepared.features is not None:
+        return prepared.features
+    assert prepared.patches is not None, "an image is either encoded or patchified"
+    return bench.model.checkpoint.model.encode_images([prepared.patches])[0]
 
 
 METHODS: Final[dict[str, BenchmarkMethod]] = {

@@ -33,7 +33,7 @@ from reranker.models.memory_plan import (
     place,
     whole_precision,
 )
-from reranker.models.patchify import PatchSettings
+from reranker.models.qwen2_5_vl.model import QWEN2_5_VL
 
 # Qwen2.5-VL as published: hidden, layers, heads, key heads, FFN and vocabulary of the language tower.
 PUBLISHED = {"3b": (2048, 36, 16, 2, 11008, 151_936), "7b": (3584, 28, 28, 4, 18944, 152_064)}
@@ -79,7 +79,7 @@ def is_random(geometry: str) -> bool:
 def sizes_of(geometry: str) -> Sizes:
     """Of its parts. Raises as `open_model` does."""
     if is_random(geometry):
-        return Sizes.described(config_of(geometry))
+        return Sizes.described(QWEN2_5_VL, config_of(geometry))
     return CheckpointFiles(geometry, folder_of(geometry)).sizes
 
 
@@ -104,12 +104,13 @@ def _random_model(geometry: str, device: torch.device, precision: str, *, whole:
         place(network, device, precision)
     checkpoint = assembled(
         network,
+        QWEN2_5_VL,
         tokenizer,
         name=geometry,
         digest=f"random {geometry}",
         device=device,
         precision=precision,
-        patch_settings=PatchSettings(),
+        patch_settings=QWEN2_5_VL.patch_settings,
         detail_levels=DEFAULT_DETAILS,
     )
     return Model(geometry=geometry, network=network, checkpoint=checkpoint)
@@ -176,7 +177,7 @@ def _name_tokens(config: Qwen2_5_VLConfig, tokenizer: PreTrainedTokenizerBase) -
 
 def language_parameters(model: Model) -> int:
     """Of the language tower's layers."""
-    return sum(parameter.numel() for parameter in model.checkpoint.language.layers.parameters())
+    return sum(parameter.numel() for parameter in model.checkpoint.model.language.layers.parameters())
 
 
 def picture_tflop(model: Model, visual_tokens: float, text_tokens: int) -> float:
@@ -185,7 +186,7 @@ def picture_tflop(model: Model, visual_tokens: float, text_tokens: int) -> float
     A product of a matrix with a vector counts two for each of its elements; attention four for each pair and element of
     the state in the vision tower, half of that in the causal language tower; windows are of 64 patches.
     """
-    visual, text = model.network.model.visual, model.checkpoint.language.config
+    visual, text = model.network.model.visual, model.checkpoint.model.language.config
     vision = visual.config
     patches, length = 4 * visual_tokens, visual_tokens + text_tokens
     blocks = sum(p.numel() for p in visual.blocks.parameters()) + sum(

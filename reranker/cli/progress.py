@@ -4,15 +4,16 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import typer
 from tqdm import tqdm
 
 from reranker.api import Reranker
 from reranker.cli.console import printable, redrawn_every_s, say, silence_transformers
+from reranker.core.protocols import LocalModel
 from reranker.core.scores import memory_text
-from reranker.core.types import Candidate, Ranking, Scorer
+from reranker.core.types import Candidate, Ranking
 from reranker.i18n.error_messages import load_warning_text
 
 BAR: Final = "{bar:20} {n_fmt}/{total_fmt} · {rate_noinv_fmt} · {remaining} left {desc}"
@@ -33,9 +34,9 @@ def announce(reranker: Reranker) -> None:
     silence_transformers()
 
 
-def tell_remarks(scorer: Scorer) -> None:
+def tell_remarks(scorer: LocalModel[Any]) -> None:
     """How the model had to be loaded."""
-    for remark in scorer.load_warnings:
+    for remark in scorer.info.load_warnings:
         say(load_warning_text(remark, "en"))
 
 
@@ -73,6 +74,6 @@ def _bar(total: int) -> tqdm:
     )
 
 
-def _at_work(scorer: Scorer, candidate: Candidate) -> str:
+def _at_work(scorer: LocalModel[Any], candidate: Candidate) -> str:
     memory, name = scorer.device_memory, printable(Path(candidate.name).name)
     return f"· {memory_text(*memory)} · {name}" if memory else f"· {name}"

@@ -131,7 +131,7 @@ def rank(  # noqa: PLR0913 - the options of a command
     deliver(rendered(shown, format_, reranker, several=several), output)
     if copy_top is not None:
         copy_best(shown, top_k or COPIED_UNLESS_TOLD, copy_top, reranker.limits, several=several)
-    return told(rankings, reranker.load().relevance_threshold, threshold)
+    return told(rankings, reranker.load().info.relevance_threshold, threshold)
 
 
 def _asked_of(words: Sequence[str], queries: Path | None, reranker: Reranker) -> tuple[list[str], Sequence[str]]:

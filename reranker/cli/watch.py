@@ -31,7 +31,7 @@ from reranker.cli.ranking_summary import told
 from reranker.core.scores import shown_score
 from reranker.core.types import Candidate, Failed, Ranking, Scored
 from reranker.i18n.error_messages import sentence
-from reranker.pipelines.rerank import best_first, ordered
+from reranker.pipelines.rerank import best_first, sort_events
 
 Folder = Annotated[
     Path,
@@ -94,7 +94,7 @@ def watch(  # noqa: PLR0913 - the options of a command
     announce(reranker)
     ranking = ranked_as_they_come(reranker, query, arrivals(folder, partial(sleep, interval)))
     deliver(rendered([replace(ranking, scored=ranking.scored[:top_k])], format_, reranker), output)
-    return told([ranking], reranker.load().relevance_threshold)
+    return told([ranking], reranker.load().info.relevance_threshold)
 
 
 def _check_readable(folder: Path) -> None:
@@ -150,5 +150,5 @@ class _SoFar:
     @property
     def ranking(self) -> Ranking:
         """Of all so far."""
-        scored, failed = ordered(self._events.values())
+        scored, failed = sort_events(self._events.values())
         return replace(self._empty, scored=scored, failed=failed)

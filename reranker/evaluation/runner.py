@@ -5,7 +5,6 @@ the readers happen to have ready, so that the same evaluation gives the same sco
 """
 
 import gc
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -15,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from reranker.api import Reranker, visual_tokens
+from reranker.core.cancellation import Cancellation
 from reranker.core.errors import CheckpointError, PictureError, TicketCancelled
-from reranker.core.types import Candidate, Query, Scorer, Scoring
-from reranker.engine.batching import picture_failure, score_prepared
+from reranker.core.types import Candidate, Query, ScorerInfo, Scoring
+from reranker.engine.batching import score_prepared
 from reranker.engine.device_queue import Ticket
-from reranker.engine.prefetch_buffer import ScoreResult
 from reranker.engine.process_memory import PeakMemory
+from reranker.engine.results import ScoreResult, failure
+from reranker.engine.scoring_run import ScoringEngine, new_run_id
 from reranker.evaluation.calibration import fitted
 from reranker.evaluation.comparison import compared
 from reranker.evaluation.datasets.labelled import Dataset, LabelledPicture, LabelledSet
@@ -60,19 +61,25 @@ class LeftOut:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Way:
+class _ScoringRun:
+    """One configuration, and the engine that scores with it."""
+
     configuration: Configuration
-    scorer: Scorer
+    engine: ScoringEngine[Any]
+
+    @property
+    def info(self) -> ScorerInfo:
+        return self.engine.executor.info
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Part:
-    """Pictures of a set that go to the device together, for the ways that have not judged the set yet."""
+class _Batch:
+    """Pictures of a set that go to the device together, for the configurations that have not scored the set yet."""
 
     labelled: LabelledSet
     query: Query
     pictures: Sequence[LabelledPicture]
-    ways: Sequence[_Way]
+    runs: Sequence[_ScoringRun]
     is_last: bool
 
 
@@ -114,25 +121,26 @@ def evaluate_stream(
     dataset: Dataset,
     plans: Sequence[ModelRun],
     *,
-    stop: threading.Event | None = None,
+    cancellation: Cancellation | None = None,
     results_log: ResultsLog | None = None,
 ) -> Generator[Progress | LeftOut | Evaluation, None, None]:
-    """How far it is, after each batch; then the `Evaluation`, unless `stop` was set before or every plan was left out.
+    """How far it is, after each batch; then the `Evaluation`, unless it was cancelled before or every plan was left
+    out.
 
     ledger: what was judged before, which is not judged again; it learns each set as it is done.
     Raises `RequestError`.
     """
-    run = _Run(dataset, results_log, stop or threading.Event(), plans)
+    run = _Run(dataset, results_log, cancellation or Cancellation(), plans)
     evaluated: dict[str, Evaluated] = {}
     for plan in plans:
         try:
-            found = yield from run.of(plan)
+            found = yield from run.evaluate(plan)
         except CheckpointError as error:
             run.leave_out(plan)
             yield LeftOut(error=error)
             continue
         gc.collect()  # a network has cycles, and the next one needs its room
-        if run.stop.is_set():
+        if run.cancellation.cancelled:
             return
         evaluated |= {one.fingerprint: one for one in found}
     if not evaluated:
@@ -155,108 +163,115 @@ def _told_apart(one: Evaluated) -> Configuration:
 
 
 class _Run:
-    """One dataset, several plans, and how far they are."""
+    """One dataset, several model runs, and their progress."""
 
     def __init__(
-        self, dataset: Dataset, results_log: ResultsLog | None, stop: threading.Event, plans: Sequence[ModelRun]
+        self, dataset: Dataset, results_log: ResultsLog | None, cancellation: Cancellation, plans: Sequence[ModelRun]
     ) -> None:
-        self.stop = stop
+        self.cancellation = cancellation
         self._dataset, self._results_log = dataset, results_log
         self._done, self._judged, self._busy_s = 0, 0, 0.0
         self._total = sum(map(self._pictures, plans))
 
     def _pictures(self, plan: ModelRun) -> int:
-        """To be judged, one as often as there are combinations."""
+        """Count pictures to score, each once per configuration."""
         pictures = sum(len(labelled.pictures) for labelled in self._dataset.sets)
         return len(plan.scorings) * len(plan.details) * pictures
 
     def leave_out(self, plan: ModelRun) -> None:
-        """It is not waited for."""
+        """Do not wait for a model run."""
         self._total -= self._pictures(plan)
 
-    def of(self, plan: ModelRun) -> Generator[Progress, None, list[Evaluated]]:
-        """All combinations of a plan; of no use where it was stopped."""
+    def evaluate(self, plan: ModelRun) -> Generator[Progress, None, list[Evaluated]]:
+        """Evaluate all configurations of a model run; returns nothing if it is cancelled."""
         reranker = plan.open()
-        asked = {labelled.id: reranker.query(labelled.query) for labelled in self._dataset.sets}
-        scorer, name = reranker.load(), _model_name(reranker)
-        ticket, found = reranker.device_queue.ticket(self.stop), []
-        details = dict.fromkeys(visual_tokens(detail, scorer) for detail in plan.details)
+        queries = {labelled.id: reranker.query(labelled.query) for labelled in self._dataset.sets}
+        model, name, found = reranker.load(), _model_name(reranker), []
+        details = dict.fromkeys(visual_tokens(detail, model.info) for detail in plan.details)
         self._total -= self._pictures(plan) * (len(plan.details) - len(details)) // len(plan.details)
         for tokens in details:
-            seen_at = scorer.at(tokens)
-            ways = [
-                _Way(configuration=_configuration(name, seen_at, scoring, tokens), scorer=seen_at.with_scoring(scoring))
+            runs = [
+                _ScoringRun(
+                    configuration=_configuration(name, model.info, scoring, tokens),
+                    engine=reranker.engine_of(model.variant(visual_tokens=tokens, scoring=scoring)),
+                )
                 for scoring in plan.scorings
             ]
-            known = yield from self._judged_by(ways, asked, ticket, reranker.settings.engine.prefetch_threads)
-            if self.stop.is_set():
+            scored = yield from self._score_sets(runs, queries, on_gpu=model.device_memory is not None)
+            if self.cancellation.cancelled:
                 return []
-            found += [self._evaluated(way, known[way.scorer.fingerprint]) for way in ways]
+            found += [self._evaluated(run, scored[run.info.fingerprint]) for run in runs]
         return found
 
-    def _evaluated(self, way: _Way, known: Mapping[str, JudgedSet]) -> Evaluated:
-        sets = self._dataset.sets
+    def _evaluated(self, run: _ScoringRun, known: Mapping[str, JudgedSet]) -> Evaluated:
+        sets, info = self._dataset.sets, run.info
         judged = tuple(known[labelled.id] for labelled in sets)
         return Evaluated(
-            configuration=way.configuration,
-            fingerprint=way.scorer.fingerprint,
-            calibration_key=way.scorer.calibration_key,
-            figures=figures(sets, judged, way.scorer.temperature),
+            configuration=run.configuration,
+            fingerprint=info.fingerprint,
+            calibration_key=info.calibration_key,
+            figures=figures(sets, judged, info.temperature),
             judged=judged,
-            fit=fitted(sets, judged, way.scorer.temperature),
+            fit=fitted(sets, judged, info.temperature),
         )
 
-    def _judged_by(
-        self, ways: Sequence[_Way], asked: Mapping[str, Query], ticket: Ticket, prefetch_threads: int
+    def _score_sets(
+        self, runs: Sequence[_ScoringRun], queries: Mapping[str, Query], *, on_gpu: bool
     ) -> Generator[Progress, None, dict[str, dict[str, JudgedSet]]]:
-        """Every set by every way: by fingerprint, then by the set's id. A way judges a set once, now or before."""
-        known = {way.scorer.fingerprint: self._known(way) for way in ways}
-        if before := sum(len(said.log_odds) for sets in known.values() for said in sets.values()):
+        """Score every set by every configuration, each once, now or in an earlier evaluation.
+
+        Returns scored sets by fingerprint, then by the id of the set.
+        """
+        scored = {run.info.fingerprint: self._logged(run) for run in runs}
+        if before := sum(len(result.log_odds) for sets in scored.values() for result in sets.values()):
             self._done += before
-            yield self._progress(ways[-1].configuration)
-        tallies = {fingerprint: _Tally() for fingerprint in known}
-        memory = PeakMemory(on_gpu=ways[0].scorer.device_memory is not None)
-        for part, prepared in _ahead(
-            _parts(self._dataset, ways, known, asked), ways[0].scorer, prefetch_threads, self.stop
-        ):
-            began = time.perf_counter()
+            yield self._progress(runs[-1].configuration)
+        tallies = {fingerprint: _Tally() for fingerprint in scored}
+        memory, engine = PeakMemory(on_gpu=on_gpu), runs[0].engine
+        ticket = engine.device_queue.ticket(self.cancellation)
+        for batch, prepared in _prefetch(_batches(self._dataset, runs, scored, queries), engine, self.cancellation):
+            start = time.perf_counter()
             try:
-                _judge(part, prepared, tallies, ticket, memory)
+                _score(batch, prepared, tallies, ticket, memory)
             except TicketCancelled:
                 break
-            if self.stop.is_set():  # what was judged of it is not all of it
+            if self.cancellation.cancelled:  # the batch may be scored in part
                 break
-            self._busy_s += time.perf_counter() - began
-            self._judged += len(part.ways) * len(part.pictures)
-            self._done += len(part.ways) * len(part.pictures)
-            if part.is_last:
-                for way in part.ways:
-                    fingerprint = way.scorer.fingerprint
-                    known[fingerprint][part.labelled.id] = self._kept(way, part.labelled, tallies[fingerprint])
-                    tallies[fingerprint] = _Tally()
-            yield self._progress(part.ways[-1].configuration)
-        return known
+            self._busy_s += time.perf_counter() - start
+            self._judged += len(batch.runs) * len(batch.pictures)
+            self._done += len(batch.runs) * len(batch.pictures)
+            if batch.is_last:
+                self._finish_set(batch, scored, tallies)
+            yield self._progress(batch.runs[-1].configuration)
+        ticket.close()
+        return scored
 
-    def _known(self, way: _Way) -> dict[str, JudgedSet]:
+    def _finish_set(self, batch: _Batch, scored: dict[str, dict[str, JudgedSet]], tallies: dict[str, _Tally]) -> None:
+        """Keep the results of a set whose last batch was scored."""
+        for run in batch.runs:
+            fingerprint = run.info.fingerprint
+            result = tallies[fingerprint].judged(batch.labelled.id)
+            if self._results_log is not None:
+                self._results_log.put(fingerprint, batch.labelled, result)
+            scored[fingerprint][batch.labelled.id] = result
+            tallies[fingerprint] = _Tally()
+
+    def _logged(self, run: _ScoringRun) -> dict[str, JudgedSet]:
+        """Return the sets that the results log has. Sets with errors are scored again: the cause may have gone."""
         if self._results_log is None:
             return {}
-        found = ((one.id, self._results_log.get(way.scorer.fingerprint, one)) for one in self._dataset.sets)
-        # What failed is tried again: it may have been for want of memory, or of a drive.
-        return {set_id: judged for set_id, judged in found if judged is not None and not judged.errors}
-
-    def _kept(self, way: _Way, labelled: LabelledSet, tally: _Tally) -> JudgedSet:
-        judged = tally.judged(labelled.id)
-        if self._results_log is not None:
-            self._results_log.put(way.scorer.fingerprint, labelled, judged)
-        return judged
+        found = (
+            (labelled.id, self._results_log.get(run.info.fingerprint, labelled)) for labelled in self._dataset.sets
+        )
+        return {set_id: result for set_id, result in found if result is not None and not result.errors}
 
     def _progress(self, configuration: Configuration) -> Progress:
         left_s = self._busy_s / self._judged * (self._total - self._done) if self._judged else None
         return Progress(configuration=configuration, done=self._done, total=self._total, left_s=left_s)
 
 
-def _configuration(model: str, scorer: Scorer, scoring: Scoring, tokens: int) -> Configuration:
-    return Configuration(model=model, precision=scorer.precision, scoring=scoring, visual_tokens=tokens)
+def _configuration(model: str, info: ScorerInfo, scoring: Scoring, tokens: int) -> Configuration:
+    return Configuration(model=model, precision=info.precision, scoring=scoring, visual_tokens=tokens)
 
 
 def _model_name(reranker: Reranker) -> str:
@@ -265,78 +280,85 @@ def _model_name(reranker: Reranker) -> str:
     return "/".join(Path(name).resolve().parts[-2:]) if Path(name).is_dir() else name
 
 
-def _parts(
-    dataset: Dataset, ways: Sequence[_Way], known: Mapping[str, Mapping[str, JudgedSet]], asked: Mapping[str, Query]
-) -> Iterator[_Part]:
-    """What is still to be judged, cut into batches."""
-    scorer, configuration = ways[0].scorer, ways[0].configuration
-    size = max(1, scorer.batch_tokens // configuration.visual_tokens)
-    different = {way.scorer.fingerprint: way for way in ways}
+def _batches(
+    dataset: Dataset,
+    runs: Sequence[_ScoringRun],
+    scored: Mapping[str, Mapping[str, JudgedSet]],
+    queries: Mapping[str, Query],
+) -> Iterator[_Batch]:
+    """Cut what is left to score into batches, set by set."""
+    size = max(1, runs[0].engine.executor.batch_tokens // runs[0].configuration.visual_tokens)
+    by_fingerprint = {run.info.fingerprint: run for run in runs}
     for labelled in dataset.sets:
-        left = [way for fingerprint, way in different.items() if labelled.id not in known[fingerprint]]
+        left = [run for fingerprint, run in by_fingerprint.items() if labelled.id not in scored[fingerprint]]
         for start in range(0, len(labelled.pictures) if left else 0, size):
-            pictures = labelled.pictures[start : start + size]
-            is_last = start + size >= len(labelled.pictures)
-            yield _Part(labelled=labelled, query=asked[labelled.id], pictures=pictures, ways=left, is_last=is_last)
+            yield _Batch(
+                labelled=labelled,
+                query=queries[labelled.id],
+                pictures=labelled.pictures[start : start + size],
+                runs=left,
+                is_last=start + size >= len(labelled.pictures),
+            )
 
 
-def _ahead(
-    parts: Iterable[_Part], scorer: Scorer, prefetch_threads: int, stop: threading.Event
-) -> Iterator[tuple[_Part, list[Any]]]:
-    """Each part with its pictures prepared, or their errors; the next one is read while this one is judged."""
-    waiting: deque[tuple[_Part, list[Future[Any]]]] = deque()
-    with ThreadPoolExecutor(prefetch_threads, thread_name_prefix="reranker-reader") as pool:
-        for part in parts:
-            waiting.append((part, [pool.submit(_prepared, scorer, picture) for picture in part.pictures]))
+def _prefetch(
+    batches: Iterable[_Batch], engine: ScoringEngine[Any], cancellation: Cancellation
+) -> Iterator[tuple[_Batch, list[Any]]]:
+    """Yield each batch with its prepared images, or their errors; the next batch is prepared while this one is scored."""
+    waiting: deque[tuple[_Batch, list[Future[Any]]]] = deque()
+    with ThreadPoolExecutor(engine.prefetch_threads, thread_name_prefix="reranker-prefetch") as pool:
+        for batch in batches:
+            waiting.append((batch, [pool.submit(_prepare, engine, picture) for picture in batch.pictures]))
             if len(waiting) > 1:
-                yield _read(waiting.popleft())
-            if stop.is_set():
+                yield _results(waiting.popleft())
+            if cancellation.cancelled:
                 break
-        while waiting and not stop.is_set():
-            yield _read(waiting.popleft())
+        while waiting and not cancellation.cancelled:
+            yield _results(waiting.popleft())
 
 
-def _read(part: tuple[_Part, list[Future[Any]]]) -> tuple[_Part, list[Any]]:
-    return part[0], [future.result() for future in part[1]]
+def _results(submitted: tuple[_Batch, list[Future[Any]]]) -> tuple[_Batch, list[Any]]:
+    return submitted[0], [future.result() for future in submitted[1]]
 
 
-def _prepared(scorer: Scorer, picture: LabelledPicture) -> Any:
-    """Ready for the device; or its `PictureError`."""
+def _prepare(engine: ScoringEngine[Any], picture: LabelledPicture) -> Any:
+    """Return the prepared image, or its `PictureError`."""
     try:
-        return scorer.prepare(Candidate(name=picture.name, source=picture.source))
+        candidate = Candidate(name=picture.name, source=picture.source)
+        return engine.preprocessor.prepare(engine.preprocessor.identify(candidate))
     except Exception as error:
-        return picture_failure(error, picture.name)
+        return failure(error, picture.name)
 
 
-def _judge(
-    part: _Part, prepared: Sequence[Any], tallies: Mapping[str, _Tally], ticket: Ticket, memory: PeakMemory
+def _score(
+    batch: _Batch, prepared: Sequence[Any], tallies: Mapping[str, _Tally], ticket: Ticket, memory: PeakMemory
 ) -> None:
-    """Looks at the pictures of a part once, and asks in each way. Raises `TurnCancelled`."""
-    ready = {index: one for index, one in enumerate(prepared) if not isinstance(one, PictureError)}
-    names = [part.pictures[index].name for index in ready]
+    """Encode the images of a batch once, and score them by each configuration. Raises `TicketCancelled`."""
+    images = {index: image for index, image in enumerate(prepared) if not isinstance(image, PictureError)}
+    names, run_id = [batch.pictures[index].name for index in images], new_run_id()
     memory.begin()
     start = time.perf_counter()
-    seen = _encode(part.ways[0].scorer, part.query, list(ready.values()), ticket)
+    encoded = _encode(batch.runs[0].engine, list(images.values()), ticket, run_id)
     looked_ms, looked_peak = 1000 * (time.perf_counter() - start), memory.taken()
-    for way in part.ways:
+    for run in batch.runs:
         memory.begin()
         start = time.perf_counter()
-        said = score_prepared(part.query, seen, names, way.scorer, ticket)
-        tally = tallies[way.scorer.fingerprint]
+        results = score_prepared(batch.query, encoded, names, run.engine.executor, ticket, run_id)
+        tally = tallies[run.info.fingerprint]
         tally.took(memory.taken(), asked_ms=1000 * (time.perf_counter() - start))
         tally.took(looked_peak, looked_ms=looked_ms)
-        outcomes: dict[int, ScoreResult] = dict(zip(ready, said, strict=True))
-        for index, one in enumerate(prepared):
-            tally.add(outcomes.get(index, one))
+        by_index: dict[int, ScoreResult] = dict(zip(images, results, strict=True))
+        for index, image in enumerate(prepared):
+            tally.add(by_index.get(index, image))
 
 
-def _encode(scorer: Scorer, query: Query, prepared: Sequence[Any], ticket: Ticket) -> Sequence[Any]:
-    """The pictures, seen; as they were where that failed: whose fault it is is found when they are judged."""
+def _encode(engine: ScoringEngine[Any], images: Sequence[Any], ticket: Ticket, run_id: str) -> Sequence[Any]:
+    """Return the images with their features; as they were if that failed: scoring finds the image at fault."""
     try:
-        with ticket.turn():
-            return scorer.encode(query, prepared) if prepared else prepared
+        with ticket.slot():
+            return engine.executor.encode(images, run_id).result() if images else images
     except TicketCancelled:
         raise
     except Exception as error:
-        picture_failure(error, "")
-    return prepared
+        failure(error, "")
+    return images

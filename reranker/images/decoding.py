@@ -1,20 +1,16 @@
-"""A path or bytes -> an upright RGB picture within limits, and the content hash.
+"""A path or bytes -> an upright RGB picture within limits.
 
 Formats: JPEG, PNG, WebP, BMP, GIF and TIFF (the first frame), AVIF, HEIC/HEIF (the primary picture). The first bytes
 choose the decoder, never the name of the file. Decoders are called by themselves instead of through `Image.open`, whose
 own guard on pixels is one setting for the whole process, and warns: here each call brings its limits, in any thread.
 """
 
-import hashlib
 import math
 import stat
 import struct
-import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -89,8 +85,6 @@ _WHITES: Final[dict[str, tuple[float, ...]]] = {
     "F": (1, 255, 65535),
 }
 
-SETTLED_NS: Final = 1_000_000_000
-
 _ORIENTATION_TAG: Final = 0x0112
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -116,55 +110,6 @@ class Limits:
     max_bytes: int = 50_000_000
     max_pixels: int = 100_000_000
     max_aspect_ratio: float = 200.0
-
-
-def content_hash(data: bytes) -> str:
-    """SHA-256 of the encoded bytes, in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
-
-
-class ContentHashes:
-    """Content hashes of files, remembered by path, size and times: what has not changed is not read again. Thread-safe.
-
-    Of the last `max_files` that were asked for; none of a file written a moment ago, whose next change a file system's
-    clock may not tell from this one.
-    """
-
-    def __init__(self, max_files: int = 100_000) -> None:
-        self._max_files = max_files
-        self._known: OrderedDict[tuple[str, int, int, int, int], str] = OrderedDict()
-        self._lock = Lock()
-
-    def identify(self, candidate: Candidate, limits: Limits) -> tuple[str, bytes | None]:
-        """The content hash, and the encoded bytes where they had to be read for it. Raises a `PictureError`."""
-        if isinstance(candidate.source, bytes):
-            data = read_bytes(candidate, limits)
-            return content_hash(data), data
-        stamp = _stamp(candidate.source)
-        with self._lock:
-            if stamp is not None and stamp in self._known:
-                self._known.move_to_end(stamp)
-                return self._known[stamp], None
-        data = read_bytes(candidate, limits)
-        digest = content_hash(data)
-        if stamp is not None and time.time_ns() - max(stamp[-2:]) > SETTLED_NS and stamp == _stamp(candidate.source):
-            self._remember(stamp, digest)
-        return digest, data
-
-    def _remember(self, stamp: tuple[str, int, int, int, int], digest: str) -> None:
-        with self._lock:
-            self._known[stamp] = digest
-            if len(self._known) > self._max_files:
-                self._known.popitem(last=False)
-
-
-def _stamp(path: Path) -> tuple[str, int, int, int, int] | None:
-    """What changes when a file does; None where it cannot be told."""
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return None
-    return str(path), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def read_bytes(candidate: Candidate, limits: Limits) -> bytes:

@@ -1,4 +1,4 @@
-"""What the program needs of an architecture. Each one has a folder in `reranker.models` and an entry in the registry."""
+"""What the program needs of an architecture. Each has a folder in `reranker.models` and an entry in the registry."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -13,13 +13,13 @@ from transformers.utils.logging import set_tqdm_hook
 from reranker.config.settings import Device, Precision
 from reranker.core.errors import CheckpointBroken, CheckpointError, CheckpointUnsupported, ModelOutOfMemory
 from reranker.core.types import LoadWarning
-from reranker.models.checkpoint import CheckpointFiles
 from reranker.models.architecture import Architecture, VisionLanguageModel
+from reranker.models.checkpoint import CheckpointFiles
 from reranker.models.device_map import LanguageTower, are_brought, gpus_of
 from reranker.models.hub import folder_of
+from reranker.models.layers.yes_no_head import YesNoHead
 from reranker.models.memory_plan import choose_device, choose_precision, how_to_load, is_out_of_memory, place
 from reranker.models.patchify import PatchSettings
-from reranker.models.layers.yes_no_head import YesNoHead
 from reranker.models.scoring.prompts import INSTRUCTIONS
 
 Report = Callable[[int, int], None]

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from reranker.models.architecture import Architecture
 from reranker.models.qwen2_5_vl.model import QWEN2_5_VL
 
 ARCHITECTURES: Final = {architecture.model_type: architecture for architecture in (QWEN2_5_VL,)}

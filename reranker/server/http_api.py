@@ -6,7 +6,6 @@
 `/v1/openapi.json` describes it. `api_routes` adds it to the server of the page; `api_application` serves it alone.
 """
 
-import threading
 from asyncio import create_task
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reranker.api import Reranker
+from reranker.core.cancellation import Cancellation
 from reranker.core.errors import (
     CheckpointError,
     KeyRefused,
@@ -204,7 +204,7 @@ class _Api:
         if len(body.documents) > limits.max_pictures:
             raise TooManyPictures(count=len(body.documents), max_count=limits.max_pictures)
         # The ranking runs in a thread. A client that disconnects stops it before its next batch.
-        stop = threading.Event()
+        stop = Cancellation()
         disconnect = create_task(_set_on_disconnect(request, stop))
         self._threads = self._threads or anyio.CapacityLimiter(limits.max_waiting)
         try:
@@ -213,11 +213,11 @@ class _Api:
             disconnect.cancel()
         return _response(body, ranking, token_count, self._model, _language(request))
 
-    def _rank(self, body: RerankRequest, stop: threading.Event) -> tuple[Ranking, int]:
+    def _rank(self, body: RerankRequest, stop: Cancellation) -> tuple[Ranking, int]:
         """Return the ranking and the number of its visual tokens. Raises `RequestError`, `CheckpointError`."""
         self._reranker.query(body.query)
         candidates = [to_candidate(document, index) for index, document in enumerate(body.documents)]
-        *events, ranking = self._reranker.rank_stream(body.query, candidates, top_k=body.top_n, stop=stop)
+        *events, ranking = self._reranker.rank_stream(body.query, candidates, top_k=body.top_n, cancellation=stop)
         assert isinstance(ranking, Ranking)
         if (unfit := unfit_precision(ranking)) is not None:
             raise unfit
@@ -239,10 +239,10 @@ class _Api:
         return model_name(self._reranker)
 
 
-async def _set_on_disconnect(request: Request, stop: threading.Event) -> None:
+async def _set_on_disconnect(request: Request, stop: Cancellation) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-    stop.set()
+    stop.cancel()
 
 
 def _response(

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-from reranker.models.patchify import PatchSettings
+from reranker.models.qwen2_5_vl.model import QWEN2_5_VL
 from reranker.models.qwen2_5_vl.vision import BytePatchEmbedding
 from reranker.toybox.geometry import LEVELS, VISUAL_TOKENS, toybox_config
 from reranker.toybox.plain_attention import WINDOWS
@@ -27,7 +27,7 @@ def feed_with_bytes(model: Qwen2_5_VLForConditionalGeneration) -> Qwen2_5_VLForC
     """The same model, taught and used on bytes; see `BytePatchEmbedding`."""
     visual = model.model.visual
     visual.config._attn_implementation = WINDOWS
-    visual.patch_embed = BytePatchEmbedding(visual.patch_embed, PatchSettings())
+    visual.patch_embed = BytePatchEmbedding(visual.patch_embed, QWEN2_5_VL.patch_settings)
     return model
 
 
@@ -41,7 +41,7 @@ def write_checkpoint(
     plain.save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)  # written for its owner alone, it could not be read in a container
     tokenizer.save_pretrained(folder)
-    settings = PatchSettings()
+    settings = QWEN2_5_VL.patch_settings
     preprocessor = {
         "image_processor_type": "Qwen2VLImageProcessor",
         "patch_size": settings.patch_px,

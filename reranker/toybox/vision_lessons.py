@@ -14,7 +14,8 @@ from torch.nn.functional import cross_entropy, smooth_l1_loss
 from torch.utils.data import DataLoader, IterableDataset
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
 
-from reranker.models.patchify import Patches, PatchSettings, patchify
+from reranker.models.patchify import Patches, patchify
+from reranker.models.qwen2_5_vl.model import QWEN2_5_VL
 from reranker.toybox.drawing import draw_scene
 from reranker.toybox.exercises import counting, relating
 from reranker.toybox.geometry import LEVELS
@@ -39,7 +40,7 @@ class DrawnScene:
 
 def drawn(scene: Scene, visual_tokens: int) -> DrawnScene:
     """Draw, patchify and describe a scene."""
-    patches = patchify(draw_scene(scene), visual_tokens, PatchSettings())
+    patches = patchify(draw_scene(scene), visual_tokens, QWEN2_5_VL.patch_settings)
     targets = token_targets(scene, patches.grid_h // 2, patches.grid_w // 2)
     return DrawnScene(scene=scene, patches=patches, targets=targets)
 

@@ -100,7 +100,7 @@ class Programs:
     def _events(
         self, stream: Iterator[Scored | Failed | Ranking], admission: Admission, language: Language
     ) -> Iterator[dict[str, Any]]:
-        temperature = self._reranker.load().temperature
+        temperature = self._reranker.load().info.temperature
         judged: list[Scored | Failed] = [*admission.refused]
         for event in stream:
             if isinstance(event, Ranking):

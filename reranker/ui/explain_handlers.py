@@ -59,7 +59,7 @@ class ExplainHandlers:
                 explanation = self._reranker.explain(ranking_view.query, card.source)
                 added = {"why": _why(explanation, language)}
             else:
-                added = {"words": _said(self._reranker.words(ranking_view.query, card.source))}
+                added = {"words": _said(self._reranker.generate_rating(ranking_view.query, card.source))}
         except Exception as error:
             added = {"trouble": trouble(error, language).text}
         yield panel | {"trouble": None, "busy": False} | added

@@ -65,7 +65,9 @@ class ModelStatus:
 
     def _ready_text(self, language: Language) -> str:
         ready = phrase("ready", language, model=model_name(self._reranker), min_count=MIN_PICTURES)
-        return " ".join([ready, *(load_warning_text(one, language) for one in self._reranker.load().load_warnings)])
+        return " ".join(
+            [ready, *(load_warning_text(one, language) for one in self._reranker.load().info.load_warnings)]
+        )
 
     def _about(self, language: Language) -> Any:
         """What the toybox knows, and why it is the one at work; nothing about any other."""

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from threading import Event
 from typing import Any, Final
 
 import gradio as gr
 
 from reranker.api import Reranker
+from reranker.core.cancellation import Cancellation
 from reranker.core.errors import QueryEmpty, TooFewPictures, TooManyPictures, TooManyQueries
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import phrase, phrases
@@ -50,7 +50,7 @@ class RankHandlers:
             self._visitors.end(stop, request)
 
     def _run(
-        self, query: object, items: object, history: History, language: Language, stop: Event
+        self, query: object, items: object, history: History, language: Language, stop: Cancellation
     ) -> Iterator[list[Any]]:
         queries = self._queries(query)
         admission = self._admitted(items)
@@ -62,14 +62,14 @@ class RankHandlers:
             for view in self._watched(text, admission, language, stop):
                 if view.ranking_view is not None:
                     history = history.moved(number, self._signed(view.ranking_view))
-                going_on = view.status.tone != "busy" and number + 1 < len(queries) and not stop.is_set()
-                stopping = view.status.tone == "busy" and stop.is_set()
+                going_on = view.status.tone != "busy" and number + 1 < len(queries) and not stop.cancelled
+                stopping = view.status.tone == "busy" and stop.cancelled
                 said = phrase("stopping", language) if stopping else before + view.status.text
                 status = replace(view.status, text=said)
                 yield outputs(
                     replace(status, tone="busy") if going_on else status, history if view.ranking_view else None
                 )
-            if stop.is_set() and number + 1 < len(queries):
+            if stop.cancelled and number + 1 < len(queries):
                 yield outputs(replace(status, tone="done"), None)
                 return
 
@@ -77,16 +77,16 @@ class RankHandlers:
         """With how it was judged, once it is: another model may judge later."""
         return replace(ranking_view, judged_by=judged_by(self._reranker)) if ranking_view.ended else ranking_view
 
-    def _watched(self, query: str, admission: Admission, language: Language, stop: Event) -> Iterator[View]:
+    def _watched(self, query: str, admission: Admission, language: Language, stop: Cancellation) -> Iterator[View]:
         scorer = self._reranker.load()
         return watch(
-            self._reranker.rank_stream(query, admission.candidates, stop=stop),
+            self._reranker.rank_stream(query, admission.candidates, cancellation=stop),
             admission,
             query=query,
-            temperature=scorer.temperature,
+            temperature=scorer.info.temperature,
             language=language,
             device_memory=partial(getattr, scorer, "card_memory"),
-            relevance_threshold=scorer.relevance_threshold,
+            relevance_threshold=scorer.info.relevance_threshold,
         )
 
     def _queries(self, text: object) -> list[str]:

@@ -12,7 +12,7 @@ from reranker.core.scores import memory_text, none_fits
 from reranker.core.types import Failed, Ranking, Scored
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import phrase
-from reranker.pipelines.rerank import ordered
+from reranker.pipelines.rerank import sort_events
 from reranker.server.status import Status
 from reranker.ui.ranking_view import RankingView, cards, completed, placed
 from reranker.ui.uploads import Admission
@@ -39,7 +39,7 @@ class Stream(Protocol):
     """A `reranker.pipelines.rerank.RankStream`, as far as it is needed here."""
 
     @property
-    def place(self) -> int | None: ...
+    def queue_position(self) -> int | None: ...
     @property
     def coarse_count(self) -> int | None: ...
     def __iter__(self) -> Iterator[Event]: ...
@@ -105,7 +105,7 @@ def watch(
             if isinstance(item, BaseException):
                 raise item
             if isinstance(item, _Silence):
-                yield run.silent(stream.place, stream.coarse_count)
+                yield run.silent(stream.queue_position, stream.coarse_count)
             elif isinstance(item, Ranking):
                 yield run.ended(item)
             elif run.note(item, inbox.qsize()):
@@ -185,17 +185,17 @@ class _Run:
         self._status = Status(text=text, tone="busy", percent=self._percent)
         return View(status=self._status, ranking_view=self._best_so_far())
 
-    def silent(self, place: int | None, coarse_count: int | None) -> View:
+    def silent(self, queue_position: int | None, coarse_count: int | None) -> View:
         """After a while without one: why, or what is only provisional."""
-        if place:
-            return View(status=self._counted("waiting", count=place))
+        if queue_position:
+            return View(status=self._counted("waiting", count=queue_position))
         none_judged = len(self._events) == len(self._admission.refused)
         return View(
             status=self._counted("glimpsed", count=coarse_count) if coarse_count and none_judged else self._status
         )
 
     def ended(self, ranking: Ranking) -> View:
-        scored, failed = ordered(self._events)
+        scored, failed = sort_events(self._events)
         known = sum(one.score.cached for one in scored)
         status = end_status(len(scored), failed, self._clock() - self._began, self._language, known)
         note = ""
@@ -218,7 +218,7 @@ class _Run:
         if now < self._deck_due:
             return None
         self._deck_due = now + DECK_INTERVAL_S
-        best = ordered(self._events, CARDS_WHILE_RUNNING)[0]
+        best = sort_events(self._events, CARDS_WHILE_RUNNING)[0]
         return RankingView(query=self._query, cards=cards(best, self._temperature))
 
     def _counted(self, key: str, **values: object) -> Status:

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, get_args
 
 import gradio as gr
 
+from reranker.core.cancellation import Cancellation
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import language_of
 
@@ -22,7 +23,7 @@ class Visitors:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._languages: OrderedDict[str, Language] = OrderedDict()
-        self._stops: dict[tuple[str, Work], set[threading.Event]] = {}
+        self._stops: dict[tuple[str, Work], set[Cancellation]] = {}
         self._brought: OrderedDict[str, set[Path]] = OrderedDict()
         self._left: OrderedDict[str, None] = OrderedDict()
 
@@ -38,14 +39,14 @@ class Visitors:
             self._languages[_session(request)] = language
             _bound(self._languages)
 
-    def begin(self, request: gr.Request, work: Work = "ranking") -> threading.Event:
+    def begin(self, request: gr.Request, work: Work = "ranking") -> Cancellation:
         """A run, which `stop` ends."""
-        stop = threading.Event()
+        stop = Cancellation()
         with self._lock:
             self._stops.setdefault((_session(request), work), set()).add(stop)
         return stop
 
-    def end(self, stop: threading.Event, request: gr.Request, work: Work = "ranking") -> None:
+    def end(self, stop: Cancellation, request: gr.Request, work: Work = "ranking") -> None:
         """The run is over."""
         key = _session(request), work
         with self._lock:
@@ -58,7 +59,7 @@ class Visitors:
         with self._lock:
             stops = self._stops.get((_session(request), work), set())
             for stop in stops:
-                stop.set()
+                stop.cancel()
             return bool(stops)
 
     def is_running(self, request: gr.Request, work: Work = "ranking") -> bool:

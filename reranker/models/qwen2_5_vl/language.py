@@ -4,15 +4,16 @@ What every picture of a query has in common, the prompt up to the picture, is re
 last layer is computed for the last tokens alone, since nothing else is read off it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch.nn.functional import silu
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoderLayer, Qwen2_5_VLTextModel
 
 from reranker.models.architecture import ImageFeatures, PrefixKV
-from reranker.models.device_map import home_of, layers_of
+from reranker.models.device_map import home_of
 from reranker.models.layers.attention import Spans, attend
 from reranker.models.layers.rotary import Rotation
 from reranker.models.qwen2_5_vl.positions import language_rotation, rope_positions
@@ -24,13 +25,18 @@ def prefill(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> PrefixKV:
     rotation = language_rotation(language, torch.arange(len(ids), device=hidden.device).expand(3, -1), hidden.dtype)
     spans = Spans(lengths=(len(ids),), device=hidden.device)
     kept = []
-    for layer in layers_of(language):
+    for layer in _layers(language):
         hidden, rotation, spans = _at(home_of(language, layer), hidden, rotation, spans)
         query, key, value = _projected(layer, hidden, rotation)
         kept.append((key, value))
         attended = attend(query, key, value, spans, scale=layer.self_attn.scaling, causal=True)
         hidden = _after_attention(layer, hidden, attended)
     return PrefixKV(layers=tuple(kept))
+
+
+def _layers(language: Qwen2_5_VLTextModel) -> list[Qwen2_5_VLDecoderLayer]:
+    """Return the layers in the order of the pass."""
+    return list(cast(Iterable[Qwen2_5_VLDecoderLayer], language.layers))
 
 
 def embed(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> torch.Tensor:
@@ -64,7 +70,7 @@ def last_hidden(
         for picture, tail in pairs
     ]
     rotation = language_rotation(language, torch.cat(positions, dim=1).to(hidden.device), hidden.dtype)
-    *layers, (last, last_before) = zip(layers_of(language), prefix.layers, strict=True)
+    *layers, (last, last_before) = zip(_layers(language), prefix.layers, strict=True)
     for layer, before in layers:
         hidden, rotation, spans = _at(home_of(language, layer), hidden, rotation, spans)
         query, key, value = _projected(layer, hidden, rotation)

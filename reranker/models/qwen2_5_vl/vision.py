@@ -13,11 +13,11 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
     Qwen2_5_VLVisionBlock,
 )
 
+from reranker.models.architecture import ImageFeatures
 from reranker.models.layers.attention import Spans, attend
 from reranker.models.layers.rotary import Rotation
-from reranker.models.qwen2_5_vl.positions import vision_rotation, window_layout
-from reranker.models.architecture import ImageFeatures
 from reranker.models.patchify import Patches, PatchSettings
+from reranker.models.qwen2_5_vl.positions import vision_rotation, window_layout
 
 
 class BytePatchEmbedding(nn.Module):

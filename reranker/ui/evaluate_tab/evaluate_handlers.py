@@ -6,13 +6,13 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from threading import Event
 from typing import Any, Final, TypeVar, get_args
 
 import gradio as gr
 
 from reranker.api import Reranker
 from reranker.config.settings import DETAILS, is_token_count
+from reranker.core.cancellation import Cancellation
 from reranker.core.types import Scoring
 from reranker.evaluation.datasets.labelled import Dataset, LabelledPicture, LabelledSet, language_of
 from reranker.evaluation.output_files import as_csv
@@ -82,7 +82,7 @@ class Evaluating:
         except Exception as error:
             yield self._ended(state, partial(trouble, error), request)
         finally:
-            stop.set()
+            stop.cancel()
             self._visitors.end(stop, request, "evaluation")
 
     def _plan(self, checked: Sequence[object]) -> ModelRun:
@@ -96,7 +96,7 @@ class Evaluating:
         self,
         plan: ModelRun,
         usable: Sequence[LabelledQuery],
-        stop: Event,
+        stop: Cancellation,
         state: EvaluationState,
         request: gr.Request,
     ) -> Iterator[list[Any]]:
@@ -124,11 +124,11 @@ class Evaluating:
             request,
         )
 
-    def _progress(self, progress: Progress, stop: Event, request: gr.Request) -> Status:
+    def _progress(self, progress: Progress, stop: Cancellation, request: gr.Request) -> Status:
         language = self._visitors.language(request)
-        if stop.is_set():
+        if stop.cancelled:
             return Status(text=phrase("stopping", language), tone="busy")
-        way = way_name(progress.configuration, self._reranker.load().detail_levels, language)
+        way = way_name(progress.configuration, self._reranker.load().info.detail_levels, language)
         parts = [phrase("progress", language, done=progress.done, total=progress.total, name=way)]
         if progress.left_s is not None and progress.done < progress.total:
             parts.append(left_text(progress.left_s, language))
@@ -150,7 +150,7 @@ class Evaluating:
         status = gr.skip() if said is None else said(language).value
         if state.evaluation is None:
             return [status, None, gr.update(visible=False)]
-        details = self._reranker.load().detail_levels
+        details = self._reranker.load().info.detail_levels
         board = evaluation_board(state.evaluation, details, self._thumbnails.of, language)
         return [status, board, gr.update(visible=True)]
 
@@ -175,8 +175,8 @@ def _chosen(options: Sequence[_Way], checked: Sequence[object]) -> tuple[_Way, .
     return tuple(option for option, is_checked in zip(options, checked, strict=False) if is_checked is True)
 
 
-def _judge(dataset: Dataset, plan: ModelRun, stop: Event, tell: Callable[[_Item], None]) -> None:
-    with closing(evaluate_stream(dataset, [plan], stop=stop)) as stream:
+def _judge(dataset: Dataset, plan: ModelRun, stop: Cancellation, tell: Callable[[_Item], None]) -> None:
+    with closing(evaluate_stream(dataset, [plan], cancellation=stop)) as stream:
         for item in stream:
             tell(item)
 
