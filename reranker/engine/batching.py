@@ -15,10 +15,10 @@ from queue import SimpleQueue
 
 from reranker.core.errors import (
     PictureError,
-    PictureNotFinite,
+    PictureScoreNotFinite,
     PictureSkipped,
-    PictureUnjudged,
     PictureUnrated,
+    PictureUnscored,
     TicketCancelled,
 )
 from reranker.core.types import Candidate, Failed, Prepared, Query, Score, Scored, Scorer, ScoreStore
@@ -163,14 +163,14 @@ class BatchRunner:
             self._blame(batch, error)
             return
         for picture in _unanswered(batch):
-            picture.answer.set_result(PictureUnjudged(name=picture.name, reason="no answer"))
+            picture.answer.set_result(PictureUnscored(name=picture.name, reason="no answer"))
 
     def _checked(self, score: Score, name: str) -> ScoreResult:
         if math.isfinite(float32(score.log_odds)):
             return score
         if score.generated_text is not None:
-            return PictureUnrated(name=name, words=score.generated_text)
-        return PictureNotFinite(name=name, precision=self._scorer.precision)
+            return PictureUnrated(name=name, generated_text=score.generated_text)
+        return PictureScoreNotFinite(name=name, precision=self._scorer.precision)
 
     def _blame(self, batch: list[PendingImage], error: Exception) -> None:
         """Only who failed alone is the culprit; the others get another turn in half the company.
@@ -228,7 +228,7 @@ def _as_picture_error(error: Exception, name: str) -> PictureError:
     """
     if isinstance(error, PictureError):
         return replace(error, name=name)
-    return PictureUnjudged(name=name, reason=type(error).__name__)
+    return PictureUnscored(name=name, reason=type(error).__name__)
 
 
 def _yield_to_the_device() -> None:

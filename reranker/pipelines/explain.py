@@ -59,7 +59,7 @@ def words(
             rank(query, [candidate], scorer=rated, device_queue=device_queue, store=store, prefetch_threads=1)
         )
     except PictureUnrated as error:
-        return GeneratedRating(text=error.words, rating=None)
+        return GeneratedRating(text=error.generated_text, rating=None)
     return GeneratedRating(text=score.generated_text or "", rating=shown_score(score.log_odds, rated.temperature))
 
 

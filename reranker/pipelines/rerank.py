@@ -12,7 +12,7 @@ from dataclasses import replace
 from queue import SimpleQueue
 from typing import cast
 
-from reranker.core.errors import PictureNotFinite, PictureSkipped, PrecisionUnfit
+from reranker.core.errors import PictureScoreNotFinite, PictureSkipped, PrecisionUnsuitable
 from reranker.core.types import Candidate, Failed, Query, Ranking, Scored, Scorer, ScoreStore
 from reranker.engine.batching import BatchRunner, Events, Prefetcher, StoredScores, float32
 from reranker.engine.device_queue import DeviceQueue
@@ -82,12 +82,12 @@ def drain(stream: Iterator[Scored | Failed | Ranking]) -> Ranking:
     return cast(Ranking, ranking)
 
 
-def unfit_precision(ranking: Ranking) -> PrecisionUnfit | None:
+def unfit_precision(ranking: Ranking) -> PrecisionUnsuitable | None:
     """Where every picture's score came out as no number, which is no fault of the pictures; else None."""
     errors = [one.error for one in ranking.failed]
-    if ranking.scored or not errors or not all(isinstance(error, PictureNotFinite) for error in errors):
+    if ranking.scored or not errors or not all(isinstance(error, PictureScoreNotFinite) for error in errors):
         return None
-    return PrecisionUnfit(precision=cast(PictureNotFinite, errors[0]).precision)
+    return PrecisionUnsuitable(precision=cast(PictureScoreNotFinite, errors[0]).precision)
 
 
 def merge_rankings(rankings: Sequence[Ranking], each: int, top_k: int | None = None) -> Ranking:

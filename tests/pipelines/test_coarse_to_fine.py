@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reranker import Failed, Ranking, Reranker, Scored, Settings
-from reranker.core.errors import PictureSkipped, PictureUnjudged, SettingInvalid
+from reranker.core.errors import PictureSkipped, PictureUnscored, SettingInvalid
 from reranker.core.types import Candidate, Query
 from reranker.engine.device_queue import DeviceQueue
 from reranker.pipelines.coarse_to_fine import PATIENCE, CoarseToFine
@@ -151,7 +151,7 @@ def test_one_that_cannot_be_judged_at_all_fails_once() -> None:
     reranker = Reranker(scorer=ScriptedScorer(judge=judge), settings=Settings.of(detail="auto", score_store_mb=0))
     ranking = reranker.rank("a dog", [b"1", b"2", b"3"])
     assert [one.position for one in ranking.scored] == [2, 0]
-    assert [type(one.error) for one in ranking.failed] == [PictureUnjudged]
+    assert [type(one.error) for one in ranking.failed] == [PictureUnscored]
 
 
 def test_closing_ends_it_in_either_part() -> None:

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 
 from reranker.core.errors import (
     PictureError,
-    PictureNotFinite,
     PictureOutOfMemory,
+    PictureScoreNotFinite,
     PictureSkipped,
     PictureTooLarge,
-    PictureUnjudged,
     PictureUnrated,
     PictureUnreadable,
+    PictureUnscored,
 )
 from reranker.core.types import Candidate, Failed, Query, Ranking, Score, Scored
 from reranker.engine.device_queue import DeviceQueue
@@ -252,7 +252,7 @@ def test_a_batch_that_fails_is_halved_until_only_the_culprit_fails(count: int, c
 
     scorer = ScriptedScorer(judge=judge, batch_tokens=batch)
     events, _ = streamed(pictures(range(count)), scorer)
-    assert {name: error.reason for name, error in failures(events).items() if isinstance(error, PictureUnjudged)} == {
+    assert {name: error.reason for name, error in failures(events).items() if isinstance(error, PictureUnscored)} == {
         str(i): "RuntimeError" for i in culprits
     }
     assert sorted(scorer.answered) == sorted(str(i).encode() for i in set(range(count)) - culprits), "each once"
@@ -337,7 +337,7 @@ def test_what_nobody_foresaw_is_logged_and_its_text_shown_to_nobody(caplog: pyte
     with caplog.at_level(logging.ERROR, "reranker.judging"):
         events, _ = streamed(pictures([1]), ScriptedScorer(read=read))
     (error,) = failures(events).values()
-    assert isinstance(error, PictureUnjudged)
+    assert isinstance(error, PictureUnscored)
     assert error.reason == "OSError"
     assert "secret.png" in caplog.text
 
@@ -367,7 +367,7 @@ def test_a_failure_keeps_no_traceback_alive(where: str, raised: Exception) -> No
 def test_a_number_that_is_none_is_a_failure(value: str) -> None:
     events, ranking = streamed(pictures([value, 1]), ScriptedScorer(judge=number))
     (error,) = failures(events).values()
-    assert isinstance(error, PictureNotFinite)
+    assert isinstance(error, PictureScoreNotFinite)
     assert error.precision == "fp32"
     assert [scored.position for scored in ranking.scored] == [1]
 
@@ -389,7 +389,7 @@ def test_words_without_a_rating_are_a_failure_that_keeps_them() -> None:
     events, ranking = streamed(pictures(["nan", 1]), scorer)
     (error,) = failures(events).values()
     assert isinstance(error, PictureUnrated)
-    assert error.words == "I cannot say."
+    assert error.generated_text == "I cannot say."
     assert ranking.scored[0].score.generated_text == "Score: 5.0"
 
 
@@ -397,7 +397,7 @@ def test_a_picture_without_an_answer_is_a_failure() -> None:
     judge = lambda query, content: None if content == b"1" else 1.0  # noqa: E731
     events, _ = streamed(pictures(range(3)), ScriptedScorer(judge=judge))
     ((name, error),) = failures(events).items()
-    assert isinstance(error, PictureUnjudged)
+    assert isinstance(error, PictureUnscored)
     assert (name, error.reason) == ("1", "no answer")
 
 
