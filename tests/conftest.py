@@ -1,9 +1,10 @@
-"""What several tests share: pictures, and the page as a running program."""
+"""What several tests share: pictures, the toybox, the page as a running program, and the command line."""
 
 import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from random import Random
 
@@ -13,34 +14,49 @@ from reranker import Reranker
 from reranker.toybox.drawing import draw_scene
 from reranker.toybox.scenes import Item, arranged
 from reranker.ui import gradio_environment
-from tests.support.browser import chromium, numbered, visit  # noqa: F401 - fixtures
 from tests.support.ports import free_port
 from tests.support.scripted_scorer import ScriptedScorer, number
 from tests.support.shell import Shell
 
+pytest_plugins = ("tests.support.browser",)
+
 Serve = Callable[[Reranker], str]
 
 
-def pytest_configure(config):
-    """What libraries read once, when they are imported: no model of this machine's is found by chance, and all pages
-    that tests start have one folder of uploads."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Set what libraries read once, when they are imported, in this process and in those that tests start.
+
+    No model of this machine is found by chance, all pages that tests start share one upload folder, and torch uses one
+    thread: the models of tests are so small that more threads only wait for each other, and pytest runs workers.
+    """
     for name in ("HF_HOME", "GRADIO_TEMP_DIR"):
         folder = tempfile.TemporaryDirectory(prefix="reranker-tests-")
         config.add_cleanup(folder.cleanup)
         os.environ[name] = folder.name
+    os.environ["OMP_NUM_THREADS"] = "1"
     gradio_environment.prepare()
 
 
+@pytest.fixture(scope="session")
+def _storage_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("storage")
+    return (folder / str(number_) for number_ in count())
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(monkeypatch, tmp_path_factory):
-    """Scores and calibrations that one test stored are not known to another, and none of this machine's are touched."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+def _own_storage(monkeypatch: pytest.MonkeyPatch, _storage_folders: Iterator[Path]) -> None:
+    """Hide scores and calibrations that other tests or this machine's user have stored.
+
+    The folders are only named here: most tests store nothing, and making two for each test took longer than the test.
+    """
+    folder = next(_storage_folders)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
 
 
 @pytest.fixture
-def upload_folder(monkeypatch, tmp_path) -> Path:
-    """A folder of uploads for one test that starts no page."""
+def upload_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An upload folder for one test that starts no page."""
     folder = tmp_path / "uploads"
     folder.mkdir()
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
@@ -49,7 +65,7 @@ def upload_folder(monkeypatch, tmp_path) -> Path:
 
 @contextmanager
 def _serving(reranker: Reranker) -> Iterator[str]:
-    # Here, so that tests without a page do not wait for gradio.
+    # Imported here, so that tests without a page do not wait for gradio.
     from reranker.ui.launch import launch_settings  # noqa: PLC0415
     from reranker.ui.page import build_page  # noqa: PLC0415
 
@@ -64,7 +80,7 @@ def _serving(reranker: Reranker) -> Iterator[str]:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Starts a page over a reranker, and says its address."""
+    """Start a page over a reranker and return its address."""
     with ExitStack() as stack:
         yield lambda reranker: stack.enter_context(_serving(reranker))
 
@@ -75,15 +91,15 @@ def toybox() -> Reranker:
 
 
 @pytest.fixture(scope="session")
-def toybox_url(toybox) -> Iterator[str]:
-    """The page over the embedded model, which is loaded already."""
+def toybox_url(toybox: Reranker) -> Iterator[str]:
+    """The address of a page over the toybox, whose model is loaded already."""
     toybox.load()
     with _serving(toybox) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def drawings(tmp_path_factory) -> list[Path]:
+def drawings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Four drawn scenes: a red house, a blue car, a black cat, a yellow ball."""
     folder = tmp_path_factory.mktemp("drawings")
     things = [("red", "house"), ("blue", "car"), ("black", "cat"), ("yellow", "ball")]
@@ -97,7 +113,7 @@ def drawings(tmp_path_factory) -> list[Path]:
 
 @pytest.fixture
 def shell(capsysbinary: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shell:
-    """The command line in an empty folder, with a scorer that reads the score off the picture."""
+    """The command line in an empty folder, with a scorer that reads the score from the picture's bytes."""
     for name in [name for name in os.environ if name.startswith("RERANKER_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("RERANKER_MODEL", "toybox")

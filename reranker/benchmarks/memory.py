@@ -61,7 +61,7 @@ def memory_report(
     """What fits where, for `geometry`; and what `here`, a model that this machine can load, takes on it.
 
     On a card both are measured, each in a process that may use no more than the cap. Returns what `--output` writes.
-    Raises `GeometryUnknown` and what loading raises.
+    Raises `ModelShapeUnknown` and what loading raises.
     """
     chosen = choose_device(device)
     gpu = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else None

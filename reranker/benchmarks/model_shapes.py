@@ -13,7 +13,7 @@ from transformers import (
 )
 
 from reranker.config.settings import Device, Precision
-from reranker.core.errors import CheckpointUnsupported, GeometryUnknown
+from reranker.core.errors import CheckpointUnsupported, ModelShapeUnknown
 from reranker.models.checkpoint import DEFAULT_DETAILS, CheckpointFiles
 from reranker.models.hub import folder_of
 from reranker.models.loading import (
@@ -54,8 +54,9 @@ class Model:
 def open_model(geometry: str, device: Device, precision: Precision, *, whole: bool = True) -> Model:
     """From "toybox", "3b", "7b", LAYERSxWIDTH or a folder.
 
-    whole: whether transformers' own `generate` is to work, for which all is on the device; else it is placed as this
-    program does. A shape is never quantized. Raises `GeometryUnknown`, `CheckpointUnsupported` and what loading raises.
+    whole: whether transformers' own `generate` is to work, for which all is on the device; else it is placed as
+    this program does. A shape is never quantized. Raises `ModelShapeUnknown`, `CheckpointUnsupported` and what loading
+    raises.
     """
     chosen_device = choose_device(device)
     if is_random(geometry):
@@ -84,7 +85,7 @@ def sizes_of(geometry: str) -> Sizes:
 
 
 def config_of(geometry: str) -> Qwen2_5_VLConfig:
-    """Of "3b", "7b" or LAYERSxWIDTH. Raises `GeometryUnknown`."""
+    """Of "3b", "7b" or LAYERSxWIDTH. Raises `ModelShapeUnknown`."""
     return _published_config(geometry) if geometry in PUBLISHED else _config_by_size(geometry)
 
 
@@ -144,7 +145,7 @@ def _config_by_size(geometry: str) -> Qwen2_5_VLConfig:
     """The language tower has these layers and this width; the vision tower as many layers and half the width."""
     layers, width = (int(number) for number in geometry.split("x"))
     if layers < 1 or width < 2 * HEAD_DIM or width % (2 * HEAD_DIM):
-        raise GeometryUnknown(name=geometry)
+        raise ModelShapeUnknown(name=geometry)
     vision = {
         "depth": layers,
         "hidden_size": width // 2,

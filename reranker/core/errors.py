@@ -1,56 +1,56 @@
-"""What can go wrong, as a tree. Errors carry fields; sentences are made at the edges, in the reader's language.
+"""All errors of the program, as a tree. An error carries fields; `reranker.i18n` makes sentences of them.
 
 RerankerError
-├── PictureError                one picture; costs only itself
-│   ├── PictureMissing          no such file, or not a file
-│   ├── PictureForbidden        a file that this door does not open
-│   ├── PictureUnreadable       not a picture, truncated, or in a form that nothing here reads
-│   ├── PictureTooHeavy         more bytes than the limit
-│   ├── PictureTooLarge         more pixels than the limit
-│   ├── PictureTooNarrow        an aspect ratio beyond the limit
-│   ├── PictureUnjudged         the model failed on it
-│   ├── PictureNotFinite        the model's number for it is none
-│   ├── PictureUnrated          the model's words about it have no rating
-│   ├── PictureOutOfMemory      the device has not the memory that it takes
-│   └── PictureSkipped          the run was stopped before its turn
-├── CheckpointError             a model that cannot be used
-│   ├── CheckpointMissing       no such folder, or a file of it is missing
-│   ├── CheckpointNotFetched    a model of the hub that is not on this machine
-│   ├── CheckpointBroken        a file of it cannot be read
-│   ├── CheckpointUnsupported   another architecture, or "yes" and "no" are not one token each
-│   ├── ModelOutOfMemory        the device has not the memory to load it
-│   ├── DownloadFailed          its files could not be fetched
-│   └── GeometryUnknown         a shape of model that cannot be made
-├── RequestError                a mistake in the asking
+├── PictureError                 one picture could not be scored; the others are not affected
+│   ├── PictureMissing           the file does not exist, or is not a file
+│   ├── PictureForbidden         the file is outside the folders that may be opened
+│   ├── PictureUnreadable        not a picture, truncated, damaged or in an unsupported format
+│   ├── PictureFileTooLarge      the file has more bytes than the limit
+│   ├── PictureTooLarge          the picture has more pixels than the limit
+│   ├── PictureTooNarrow         the aspect ratio is beyond the limit
+│   ├── PictureUnscored          the model failed on this picture
+│   ├── PictureScoreNotFinite    the score is infinite or not a number
+│   ├── PictureUnrated           the text that the model generated contains no rating
+│   ├── PictureOutOfMemory       the device has too little memory for this picture
+│   └── PictureSkipped           the run was stopped before this picture was scored
+├── CheckpointError              the model cannot be used
+│   ├── CheckpointMissing        the folder, or a file in it, does not exist
+│   ├── CheckpointNotDownloaded  files of a model of the hub are not on this machine
+│   ├── CheckpointBroken         a file of the model cannot be read
+│   ├── CheckpointUnsupported    unknown architecture, or "yes" and "no" are not one token each
+│   ├── ModelOutOfMemory         too little memory to load the model
+│   ├── DownloadFailed           the files of the model could not be downloaded
+│   └── ModelShapeUnknown        no model of this shape can be built
+├── RequestError                 a mistake in the request
 │   ├── QueryEmpty
 │   ├── QueryTooLong
 │   ├── TextTooLong
 │   ├── TooFewPictures
 │   ├── TooManyPictures
 │   ├── TooManyQueries
-│   ├── DocumentInvalid         what a program sent in the place of a picture
-│   ├── RequestMalformed        not of the form that this door takes
-│   ├── ResultUnreadable        a file that is no ranking of this program
-│   ├── RequestTooLarge         more bytes than the limit
-│   ├── KeyRefused              no key, or another one
-│   └── TooManyCallers          as many wait as may
-├── DatasetError                labelled pictures that cannot be used
-│   ├── DatasetMissing          no such file or folder
-│   ├── DatasetUnknown          of no form that is known
-│   ├── DatasetNumbersInvalid   numbers behind its name that it does not take
-│   └── DatasetInvalid          something in it is wrong, fault by fault
-├── PrecisionUnfit              no picture of a run got a number in it
-├── SettingInvalid              a setting out of its range
-└── TurnCancelled               a caller left while waiting for the device
+│   ├── DocumentInvalid          a document of an HTTP request is not a picture
+│   ├── RequestMalformed         the request does not match the schema
+│   ├── ResultUnreadable         the file is not a ranking that this program saved
+│   ├── RequestTooLarge          the request has more bytes than the limit
+│   ├── ApiKeyRejected           the API key is missing or wrong
+│   └── TooManyRequests          the queue is full
+├── DatasetError                 the labelled pictures cannot be used
+│   ├── DatasetMissing           the file or folder does not exist
+│   ├── DatasetFormatUnknown     the format is not supported
+│   ├── DatasetSpecInvalid       the numbers after the dataset's name are wrong
+│   └── DatasetInvalid           the content is wrong; lists every fault
+├── PrecisionUnsuitable          no picture of a run got a finite score in this precision
+├── SettingInvalid               a setting is out of its range
+└── TicketCancelled              the request was cancelled while it waited for the device
 """
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
 UnreadableReason = Literal["empty", "not a picture", "truncated", "damaged", "unsupported", "no access", "no memory"]
-DownloadTrouble = Literal["network", "offline", "unknown", "gated", "no space", "no access", "not of the hub"]
+DownloadFailureReason = Literal["network", "offline", "unknown", "gated", "no space", "no access", "not on the hub"]
 
-NumbersReason = Literal["not taken", "too many", "sets", "candidates"]
+SpecReason = Literal["not allowed", "too many", "sets", "candidates"]
 FaultReason = Literal[
     "no access",
     "not UTF-8",
@@ -74,7 +74,7 @@ FaultReason = Literal[
     "only right pictures",
     "relevance",
     "score",
-    "judged twice",
+    "labelled twice",
     "unknown query",
     "unknown picture",
 ]
@@ -82,11 +82,12 @@ FaultReason = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One thing wrong with a dataset.
+    """One fault in a dataset.
 
-    file: its name, without folders. line: from 1; None where the file has none, or the whole of it is meant.
-    value: what was found there, or the place within the file: "b.jpg", "pictures", "annotations[3].caption"; for
-        "columns", "file missing" and "several files" what should be there; else empty.
+    file: name of the file, without folders.
+    line: from 1; None if the file has no lines or the fault concerns the whole file.
+    value: the faulty value or its place in the file, such as "b.jpg", "pictures" or "annotations[3].caption"; the
+        expected value for "columns", "file missing" and "several files"; empty for the other reasons.
     """
 
     file: str
@@ -96,10 +97,10 @@ class Fault:
 
 
 class RerankerError(Exception):
-    """Anything that this program says went wrong."""
+    """Base class of all errors that this program raises on purpose."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """By its fields, so that it comes whole out of another process."""
+        """Pickle the error by its fields, so that it can cross processes."""
         return _rebuilt, (type(self), vars(self))
 
     def __str__(self) -> str:
@@ -107,41 +108,40 @@ class RerankerError(Exception):
         return f"{type(self).__name__}({fields})"
 
 
-def _rebuilt(kind: type[RerankerError], values: dict[str, Any]) -> RerankerError:
-    return kind(**values)
+def _rebuilt(error_class: type[RerankerError], values: dict[str, Any]) -> RerankerError:
+    return error_class(**values)
 
 
 @dataclass(eq=False)
 class PictureError(RerankerError):
-    """One picture that could not be judged; `name` is the candidate's."""
+    """One picture could not be scored. name: the name of the candidate."""
 
     name: str
 
 
-@dataclass(eq=False)
 class PictureMissing(PictureError):
-    """No such file, or not a file."""
+    """The file does not exist, or the path is not a file."""
 
 
-@dataclass(eq=False)
 class PictureForbidden(PictureError):
-    """A file outside the folders that this door may open."""
+    """The file is outside the folders that this interface may open."""
 
 
 @dataclass(eq=False)
 class PictureUnreadable(PictureError):
-    """Empty, truncated, not a picture, or of a format that is not read.
+    """The file cannot be decoded.
 
-    reason: "damaged" where the bytes contradict themselves; "unsupported" where their format is known, but not this
-    form of it; "no access" where the system refuses to read them; "no memory" where decoding needs more than is left.
+    reason: "damaged" if the bytes are inconsistent; "unsupported" if the format is known but this variant of it is not;
+        "no access" if the operating system refuses to read the file; "no memory" if there is too little memory to
+        decode it.
     """
 
     reason: UnreadableReason
 
 
 @dataclass(eq=False)
-class PictureTooHeavy(PictureError):
-    """More bytes than the limit."""
+class PictureFileTooLarge(PictureError):
+    """The file has more bytes than the limit."""
 
     size_bytes: int
     max_bytes: int
@@ -149,7 +149,7 @@ class PictureTooHeavy(PictureError):
 
 @dataclass(eq=False)
 class PictureTooLarge(PictureError):
-    """More pixels than the limit."""
+    """The picture has more pixels than the limit. width, height: in pixels."""
 
     width: int
     height: int
@@ -158,7 +158,7 @@ class PictureTooLarge(PictureError):
 
 @dataclass(eq=False)
 class PictureTooNarrow(PictureError):
-    """Longer side over shorter side beyond the limit."""
+    """The longer side divided by the shorter side is beyond the limit. width, height: in pixels."""
 
     width: int
     height: int
@@ -166,118 +166,108 @@ class PictureTooNarrow(PictureError):
 
 
 @dataclass(eq=False)
-class PictureUnjudged(PictureError):
-    """The model failed on this picture alone, or gave no answer."""
+class PictureUnscored(PictureError):
+    """The model failed on this picture alone, or returned no score for it."""
 
     reason: str
 
 
 @dataclass(eq=False)
-class PictureNotFinite(PictureError):
-    """Its score is infinite, or not a number, in this precision."""
+class PictureScoreNotFinite(PictureError):
+    """The score is infinite or not a number in this precision."""
 
     precision: str
 
 
 @dataclass(eq=False)
 class PictureUnrated(PictureError):
-    """The model was asked for a rating, and its words have none."""
+    """The text that the model generated contains no rating."""
 
-    words: str
+    generated_text: str
 
 
 @dataclass(eq=False)
 class PictureOutOfMemory(PictureError):
-    """Even alone it takes more memory than the device has left."""
+    """The device has too little memory for this picture, even alone in a batch."""
 
     visual_tokens: int
 
 
-@dataclass(eq=False)
 class PictureSkipped(PictureError):
-    """The run was stopped before this picture's turn."""
+    """The run was stopped before this picture was scored."""
 
 
+@dataclass(eq=False)
 class CheckpointError(RerankerError):
-    """A model that cannot be used."""
+    """The model cannot be used. name: its name or its folder, as it was given."""
+
+    name: str
 
 
 @dataclass(eq=False)
 class CheckpointMissing(CheckpointError):
-    """No such folder (`missing` is None), or a file of it is missing."""
+    """The folder of the model (`missing` is None), or the file `missing` in it, does not exist."""
 
-    name: str
     missing: str | None = None
 
 
-@dataclass(eq=False)
-class CheckpointNotFetched(CheckpointError):
-    """A model of the hub whose files are not on this machine, or not all."""
-
-    name: str
+class CheckpointNotDownloaded(CheckpointError):
+    """Files of a model of the hub are not on this machine."""
 
 
 @dataclass(eq=False)
 class CheckpointBroken(CheckpointError):
-    """A file of it cannot be used.
+    """A file of the model cannot be used.
 
-    reason: "truncated" where it ends too early, "digest" where it is not what the hub has, "weights" where some that
-        the architecture has are missing or of another shape; else what a library called it.
+    reason: "truncated" if the file ends too early; "digest" if its checksum differs from that of the hub; "weights" if
+        weights of the architecture are missing or have another shape; otherwise the name of a library's exception.
     """
 
-    name: str
     file: str
     reason: str
 
 
 @dataclass(eq=False)
 class CheckpointUnsupported(CheckpointError):
-    """Another architecture, or a tokenizer that does not fit the way of scoring."""
+    """The architecture is unknown, or the tokenizer does not fit the scoring method."""
 
-    name: str
     reason: str
 
 
 @dataclass(eq=False)
 class ModelOutOfMemory(CheckpointError):
-    """The device, or the machine, has not the memory that it takes to load it."""
+    """The device, or the machine, has too little memory to load the model."""
 
-    name: str
     precision: str
 
 
 @dataclass(eq=False)
 class DownloadFailed(CheckpointError):
-    """Its files could not be fetched.
+    """The files of the model could not be downloaded.
 
-    The hub was not reached or broke off ("network"), is not to be reached by a setting of its library ("offline"), has
-    no such model ("unknown") or wants its terms accepted ("gated"); the disk is too full ("no space") or cannot be
-    written to ("no access"); or the name is that of a folder, or of what comes with the program ("not of the hub").
+    reason: "network" if the hub was not reached or the connection was lost; "offline" if HF_HUB_OFFLINE is set;
+        "unknown" if the hub has no such model; "gated" if its terms must be accepted first; "no space" if the disk is
+        full; "no access" if the cache cannot be written; "not on the hub" for a folder or a built-in model.
     """
 
-    name: str
-    reason: DownloadTrouble
+    reason: DownloadFailureReason
 
 
-@dataclass(eq=False)
-class GeometryUnknown(CheckpointError):
-    """No shape of a model that can be made for measuring."""
-
-    name: str
+class ModelShapeUnknown(CheckpointError):
+    """No model of this shape can be built for measuring."""
 
 
 class RequestError(RerankerError):
-    """A mistake in the asking."""
+    """A mistake in the request."""
 
 
-@dataclass(eq=False)
 class QueryEmpty(RequestError):
-    """No sentence to judge by."""
+    """The query is empty."""
 
 
 @dataclass(eq=False)
 class QueryTooLong(RequestError):
-    """A sentence of more characters than the limit."""
+    """The query is longer than the limit; both lengths in characters."""
 
     length: int
     max_length: int
@@ -285,7 +275,7 @@ class QueryTooLong(RequestError):
 
 @dataclass(eq=False)
 class TextTooLong(RequestError):
-    """A text beside a picture, of more characters than the limit."""
+    """The text of a picture is longer than the limit; both lengths in characters."""
 
     name: str
     length: int
@@ -294,7 +284,7 @@ class TextTooLong(RequestError):
 
 @dataclass(eq=False)
 class TooFewPictures(RequestError):
-    """Fewer pictures than this door asks for."""
+    """Fewer pictures than this interface needs."""
 
     count: int
     min_count: int
@@ -302,7 +292,7 @@ class TooFewPictures(RequestError):
 
 @dataclass(eq=False)
 class TooManyPictures(RequestError):
-    """More pictures than this door takes."""
+    """More pictures than this interface accepts."""
 
     count: int
     max_count: int
@@ -310,7 +300,7 @@ class TooManyPictures(RequestError):
 
 @dataclass(eq=False)
 class TooManyQueries(RequestError):
-    """More sentences at once than this door takes."""
+    """More queries at once than this interface accepts."""
 
     count: int
     max_count: int
@@ -318,10 +308,10 @@ class TooManyQueries(RequestError):
 
 @dataclass(eq=False)
 class DocumentInvalid(RequestError):
-    """What was sent in the place of the picture at `index`, from 0.
+    """The document at `index`, from 0, is not a picture.
 
-    reason: "address" of a picture that would have to be fetched; "text" that is no data URI; "base64" that is none;
-        "not one picture" among content parts.
+    reason: "address" for a URL, which would have to be downloaded; "text" for text that is not a data URI; "base64" for
+        invalid base64; "not one picture" if the content parts do not hold exactly one picture.
     """
 
     index: int
@@ -330,91 +320,84 @@ class DocumentInvalid(RequestError):
 
 @dataclass(eq=False)
 class RequestMalformed(RequestError):
-    """Not of the form that this door takes; `where` leads to the first place that is not, as in `documents[2]`."""
+    """The request does not match the schema. where: the first field that does not, such as `documents[2]`."""
 
     where: str
 
 
 @dataclass(eq=False)
 class ResultUnreadable(RequestError):
-    """A file that is no ranking as this program writes it."""
+    """The file is not a ranking that this program saved."""
 
     name: str
 
 
 @dataclass(eq=False)
 class RequestTooLarge(RequestError):
-    """A request of more megabytes (1,000,000 bytes) than the limit."""
+    """The request has more megabytes (1,000,000 bytes) than the limit."""
 
     max_mb: int
 
 
-@dataclass(eq=False)
-class KeyRefused(RequestError):
-    """A call without the key that this server asks for, or with another one."""
+class ApiKeyRejected(RequestError):
+    """The API key is missing or wrong."""
 
 
 @dataclass(eq=False)
-class TooManyCallers(RequestError):
-    """As many callers wait as may."""
+class TooManyRequests(RequestError):
+    """The queue is full: `max_count` requests are waiting."""
 
     max_count: int
 
 
+@dataclass(eq=False)
 class DatasetError(RerankerError):
-    """Labelled pictures that cannot be used."""
+    """The labelled pictures cannot be used. name: the name of the dataset."""
+
+    name: str
 
 
-@dataclass(eq=False)
 class DatasetMissing(DatasetError):
-    """No such file or folder."""
-
-    name: str
+    """The file or folder does not exist."""
 
 
-@dataclass(eq=False)
-class DatasetUnknown(DatasetError):
-    """A file or folder of no form that is known."""
-
-    name: str
+class DatasetFormatUnknown(DatasetError):
+    """The format of the file or folder is not supported."""
 
 
 @dataclass(eq=False)
-class DatasetNumbersInvalid(DatasetError):
-    """What stands behind its name, `:sets:candidates:seed`, cannot be meant.
+class DatasetSpecInvalid(DatasetError):
+    """The numbers after the dataset's name, `:sets:candidates:seed`, are wrong.
 
-    reason: "not taken" by a dataset that says itself what its sets are; "too many" numbers; fewer "sets" than one, or
-        fewer "candidates" than two.
+    reason: "not allowed" if the dataset defines its own sets; "too many" for more than three numbers; "sets" if there
+        would be fewer sets than one; "candidates" if a set would have fewer pictures than two.
     """
 
-    name: str
-    reason: NumbersReason
+    reason: SpecReason
 
 
 @dataclass(eq=False)
 class DatasetInvalid(DatasetError):
-    """Something in it is wrong; `faults` has all that was found, at least one."""
+    """The content of the dataset is wrong. faults: all that were found, at least one."""
 
-    name: str
     faults: tuple[Fault, ...]
 
 
 @dataclass(eq=False)
-class PrecisionUnfit(RerankerError):
-    """In this precision the model gave no picture of a run a finite number."""
+class PrecisionUnsuitable(RerankerError):
+    """No picture of a run got a finite score in this precision."""
 
     precision: str
 
 
 @dataclass(eq=False)
 class SettingInvalid(RerankerError):
-    """A setting out of its range; `expected` says what it may be."""
+    """A setting is out of its range. expected: the values that are allowed."""
 
     setting: str
     value: str
     expected: str
 
 
-@dataclass(eq=False)
 class TicketCancelled(RerankerError):
-    """A caller left while waiting for the device."""
+    """The request was cancelled while it waited for the device."""

@@ -7,15 +7,15 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Generic
 
 from reranker.core.errors import (
     PictureError,
-    PictureNotFinite,
+    PictureScoreNotFinite,
     PictureSkipped,
-    PictureUnjudged,
     PictureUnrated,
+    PictureUnscored,
     TicketCancelled,
 )
 from reranker.core.protocols import Executor, ImageT
@@ -32,14 +32,6 @@ OnResult = Callable[[str, ScoreResult], None]
 def float32(value: float) -> float:
     """Round to the precision that models score in; infinite beyond its range."""
     return array("f", [value])[0]
-
-
-@dataclass(kw_only=True)
-class _InFlight(Generic[ImageT]):
-    """A batch on the device; the ticket holds a slot for it."""
-
-    batch: list[ImageT]
-    scores: "Future[list[Score]]"
 
 
 class BatchRunner(Generic[ImageT]):
@@ -63,7 +55,7 @@ class BatchRunner(Generic[ImageT]):
         self._query, self._executor, self._buffer, self._ticket = query, executor, buffer, ticket
         self._run_id, self._stored, self._on_result = run_id, stored, on_result
         self._halves: list[list[ImageT]] = []
-        self._in_flight: deque[_InFlight[ImageT]] = deque()
+        self._in_flight: deque[tuple[list[ImageT], Future[list[Score]]]] = deque()
 
     def run(self) -> None:
         """Score until the buffer is empty and closed, or the ticket is cancelled."""
@@ -90,8 +82,7 @@ class BatchRunner(Generic[ImageT]):
             # Images are taken only now that a slot is free: more became ready during the wait.
             batch = self._next_half() if self._halves else self._buffer.take(self._executor.batch_tokens)
             if batch:
-                scores = self._executor.submit(self._query, batch, self._run_id)
-                self._in_flight.append(_InFlight(batch=batch, scores=scores))
+                self._in_flight.append((batch, self._executor.submit(self._query, batch, self._run_id)))
         except BaseException:
             self._ticket.release()
             raise
@@ -109,47 +100,56 @@ class BatchRunner(Generic[ImageT]):
     def _finish(self) -> None:
         """Wait for the oldest batch, and report it."""
         # The batch gets no name here: a name would hold its images while the thread waits for the next ones.
-        self._buffer.release(self._report(self._in_flight.popleft()))
+        self._buffer.release(self._report())
 
-    def _report(self, flight: _InFlight[ImageT]) -> int:
-        """Report the results of a batch. Returns the bytes of its images that are no longer needed."""
+    def _report(self) -> int:
+        """Report the results of the oldest batch. Returns the bytes of its images that are no longer needed."""
+        batch, future = self._in_flight.popleft()
         try:
-            scores = flight.scores.result()
-        except Exception as error:
-            self._report_failure(flight.batch, error)
-            return flight.batch[0].nbytes if len(flight.batch) == 1 else 0
+            result = _result_of(future, len(batch))
         finally:
+            del future  # it holds the error, whose traceback holds the tensors whose memory the next batch needs
             self._ticket.release()
-        results = self._checked(flight.batch, scores)
+        if isinstance(result, PictureError):
+            return self._report_failure(batch, result)
+        results = self._checked(batch, result)
         self._stored.put({key: result for key, result in results.items() if isinstance(result, Score)})
-        for key, result in results.items():
-            self._on_result(key, result)
-        return sum(image.nbytes for image in flight.batch)
+        for key, each in results.items():
+            self._on_result(key, each)
+        return sum(image.nbytes for image in batch)
+
+    def _report_failure(self, batch: list[ImageT], error: PictureError) -> int:
+        """Halve a batch that failed; an image that failed alone is at fault."""
+        if len(batch) > 1:
+            self._halves += reversed(_halve(batch))
+            return 0
+        self._on_result(batch[0].key, error)
+        return batch[0].nbytes
 
     def _checked(self, batch: list[ImageT], scores: Sequence[Score]) -> dict[str, ScoreResult]:
         """Return the result of each key: a score that is no number is an error."""
         if len(scores) != len(batch):
-            return {image.key: PictureUnjudged(name="", reason="no answer") for image in batch}
+            return {image.key: PictureUnscored(name="", reason="no answer") for image in batch}
         return {image.key: self._check(score) for image, score in zip(batch, scores, strict=True)}
 
     def _check(self, score: Score) -> ScoreResult:
         if math.isfinite(float32(score.log_odds)):
             return score
         if score.generated_text is not None:
-            return PictureUnrated(name="", words=score.generated_text)
-        return PictureNotFinite(name="", precision=self._executor.info.precision)
+            return PictureUnrated(name="", generated_text=score.generated_text)
+        return PictureScoreNotFinite(name="", precision=self._executor.info.precision)
 
-    def _report_failure(self, batch: list[ImageT], error: Exception) -> None:
-        """Halve a batch that failed; an image that failed alone is at fault.
 
-        Nothing here keeps `error`: its traceback holds the tensors whose memory the next try needs.
-        """
+def _result_of(future: "Future[list[Score]]", count: int) -> list[Score] | PictureError:
+    """Wait for the scores of a batch of `count` images; return the error without its traceback if it failed."""
+    try:
+        return future.result()
+    except Exception as error:
         if not isinstance(error, PictureError):
-            _log.error("A batch of %d failed", len(batch), exc_info=error)
-        if len(batch) > 1:
-            self._halves += reversed(_halve(batch))
-        else:
-            self._on_result(batch[0].key, as_picture_error(error, ""))
+            _log.error("A batch of %d failed", count, exc_info=error)
+        return as_picture_error(error, "")
+    finally:
+        del future  # the traceback of the error holds this frame
 
 
 def score_prepared(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from queue import SimpleQueue
 
-from reranker.core.errors import PictureError, PictureUnjudged
+from reranker.core.errors import PictureError, PictureUnscored
 from reranker.core.protocols import ScoreStore
 from reranker.core.types import Candidate, EncodedPicture, Failed, Query, Score, Scored
 
@@ -114,4 +114,4 @@ def as_picture_error(error: Exception, name: str) -> PictureError:
     """
     if isinstance(error, PictureError):
         return replace(error, name=name)
-    return PictureUnjudged(name=name, reason=type(error).__name__)
+    return PictureUnscored(name=name, reason=type(error).__name__)

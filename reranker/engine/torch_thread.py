@@ -49,3 +49,5 @@ def _run_call(call: Callable[[], Any], future: "Future[Any]") -> None:
         future.set_result(call())
     except BaseException as error:
         future.set_exception(error)
+    finally:
+        del call, future  # the traceback of an error holds this frame

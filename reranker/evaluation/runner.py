@@ -304,7 +304,7 @@ def _batches(
 def _prefetch(
     batches: Iterable[_Batch], engine: ScoringEngine[Any], cancellation: Cancellation
 ) -> Iterator[tuple[_Batch, list[Any]]]:
-    """Yield each batch with its prepared images, or their errors; the next batch is prepared while this one is scored."""
+    """Yield each batch with its prepared images, or their errors, and prepare the next one while it is scored."""
     waiting: deque[tuple[_Batch, list[Future[Any]]]] = deque()
     with ThreadPoolExecutor(engine.prefetch_threads, thread_name_prefix="reranker-prefetch") as pool:
         for batch in batches:

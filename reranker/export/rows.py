@@ -108,7 +108,7 @@ def _scored_row(rank: int, one: Scored, temperature: float) -> Row:
 
 def _failed_row(one: Failed, language: Language) -> Row:
     reason = sentence(one.error, language)
-    words = one.error.words if isinstance(one.error, PictureUnrated) else None
+    words = one.error.generated_text if isinstance(one.error, PictureUnrated) else None
     return Row(
         rank=None,
         path=one.candidate.name,

@@ -26,8 +26,8 @@ from pillow_heif import HeifImageFile
 
 from reranker.core.errors import (
     PictureError,
+    PictureFileTooLarge,
     PictureMissing,
-    PictureTooHeavy,
     PictureTooLarge,
     PictureTooNarrow,
     PictureUnreadable,
@@ -115,7 +115,7 @@ class Limits:
 def read_bytes(candidate: Candidate, limits: Limits) -> bytes:
     """The encoded bytes of a candidate; its size is known to be within the limit before any of it is read.
 
-    Raises PictureMissing where there is no regular file, PictureTooHeavy, or PictureUnreadable ("no access").
+    Raises PictureMissing where there is no regular file, PictureFileTooLarge, or PictureUnreadable ("no access").
     """
     if isinstance(candidate.source, bytes):
         _check_weight(len(candidate.source), candidate.name, limits)
@@ -159,7 +159,7 @@ def _read_file(path: Path, name: str, limits: Limits) -> bytes:
 
 def _check_weight(size_bytes: int, name: str, limits: Limits) -> None:
     if size_bytes > limits.max_bytes:
-        raise PictureTooHeavy(name=name, size_bytes=size_bytes, max_bytes=limits.max_bytes)
+        raise PictureFileTooLarge(name=name, size_bytes=size_bytes, max_bytes=limits.max_bytes)
 
 
 def _check_pixels(size: tuple[int, int], name: str, limits: Limits) -> None:

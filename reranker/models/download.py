@@ -31,7 +31,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 )
 from tqdm import tqdm
 
-from reranker.core.errors import CheckpointBroken, DownloadFailed, DownloadTrouble
+from reranker.core.errors import CheckpointBroken, DownloadFailed, DownloadFailureReason
 from reranker.models.hub import WANTED, repository_of
 
 MAIN = "main"
@@ -46,7 +46,7 @@ def download(model: str, revision: str = "", report: Report = lambda done, total
     """
     repository = repository_of(model)
     if repository is None:
-        raise DownloadFailed(name=model, reason="not of the hub")
+        raise DownloadFailed(name=model, reason="not on the hub")
     constants.HF_HUB_DISABLE_TELEMETRY = True  # it would tell what else is installed here
     with _told_as(model):
         commit = str(huggingface_hub.HfApi().repo_info(repository, revision=revision or MAIN).sha)
@@ -72,7 +72,7 @@ def _told_as(model: str) -> Iterator[None]:
         raise DownloadFailed(name=model, reason=_trouble(error)) from error
 
 
-def _trouble(error: Exception) -> DownloadTrouble:
+def _trouble(error: Exception) -> DownloadFailureReason:
     if isinstance(error, OfflineModeIsEnabled):
         return "offline"
     if isinstance(error, GatedRepoError):

@@ -11,7 +11,7 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from reranker.config.paths import ASSETS
-from reranker.core.errors import CheckpointMissing, CheckpointNotFetched
+from reranker.core.errors import CheckpointMissing, CheckpointNotDownloaded
 
 TOYBOX: Final = ASSETS / "toybox"
 REPOSITORIES: Final = {
@@ -68,7 +68,7 @@ def folder_of(model: str, revision: str = "") -> Path:
     """The folder that a name means: "toybox", one of `REPOSITORIES`, an id of the hub, or a path.
 
     Looks on this machine only, for names of the hub in its library's cache. Raises `CheckpointMissing` and
-    `CheckpointNotFetched`.
+    `CheckpointNotDownloaded`.
     """
     if model == "toybox":
         return TOYBOX
@@ -89,9 +89,9 @@ def _snapshot(model: str, repository: str, revision: str) -> Path:
             )
         )
     except LocalEntryNotFoundError:
-        raise CheckpointNotFetched(name=model) from None
+        raise CheckpointNotDownloaded(name=model) from None
     if not _is_whole(folder):  # the library cannot tell where another version, or another program, fetched it
-        raise CheckpointNotFetched(name=model)
+        raise CheckpointNotDownloaded(name=model)
     return folder
 
 
@@ -114,6 +114,6 @@ def is_missing(model: str, revision: str = "") -> bool:
         return False
     try:
         _snapshot(model, repository, revision)
-    except CheckpointNotFetched:
+    except CheckpointNotDownloaded:
         return True
     return False

@@ -79,7 +79,7 @@ def generate_rating(
     try:
         score = _only_score(rank(query, [candidate], engine, cancellation=cancellation))
     except PictureUnrated as error:
-        return GeneratedRating(text=error.words, rating=None)
+        return GeneratedRating(text=error.generated_text, rating=None)
     rating = shown_score(score.log_odds, engine.executor.info.temperature)
     return GeneratedRating(text=score.generated_text or "", rating=rating)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import cast
 
 from reranker.core.cancellation import Cancellation
-from reranker.core.errors import PictureNotFinite, PictureSkipped, PrecisionUnfit
+from reranker.core.errors import PictureScoreNotFinite, PictureSkipped, PrecisionUnsuitable
 from reranker.core.protocols import ImageT
 from reranker.core.types import Candidate, Failed, Query, Ranking, Scored
 from reranker.engine.batching import float32
@@ -54,12 +54,12 @@ def drain(stream: Iterator[Event]) -> Ranking:
     return cast(Ranking, ranking)
 
 
-def unfit_precision(ranking: Ranking) -> PrecisionUnfit | None:
+def unfit_precision(ranking: Ranking) -> PrecisionUnsuitable | None:
     """Return an error if every score came out as no number, which is the fault of the precision; else None."""
     errors = [failed.error for failed in ranking.failed]
-    if ranking.scored or not errors or not all(isinstance(error, PictureNotFinite) for error in errors):
+    if ranking.scored or not errors or not all(isinstance(error, PictureScoreNotFinite) for error in errors):
         return None
-    return PrecisionUnfit(precision=cast(PictureNotFinite, errors[0]).precision)
+    return PrecisionUnsuitable(precision=cast(PictureScoreNotFinite, errors[0]).precision)
 
 
 def merge_rankings(rankings: Sequence[Ranking], each: int, top_k: int | None = None) -> Ranking:

@@ -27,14 +27,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from reranker.api import Reranker
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import (
+    ApiKeyRejected,
     CheckpointError,
-    KeyRefused,
     RequestError,
     RequestMalformed,
     RequestTooLarge,
     RerankerError,
-    TooManyCallers,
     TooManyPictures,
+    TooManyRequests,
 )
 from reranker.core.scores import sigmoid
 from reranker.core.types import Ranking, Scored
@@ -49,16 +49,16 @@ from reranker.version import __version__
 PREFIX: Final = "/v1"
 RETRY_AFTER_S: Final = 2
 _STATUSES: Final[dict[type[RerankerError], HTTPStatus]] = {
-    KeyRefused: HTTPStatus.UNAUTHORIZED,
+    ApiKeyRejected: HTTPStatus.UNAUTHORIZED,
     RequestTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     TooManyPictures: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    TooManyCallers: HTTPStatus.TOO_MANY_REQUESTS,
+    TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     RequestError: HTTPStatus.BAD_REQUEST,
     CheckpointError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 _HEADERS: Final[dict[type[RerankerError], dict[str, str]]] = {
-    KeyRefused: {"WWW-Authenticate": "Bearer"},
-    TooManyCallers: {"Retry-After": str(RETRY_AFTER_S)},
+    ApiKeyRejected: {"WWW-Authenticate": "Bearer"},
+    TooManyRequests: {"Retry-After": str(RETRY_AFTER_S)},
 }
 
 
@@ -188,10 +188,10 @@ class _Api:
 
     @contextmanager
     def request_slot(self) -> Iterator[None]:
-        """Hold one of the slots for requests at the same time. Raises `TooManyCallers` if none is free."""
+        """Hold one of the slots for requests at the same time. Raises `TooManyRequests` if none is free."""
         max_count = self._reranker.settings.limits.max_waiting
         if self._request_count >= max_count:
-            raise TooManyCallers(max_count=max_count)
+            raise TooManyRequests(max_count=max_count)
         self._request_count += 1
         try:
             yield
@@ -274,7 +274,7 @@ class _AccessControl:
         authorization = Headers(scope=scope).get("authorization", "")
         try:
             if not (scope["path"].endswith("/openapi.json") or self._api.is_authorized(authorization)):
-                raise KeyRefused
+                raise ApiKeyRejected
             with self._api.request_slot():
                 await self._app(scope, receive, send)
         except RequestError as error:

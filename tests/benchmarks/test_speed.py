@@ -15,7 +15,7 @@ from reranker.benchmarks.methods import METHODS, Bench, available_methods
 from reranker.benchmarks.model_shapes import _random_model, open_model, picture_tflop
 from reranker.benchmarks.speed import Options, as_table, benchmark, process_peak_bytes, write_pictures
 from reranker.cli.main import main
-from reranker.core.errors import GeometryUnknown
+from reranker.core.errors import ModelShapeUnknown
 from reranker.core.types import Scored
 from reranker.engine.torch_thread import TorchThread
 
@@ -112,7 +112,7 @@ def test_the_published_shapes_have_the_published_parameters(geometry: str, count
 
 @pytest.mark.parametrize("geometry", ["0x512", "12x100", "3x64"])
 def test_a_shape_that_cannot_be_made(geometry: str) -> None:
-    with pytest.raises(GeometryUnknown):
+    with pytest.raises(ModelShapeUnknown):
         open_model(geometry, "cpu", "fp32")
 
 

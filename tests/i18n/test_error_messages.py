@@ -14,19 +14,19 @@ from reranker.core.errors import (
     CheckpointMissing,
     CheckpointUnsupported,
     DatasetInvalid,
-    DatasetNumbersInvalid,
+    DatasetSpecInvalid,
     DocumentInvalid,
     DownloadFailed,
-    DownloadTrouble,
+    DownloadFailureReason,
     Fault,
     FaultReason,
     PictureError,
+    PictureFileTooLarge,
     PictureMissing,
-    PictureTooHeavy,
     PictureTooLarge,
     PictureTooNarrow,
-    PictureUnjudged,
     PictureUnreadable,
+    PictureUnscored,
     QueryTooLong,
     RerankerError,
     SettingInvalid,
@@ -48,10 +48,10 @@ def below(kind: type[RerankerError]) -> list[type[RerankerError]]:
 
 
 REASONS = {
-    DatasetNumbersInvalid: get_type_hints(DatasetNumbersInvalid)["reason"],
+    DatasetSpecInvalid: get_type_hints(DatasetSpecInvalid)["reason"],
     DocumentInvalid: get_type_hints(DocumentInvalid)["reason"],
     PictureUnreadable: UnreadableReason,
-    DownloadFailed: DownloadTrouble,
+    DownloadFailed: DownloadFailureReason,
 }
 EVERY_CLASS = below(RerankerError)
 FAULT = Fault(file="labels.jsonl", line=1234, reason="picture missing", value="b.jpg")
@@ -147,7 +147,7 @@ def test_every_field_of_an_error_is_told(kind, language):
         assert sentence(other, language) != sentence(error, language), name
 
 
-HEAVY = PictureTooHeavy(name="a.png", size_bytes=61_000_000, max_bytes=50_000_000)
+HEAVY = PictureFileTooLarge(name="a.png", size_bytes=61_000_000, max_bytes=50_000_000)
 LARGE = PictureTooLarge(name="a.png", width=12_000, height=10_001, max_pixels=100_000_000)
 NARROW = PictureTooNarrow(name="a.png", width=10, height=2001, max_aspect_ratio=200.0)
 
@@ -170,7 +170,7 @@ def test_sizes_are_in_units_that_people_use(error, english, chinese):
 @pytest.mark.parametrize("over", [1, 10, 999, 12_345, 10**6, 10**9])
 @pytest.mark.parametrize("limit", [20_000, 1_500_000, 50_000_000, 2 * 10**9])
 def test_a_size_just_over_its_limit_does_not_look_like_the_limit(limit, over):
-    words = sentence(PictureTooHeavy(name="a", size_bytes=limit + over, max_bytes=limit), "en")
+    words = sentence(PictureFileTooLarge(name="a", size_bytes=limit + over, max_bytes=limit), "en")
     size, most = (float(number.replace(",", "")) for number in re.findall(r"([\d,.]+) [kMG]B", words))
     assert size > most or over / limit < 1e-6
 
@@ -185,7 +185,7 @@ def test_folders_of_the_machine_are_not_shown(folder, language):
     cause = f"No such file or directory: '{path}'"
     for error in [
         PictureMissing(name=path),
-        PictureUnjudged(name="a.bin", reason=cause),
+        PictureUnscored(name="a.bin", reason=cause),
         CheckpointMissing(name=path),
         CheckpointBroken(name="m", file=path, reason=cause),
         CheckpointUnsupported(name=path, reason="no config"),

@@ -21,8 +21,8 @@ from PIL.PngImagePlugin import PngImageFile
 
 from reranker.core.errors import (
     PictureError,
+    PictureFileTooLarge,
     PictureMissing,
-    PictureTooHeavy,
     PictureTooLarge,
     PictureTooNarrow,
     PictureUnreadable,
@@ -597,7 +597,7 @@ def test_weight_is_checked_before_reading(tmp_path):
     path = tmp_path / "sparse.png"
     with path.open("wb") as file:
         file.truncate(200 * 10**9)  # takes no room on the disk, and would not fit into memory
-    with pytest.raises(PictureTooHeavy) as caught:
+    with pytest.raises(PictureFileTooLarge) as caught:
         read(path)
     assert (caught.value.name, caught.value.size_bytes, caught.value.max_bytes) == ("a.png", 200 * 10**9, 50_000_000)
 
@@ -608,7 +608,7 @@ def test_weight_at_the_limit_passes_and_one_byte_more_does_not(of, tmp_path):
     path.write_bytes(b"12345")
     source = path if of is Path else b"12345"
     assert read(source, max_bytes=5) == b"12345"
-    with pytest.raises(PictureTooHeavy):
+    with pytest.raises(PictureFileTooLarge):
         read(source, max_bytes=4)
 
 

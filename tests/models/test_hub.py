@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from safetensors.torch import load_file, save_file
 
-from reranker.core.errors import CheckpointMissing, CheckpointNotFetched
+from reranker.core.errors import CheckpointMissing, CheckpointNotDownloaded
 from reranker.models.hub import INDEX, REPOSITORIES, TOYBOX, choose, folder_of, is_missing, repository_of
 from tests.support.paths import ROOT
 
@@ -254,7 +254,7 @@ def test_names_of_the_hub_and_folders_are_told_apart(tmp_path: Path, monkeypatch
 
 
 def test_what_is_not_here_says_whether_it_can_be_fetched() -> None:
-    with pytest.raises(CheckpointNotFetched):
+    with pytest.raises(CheckpointNotDownloaded):
         folder_of("lychee")
     with pytest.raises(CheckpointMissing):
         folder_of("no such folder")
@@ -296,7 +296,7 @@ def test_auto_is_lychee_only_with_a_gpu_and_its_files(lychee_is_here: Path) -> N
     assert (choose("auto", "", lambda: False).name, choose("auto", "", lambda: False).reason) == ("toybox", "no card")
     assert folder_of("lychee") == lychee_is_here
     assert folder_of("lychee", COMMIT) == lychee_is_here
-    with pytest.raises(CheckpointNotFetched):
+    with pytest.raises(CheckpointNotDownloaded):
         folder_of("lychee", "v2")
 
 

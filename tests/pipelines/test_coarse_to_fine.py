@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reranker import Failed, Ranking, Reranker, Scored, Settings
-from reranker.core.errors import PictureSkipped, PictureUnjudged, SettingInvalid
+from reranker.core.cancellation import Cancellation
+from reranker.core.errors import PictureSkipped, PictureUnscored, SettingInvalid
 from reranker.core.types import Candidate, Query
 from reranker.engine.device_queue import DeviceQueue
 from reranker.pipelines.coarse_to_fine import PATIENCE, CoarseToFine
-from reranker.pipelines.rerank import rank_stream
-from tests.support.scripted_scorer import ScriptedScorer, until
+from tests.support.scripted_scorer import ScriptedScorer, engine_of, until
 
 QUERY = Query(text="a dog")
 
@@ -28,12 +28,8 @@ def looked_at(low: list[float], high: list[float], first: int, batch: int = 1) -
     rough, close = (ScriptedScorer(judge=judge, batch_tokens=batch, fingerprint=str(judge)) for judge in judges)
     device_queue = DeviceQueue()
 
-    def open_stream(scorer: ScriptedScorer, candidates: list[Candidate]):
-        return rank_stream(QUERY, candidates, scorer=scorer, device_queue=device_queue, prefetch_threads=1)
-
-    run = CoarseToFine(
-        QUERY, pictures(len(low)), low=rough, high=close, open_stream=open_stream, first=first, top_k=None
-    )
+    low_engine, high_engine = (engine_of(scorer, device_queue, prefetch_threads=1) for scorer in (rough, close))
+    run = CoarseToFine(QUERY, pictures(len(low)), low=low_engine, high=high_engine, first=first, top_k=None)
     return run, close
 
 
@@ -108,17 +104,18 @@ def test_what_is_provisional_is_counted_while_nothing_is_an_event() -> None:
 
 @pytest.mark.parametrize("after", [3, 30, 45])
 def test_a_stop_loses_nothing(after: int) -> None:
-    stop, calls = threading.Event(), list[bytes]()
+    cancellation, calls = Cancellation(), list[bytes]()
 
     def judge(_: Query, content: bytes) -> float:
         calls.append(content)
         if len(calls) == after:
-            stop.set()
+            cancellation.cancel()
         return float(content)
 
     scorer = ScriptedScorer(judge=judge, batch_tokens=1)
     reranker = Reranker(scorer=scorer, settings=Settings.of(detail="auto", score_store_mb=0))
-    *events, ranking = reranker.rank_stream("a dog", [str(number).encode() for number in range(30)], stop=stop)
+    contents = [str(number).encode() for number in range(30)]
+    *events, ranking = reranker.rank_stream("a dog", contents, cancellation=cancellation)
     assert sorted(event.position for event in events) == list(range(30))
     assert isinstance(ranking, Ranking)
     assert len(ranking.scored) == min(after, 30)
@@ -133,11 +130,8 @@ def test_one_that_fails_closely_keeps_its_rough_score() -> None:
 
     low, high = (ScriptedScorer(judge=partial(judge, fails)) for fails in (False, True))
     device_queue = DeviceQueue()
-
-    def open_stream(scorer, some):
-        return rank_stream(QUERY, some, scorer=scorer, device_queue=device_queue)
-
-    run = CoarseToFine(QUERY, pictures(5), low=low, high=high, open_stream=open_stream, first=5, top_k=None)
+    low_engine, high_engine = engine_of(low, device_queue), engine_of(high, device_queue)
+    run = CoarseToFine(QUERY, pictures(5), low=low_engine, high=high_engine, first=5, top_k=None)
     _, ranking = split(run)
     assert [(one.position, one.score.stage) for one in ranking.scored] == [(3, 1), (2, 1), (1, 1), (0, 1), (4, 0)]
 
@@ -151,7 +145,7 @@ def test_one_that_cannot_be_judged_at_all_fails_once() -> None:
     reranker = Reranker(scorer=ScriptedScorer(judge=judge), settings=Settings.of(detail="auto", score_store_mb=0))
     ranking = reranker.rank("a dog", [b"1", b"2", b"3"])
     assert [one.position for one in ranking.scored] == [2, 0]
-    assert [type(one.error) for one in ranking.failed] == [PictureUnjudged]
+    assert [type(one.error) for one in ranking.failed] == [PictureUnscored]
 
 
 def test_closing_ends_it_in_either_part() -> None:

@@ -13,14 +13,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from reranker.models.scoring.methods import Document, Rating, YesNo
 
 from reranker import Candidate, Explanation, GeneratedRating, Query, Reranker, Settings
 from reranker.core.errors import (
     PictureMissing,
-    PictureNotFinite,
     PictureOutOfMemory,
-    PictureUnjudged,
+    PictureScoreNotFinite,
     PictureUnreadable,
+    PictureUnscored,
     QueryEmpty,
     QueryTooLong,
 )
@@ -32,7 +33,6 @@ from reranker.images.decoding import Limits
 from reranker.models.loading import Checkpoint, load_checkpoint
 from reranker.models.occlusion import grid_of, occluded
 from reranker.models.qwen2_5_vl.vision import ImageFeatures
-from reranker.models.scoring.methods import Document, Rating, YesNo
 from reranker.toybox.captions import LANGUAGES, word
 from reranker.toybox.drawing import png_bytes
 from reranker.toybox.exercises import ask_surroundings, ask_thing
@@ -117,9 +117,9 @@ def failing_at(patch: bytes, error: Exception | None) -> ScriptedScorer:
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (RuntimeError("of the device"), PictureUnjudged),
+        (RuntimeError("of the device"), PictureUnscored),
         (PictureOutOfMemory(name="", visual_tokens=1), PictureOutOfMemory),
-        (None, PictureNotFinite),
+        (None, PictureScoreNotFinite),
     ],
 )
 def test_a_patch_that_cannot_be_judged_raises_an_error_of_the_picture(error, told):
@@ -146,7 +146,7 @@ def test_what_fails_unforeseen_before_the_patches_is_an_error_of_the_picture():
         def occluded(self, query, prepared):
             raise RuntimeError("of the device")
 
-    with pytest.raises(PictureUnjudged) as caught:
+    with pytest.raises(PictureUnscored) as caught:
         scripted(Broken()).explain("a dog", b"8")
     assert (caught.value.name, caught.value.reason) == ("picture-1", "RuntimeError")
 

@@ -16,21 +16,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reranker.core.cancellation import Cancellation
 from reranker.core.errors import (
     PictureError,
-    PictureNotFinite,
     PictureOutOfMemory,
+    PictureScoreNotFinite,
     PictureSkipped,
     PictureTooLarge,
-    PictureUnjudged,
     PictureUnrated,
     PictureUnreadable,
+    PictureUnscored,
 )
 from reranker.core.types import Candidate, Failed, Query, Ranking, Score, Scored
 from reranker.engine.device_queue import DeviceQueue
-from reranker.pipelines.rerank import RankStream, ordered, rank, rank_stream, unfit_precision
+from reranker.pipelines.rerank import RankStream, sort_events, unfit_precision
 from tests.support.paths import ROOT
-from tests.support.scripted_scorer import PATIENCE_S, ScriptedPicture, ScriptedScorer, content_of, number, until
+from tests.support.scripted_scorer import (
+    PATIENCE_S,
+    ScriptedImage,
+    ScriptedScorer,
+    content_of,
+    number,
+    rank,
+    rank_stream,
+    until,
+)
 
 QUERY = Query(text="一只红色的鸟 a red bird")
 
@@ -89,9 +99,9 @@ def assert_one_event_each(events: Sequence[Scored | Failed], ranking: Ranking, c
 
 def assert_free(device_queue: DeviceQueue) -> None:
     with ThreadPoolExecutor(1) as pool:
-        turn = device_queue.ticket().turn()
-        pool.submit(turn.__enter__).result(PATIENCE_S)
-        turn.__exit__(None, None, None)
+        ticket = device_queue.ticket()
+        pool.submit(ticket.acquire).result(PATIENCE_S)
+        ticket.release()
 
 
 def run_threads() -> list[threading.Thread]:
@@ -170,7 +180,7 @@ def test_any_order_batch_tokens_and_look_ahead_give_the_same_ranking(
 
 @properties
 @given(st.lists(float32s, max_size=12), st.sets(st.integers(0, 11)), st.none() | st.integers(1, 5))
-def test_drained_is_streamed_is_ordered(values: list[float], bad: set[int], top_k: int | None) -> None:
+def test_drained_is_streamed_is_sort_events(values: list[float], bad: set[int], top_k: int | None) -> None:
     candidates = pictures([content if i not in bad else "bad" for i, content in enumerate(values)])
     ranking = rank(QUERY, candidates, scorer=ScriptedScorer(judge=number), device_queue=DeviceQueue(), top_k=top_k)
     stream = rank_stream(
@@ -179,7 +189,7 @@ def test_drained_is_streamed_is_ordered(values: list[float], bad: set[int], top_
     events, last = split(drain(stream))
     assert [scored.position for scored in last.scored] == [scored.position for scored in ranking.scored]
     assert [failed.position for failed in last.failed] == [failed.position for failed in ranking.failed]
-    assert (last.scored, last.failed) == ordered(events, top_k)
+    assert (last.scored, last.failed) == sort_events(events, top_k)
     assert len(last.failed) == len(bad & set(range(len(values)))), "top_k cuts the scored ones only"
 
 
@@ -195,13 +205,13 @@ def failed(position: int) -> Failed:
 
 def test_what_is_equal_in_float32_stays_by_position() -> None:
     events: list[Scored | Failed] = [scored(2, 1.0), failed(4), scored(1, 1.0 - 1e-9), scored(0, 1.0 - 1e-6), failed(3)]
-    best, lost = ordered(events)
+    best, lost = sort_events(events)
     assert [event.position for event in best] == [1, 2, 0]
     assert [event.position for event in lost] == [3, 4]
 
 
 def test_top_k_keeps_the_best() -> None:
-    best, lost = ordered([scored(0, 1.0), failed(1), scored(2, 3.0), scored(3, 2.0), failed(4), failed(5)], 2)
+    best, lost = sort_events([scored(0, 1.0), failed(1), scored(2, 3.0), scored(3, 2.0), failed(4), failed(5)], 2)
     assert [event.position for event in best] == [2, 3]
     assert [event.position for event in lost] == [1, 4, 5], "it cuts the scored ones only"
 
@@ -211,7 +221,7 @@ def test_top_k_keeps_the_best() -> None:
 
 @properties
 @given(
-    st.lists(st.sampled_from(["fine", "unreadable", "unjudged", "silent", "nan"]), max_size=24),
+    st.lists(st.sampled_from(["fine", "unreadable", "unjudged", "nan"]), max_size=24),
     st.integers(1, 9),
     st.integers(1, 3),
 )
@@ -223,10 +233,10 @@ def test_one_event_per_candidate_and_a_failure_is_never_a_number(
             raise PictureUnreadable(name=candidate.name, reason="truncated")
         return content_of(candidate)
 
-    def judge(query: Query, content: bytes) -> float | None:
+    def judge(query: Query, content: bytes) -> float:
         if b"unjudged" in content:
             raise ValueError("a device error")
-        return {b"nan": math.nan, b"silent": None}.get(content.split()[0], 1.0)
+        return math.nan if content.startswith(b"nan") else 1.0
 
     candidates = pictures([f"{kind} {i}" for i, kind in enumerate(kinds)])
     scorer = ScriptedScorer(read=read, judge=judge, batch_tokens=batch)
@@ -252,10 +262,10 @@ def test_a_batch_that_fails_is_halved_until_only_the_culprit_fails(count: int, c
 
     scorer = ScriptedScorer(judge=judge, batch_tokens=batch)
     events, _ = streamed(pictures(range(count)), scorer)
-    assert {name: error.reason for name, error in failures(events).items() if isinstance(error, PictureUnjudged)} == {
+    assert {name: error.reason for name, error in failures(events).items() if isinstance(error, PictureUnscored)} == {
         str(i): "RuntimeError" for i in culprits
     }
-    assert sorted(scorer.answered) == sorted(str(i).encode() for i in set(range(count)) - culprits), "each once"
+    assert sorted(scorer.scored) == sorted(str(i).encode() for i in set(range(count)) - culprits), "each once"
     assert {asked[0] for asked in scorer.batches if len(asked) == 1} >= {str(i).encode() for i in culprits}
     assert max(len(asked) for asked in scorer.batches) <= batch
 
@@ -278,7 +288,7 @@ def test_running_out_of_memory_anywhere_loses_nothing(count: int, call: int, bat
     lost = failures(events)
     assert len(lost) <= 1
     assert all(isinstance(error, PictureOutOfMemory) and error.name == name for name, error in lost.items())
-    assert len(scorer.answered) == len(set(scorer.answered)) == count - len(lost), "each once"
+    assert len(scorer.scored) == len(set(scorer.scored)) == count - len(lost), "each once"
     if call < count and not once:
         assert lost
 
@@ -298,7 +308,7 @@ def test_a_batch_is_asked_again_in_halves() -> None:
             until(lambda: len(scorer.batches) == 1)
         if candidate.name == "last":  # the one reader comes here when all others are ready
             ready.set()
-            until(lambda: len(scorer.batches) == 6)
+            until(lambda: len(scorer.batches) == 8)
         return content_of(candidate)
 
     scorer = ScriptedScorer(judge=judge, read=read, batch_tokens=8)
@@ -307,13 +317,15 @@ def test_a_batch_is_asked_again_in_halves() -> None:
         QUERY, [*pictures(range(9)), last], scorer=scorer, device_queue=DeviceQueue(), prefetch_threads=1
     )
     events, _ = split(drain(stream))
-    assert [[int(content) for content in batch] for batch in scorer.batches[:6]] == [
+    assert [[int(content) for content in batch] for batch in scorer.batches[:8]] == [
         [0],
-        [1, 2, 3, 4, 5, 6, 7, 8],  # 8, 7 and 6 are answered before 5 fails
-        [1, 2, 3],
-        [4, 5],
-        [4],
+        [1, 2, 3, 4, 5, 6, 7, 8],
+        [1, 2, 3, 4],
+        [5, 6, 7, 8],
+        [5, 6],
         [5],
+        [6],
+        [7, 8],
     ]
     assert list(failures(events)) == ["5"]
 
@@ -334,10 +346,10 @@ def test_what_nobody_foresaw_is_logged_and_its_text_shown_to_nobody(caplog: pyte
     def read(candidate: Candidate) -> bytes:
         raise OSError("/home/somebody/secret.png")
 
-    with caplog.at_level(logging.ERROR, "reranker.judging"):
+    with caplog.at_level(logging.ERROR, "reranker.engine"):
         events, _ = streamed(pictures([1]), ScriptedScorer(read=read))
     (error,) = failures(events).values()
-    assert isinstance(error, PictureUnjudged)
+    assert isinstance(error, PictureUnscored)
     assert error.reason == "OSError"
     assert "secret.png" in caplog.text
 
@@ -367,7 +379,7 @@ def test_a_failure_keeps_no_traceback_alive(where: str, raised: Exception) -> No
 def test_a_number_that_is_none_is_a_failure(value: str) -> None:
     events, ranking = streamed(pictures([value, 1]), ScriptedScorer(judge=number))
     (error,) = failures(events).values()
-    assert isinstance(error, PictureNotFinite)
+    assert isinstance(error, PictureScoreNotFinite)
     assert error.precision == "fp32"
     assert [scored.position for scored in ranking.scored] == [1]
 
@@ -389,32 +401,38 @@ def test_words_without_a_rating_are_a_failure_that_keeps_them() -> None:
     events, ranking = streamed(pictures(["nan", 1]), scorer)
     (error,) = failures(events).values()
     assert isinstance(error, PictureUnrated)
-    assert error.words == "I cannot say."
+    assert error.generated_text == "I cannot say."
     assert ranking.scored[0].score.generated_text == "Score: 5.0"
 
 
-def test_a_picture_without_an_answer_is_a_failure() -> None:
-    judge = lambda query, content: None if content == b"1" else 1.0  # noqa: E731
-    events, _ = streamed(pictures(range(3)), ScriptedScorer(judge=judge))
-    ((name, error),) = failures(events).items()
-    assert isinstance(error, PictureUnjudged)
-    assert (name, error.reason) == ("1", "no answer")
+class Forgetful(ScriptedScorer):
+    """Returns a score too few for each batch of more than one image, and one too many for a single image."""
+
+    def score(self, query: Query, batch: Sequence[ScriptedImage], run_id: str) -> list[Score]:
+        scores = super().score(query, batch, run_id)
+        return scores[1:] if len(batch) > 1 else scores * 2
 
 
-class Confused(ScriptedScorer):
-    """Answers a picture twice, and one that nobody asked for."""
-
-    def score(self, query: Query, prepared: Sequence[ScriptedPicture]) -> Iterator[tuple[int, Score]]:
-        for index, score in super().score(query, prepared):
-            yield index, score
-            yield index, score
-            yield len(prepared), score
-
-
-def test_answers_to_nothing_asked_neither_repeat_an_event_nor_end_the_run() -> None:
-    events, ranking = streamed(pictures(range(9)), Confused())
+def test_a_scorer_that_returns_another_number_of_scores_fails_the_batch() -> None:
+    events, ranking = streamed(pictures(range(9)), Forgetful())
     assert_one_event_each(events, ranking, 9)
-    assert len(ranking.scored) == 9
+    errors = failures(events).values()
+    assert len(errors) == 9
+    assert {(type(error), error.reason) for error in errors} == {(PictureUnscored, "no answer")}
+
+
+def test_a_run_has_a_name_of_its_own() -> None:
+    seen = []
+
+    class Noting(ScriptedScorer):
+        def score(self, query: Query, batch: Sequence[ScriptedImage], run_id: str) -> list[Score]:
+            seen.append(run_id)
+            return super().score(query, batch, run_id)
+
+    for _ in range(2):
+        streamed(pictures(range(9)), Noting(batch_tokens=3))
+    assert len(set(seen)) == 2
+    assert len(seen) >= 6
 
 
 @pytest.mark.parametrize("hook", ["read", "judge"])
@@ -434,7 +452,7 @@ def test_an_interrupt_is_not_swallowed(hook: str) -> None:
 def test_an_interrupt_of_the_last_reader_leaves_no_device_thread_waiting() -> None:
     def read(candidate: Candidate) -> bytes:
         if candidate.name == "1":
-            until(lambda: len(scorer.answered) == 1)
+            until(lambda: len(scorer.scored) == 1)
             for _ in range(50):
                 time.sleep(0)  # the device thread may come back for more
             raise KeyboardInterrupt
@@ -457,7 +475,7 @@ def test_same_bytes_are_judged_once(contents: list[int], batch: int, prefetch_th
     )
     events, ranking = split(drain(stream))
     assert_one_event_each(events, ranking, len(contents))
-    assert sorted(scorer.answered) == sorted(str(content).encode() for content in set(contents))
+    assert sorted(scorer.scored) == sorted(str(content).encode() for content in set(contents))
     assert all(event.score.log_odds == contents[event.position] for event in ranking.scored)
     fresh = Counter(contents[event.position] for event in ranking.scored if not event.score.cached)
     assert fresh == Counter(set(contents)), "all but the first of each are known"
@@ -520,12 +538,12 @@ def test_readers_yield_to_the_device_however_low_the_program_ranks(own: int) -> 
     code = f"""
 import os, threading
 os.nice({own})
-from tests.pipelines.test_rerank import QUERY, ScriptedScorer, Turns, content_of, pictures, rank_stream
+from tests.pipelines.test_rerank import QUERY, DeviceQueue, ScriptedScorer, content_of, pictures, rank_stream
 niceness = set()
 def read(candidate):
     niceness.add(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
     return content_of(candidate)
-list(rank_stream(QUERY, pictures(range(9)), scorer=ScriptedScorer(read=read), turns=Turns()))
+list(rank_stream(QUERY, pictures(range(9)), scorer=ScriptedScorer(read=read), device_queue=DeviceQueue()))
 print(os.getpriority(os.PRIO_PROCESS, 0), *niceness)
 """
     before = os.getpriority(os.PRIO_PROCESS, 0)
@@ -575,7 +593,7 @@ def test_a_slow_listener_does_not_keep_the_device() -> None:
     scorer = ScriptedScorer()
     stream = rank_stream(QUERY, pictures(range(20)), scorer=scorer, device_queue=device_queue)
     first_of(stream)
-    until(lambda: len(scorer.answered) == 20)
+    until(lambda: len(scorer.scored) == 20)
     assert_free(device_queue)
     assert len(drain(stream)) == 20
 
@@ -637,7 +655,7 @@ def test_what_fails_in_company_is_let_go_of_once() -> None:
 
 
 def test_no_picture_stays_in_memory_after_the_run(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL, "reranker.judging")  # pytest keeps what is logged, frames and all
+    caplog.set_level(logging.CRITICAL, "reranker.engine")  # pytest keeps what is logged, frames and all
 
     def judge(query: Query, content: bytes) -> float:
         if content == b"huge":
@@ -671,7 +689,7 @@ def test_two_pictures_beside_many_are_answered_within_two_batches() -> None:
 
     def big_judge(query: Query, content: bytes) -> float:
         log.append("big")
-        until(lambda: small_done.is_set() or small.place == 0)
+        until(lambda: small_done.is_set() or small.queue_position == 0)
         return 1.0
 
     small = rank_stream(
@@ -680,13 +698,14 @@ def test_two_pictures_beside_many_are_answered_within_two_batches() -> None:
     big = rank_stream(
         QUERY, pictures(range(40)), scorer=ScriptedScorer(judge=big_judge, batch_tokens=1), device_queue=device_queue
     )
-    with ThreadPoolExecutor(2) as pool, device_queue.ticket() as gate:
-        with gate.turn():
+    gate = device_queue.ticket()
+    with ThreadPoolExecutor(2) as pool:
+        with gate.slot():
             all_of_big = pool.submit(drain, big)
-            until(lambda: big.place == 0)
+            until(lambda: big.queue_position == 0)
             all_of_small = pool.submit(drain, small)
             all_of_small.add_done_callback(lambda _: small_done.set())
-            until(lambda: small.place == 1)
+            until(lambda: small.queue_position == 1)
         assert len(all_of_small.result(PATIENCE_S)) == 3
         assert len(all_of_big.result(PATIENCE_S)) == 41
     assert log[:4] == ["big", "small", "big", "small"]
@@ -696,15 +715,16 @@ def test_two_pictures_beside_many_are_answered_within_two_batches() -> None:
 def test_a_run_says_how_many_go_first() -> None:
     device_queue = DeviceQueue()
     streams = [rank_stream(QUERY, pictures([1]), scorer=ScriptedScorer(), device_queue=device_queue) for _ in range(3)]
-    with ThreadPoolExecutor(3) as pool, device_queue.ticket() as gate:
-        with gate.turn():
-            assert streams[0].place is None
+    gate = device_queue.ticket()
+    with ThreadPoolExecutor(3) as pool:
+        with gate.slot():
+            assert streams[0].queue_position is None
             done = []
             for place, stream in enumerate(streams):
                 done.append(pool.submit(drain, stream))
-                until(lambda place=place, stream=stream: stream.place == place)  # type: ignore[misc]
+                until(lambda place=place, stream=stream: stream.queue_position == place)  # type: ignore[misc]
         assert [len(each.result(PATIENCE_S)) for each in done] == [2, 2, 2]
-    assert [stream.place for stream in streams] == [None] * 3
+    assert [stream.queue_position for stream in streams] == [None] * 3
 
 
 # Stopping
@@ -716,17 +736,22 @@ def assert_skipped(events: Sequence[Scored | Failed], positions: Sequence[int]) 
 
 
 def test_a_stop_keeps_what_was_scored_and_skips_the_rest() -> None:
-    stop = threading.Event()
+    cancellation = Cancellation()
 
     def judge(query: Query, content: bytes) -> float:
         if len(scorer.batches) == 3:
-            stop.set()
+            cancellation.cancel()
         return 1.0
 
     scorer = ScriptedScorer(judge=judge, batch_tokens=1)
     device_queue = DeviceQueue()
     stream = rank_stream(
-        QUERY, pictures(range(50)), scorer=scorer, device_queue=device_queue, stop=stop, prefetch_threads=1
+        QUERY,
+        pictures(range(50)),
+        scorer=scorer,
+        device_queue=device_queue,
+        cancellation=cancellation,
+        prefetch_threads=1,
     )
     events, ranking = split(drain(stream))
     assert_one_event_each(events, ranking, 50)
@@ -737,10 +762,12 @@ def test_a_stop_keeps_what_was_scored_and_skips_the_rest() -> None:
 
 
 def test_a_stop_before_the_start() -> None:
-    stop = threading.Event()
-    stop.set()
+    cancellation = Cancellation()
+    cancellation.cancel()
     scorer = ScriptedScorer()
-    stream = rank_stream(QUERY, pictures(range(5)), scorer=scorer, device_queue=DeviceQueue(), stop=stop)
+    stream = rank_stream(
+        QUERY, pictures(range(5)), scorer=scorer, device_queue=DeviceQueue(), cancellation=cancellation
+    )
     events, ranking = split(drain(stream))
     assert_one_event_each(events, ranking, 5)
     assert_skipped(events, range(5))
@@ -748,28 +775,34 @@ def test_a_stop_before_the_start() -> None:
 
 
 def test_a_stop_while_waiting_for_the_device() -> None:
-    device_queue, stop, scorer = DeviceQueue(), threading.Event(), ScriptedScorer()
-    stream = rank_stream(QUERY, pictures(range(5)), scorer=scorer, device_queue=device_queue, stop=stop)
-    with ThreadPoolExecutor(1) as pool, device_queue.ticket() as other:
-        with other.turn():
+    device_queue, cancellation, scorer = DeviceQueue(), Cancellation(), ScriptedScorer()
+    stream = rank_stream(QUERY, pictures(range(5)), scorer=scorer, device_queue=device_queue, cancellation=cancellation)
+    with ThreadPoolExecutor(1) as pool:
+        with device_queue.ticket().slot():
             items = pool.submit(drain, stream)
-            until(lambda: stream.place == 0)
-            stop.set()
+            until(lambda: stream.queue_position == 0)
+            cancellation.cancel()
         events, _ = split(items.result(PATIENCE_S))
     assert_skipped(events, range(5))
     assert scorer.batches == []
 
 
 def test_a_stop_ends_readers_that_wait_for_room_though_nobody_listens() -> None:
-    device_queue, stop, scorer = DeviceQueue(), threading.Event(), ScriptedScorer()
+    device_queue, cancellation, scorer = DeviceQueue(), Cancellation(), ScriptedScorer()
     candidates = [Candidate.of(Path("nowhere.png")), *pictures(range(5))]
     stream = rank_stream(
-        QUERY, candidates, scorer=scorer, device_queue=device_queue, stop=stop, prefetch_threads=1, prefetch_bytes=1
+        QUERY,
+        candidates,
+        scorer=scorer,
+        device_queue=device_queue,
+        cancellation=cancellation,
+        prefetch_threads=1,
+        prefetch_bytes=1,
     )
-    with device_queue.ticket() as other, other.turn():
+    with device_queue.ticket().slot():
         assert isinstance(first_of(stream), Failed)
-        until(lambda: stream.place == 0)
-        stop.set()
+        until(lambda: stream.queue_position == 0)
+        cancellation.cancel()
     for thread in run_threads():
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
@@ -777,16 +810,19 @@ def test_a_stop_ends_readers_that_wait_for_room_though_nobody_listens() -> None:
     assert_skipped(events, range(1, 6))
 
 
-class StopAfter(threading.Event):
-    """Set once it has been looked at so often: a stop between any two steps of any thread."""
+class CancelledAfter(Cancellation):
+    """Is cancelled once it has been read so often: a cancellation between any two steps of any thread."""
 
-    def __init__(self, looks: int) -> None:
+    def __init__(self, reads: int) -> None:
         super().__init__()
-        self._looks = looks
+        self._reads = reads
 
-    def is_set(self) -> bool:
-        self._looks -= 1
-        return self._looks < 0
+    @property
+    def cancelled(self) -> bool:
+        self._reads -= 1
+        if self._reads < 0:
+            self.cancel()
+        return super().cancelled
 
 
 @settings(properties, max_examples=150)
@@ -799,7 +835,7 @@ def test_a_stop_at_any_moment_loses_nobody(looks: int, prefetch_threads: int, ba
         device_queue=DeviceQueue(),
         prefetch_threads=prefetch_threads,
         prefetch_bytes=bound,
-        stop=StopAfter(looks),
+        cancellation=CancelledAfter(looks),
     )
     events, ranking = split(drain(stream))
     assert_one_event_each(events, ranking, 9)
@@ -859,12 +895,12 @@ def test_steps_may_hop_between_threads() -> None:
 def test_closing_while_waiting_for_the_device_leaves_the_line() -> None:
     device_queue = DeviceQueue()
     stream = rank_stream(QUERY, pictures(range(9)), scorer=ScriptedScorer(), device_queue=device_queue)
-    with ThreadPoolExecutor(1) as pool, device_queue.ticket() as other, other.turn():
+    with ThreadPoolExecutor(1) as pool, device_queue.ticket().slot():
         rest = pool.submit(drain, stream)
-        until(lambda: stream.place == 0)
+        until(lambda: stream.queue_position == 0)
         stream.close()
         assert rest.result(PATIENCE_S) == []
-        until(lambda: stream.place is None)
+        until(lambda: stream.queue_position is None)
 
 
 def test_closing_frees_readers_that_wait_for_room() -> None:
@@ -873,9 +909,9 @@ def test_closing_frees_readers_that_wait_for_room() -> None:
     stream = rank_stream(
         QUERY, pictures(range(9)), scorer=scorer, device_queue=device_queue, prefetch_bytes=1, prefetch_threads=1
     )
-    with ThreadPoolExecutor(1) as pool, device_queue.ticket() as other, other.turn():
+    with ThreadPoolExecutor(1) as pool, device_queue.ticket().slot():
         rest = pool.submit(drain, stream)
-        until(lambda: stream.place == 0)
+        until(lambda: stream.queue_position == 0)
         stream.close()
         assert rest.result(PATIENCE_S) == []
         for thread in run_threads():
@@ -899,7 +935,7 @@ def test_closing_drops_what_nobody_has_heard_yet() -> None:
     scorer = ScriptedScorer()
     stream = rank_stream(QUERY, pictures(range(20)), scorer=scorer, device_queue=DeviceQueue())
     first_of(stream)
-    until(lambda: len(scorer.answered) == 20)
+    until(lambda: len(scorer.scored) == 20)
     stream.close()
     assert drain(stream) == []
 
@@ -915,13 +951,12 @@ def test_closing_before_the_start_and_twice() -> None:
 
 LEFT_OPEN = """
 import atexit, threading
-from tests.pipelines.test_rerank import Blocked, QUERY, ScriptedScorer, Turns, pictures, rank_stream
-from tests.support.paths import ROOT
+from tests.pipelines.test_rerank import Blocked, QUERY, DeviceQueue, ScriptedScorer, pictures, rank_stream
 
 judge = Blocked()
 scorer = ScriptedScorer(judge=judge, batch_tokens=1)
-atexit.register(lambda: print(len(scorer.answered), "answered"))  # comes last
-stream = rank_stream(QUERY, pictures(range(5000)), scorer=scorer, turns=Turns(), readers=1)
+atexit.register(lambda: print(len(scorer.scored), "scored"))  # comes last
+stream = rank_stream(QUERY, pictures(range(5000)), scorer=scorer, device_queue=DeviceQueue(), prefetch_threads=1)
 next(stream)
 judge.inside.wait()
 atexit.register(lambda: threading.Timer(0.05, judge.go.set).start())
@@ -934,4 +969,4 @@ def test_a_program_that_ends_with_an_open_stream_waits_for_one_batch_only() -> N
     ended = subprocess.run(
         [sys.executable, "-c", LEFT_OPEN], cwd=root, capture_output=True, text=True, timeout=PATIENCE_S, check=True
     )
-    assert (ended.stdout, ended.stderr) == ("2 answered\n", "")
+    assert (ended.stdout, ended.stderr) == ("2 scored\n", "")

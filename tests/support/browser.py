@@ -1,4 +1,4 @@
-"""A real browser for tests: tabs, and what they heard."""
+"""A pytest plugin with a real browser: tabs that record requests to other hosts and errors of the page."""
 
 import os
 import re
@@ -25,15 +25,16 @@ FLAGS = (
 )
 
 
-def missing(what: str) -> None:
-    """On a person's machine these tests are skipped; where CI is set, they must run."""
+def missing(reason: str) -> None:
+    """Skip the test, or fail it if `CI` is set."""
     if os.environ.get("CI"):
-        pytest.fail(f"{what}, and CI is set")
-    pytest.skip(what)
+        pytest.fail(f"{reason}, and CI is set")
+    pytest.skip(reason)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def chromium():
+    """A browser for the session. Its event loop runs in the main thread, so other loops need a thread of their own."""
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         missing("no Chromium or Chrome was found on the PATH")
@@ -49,21 +50,21 @@ def chromium():
 
 @dataclass
 class Tab:
-    """A tab of the browser, and what it has heard: requests to other hosts, and complaints."""
+    """A tab of the browser, with the requests to other hosts and the errors that it has recorded."""
 
     page: object
     host: str
-    outside: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    outside_requests: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.page.on("request", self._note)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
+        self.page.on("request", self._record)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
 
-    def _note(self, request) -> None:
+    def _record(self, request) -> None:
         if not request.url.startswith((self.host, "data:", "blob:")):
-            self.outside.append(request.url)
+            self.outside_requests.append(request.url)
 
     def upload(self, *paths: Path) -> None:
         before = self.page.locator("#names li").count()
@@ -71,7 +72,7 @@ class Tab:
         self.names(before + len(paths))
 
     def names(self, total: int) -> list[str]:
-        """The names in the list, once there are so many."""
+        """The names in the list, once it has `total` of them."""
         self.page.wait_for_function(f"document.querySelectorAll('#names li').length === {total}")
         return self.page.locator("#names li span").all_inner_texts()
 
@@ -80,20 +81,20 @@ class Tab:
         self.page.locator("#rank").click()
 
     def status(self, text: str | re.Pattern) -> str:
-        """The status line, once it holds this text."""
+        """The status line, once it contains this text."""
         line = self.page.locator("#status p", has_text=text)
         line.wait_for()
         return line.inner_text()
 
     def captions(self, total: int) -> list[str]:
-        """Of the cards, once there are so many."""
+        """The captions of the cards, once there are `total` of them."""
         self.page.wait_for_function(f"document.querySelectorAll('#ranking .cards li:not([hidden])').length === {total}")
         return self.page.locator("#ranking .cards li:not([hidden]) .caption").all_inner_texts()
 
 
 @pytest.fixture
 def visit(chromium) -> Iterator:
-    """Opens a page in a tab of its own; afterwards, no tab has asked another host, or complained."""
+    """Open a page in a tab of its own; afterwards, check that no tab has asked another host or reported an error."""
     tabs: list[Tab] = []
 
     def open_tab(url: str, language: str = "en-US") -> Tab:
@@ -107,13 +108,12 @@ def visit(chromium) -> Iterator:
     yield open_tab
     for tab in tabs:
         tab.page.context.close()
-    heard = [one for tab in tabs for one in (*tab.outside, *tab.complaints)]
-    assert not heard, heard
+    assert [entry for tab in tabs for entry in (*tab.outside_requests, *tab.errors)] == []
 
 
 @pytest.fixture
 def numbered(tmp_path) -> list[Path]:
-    """Files that hold their own log-odds: the third is the best."""
+    """Files that contain their own log-odds; the third is the best."""
     paths = [tmp_path / f"猫 {index}.png" for index in range(4)]
     for path, log_odds in zip(paths, (-1.5, 0.5, 2.5, 1.5), strict=True):
         path.write_text(str(log_odds))
@@ -121,7 +121,7 @@ def numbered(tmp_path) -> list[Path]:
 
 
 class Paced:
-    """Judges as many pictures as it was allowed to."""
+    """A scorer that scores as many pictures as the test has allowed."""
 
     def __init__(self) -> None:
         self.allowed = threading.Semaphore(0)

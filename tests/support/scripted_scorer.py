@@ -1,4 +1,4 @@
-"""A scorer whose answers are arithmetic: the one fake, for every test that needs no model."""
+"""A model whose scores are arithmetic: the one fake, for every test that needs no real model."""
 
 import copy
 import hashlib
@@ -6,13 +6,19 @@ import threading
 import time
 import weakref
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from reranker.core.errors import PictureMissing
-from reranker.core.types import Candidate, Occluded, Query, Score, Scoring
+from reranker.core.types import Candidate, EncodedPicture, OccludedImages, Query, Ranking, Score, ScorerInfo, Scoring
+from reranker.engine.device_queue import DeviceQueue
+from reranker.engine.executor import LocalExecutor
+from reranker.engine.scoring_run import ScoringEngine
+from reranker.engine.torch_thread import TorchThread
+from reranker.pipelines import rerank
+from reranker.pipelines.rerank import RankStream
 
-# How long a test waits before it calls something hung. Nothing that passes comes near it.
+# How long a test waits before it fails. Nothing that passes comes near it.
 PATIENCE_S = 20.0
 
 
@@ -20,12 +26,12 @@ def until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> None
     """Yield to other threads until `condition` holds."""
     deadline = time.monotonic() + patience_s
     while not condition():
-        assert time.monotonic() < deadline, "hung"
+        assert time.monotonic() < deadline, "the condition never held"
         time.sleep(0)
 
 
 def content_of(candidate: Candidate) -> bytes:
-    """The encoded bytes, from memory or the disk."""
+    """Return the encoded bytes, from memory or the disk."""
     if isinstance(candidate.source, bytes):
         return candidate.source
     try:
@@ -35,37 +41,36 @@ def content_of(candidate: Candidate) -> bytes:
 
 
 def checksum(query: Query, content: bytes) -> float:
-    """Log-odds in [-8, 8) that depend on every byte of both."""
+    """Return log-odds in [-8, 8) that depend on every byte of both."""
     return zlib.crc32(query.text.encode() + b"\0" + content) / 2**28 - 8
 
 
 def number(query: Query, content: bytes) -> float:
-    """Log-odds written down by hand: the picture b"-1.5" has -1.5."""
+    """Return the log-odds that the picture spells: the picture b"-1.5" has -1.5."""
     return float(content)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScriptedPicture:
-    """A picture of one visual token, and one byte a byte."""
+class ScriptedImage:
+    """An image of one visual token, and one byte of memory per byte of content."""
 
     content: bytes
-    content_hash: str
+    key: str
     visual_tokens: int
     nbytes: int
 
 
 class ScriptedScorer:
-    """Reads with `read`, judges with `judge`, and remembers what it was asked.
+    """A `LocalModel` that reads with `read`, scores with `judge`, and remembers its calls.
 
-    `read` runs in reader threads and `judge` in the device's, a picture a call, the last of a batch first, so that
-    nobody relies on the order of answers. Either may raise, or wait for what a test has in hand. A `judge` that returns
-    None leaves that picture without an answer.
+    `read` runs in the prefetch threads and `judge` in the thread of the device, once per image, the last of a batch
+    first. Either may raise, or wait for something that the test holds.
     """
 
     def __init__(
         self,
         *,
-        judge: Callable[[Query, bytes], float | None] = checksum,
+        judge: Callable[[Query, bytes], float] = checksum,
         read: Callable[[Candidate], bytes] = content_of,
         batch_tokens: int = 4,
         fingerprint: str = "scripted",
@@ -73,86 +78,112 @@ class ScriptedScorer:
         words: Callable[[bytes], str | None] = lambda content: None,
     ) -> None:
         self.batch_tokens = batch_tokens
-        self.remembered = 1000
-        self.fingerprint = fingerprint
-        self.temperature = temperature
-        self.precision = "fp32"
-        self.relevance_threshold: float | None = None
-        self.load_warnings = ()
+        self.cache_capacity = 1000
+        self.info = ScorerInfo(
+            model="scripted",
+            fingerprint=fingerprint,
+            precision="fp32",
+            visual_tokens=2,
+            detail_levels=(1, 2, 3),
+            temperature=temperature,
+            relevance_threshold=None,
+            calibration_key=fingerprint,
+            load_warnings=(),
+        )
         self.device_memory: tuple[int, int] | None = None
-        self._words = words
+        self.prefetch_bytes = 1_000_000
         self.read_names: list[str] = []
         self.batches: list[list[bytes]] = []
-        self.answered: list[bytes] = []
+        self.scored: list[bytes] = []
         self.held_bytes = 0
         self.peak_bytes = 0
-        self._judge = judge
-        self._read = read
+        self._judge, self._read, self._words = judge, read, words
         self._lock = threading.RLock()
 
-    @property
-    def prefetch_bytes(self) -> int:
-        return 1_000_000
-
-    @property
-    def cached_images(self) -> int:
-        return self.remembered
-
-    @property
-    def detail_levels(self) -> tuple[int, int, int]:
-        return 1, 2, 3
-
-    def at(self, visual_tokens: int) -> "ScriptedScorer":
+    def with_info(self, **changes: object) -> "ScriptedScorer":
+        """Change facts about this scorer, and return it."""
+        self.info = replace(self.info, **changes)
         return self
 
-    def with_scoring(self, scoring: Scoring) -> "ScriptedScorer":
+    def variant(self, *, visual_tokens: int | None = None, scoring: Scoring | None = None) -> "ScriptedScorer":
+        if scoring != "rating":
+            return self
         other = copy.copy(self)
-        if scoring == "rating":
-            other.fingerprint, other._words = f"{self.fingerprint}, rated", lambda content: f"Score: {content.decode()}"
+        other.info = replace(self.info, fingerprint=f"{self.info.fingerprint}, rated")
+        other._words = lambda content: f"Score: {content.decode()}"
         return other
 
-    @property
-    def calibration_key(self) -> str:
-        return self.fingerprint
+    def identify(self, candidate: Candidate) -> EncodedPicture:
+        content = content_of(candidate)
+        digest = hashlib.sha256(content).hexdigest()
+        return EncodedPicture(candidate=candidate, content_hash=digest, key=digest, data=content)
 
-    def identify(self, candidate: Candidate) -> str:
-        return hashlib.sha256(content_of(candidate)).hexdigest()
-
-    def prepare(self, candidate: Candidate) -> ScriptedPicture:
-        content = self._read(candidate)
-        self.read_names.append(candidate.name)
-        content_hash = hashlib.sha256(content).hexdigest()
-        picture = ScriptedPicture(content=content, content_hash=content_hash, visual_tokens=1, nbytes=len(content))
+    def prepare(self, picture: EncodedPicture) -> ScriptedImage:
+        content = self._read(picture.candidate)
+        self.read_names.append(picture.candidate.name)
+        image = ScriptedImage(content=content, key=picture.key, visual_tokens=1, nbytes=len(content))
         self._hold(len(content))
-        weakref.finalize(picture, self._hold, -len(content)).atexit = False
-        return picture
+        weakref.finalize(image, self._hold, -len(content)).atexit = False
+        return image
 
-    def score(self, query: Query, prepared: Sequence[ScriptedPicture]) -> Iterator[tuple[int, Score]]:
-        self.batches.append([picture.content for picture in prepared])
-        for index, picture in reversed(list(enumerate(prepared))):
-            log_odds = self._judge(query, picture.content)
-            if log_odds is not None:
-                self.answered.append(picture.content)
-                yield index, self._judgement(log_odds, picture)
+    def score(self, query: Query, batch: Sequence[ScriptedImage], run_id: str) -> list[Score]:
+        self.batches.append([image.content for image in batch])
+        scores = [self._score(self._judge(query, image.content), image) for image in reversed(batch)]
+        self.scored += [image.content for image in batch]
+        return scores[::-1]
 
-    def encode(self, query: Query, prepared: Sequence[ScriptedPicture]) -> Sequence[ScriptedPicture]:
-        return prepared
+    def encode(self, batch: Sequence[ScriptedImage], run_id: str) -> list[ScriptedImage]:
+        return list(batch)
 
-    def occluded(self, query: Query, prepared: ScriptedPicture) -> Occluded:
-        """Two rows of three patches; the number of the blanked one is another byte, so another digit of a number."""
-        pictures = [replace(prepared, content=prepared.content + b"%d" % patch) for patch in range(6)]
-        return Occluded(rows=2, columns=3, pictures=pictures)
+    def occlude(self, image: ScriptedImage, run_id: str) -> OccludedImages[ScriptedImage]:
+        """Return two rows of three cells; each with one more digit."""
+        images = [
+            replace(image, content=image.content + b"%d" % cell, key=f"{image.key} without cell {cell}")
+            for cell in range(6)
+        ]
+        return OccludedImages(rows=2, columns=3, images=images)
 
-    def _judgement(self, log_odds: float, picture: ScriptedPicture) -> Score:
+    def _score(self, log_odds: float, image: ScriptedImage) -> Score:
         return Score(
             log_odds=log_odds,
-            generated_text=self._words(picture.content),
-            visual_tokens=picture.visual_tokens,
+            generated_text=self._words(image.content),
+            visual_tokens=image.visual_tokens,
             latency_ms=1.0,
-            cached=False,
         )
 
     def _hold(self, nbytes: int) -> None:
         with self._lock:
             self.held_bytes += nbytes
             self.peak_bytes = max(self.peak_bytes, self.held_bytes)
+
+
+def engine_of(scorer: ScriptedScorer, device_queue: DeviceQueue | None = None, **options: object) -> ScoringEngine:
+    """Return an engine over a scripted scorer; options: the other fields of `ScoringEngine`."""
+    executor = LocalExecutor(scorer, TorchThread())
+    queue = device_queue or DeviceQueue()
+    return ScoringEngine(preprocessor=scorer, executor=executor, device_queue=queue, **options)
+
+
+def rank_stream(
+    query: Query,
+    candidates: Sequence[Candidate],
+    *,
+    scorer: ScriptedScorer,
+    device_queue: DeviceQueue,
+    **options: object,
+) -> RankStream:
+    """`reranker.pipelines.rerank.rank_stream` over a scripted scorer; options: of it or of `ScoringEngine`."""
+    engine = {name: options.pop(name) for name in ("store", "prefetch_threads") if name in options}
+    return rerank.rank_stream(query, candidates, engine_of(scorer, device_queue, **engine), **options)
+
+
+def rank(
+    query: Query,
+    candidates: Sequence[Candidate],
+    *,
+    scorer: ScriptedScorer,
+    device_queue: DeviceQueue,
+    **options: object,
+) -> Ranking:
+    """The ranking that `rank_stream` ends with."""
+    return rerank.drain(rank_stream(query, candidates, scorer=scorer, device_queue=device_queue, **options))

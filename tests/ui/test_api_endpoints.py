@@ -1,8 +1,8 @@
 """The page's endpoints for programs: a stream, texts beside pictures, and tools over MCP by its own client library."""
 
-import asyncio
 import base64
 from ast import literal_eval
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
@@ -15,6 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 from reranker import Reranker, Settings
 from reranker.ui.api_endpoints import Programs
 from reranker.ui.uploads import Uploads
+from tests.support.event_loop import run_async
 from tests.support.scripted_scorer import ScriptedScorer, number
 from tests.support.visitor import visitor
 
@@ -111,7 +112,7 @@ async def _called(url: str, tool: str, **arguments) -> tuple[list[str], list[str
 
 def test_a_client_of_mcp_finds_the_ranking_and_gets_one(mcp_url: str, drawings: list[Path]) -> None:
     pictures = [f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}" for path in drawings]
-    tools, texts, failed = asyncio.run(_called(mcp_url, "rank", query="a black cat", pictures=pictures, top_k=1))
+    tools, texts, failed = run_async(partial(_called, mcp_url, "rank", query="a black cat", pictures=pictures, top_k=1))
     assert tools == ["rank", "rank_stream"]
     assert not failed
     (row,) = literal_eval(texts[0])["results"]
@@ -120,7 +121,7 @@ def test_a_client_of_mcp_finds_the_ranking_and_gets_one(mcp_url: str, drawings: 
 
 @pytest.mark.parametrize("elsewhere", ["http://127.0.0.1:1/a.png", "/etc/passwd", "file:///etc/passwd"])
 def test_a_client_of_mcp_opens_nothing_else(mcp_url: str, elsewhere: str) -> None:
-    _, texts, failed = asyncio.run(_called(mcp_url, "rank", query="a", pictures=[elsewhere]))
+    _, texts, failed = run_async(partial(_called, mcp_url, "rank", query="a", pictures=[elsewhere]))
     assert failed or "lies outside" in texts[0]
     assert "root:" not in texts[0]
 

@@ -9,7 +9,7 @@ from io import BytesIO
 import pytest
 
 from reranker import Reranker, Settings
-from reranker.core.errors import CheckpointNotFetched
+from reranker.core.errors import CheckpointNotDownloaded
 from reranker.core.types import Scorer
 from reranker.ui.page import SAMPLES
 from tests.support.browser import Paced
@@ -224,7 +224,7 @@ class Fetching(Reranker):
 
     def load(self) -> Scorer:
         if not self.fetched:
-            raise CheckpointNotFetched(name="lychee")
+            raise CheckpointNotDownloaded(name="lychee")
         return super().load()
 
     def download(self, report) -> None:

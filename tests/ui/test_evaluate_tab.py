@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from reranker import Reranker, Settings
-from reranker.core.errors import CheckpointNotFetched
+from reranker.core.errors import CheckpointNotDownloaded
 from reranker.evaluation.results import Configuration, Difference, Interval
 from reranker.images.thumbnails import Thumbnails
 from reranker.labelling.labelled_query import LabelledQuery
@@ -258,7 +258,7 @@ def test_who_leaves_ends_the_evaluation(tab):
 def test_a_model_that_cannot_be_loaded_is_a_sentence(upload_folder, numbers):
     class Missing(Reranker):
         def load(self):
-            raise CheckpointNotFetched(name="lychee")
+            raise CheckpointNotDownloaded(name="lychee")
 
     tab = tab_of(Missing(settings=Settings.of(model="toybox")), upload_folder)
     _, sets, *_ = added(tab, "a cat", numbers, numbers[1])

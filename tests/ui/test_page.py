@@ -1,6 +1,5 @@
 """The page without a browser: its words, what it opens, what it shows of a run, and what programs are answered."""
 
-import asyncio
 import json
 import runpy
 import string
@@ -30,6 +29,7 @@ from reranker.ui.launch import launch_settings
 from reranker.ui.model_status import is_from_here
 from reranker.ui.page import FILE_TYPES
 from reranker.ui.uploads import MAX_BODY_BYTES, UploadGuard, Uploads
+from tests.support.event_loop import run_async
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, until
 
 LANGUAGES = get_args(Language)
@@ -185,7 +185,7 @@ def passed(uploads: Uploads, body: bytes, path: str = "/gradio_api/queue/join", 
         arrived.append((await receive())["body"])
 
     scope = {"type": "http", "method": "POST", "path": path, "headers": []}
-    asyncio.run(UploadGuard(gradio, uploads)(scope, receive, send))
+    run_async(UploadGuard(gradio, uploads), scope, receive, send)
     return arrived[0] if arrived else statuses[0]
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from reranker.core.errors import DatasetMissing, DatasetNumbersInvalid, DatasetUnknown
+from reranker.core.errors import DatasetFormatUnknown, DatasetMissing, DatasetSpecInvalid
 from reranker.evaluation.datasets.caption_files import SUFFIXES as CAPTION_SUFFIXES
 from reranker.evaluation.datasets.captions import read_caption_sets
 from reranker.evaluation.datasets.folders import read_folders
@@ -55,14 +55,14 @@ def _parted(spec: str) -> tuple[str, tuple[int, ...]]:
 
 
 def _sampling(name: str, numbers: tuple[int, ...]) -> Sampling:
-    """Raises `DatasetNumbersInvalid`."""
+    """Raises `DatasetSpecInvalid`."""
     if len(numbers) > 3:
-        raise DatasetNumbersInvalid(name=name, reason="too many")
+        raise DatasetSpecInvalid(name=name, reason="too many")
     sampling = Sampling(**dict(zip(("sets", "candidates", "seed"), numbers, strict=False)))
     if sampling.sets < 1:
-        raise DatasetNumbersInvalid(name=name, reason="sets")
+        raise DatasetSpecInvalid(name=name, reason="sets")
     if sampling.candidates < 2:
-        raise DatasetNumbersInvalid(name=name, reason="candidates")
+        raise DatasetSpecInvalid(name=name, reason="candidates")
     return sampling
 
 
@@ -72,9 +72,9 @@ def _numbered(dataset: Dataset, sampling: Sampling) -> Dataset:
 
 
 def _refuse(name: str, numbers: tuple[int, ...]) -> None:
-    """Raises `DatasetNumbersInvalid`."""
+    """Raises `DatasetSpecInvalid`."""
     if numbers:
-        raise DatasetNumbersInvalid(name=name, reason="not taken")
+        raise DatasetSpecInvalid(name=name, reason="not allowed")
 
 
 def _open_folder(folder: Path, name: str, numbers: tuple[int, ...]) -> Dataset:
@@ -84,7 +84,7 @@ def _open_folder(folder: Path, name: str, numbers: tuple[int, ...]) -> Dataset:
     sampling = _sampling(name, numbers) if numbers else None
     dataset = read_folders(folder, name, sampling)
     if dataset is None:
-        raise DatasetUnknown(name=name)
+        raise DatasetFormatUnknown(name=name)
     return _numbered(dataset, sampling) if sampling else dataset
 
 
@@ -98,4 +98,4 @@ def _open_file(file: Path, name: str, numbers: tuple[int, ...]) -> Dataset:
         dataset = read_caption_sets(file, name, sampling)
         if dataset is not None:
             return _numbered(dataset, sampling)
-    raise DatasetUnknown(name=name)
+    raise DatasetFormatUnknown(name=name)

@@ -59,7 +59,7 @@ _BEIR: Final = _Form(
     number=2,
     parsed=_relevance,
     misfit="relevance",
-    twice="judged twice",
+    twice="labelled twice",
 )
 _TREC: Final = _Form(
     columns="query 0 document relevance",
@@ -67,7 +67,7 @@ _TREC: Final = _Form(
     number=3,
     parsed=_relevance,
     misfit="relevance",
-    twice="judged twice",
+    twice="labelled twice",
 )
 _RUN: Final = _Form(
     columns="query Q0 document rank score tag",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reranker.core.errors import DatasetNumbersInvalid, DatasetUnknown
+from reranker.core.errors import DatasetFormatUnknown, DatasetSpecInvalid
 from reranker.evaluation.datasets.captions import read_caption_sets
 from reranker.evaluation.datasets.labelled import Dataset
 from reranker.evaluation.datasets.loading import open_dataset
@@ -263,7 +263,7 @@ def test_captions_that_are_all_the_same_ask_nothing(folder):
 
 @pytest.mark.parametrize(("numbers", "reason"), [(":0", "sets"), (":5:1", "candidates"), (":1:2:3:4", "too many")])
 def test_numbers_that_cannot_be_meant_are_refused(drawn_from, numbers, reason):
-    with pytest.raises(DatasetNumbersInvalid) as caught:
+    with pytest.raises(DatasetSpecInvalid) as caught:
         open_dataset(f"{drawn_from}{numbers}")
     assert (caught.value.name, caught.value.reason) == ("captions.txt", reason)
 
@@ -383,7 +383,7 @@ def test_json_that_is_none_is_said_with_its_line(folder):
     "content", [{"images": [{"id": 1, "file_name": "a"}], "annotations": [{"image_id": 1, "bbox": []}]}, [], 3]
 )
 def test_json_without_captions_is_of_no_known_form(folder, content):
-    with pytest.raises(DatasetUnknown):
+    with pytest.raises(DatasetFormatUnknown):
         opened(folder, "instances_val2017.json", content)
 
 

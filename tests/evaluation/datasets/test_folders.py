@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reranker.core.errors import DatasetNumbersInvalid
+from reranker.core.errors import DatasetSpecInvalid
 from reranker.evaluation.datasets.folders import read_folders
 from reranker.evaluation.datasets.loading import open_dataset
 from reranker.evaluation.datasets.sampling import Sampling
@@ -109,7 +109,7 @@ def test_every_drawn_set_has_right_and_wrong_pictures_of_the_whole_one(many, set
 
 @pytest.mark.parametrize(("numbers", "reason"), [("0", "sets"), ("5:1", "candidates")])
 def test_too_few_sets_or_pictures_cannot_be_drawn(photos, numbers, reason):
-    with pytest.raises(DatasetNumbersInvalid) as caught:
+    with pytest.raises(DatasetSpecInvalid) as caught:
         open_dataset(f"{photos}:{numbers}")
     assert (caught.value.name, caught.value.reason) == ("photos", reason)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reranker.core.errors import DatasetMissing, DatasetNumbersInvalid, DatasetUnknown
+from reranker.core.errors import DatasetFormatUnknown, DatasetMissing, DatasetSpecInvalid
 from reranker.evaluation.datasets.json_lines import as_line
 from reranker.evaluation.datasets.labelled import Dataset, LabelledPicture, language_of
 from reranker.evaluation.datasets.loading import open_dataset
@@ -309,7 +309,7 @@ def test_a_missing_dataset_is_named_without_its_folders(tmp_path):
 def test_a_file_of_no_known_form_gets_the_forms_that_are(tmp_path, name):
     texts = {"notes.txt": "hello\n", "table.csv": "a,b\n1,2\n", "thing.json": '{"images": [3], "annotations": []}'}
     (tmp_path / name).write_text(texts.get(name, ""))
-    with pytest.raises(DatasetUnknown) as caught:
+    with pytest.raises(DatasetFormatUnknown) as caught:
         open_dataset(f"{tmp_path / name}:5")
     assert caught.value.name == name
     for word in (".jsonl", "sub-folder", "TREC", "BEIR", "COCO", "Karpathy", "Flickr", "toybox"):
@@ -321,23 +321,23 @@ def test_a_file_of_no_known_form_gets_the_forms_that_are(tmp_path, name):
 @pytest.mark.parametrize("names", [[], ["a.jpg"], ["sub/notes.txt"], ["sub/deeper/a.jpg"], [".hidden/a.jpg"]])
 def test_a_folder_of_no_known_form_is_told_so(tmp_path, names):
     put_pictures(tmp_path, *names)
-    with pytest.raises(DatasetUnknown) as caught:
+    with pytest.raises(DatasetFormatUnknown) as caught:
         open_dataset(str(tmp_path))
     assert caught.value.name == tmp_path.name
 
 
 def test_numbers_behind_a_file_that_says_its_sets_are_refused(labels):
     write(labels, GOOD)
-    with pytest.raises(DatasetNumbersInvalid) as caught:
+    with pytest.raises(DatasetSpecInvalid) as caught:
         open_dataset(f"{labels}:5")
-    assert (caught.value.name, caught.value.reason) == ("labels.jsonl", "not taken")
+    assert (caught.value.name, caught.value.reason) == ("labels.jsonl", "not allowed")
 
 
 @pytest.mark.parametrize(
     ("numbers", "reason"), [("0", "sets"), ("3:1", "candidates"), ("3:0:4", "candidates"), ("1:2:3:4", "too many")]
 )
 def test_numbers_that_cannot_be_meant_are_refused(numbers, reason):
-    with pytest.raises(DatasetNumbersInvalid) as caught:
+    with pytest.raises(DatasetSpecInvalid) as caught:
         open_dataset(f"toybox:{numbers}")
     assert (caught.value.name, caught.value.reason) == ("toybox", reason)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reranker.core.errors import DatasetNumbersInvalid
+from reranker.core.errors import DatasetSpecInvalid
 from reranker.evaluation.datasets.labelled import LabelledSet
 from reranker.evaluation.datasets.loading import open_dataset
 from tests.support.labelled_files import faults_of, put_pictures
@@ -172,9 +172,9 @@ def test_a_stem_that_two_pictures_have_is_no_name(trec):
 
 
 def test_numbers_behind_it_are_refused(trec):
-    with pytest.raises(DatasetNumbersInvalid) as caught:
+    with pytest.raises(DatasetSpecInvalid) as caught:
         open_dataset(f"{trec}:5")
-    assert (caught.value.name, caught.value.reason) == ("trec", "not taken")
+    assert (caught.value.name, caught.value.reason) == ("trec", "not allowed")
 
 
 # What is wrong with it
@@ -192,8 +192,8 @@ RUN_COLUMNS = "query Q0 document rank score tag"
         ("q1 d3 1.0", "relevance", "1.0"),
         ("q1 d3 yes", "relevance", "yes"),
         ("q1 d3 " + "9" * 5000, "relevance", "9" * 5000),
-        ("q1 d2 2", "judged twice", "d2"),
-        ("q1 d2 0", "judged twice", "d2"),
+        ("q1 d2 2", "labelled twice", "d2"),
+        ("q1 d2 0", "labelled twice", "d2"),
         ("q8 d1 1", "unknown query", "q8"),
         ("q1 d8 1", "unknown picture", "d8"),
     ],

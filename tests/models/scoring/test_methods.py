@@ -165,8 +165,8 @@ def test_words_without_a_rating_are_a_failure_that_keeps_them(checkpoint):
     assert ranking.scored == ()
     for one in ranking.failed:
         assert isinstance(one.error, PictureUnrated)
-        assert one.error.words.startswith("yes")
-        assert one.error.words in sentence(one.error, "en")
+        assert one.error.generated_text.startswith("yes")
+        assert one.error.generated_text in sentence(one.error, "en")
 
 
 # Instructions

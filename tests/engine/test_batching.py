@@ -1,0 +1,108 @@
+"""Batches of a run on an executor that takes several at a time."""
+
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+import pytest
+
+from reranker.core.cancellation import Cancellation
+from reranker.core.types import Query, Score
+from reranker.engine.batching import BatchRunner, score_prepared
+from reranker.engine.device_queue import DeviceQueue
+from reranker.engine.prefetch import PrefetchBuffer
+from reranker.engine.results import StoredScores
+from tests.support.scripted_scorer import ScriptedImage, ScriptedScorer, engine_of, number
+
+QUERY = Query(text="a dog")
+
+
+def images(count: int) -> list[ScriptedImage]:
+    return [ScriptedImage(content=b"%d" % n, key=str(n), visual_tokens=1, nbytes=1) for n in range(count)]
+
+
+def filled(count: int) -> PrefetchBuffer[ScriptedImage]:
+    buffer: PrefetchBuffer[ScriptedImage] = PrefetchBuffer(count, max_bytes=count + 1)
+    for image in images(count):
+        buffer.claim()
+        buffer.put(image)
+    return buffer
+
+
+class Pipelined:
+    """An executor that finishes its oldest batch only when `capacity` are in flight, or nothing else can come."""
+
+    def __init__(self, capacity: int, batch_tokens: int = 2) -> None:
+        self.capacity, self.batch_tokens = capacity, batch_tokens
+        self.info = ScriptedScorer().info
+        self.most_in_flight = 0
+        self._in_flight: deque[tuple[Future[list[Score]], list[Score]]] = deque()
+
+    def submit(self, query: Query, batch: Sequence[ScriptedImage], run_id: str) -> "Future[list[Score]]":
+        scores = [Score(log_odds=float(image.content), visual_tokens=1, latency_ms=1.0) for image in batch]
+        future = LateFuture(self)
+        self._in_flight.append((future, scores))
+        self.most_in_flight = max(self.most_in_flight, len(self._in_flight))
+        return future
+
+    def finish_until(self, future: "Future[list[Score]]") -> None:
+        while not future.done():
+            oldest, scores = self._in_flight.popleft()
+            oldest.set_result(scores)
+
+
+class LateFuture(Future):
+    """A batch that is computed when its result is waited for."""
+
+    def __init__(self, executor: Pipelined) -> None:
+        super().__init__()
+        self._executor = executor
+
+    def result(self, timeout: float | None = None) -> list[Score]:
+        self._executor.finish_until(self)
+        return super().result(timeout)
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 3])
+def test_as_many_batches_are_in_flight_as_the_executor_takes(capacity: int) -> None:
+    executor, results = Pipelined(capacity), {}
+    runner = BatchRunner(
+        QUERY,
+        executor,
+        filled(20),
+        DeviceQueue(capacity).ticket(),
+        run_id="a",
+        stored=StoredScores(None, QUERY, "a"),
+        on_result=results.__setitem__,
+    )
+    runner.run()
+    assert executor.most_in_flight == capacity
+    assert {key: score.log_odds for key, score in results.items()} == {str(n): n for n in range(20)}
+
+
+def test_a_cancelled_run_reports_the_batches_in_flight() -> None:
+    cancellation, results = Cancellation(), {}
+    executor = Pipelined(2)
+
+    def on_result(key: str, result: object) -> None:
+        results[key] = result
+        cancellation.cancel()
+
+    device_queue = DeviceQueue(2)
+    stored = StoredScores(None, QUERY, "a")
+    ticket = device_queue.ticket(cancellation)
+    BatchRunner(QUERY, executor, filled(20), ticket, run_id="a", stored=stored, on_result=on_result).run()
+    assert sorted(map(int, results)) == [0, 1, 2, 3]
+    assert ticket.queue_position is None, "no slot is held"
+
+
+def test_prepared_images_are_scored_in_their_order_and_fail_alone() -> None:
+    scorer = ScriptedScorer(judge=number, batch_tokens=3)
+    engine = engine_of(scorer)
+    broken = ScriptedImage(content=b"no number", key="broken", visual_tokens=1, nbytes=1)
+    given = [*images(4), broken]
+    ticket = engine.device_queue.ticket()
+    results = score_prepared(QUERY, given, [f"name {image.key}" for image in given], engine.executor, ticket, "a")
+    assert [result.log_odds for result in results[:4]] == [0, 1, 2, 3]
+    assert (results[4].name, results[4].reason) == ("name broken", "ValueError")
+    assert scorer.batches[0] == [b"0", b"1", b"2"]
