@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from reranker.api import Reranker, visual_tokens
@@ -178,7 +177,7 @@ class _Run:
         """All combinations of a plan; of no use where it was stopped."""
         reranker = plan.open()
         asked = {labelled.id: reranker.query(labelled.query) for labelled in self._dataset.sets}
-        scorer, name = reranker.load(), _model_name(reranker)
+        scorer, name = reranker.load(), reranker.model_name
         ticket, found = reranker.device_queue.ticket(self.stop), []
         details = dict.fromkeys(visual_tokens(detail, scorer) for detail in plan.details)
         self._total -= self._pictures(plan) * (len(plan.details) - len(details)) // len(plan.details)
@@ -257,12 +256,6 @@ class _Run:
 
 def _configuration(model: str, scorer: Scorer, scoring: Scoring, tokens: int) -> Configuration:
     return Configuration(model=model, precision=scorer.precision, scoring=scoring, visual_tokens=tokens)
-
-
-def _model_name(reranker: Reranker) -> str:
-    """As people know it; of a folder its last two parts, since reports are passed on."""
-    name = reranker.choice.name
-    return "/".join(Path(name).resolve().parts[-2:]) if Path(name).is_dir() else name
 
 
 def _parts(
