@@ -4,6 +4,7 @@ import logging
 import sqlite3
 import threading
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -115,8 +116,8 @@ def test_where_there_can_be_no_file_everything_is_judged(tmp_path: Path, caplog:
 
 def test_a_file_taken_away_from_under_it_costs_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = SqliteScoreStore(path, ROOM)
-    assert store._connection is not None
-    store._connection.execute("DROP TABLE scores")
+    with closing(sqlite3.connect(path)) as other_process, other_process:
+        other_process.execute("DROP TABLE scores")
     scorer = ScriptedScorer()
     monkeypatch.setattr(Reranker, "store", store)
     assert len(Reranker(scorer=scorer).rank("a car", [b"1", b"2"]).scored) == 2
