@@ -12,7 +12,8 @@ LANGUAGES: Final[dict[Language, str]] = {"zh": "中文", "en": "English"}  # eac
 LABELS: Final[dict[str, dict[Language, str]]] = {
     "reranker.heading": {"en": "# Rank pictures by a sentence", "zh": "# 用一句话给图片排序"},
     "reranker.lead": {
-        "en": "Each picture is scored against your sentence, and the best come first. Write in Chinese, English or both.",
+        "en": "Each picture is scored against your sentence, and the best come first. Write in Chinese, English or "
+        "both.",
         "zh": "每张图片都会与你的句子一起评分，最符合的排在最前。句子可用中文、英文或混合书写。",
     },
     "reranker.query": {"en": "What should the pictures show?", "zh": "想找什么样的图片？"},
@@ -403,8 +404,8 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
         "zh": "无法读写 {name}（{reason}）；请检查权限和磁盘，然后重新保存。",
     },
     "malformed": {
-        "en": "“query” must be text, “pictures” a list of uploaded files, “top_k” a whole number of at least 1 or null, "
-        "“texts” a list of as many texts or null.",
+        "en": "“query” must be text, “pictures” a list of uploaded files, “top_k” a whole number of at least 1 or "
+        "null, and “texts” a list of as many texts or null.",
         "zh": "“query”须为文本，“pictures”须为已上传文件的列表，“top_k”须为不小于 1 的整数或 null，"
         "“texts”须为同样数目的文本列表或 null。",
     },
