@@ -184,10 +184,10 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "zh": "模型“{name}”不能为图片评分（{reason}）；请选择基于 Qwen2.5-VL 的重排序模型。",
     },
     (QuantizationMissing, ""): {
-        "en": "The model “{name}” cannot be loaded in {precision}, as bitsandbytes is not installed; choose another "
-        "precision, or run: pip install 'picture-reranker[quant]'",
-        "zh": "尚未安装 bitsandbytes，无法以 {precision} 精度加载模型“{name}”；请改用其他精度，或运行："
-        "pip install 'picture-reranker[quant]'",
+        "en": "The model “{name}” cannot be loaded in {precision}, as bitsandbytes is not installed; run "
+        "pip install 'picture-reranker[quant]', or choose another precision.",
+        "zh": "尚未安装 bitsandbytes，无法以 {precision} 精度加载模型“{name}”；请运行 "
+        "pip install 'picture-reranker[quant]' 安装，或改用其他精度。",
     },
     (ModelOutOfMemory, ""): {
         "en": "There is too little memory to load the model “{name}” in {precision}; close other programs, "

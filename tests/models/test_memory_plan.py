@@ -6,7 +6,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl
 
 from reranker.benchmarks.model_shapes import config_of
-from reranker.core.errors import CheckpointUnsupported, ModelOutOfMemory
+from reranker.core.errors import ModelOutOfMemory, QuantizationMissing
 from reranker.core.types import Candidate, Query
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
@@ -204,5 +204,5 @@ def test_running_out_of_memory_while_loading_is_no_broken_file(monkeypatch: pyte
     with pytest.raises(ModelOutOfMemory, match="fp16"):
         load_checkpoint("toybox", "cpu", "fp16")
     raised = ImportError("bitsandbytes")
-    with pytest.raises(CheckpointUnsupported, match="int8"):
+    with pytest.raises(QuantizationMissing, match="int8"):
         load_checkpoint("toybox", "cpu", "int8")
