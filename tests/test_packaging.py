@@ -104,6 +104,7 @@ print(json.dumps([scored.candidate.name for scored in ranking.scored]))
     assert json.loads(installed.run_code(code)) == ranked_names(Reranker("toybox"))
 
 
+@pytest.mark.extended
 def test_the_command_line_ranks_without_docstrings_and_assertions() -> None:
     """`-OO` removes both; transformers and typer make their documentation from docstrings."""
     pictures = sorted(GALLERY.glob("*.png"))
@@ -125,6 +126,7 @@ def test_the_options_of_serve_are_described_without_docstrings() -> None:
     assert "Port of the page" in result.out
 
 
+@pytest.mark.extended
 def test_the_page_needs_its_extra_alone_and_no_docstrings() -> None:
     code = """
 from reranker import Reranker
