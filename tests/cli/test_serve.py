@@ -31,7 +31,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_it_serves_page_and_door_until_it_is_interrupted(tmp_path: Path) -> None:
+def test_the_page_and_the_api_are_served_until_interrupted(tmp_path: Path) -> None:
     port = free_port()
     command = [sys.executable, "-m", "reranker", "serve", "--model", "toybox", "--port", str(port), "--api-key", "k"]
     environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path)}
