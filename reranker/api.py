@@ -109,6 +109,11 @@ class Reranker:
         return choose(model.name, model.revision, lambda: choose_device(model.device).type == "cuda")
 
     @property
+    def model_name(self) -> str:
+        """The name of the model in use; for a folder its own name, without the path to it."""
+        return Path(self.choice.name).absolute().name
+
+    @property
     def downloadable(self) -> str | None:
         """The model that is wanted, is not on this machine, and can be fetched by `download`; else None."""
         from reranker.models.hub import BEST, is_missing  # noqa: PLC0415

@@ -1,8 +1,10 @@
 """The front door: with a scripted scorer what it promises by itself, with the toybox what it promises of the model."""
 
+import hashlib
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,6 +20,7 @@ import torch
 from PIL import Image
 
 from reranker import Candidate, Query, Ranking, Reranker, Scored, Settings
+from reranker.core.cancellation import Cancellation
 from reranker.core.errors import CheckpointMissing, PictureMissing, PictureSkipped, QueryEmpty, QueryTooLong
 from reranker.engine import cross_encoder
 from reranker.engine.cross_encoder import CrossEncoder
@@ -106,7 +109,7 @@ def test_a_model_that_is_not_there_is_told_at_its_first_use() -> None:
 
 def test_the_model_that_is_named_overrules_the_settings_and_nothing_else() -> None:
     given = Settings.of(model="one", port=1)
-    assert Reranker("other", settings=given).settings == replace(given, model="other")
+    assert Reranker("other", settings=given).settings == given.override(model="other")
     assert Reranker(settings=given).settings == given
     assert Reranker().settings == Settings()
 
@@ -117,21 +120,21 @@ def test_limits_of_a_picture_are_those_of_the_settings() -> None:
 
 
 def test_a_stop_leaves_the_rest_skipped() -> None:
-    stop = threading.Event()
+    cancellation = Cancellation()
 
     def judge(query: Query, content: bytes) -> float:
-        stop.set()
+        cancellation.cancel()
         return number(query, content)
 
     scorer = ScriptedScorer(judge=judge, batch_tokens=1)
-    *_, ranking = scripted(scorer).rank_stream("a dog", CONTENTS, stop=stop)
+    *_, ranking = scripted(scorer).rank_stream("a dog", CONTENTS, cancellation=cancellation)
     assert (len(ranking.scored), len(ranking.failed)) == (1, len(CONTENTS) - 1)
     assert {type(failed.error) for failed in ranking.failed} == {PictureSkipped}
 
 
 def test_who_comes_second_has_the_second_batch() -> None:
     def judge(query: Query, content: bytes) -> float:
-        until(lambda: second.place == 0 or len(scorer.batches) > 1)
+        until(lambda: second.queue_position == 0 or len(scorer.batches) > 1)
         return number(query, content)
 
     scorer = ScriptedScorer(judge=judge, batch_tokens=1)
@@ -182,14 +185,16 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def checkpoint() -> Checkpoint:
-    return load_checkpoint("toybox", PLAIN.device, PLAIN.precision)
+    return load_checkpoint("toybox", PLAIN.model.device, PLAIN.model.precision)
 
 
 @pytest.fixture
 def looked_at(checkpoint: Checkpoint) -> Iterator[list[int]]:
     """How many patches each run of the vision tower had."""
     counts: list[int] = []
-    hook = checkpoint.vision.embedding.register_forward_pre_hook(lambda _, patches: counts.append(len(patches[0])))
+    hook = checkpoint.model.vision.embedding.register_forward_pre_hook(
+        lambda _, patches: counts.append(len(patches[0]))
+    )
     yield counts
     hook.remove()
 
@@ -197,12 +202,12 @@ def looked_at(checkpoint: Checkpoint) -> Iterator[list[int]]:
 def patches_of(pictures: Sequence[bytes]) -> int:
     """How many they are cut into."""
     scorer = Reranker("toybox", settings=PLAIN).load()
-    return 4 * sum(scorer.prepare(Candidate(name="", source=one)).visual_tokens for one in pictures)
+    return 4 * sum(scorer.prepare(scorer.identify(Candidate(name="", source=one))).visual_tokens for one in pictures)
 
 
 def toybox(checkpoint: Checkpoint, batch_tokens: int = 200) -> Reranker:
     """A reranker that has seen nothing yet."""
-    scorer = CrossEncoder(checkpoint, limits=Limits(), memory=FeatureCache(10**8), batch_tokens=batch_tokens)
+    scorer = CrossEncoder(checkpoint, limits=Limits(), cache=FeatureCache(10**8), batch_tokens=batch_tokens)
     return Reranker(settings=PLAIN, scorer=scorer)
 
 
@@ -270,7 +275,7 @@ def test_known_pictures_are_not_decoded_again(checkpoint: Checkpoint, monkeypatc
 @pytest.mark.parametrize("remembered", [1, 2, 3, 99])
 def test_several_queries_are_each_ranked_as_if_alone(remembered: int) -> None:
     scorer = ScriptedScorer()
-    scorer.remembered = remembered
+    scorer.cache_capacity = remembered
     reranker = scripted(scorer, score_store_mb=0)
     pictures = [*CONTENTS, Path("missing.png")]
     queries = ["a dog", "a cat", "a dog on a cat"]
@@ -284,7 +289,7 @@ def test_several_queries_are_each_ranked_as_if_alone(remembered: int) -> None:
 @pytest.mark.parametrize("remembered", [1, 2, 99])
 def test_the_stream_of_several_gives_an_event_a_query_and_picture_and_then_the_rankings(remembered: int) -> None:
     scorer = ScriptedScorer()
-    scorer.remembered = remembered
+    scorer.cache_capacity = remembered
     reranker = scripted(scorer, score_store_mb=0)
     pictures = [*CONTENTS, Path("missing.png")]
     queries = ["a dog", "a cat", "a dog"]
@@ -339,7 +344,7 @@ def test_several_queries_look_once_even_where_the_memory_is_smaller_than_the_set
     checkpoint: Checkpoint, looked_at: list[int]
 ) -> None:
     memory = FeatureCache(3 * 49 * 192 * 4)
-    scorer = CrossEncoder(checkpoint, limits=Limits(), memory=memory)
+    scorer = CrossEncoder(checkpoint, limits=Limits(), cache=memory)
     reranker = Reranker(settings=PLAIN, scorer=scorer)
     rankings = reranker.rank_each(QUERIES, PICTURES)
     assert sum(looked_at) == patches_of(PICTURES)
@@ -347,6 +352,31 @@ def test_several_queries_look_once_even_where_the_memory_is_smaller_than_the_set
         expected = log_odds(toybox(checkpoint), query, PICTURES)
         got = {one.candidate.source: one.score.log_odds for one in ranking.scored}
         assert got == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_file_is_read_once_and_hashed_once(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    reads, hashes = Counter[str](), 0
+    really_open, really_hash = Path.open, hashlib.sha256
+
+    def counting_open(path: Path, mode: str = "r", **options: Any) -> Any:
+        reads[path.name] += mode == "rb"
+        return really_open(path, mode, **options)
+
+    def counting_hash(data: bytes = b"") -> Any:
+        nonlocal hashes
+        hashes += data in PICTURES
+        return really_hash(data)
+
+    files = [tmp_path / f"{number}.png" for number in range(len(PICTURES))]
+    for file, content in zip(files, PICTURES, strict=True):
+        file.write_bytes(content)
+    monkeypatch.setattr(Path, "open", counting_open)
+    monkeypatch.setattr(hashlib, "sha256", counting_hash)
+    reranker = Reranker(settings=PLAIN.override(score_store_mb=1), scorer=toybox(checkpoint).load())
+    assert not reranker.rank(QUERIES[0], files).failed
+    assert (reads, hashes) == (Counter(file.name for file in files), len(files))
 
 
 def test_only_new_pictures_are_looked_at(checkpoint: Checkpoint, looked_at: list[int]) -> None:
@@ -373,7 +403,7 @@ def test_the_name_toybox_is_all_that_it_takes() -> None:
     reranker = Reranker("toybox", settings=PLAIN)
     ranking = reranker.rank("a red dog", PICTURES[:2])
     assert len(ranking.scored) == 2
-    assert ranking.fingerprint == reranker.load().fingerprint
+    assert ranking.fingerprint == reranker.load().info.fingerprint
 
 
 def test_the_model_is_loaded_once_however_many_ask() -> None:
@@ -386,10 +416,10 @@ def test_the_model_is_loaded_once_however_many_ask() -> None:
 def test_what_changes_a_score_changes_the_fingerprint(checkpoint: Checkpoint) -> None:
     def fingerprint(of: Checkpoint = checkpoint, visual_tokens: int | None = None) -> str:
         memory = FeatureCache(0)
-        return CrossEncoder(of, limits=Limits(), memory=memory, visual_tokens=visual_tokens).fingerprint
+        return CrossEncoder(of, limits=Limits(), cache=memory, visual_tokens=visual_tokens).info.fingerprint
 
     others = [
-        fingerprint(visual_tokens=checkpoint.details[1] + 1),
+        fingerprint(visual_tokens=checkpoint.detail_levels[1] + 1),
         fingerprint(replace(checkpoint, digest="other")),
         fingerprint(replace(checkpoint, precision="bf16")),
     ]

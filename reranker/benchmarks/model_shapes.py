@@ -69,7 +69,8 @@ def open_model(geometry: str, device: Device, precision: Precision, *, whole: bo
     chosen_precision = choose_precision(precision, chosen_device, files.sizes, writes=True)
     network = load_network(files, chosen_device, chosen_precision, whole=whole)
     checkpoint = with_its_files(network, files, chosen_device, chosen_precision)
-    return Model(geometry=geometry, network=network, checkpoint=checkpoint)
+    loaded = cast(Qwen2_5_VLForConditionalGeneration, network)
+    return Model(geometry=geometry, network=loaded, checkpoint=checkpoint)
 
 
 def is_random(geometry: str) -> bool:

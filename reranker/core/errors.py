@@ -18,6 +18,7 @@ RerankerError
 │   ├── CheckpointNotDownloaded  files of a model of the hub are not on this machine
 │   ├── CheckpointBroken         a file of the model cannot be read
 │   ├── CheckpointUnsupported    unknown architecture, or "yes" and "no" are not one token each
+│   ├── QuantizationMissing      the package that stores weights in 8 and 4 bits is not installed
 │   ├── ModelOutOfMemory         too little memory to load the model
 │   ├── DownloadFailed           the files of the model could not be downloaded
 │   └── ModelShapeUnknown        no model of this shape can be built
@@ -232,6 +233,13 @@ class CheckpointUnsupported(CheckpointError):
     """The architecture is unknown, or the tokenizer does not fit the scoring method."""
 
     reason: str
+
+
+@dataclass(eq=False)
+class QuantizationMissing(CheckpointError):
+    """The precision is int8 or nf4, and the package that computes in it is not installed."""
+
+    precision: str
 
 
 @dataclass(eq=False)

@@ -36,6 +36,12 @@ class DeviceQueue:
         with self._changed:
             return len(self._waiting)
 
+    @property
+    def holders(self) -> tuple["Ticket", ...]:
+        """The tickets that hold a slot."""
+        with self._changed:
+            return tuple(self._holders)
+
     def acquire(self, ticket: "Ticket") -> None:
         """Wait for a slot. Raises `TicketCancelled` if the ticket is cancelled before it has one."""
         with self._changed:

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from reranker.api import Reranker, visual_tokens
@@ -186,7 +185,7 @@ class _Run:
         """Evaluate all configurations of a model run; returns nothing if it is cancelled."""
         reranker = plan.open()
         queries = {labelled.id: reranker.query(labelled.query) for labelled in self._dataset.sets}
-        model, name, found = reranker.load(), _model_name(reranker), []
+        model, name, found = reranker.load(), reranker.model_name, []
         details = dict.fromkeys(visual_tokens(detail, model.info) for detail in plan.details)
         self._total -= self._pictures(plan) * (len(plan.details) - len(details)) // len(plan.details)
         for tokens in details:
@@ -272,12 +271,6 @@ class _Run:
 
 def _configuration(model: str, info: ScorerInfo, scoring: Scoring, tokens: int) -> Configuration:
     return Configuration(model=model, precision=info.precision, scoring=scoring, visual_tokens=tokens)
-
-
-def _model_name(reranker: Reranker) -> str:
-    """As people know it; of a folder its last two parts, since reports are passed on."""
-    name = reranker.choice.name
-    return "/".join(Path(name).resolve().parts[-2:]) if Path(name).is_dir() else name
 
 
 def _batches(

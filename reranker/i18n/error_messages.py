@@ -38,6 +38,7 @@ from reranker.core.errors import (
     PictureUnreadable,
     PictureUnscored,
     PrecisionUnsuitable,
+    QuantizationMissing,
     QueryEmpty,
     QueryTooLong,
     RequestError,
@@ -181,6 +182,12 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     (CheckpointUnsupported, ""): {
         "en": "The model “{name}” cannot score pictures ({reason}); choose a reranker based on Qwen2.5-VL.",
         "zh": "模型“{name}”不能为图片评分（{reason}）；请选择基于 Qwen2.5-VL 的重排序模型。",
+    },
+    (QuantizationMissing, ""): {
+        "en": "The model “{name}” cannot be loaded in {precision}, as bitsandbytes is not installed; run "
+        "pip install 'picture-reranker[quant]', or choose another precision.",
+        "zh": "尚未安装 bitsandbytes，无法以 {precision} 精度加载模型“{name}”；请运行 "
+        "pip install 'picture-reranker[quant]' 安装，或改用其他精度。",
     },
     (ModelOutOfMemory, ""): {
         "en": "There is too little memory to load the model “{name}” in {precision}; close other programs, "

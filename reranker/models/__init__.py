@@ -16,4 +16,4 @@ def _keep_as_it_is(documented: Any = None, **_: Any) -> Any:
 if sys.flags.optimize > 1:
     import transformers.utils
 
-    transformers.utils.auto_docstring = _keep_as_it_is
+    transformers.utils.auto_docstring = _keep_as_it_is  # type: ignore[attr-defined, assignment]

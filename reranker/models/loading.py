@@ -11,14 +11,20 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import set_tqdm_hook
 
 from reranker.config.settings import Device, Precision
-from reranker.core.errors import CheckpointBroken, CheckpointError, CheckpointUnsupported, ModelOutOfMemory
+from reranker.core.errors import (
+    CheckpointBroken,
+    CheckpointError,
+    CheckpointUnsupported,
+    ModelOutOfMemory,
+    QuantizationMissing,
+)
 from reranker.core.types import LoadWarning
 from reranker.models.architecture import Architecture, VisionLanguageModel
 from reranker.models.checkpoint import CheckpointFiles
 from reranker.models.device_map import LanguageTower, are_brought, gpus_of
 from reranker.models.hub import folder_of
 from reranker.models.layers.yes_no_head import YesNoHead
-from reranker.models.memory_plan import choose_device, choose_precision, how_to_load, is_out_of_memory, place
+from reranker.models.memory_plan import QUANTIZED, choose_device, choose_precision, how_to_load, is_out_of_memory, place
 from reranker.models.patchify import PatchSettings
 from reranker.models.scoring.prompts import INSTRUCTIONS
 
@@ -68,7 +74,7 @@ def load_checkpoint(
 
     model: "toybox", a name of `hub.REPOSITORIES`, an id of the hub, or a folder. writes: whether it is to write words,
     which takes the output matrix. report: is told of weights that are loaded, and of weights in all.
-    Raises `CheckpointMissing`, `CheckpointBroken`, `CheckpointUnsupported`.
+    Raises `CheckpointMissing`, `CheckpointBroken`, `CheckpointUnsupported`, `QuantizationMissing`, `ModelOutOfMemory`.
     """
     files = CheckpointFiles(model, folder_of(model, revision))
     chosen_device = choose_device(device)
@@ -134,10 +140,8 @@ def _refusal(error: Exception, name: str, precision: str) -> CheckpointError:
     """What it means that loading raised this."""
     if is_out_of_memory(error):
         return ModelOutOfMemory(name=name, precision=precision)
-    if isinstance(error, ImportError):
-        return CheckpointUnsupported(
-            name=name, reason=f"{precision} needs bitsandbytes: pip install 'picture-reranker[quant]'"
-        )
+    if isinstance(error, ImportError) and precision in QUANTIZED:
+        return QuantizationMissing(name=name, precision=precision)
     return CheckpointBroken(name=name, file="*.safetensors", reason=type(error).__name__)
 
 

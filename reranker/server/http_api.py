@@ -43,7 +43,6 @@ from reranker.i18n.page_texts import language_of
 from reranker.pipelines.rerank import unfit_precision
 from reranker.server.documents import Document, to_candidate, to_response
 from reranker.server.security import BodyLimit, is_authorized, security_middleware
-from reranker.server.status import model_name
 from reranker.version import __version__
 
 PREFIX: Final = "/v1"
@@ -236,7 +235,7 @@ class _Api:
 
     @property
     def _model(self) -> str:
-        return model_name(self._reranker)
+        return self._reranker.model_name
 
 
 async def _set_on_disconnect(request: Request, stop: Cancellation) -> None:

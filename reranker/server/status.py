@@ -2,10 +2,8 @@
 
 import logging
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-from reranker.api import Reranker
 from reranker.core.errors import RerankerError
 from reranker.i18n.error_messages import Language, sentence
 
@@ -38,8 +36,3 @@ def trouble(error: Exception, language: Language) -> Status:
     if expected is not error:
         _log.error("Unexpected error", exc_info=error)
     return Status(text=sentence(expected, language), tone="trouble")
-
-
-def model_name(reranker: Reranker) -> str:
-    """Return the name of the model in use. For a folder it is the folder's own name, without the path to it."""
-    return Path(reranker.choice.name).name

@@ -52,7 +52,7 @@ class ExplainHandlers:
         if card is None or card.source is None or not isinstance(panel, dict) or panel.get("run") != history.run:
             yield gr.skip()
             return
-        yield panel | {"trouble": phrase("asking", language), "busy": True}
+        yield panel | {"trouble": phrase("explaining", language), "busy": True}
         added: dict[str, Any]
         try:
             if pressed.get("action") == "why":

@@ -11,7 +11,7 @@ from reranker.i18n.error_messages import Language, load_warning_text
 from reranker.i18n.page_texts import phrase
 from reranker.models.hub import GIGABYTES
 from reranker.server.security import LOOPBACK_HOSTS
-from reranker.server.status import Status, model_name, trouble
+from reranker.server.status import Status, trouble
 from reranker.ui.background_progress import reports_of, shares_of
 from reranker.ui.history import History
 from reranker.ui.sessions import Visitors
@@ -64,7 +64,7 @@ class ModelStatus:
         yield from self.greet(request)
 
     def _ready_text(self, language: Language) -> str:
-        ready = phrase("ready", language, model=model_name(self._reranker), min_count=MIN_PICTURES)
+        ready = phrase("ready", language, model=self._reranker.model_name, min_count=MIN_PICTURES)
         return " ".join(
             [ready, *(load_warning_text(one, language) for one in self._reranker.load().info.load_warnings)]
         )
@@ -91,7 +91,7 @@ class ModelStatus:
 
 def judged_by(reranker: Reranker) -> dict[str, Any]:
     """As `Reranker.judged_by`, with the model by its name."""
-    return reranker.judged_by() | {"model": model_name(reranker)}
+    return reranker.judged_by() | {"model": reranker.model_name}
 
 
 def _downloading(model: str, done: int, total: int, language: Language) -> Status:

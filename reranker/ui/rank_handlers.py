@@ -121,7 +121,7 @@ class RankHandlers:
         language = self._visitors.language(request)
         failed = [failure for ranking_view in history.ranking_views[:1] for failure in ranking_view.failed]
         ready = any(ranking_view.ranking is not None and ranking_view.cards for ranking_view in history.ranking_views)
-        shown = board(history, self._thumbnails.of, phrases("board_", language))
+        shown = board(history, self._thumbnails.of, phrases("ranking_view_", language))
         chosen = gr.skip() if any(ranking_view.cards for ranking_view in history.ranking_views) else None
         return [shown, reasons(failed, language), gr.update(visible=ready), chosen]
 

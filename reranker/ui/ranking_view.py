@@ -73,22 +73,22 @@ def _card(rank: int, event: Scored, value: float, score: str) -> Card:
 
 def facts(card: Card, size: tuple[int, int] | None, language: Language) -> list[list[str]]:
     """What is known of a card's picture: rows of a word and a value. size: pixels, None where it cannot be told."""
-    rows = [[phrase("chosen_score", language), card.score_text]]
+    rows = [[phrase("picture_score", language), card.score_text]]
     if size is not None:
-        rows.append([phrase("chosen_size", language), f"{size[0]:,} × {size[1]:,}"])
+        rows.append([phrase("picture_size", language), f"{size[0]:,} × {size[1]:,}"])
     if (said := card.score) is not None:
         rows += [
-            [phrase("chosen_log_odds", language), f"{said.log_odds:+.4f}"],
-            [phrase("chosen_visual_tokens", language), f"{said.visual_tokens}"],
-            [phrase("chosen_batch", language), _batch_text(said, language)],
+            [phrase("picture_log_odds", language), f"{said.log_odds:+.4f}"],
+            [phrase("picture_visual_tokens", language), f"{said.visual_tokens}"],
+            [phrase("picture_batch", language), _batch_text(said, language)],
         ]
     return rows
 
 
 def _batch_text(said: Score, language: Language) -> str:
     if not said.latency_ms:
-        return phrase("chosen_stored", language)
-    return phrase("chosen_known" if said.cached else "chosen_fresh", language, ms=f"{said.latency_ms:.0f}")
+        return phrase("picture_stored", language)
+    return phrase("picture_cached" if said.cached else "picture_fresh", language, ms=f"{said.latency_ms:.0f}")
 
 
 def reasons(failed: Sequence[Failed], language: Language) -> dict[str, Any]:

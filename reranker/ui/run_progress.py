@@ -70,10 +70,10 @@ def end_status(scored: int, failed: Sequence[Failed], elapsed_s: float, language
     if any(isinstance(failure.error, PictureSkipped) for failure in failed):
         return Status(text=phrase("stopped", language, done=scored, total=total), tone="done")
     if not scored:
-        return Status(text=phrase("none_judged", language), tone="trouble")
+        return Status(text=phrase("none_scored", language), tone="trouble")
     parts = [phrase("ranked", language, count=scored)]
     if failed:
-        parts.append(phrase("not_judged", language, count=len(failed)))
+        parts.append(phrase("not_scored", language, count=len(failed)))
     if known:
         parts.append(phrase("reused", language, count=known))
     parts.append(phrase("took", language, seconds=f"{elapsed_s:.1f}"))
@@ -191,7 +191,7 @@ class _Run:
             return View(status=self._counted("waiting", count=queue_position))
         none_judged = len(self._events) == len(self._admission.refused)
         return View(
-            status=self._counted("glimpsed", count=coarse_count) if coarse_count and none_judged else self._status
+            status=self._counted("coarse_scored", count=coarse_count) if coarse_count and none_judged else self._status
         )
 
     def ended(self, ranking: Ranking) -> View:

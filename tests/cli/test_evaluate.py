@@ -2,16 +2,17 @@
 
 import csv
 import json
-import signal
 from pathlib import Path
 
 import pytest
 
+from reranker import Query
 from reranker.cli.console import DONE, FAILED, INTERRUPTED, MISTAKE
+from reranker.cli.main import main
 from reranker.evaluation.datasets.json_lines import as_line
 from reranker.storage.calibrations import Calibrations
 from tests.support.scripted_scorer import ScriptedScorer, number
-from tests.support.shell import CommandResult, Shell, ended, scripted, started, write
+from tests.support.shell import CommandResult, Shell, write
 
 
 def labels(*rows: tuple[str, list[str], list[str]], to: str = "labels.jsonl") -> str:
@@ -63,9 +64,9 @@ def test_both_ways_to_ask_are_compared(shell: Shell, dataset: str) -> None:
 
 def test_models_and_precisions_are_all_opened(shell: Shell, dataset: str) -> None:
     opened = []
-    shell._open, really = (
+    shell.open_reranker, really = (
         lambda settings: (opened.append((settings.model.name, settings.model.precision)), really(settings))[1],
-        shell._open,
+        shell.open_reranker,
     )
     shell("evaluate", dataset, "--model", "toybox,lychee", "--precision", "fp32, bf16,fp32")
     assert list(dict.fromkeys(opened)) == [
@@ -80,40 +81,27 @@ def test_the_same_call_again_judges_nothing(shell: Shell, dataset: str) -> None:
     shell("evaluate", dataset, "--output", "out")
     first, shell.scorer = results("out"), ScriptedScorer(judge=number)
     done = shell("evaluate", dataset, "--output", "out")
-    assert (done.code, shell.scorer.answered) == (DONE, [])
+    assert (done.code, shell.scorer.scored) == (DONE, [])
     assert results("out") == first
 
 
-SLOW = """
-from tests.support.scripted_scorer import number
-def judge(query, content):
-    if query.text == "stop":
-        sys.stderr.write("here\\n")
-        sys.stderr.flush()
-        time.sleep(600)
-    return number(query, content)
-import signal, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell in the background has ignored
-given = {"judge": judge}
-"""
-QUICK = "from tests.support.scripted_scorer import number\ngiven = {'judge': number}\n"
+def test_an_interrupted_evaluation_goes_on(shell: Shell) -> None:
+    def interrupted(query: Query, content: bytes) -> float:
+        if query.text == "stop":
+            raise KeyboardInterrupt
+        return number(query, content)
 
-
-def test_what_was_interrupted_goes_on(shell: Shell, tmp_path: Path) -> None:
     write(a=3, b=2)
-    names = [str(Path("a.png").resolve()), str(Path("b.png").resolve())]
-    dataset = Path(labels(("go", names, names[:1]), ("stop", names, names[:1]))).resolve()
-    call = ["evaluate", dataset, "--output", tmp_path / "out"]
-    slow = started(scripted(SLOW), *call)
-    assert any(line.endswith(b"here\n") for line in slow.stderr)
-    slow.send_signal(signal.SIGINT)
-    stopped = ended(slow)
-    assert stopped.code == INTERRUPTED
-    assert "Traceback" not in stopped.err
-    assert len((tmp_path / "out" / "scores.jsonl").read_text(encoding="utf-8").splitlines()) == 1
-    again = ended(started(scripted(QUICK), *call))
-    assert again.code == DONE
-    assert results(str(tmp_path / "out"))[0]["first"] == 1.0
+    names = ["a.png", "b.png"]
+    dataset = labels(("go", names, names[:1]), ("stop", names, names[:1]))
+    shell.scorer = ScriptedScorer(judge=interrupted)
+    stopped = shell("evaluate", dataset, "--output", "out")
+    assert (stopped.code, "Traceback" in stopped.err) == (INTERRUPTED, False)
+    assert len(Path("out/scores.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+    shell.scorer = ScriptedScorer(judge=number)
+    assert shell("evaluate", dataset, "--output", "out").code == DONE
+    assert results("out")[0]["first"] == 1.0
+    assert len(shell.scorer.scored) == 2
 
 
 # Mistakes in the call
@@ -136,7 +124,7 @@ def said(done: CommandResult) -> str:
 )
 def test_a_mistake_in_the_call_is_said_before_anything_is_judged(shell: Shell, dataset: str, arguments, words) -> None:
     assert words in said(shell("evaluate", dataset, *arguments))
-    assert shell.scorer.answered == []
+    assert shell.scorer.scored == []
 
 
 def test_every_fault_of_a_dataset_is_said_with_file_and_line(shell: Shell) -> None:
@@ -182,11 +170,9 @@ def test_a_dataset_that_is_nothing(shell: Shell) -> None:
 
 def test_a_model_that_is_not_there_is_left_out(shell: Shell, dataset: str) -> None:
     """The real `Reranker`, which is not asked for a model of the hub that is not on this machine."""
-    done = ended(
-        started(
-            ["-m", "reranker"], "evaluate", Path(dataset).resolve(), "--model", "nobody/nothing", "--precision", "fp32"
-        )
-    )
+    code = main(["evaluate", dataset, "--model", "nobody/nothing", "--precision", "fp32"])
+    out, err = shell.capture.readouterr()
+    done = CommandResult(code=code, out=out.decode(), err=err.decode())
     assert done.code == FAILED
     assert "nobody/nothing" in done.err
     assert "Traceback" not in done.err

@@ -87,7 +87,7 @@ def test_the_progress_counts_every_picture_for_every_query(shell: Shell, monkeyp
 
 def test_what_is_said_of_a_query_names_its_number(shell: Shell) -> None:
     shell.scorer = ScriptedScorer(judge=turned)
-    shell.scorer.relevance_threshold = 5.0
+    shell.scorer.with_info(relevance_threshold=5.0)
     write(a=1)
     done = ask(shell, ".", queries=["dog", "a dog"])
     assert (done.code, done.said) == (DONE, ["Query 2: Nothing here fits: no picture has 5 of 10."])

@@ -4,6 +4,7 @@ Most tests call `main` with a scorer whose answers are arithmetic; the last ones
 """
 
 import json
+import logging
 import math
 import os
 import random
@@ -15,6 +16,7 @@ import sys
 import threading
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -31,11 +33,11 @@ from reranker.core.scores import shown_score
 from reranker.core.types import Candidate
 from reranker.export.rows import COLUMNS
 from reranker.images.files import SUFFIXES
-from tests.support.scripted_scorer import PATIENCE_S, ScriptedPicture, ScriptedScorer, checksum, number
+from tests.support.scripted_scorer import PATIENCE_S, ScriptedImage, ScriptedScorer, checksum, number
 from tests.support.shell import CommandResult, Shell, ended, read_csv, scripted, started, write
 
 COMMANDS = get_command(application()).commands
-SPOKEN = "There is no sentence to judge by; write what the pictures should show."
+SPOKEN = "The sentence is empty; write what the pictures should show."
 
 
 # The result
@@ -312,7 +314,7 @@ def test_a_result_is_verified_and_what_moved_is_said(shell: Shell) -> None:
         "#1 -> #2  log-odds +0.0000  b.png",
         "failed then  gone.png",
     ]
-    shell.scorer.fingerprint = "other"
+    shell.scorer.with_info(fingerprint="other")
     assert "fingerprint differs" in shell("verify", "r.json").err
 
 
@@ -339,7 +341,7 @@ def texts_seen(shell: Shell, table: str, *pictures: str) -> tuple[CommandResult,
     seen = {}
 
     class Reading(ScriptedScorer):
-        def prepare(self, candidate: Candidate) -> ScriptedPicture:
+        def prepare(self, candidate: Candidate) -> ScriptedImage:
             seen[candidate.name] = candidate.text
             return super().prepare(candidate)
 
@@ -396,12 +398,12 @@ def test_where_no_number_comes_out_the_precision_is_named(shell: Shell) -> None:
     write(a=math.nan, b=math.inf)
     done = shell("rank", "a dog", "a.png", "b.png")
     assert done.code == FAILED
-    assert done.said[-1].startswith("In fp32 the model gave no picture a score")
+    assert done.said[-1].startswith("No picture got a finite score in fp32")
 
 
 def test_where_nothing_fits_it_is_said(shell: Shell) -> None:
     write(a=-1, b=-2)
-    shell.scorer.relevance_threshold = 5.0
+    shell.scorer.with_info(relevance_threshold=5.0)
     assert "Nothing here fits: no picture has 5 of 10." in shell("rank", "a dog", "a.png", "b.png").said
     write(a=1)
     assert "Nothing here fits: no picture has 5 of 10." not in shell("rank", "a dog", "a.png", "b.png").said
@@ -409,16 +411,16 @@ def test_where_nothing_fits_it_is_said(shell: Shell) -> None:
 
 def test_how_the_model_had_to_be_loaded_is_said(shell: Shell) -> None:
     write(a=1)
-    shell.scorer.load_warnings = ("offloaded",)
+    shell.scorer.with_info(load_warnings=("offloaded",))
     done = shell("rank", "a dog", "a.png")
-    assert any("does not fit the card" in line for line in done.said)
+    assert any("does not fit on the GPU" in line for line in done.said)
 
 
 def test_a_wrong_setting_is_told_by_its_name(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RERANKER_PORT", "here")
     done = shell("rank", "a dog", "a.png")
     assert (done.code, done.out) == (MISTAKE, "")
-    assert done.said == ["The setting “port” is “here” but should be a whole number; correct it and start again."]
+    assert done.said == ["The setting “port” is “here” but must be a whole number; correct it and start again."]
 
 
 def test_a_command_that_is_not_there(shell: Shell) -> None:
@@ -455,7 +457,7 @@ def test_what_nobody_foresaw_is_a_sentence_too(shell: Shell) -> None:
     code = main(["rank", "a dog", "a.png"], open_reranker=refuse(RuntimeError("secret\nwords")))
     out, err = shell.capture.readouterr()
     assert (code, out) == (FAILED, b"")
-    assert err.decode().startswith("Something went wrong in the program")
+    assert err.decode().startswith("An unexpected error occurred")
     assert len(err.splitlines()) == 1
 
 
@@ -608,19 +610,22 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_reader_who_leaves_is_not_complained_of(picture: Path) -> None:
+def test_a_reader_who_leaves_is_not_complained_of(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(a=1)
     read, written = os.pipe()
     os.close(read)
-    process = started(scripted("given = {}"), "rank", "a dog", picture, stdout=written)
-    os.close(written)
-    done = ended(process)
+    with suppress(BrokenPipeError), open(written, "w") as closed_pipe:  # noqa: PTH123 - it has no path
+        monkeypatch.setattr(sys, "stdout", closed_pipe)
+        done = shell("rank", "a dog", "a.png")
     assert (done.code, done.said) == (DONE, [])
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
-def test_a_stdout_that_is_full_is_told(picture: Path) -> None:
-    with Path("/dev/full").open("wb") as full:
-        done = ended(started(scripted("given = {}"), "rank", "a dog", picture, stdout=full))
+def test_a_stdout_that_is_full_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(a=1)
+    with suppress(OSError), Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        done = shell("rank", "a dog", "a.png")
     assert (done.code, done.said) == (FAILED, ["The result could not be written: No space left on device."])
 
 
@@ -639,14 +644,20 @@ given = {"judge": judge}
     assert (done.code, done.out, done.said) == (INTERRUPTED, "", ["Stopped."])
 
 
-def test_the_log_is_for_who_asks_for_it(picture: Path) -> None:
-    judge = "def judge(query, content): raise RuntimeError('why')\ngiven = {'judge': judge}"
-    quiet = started(scripted(judge), "rank", "a dog", picture)
-    loud = started(scripted(judge), "--verbose", "rank", "a dog", picture)
-    done, explained = ended(quiet), ended(loud)
-    assert done.code == explained.code == FAILED
-    assert done.said == ["Nothing could be ranked; the result names the reason for each picture."]
-    assert "RuntimeError: why" in explained.err
+def test_the_log_is_for_who_asks_for_it(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(query: Query, content: bytes) -> float:
+        raise RuntimeError("why")
+
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(logging.root, "level", logging.root.level)
+    shell.scorer = ScriptedScorer(judge=fail)
+    write(a=1)
+    quiet = shell("rank", "a dog", "a.png")
+    monkeypatch.setattr(logging.root, "handlers", [])
+    verbose = shell("--verbose", "rank", "a dog", "a.png")
+    assert quiet.code == verbose.code == FAILED
+    assert quiet.said == ["Nothing could be ranked; the result names the reason for each picture."]
+    assert "RuntimeError: why" in verbose.err
 
 
 def encoded(picture: Image.Image, kind: str) -> bytes:

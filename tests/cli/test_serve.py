@@ -4,23 +4,24 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import fields
 from inspect import signature
 from pathlib import Path
 
 import httpx
 import pytest
-from tests.support.ports import free_port
 
+from reranker.cli.console import MISTAKE
 from reranker.cli.serve import serve
-from reranker.config.settings import Settings
+from reranker.config.settings import all_settings
 from tests.support.paths import ROOT
+from tests.support.ports import free_port
 from tests.support.scripted_scorer import PATIENCE_S, until
+from tests.support.shell import Shell
 
 
 def test_there_is_an_option_for_every_setting() -> None:
     options = {name: parameter for name, parameter in signature(serve).parameters.items() if name != "context"}
-    assert set(options) == {setting.name for setting in fields(Settings)}
+    assert set(options) == {setting.key for setting in all_settings()}
 
 
 def answers(url: str) -> bool:
@@ -30,7 +31,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_it_serves_page_and_door_until_it_is_interrupted(tmp_path: Path) -> None:
+def test_the_page_and_the_api_are_served_until_interrupted(tmp_path: Path) -> None:
     port = free_port()
     command = [sys.executable, "-m", "reranker", "serve", "--model", "toybox", "--port", str(port), "--api-key", "k"]
     environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path)}
@@ -54,7 +55,7 @@ def test_it_serves_page_and_door_until_it_is_interrupted(tmp_path: Path) -> None
         (["--precision", "int3"], "nf4"),
     ],
 )
-def test_a_wrong_setting_is_one_sentence(given: list[str], said: str) -> None:
-    command = [sys.executable, "-m", "reranker", "serve", *given]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+def test_a_wrong_setting_is_one_sentence(shell: Shell, given: list[str], said: str) -> None:
+    done = shell("serve", *given)
+    assert (done.code, done.out, len(done.err.splitlines())) == (MISTAKE, "", 1)
+    assert said in done.err

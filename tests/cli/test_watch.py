@@ -266,7 +266,7 @@ def test_where_no_picture_came_nothing_was_ranked(shell: Shell, monkeypatch: pyt
     [
         (["gone", "a dog"], "“gone” cannot be watched: No such file or directory; name a folder that can be read."),
         (["a.png", "a dog"], "“a.png” cannot be watched: Not a directory; name a folder that can be read."),
-        ([".", " "], "There is no sentence to judge by; write what the pictures should show."),
+        ([".", " "], "The sentence is empty; write what the pictures should show."),
         (["."], "Missing argument 'QUERY'."),
         ([".", "a dog", "--interval", "0"], None),
         ([".", "a dog", "--output", "."], None),

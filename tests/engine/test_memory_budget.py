@@ -11,9 +11,10 @@ from reranker import Reranker
 from reranker.core.errors import PictureOutOfMemory
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
-from reranker.engine.memory_budget import GOOD_BATCHES, LARGEST_ON_CPU, TokenBudget, is_out_of_memory, planned_tokens
+from reranker.engine.memory_budget import GOOD_BATCHES, LARGEST_ON_CPU, TokenBudget, planned_tokens
 from reranker.images.decoding import Limits
 from reranker.models.loading import Checkpoint, load_checkpoint
+from reranker.models.memory_plan import is_out_of_memory
 
 QUERY = "a red car"
 
@@ -65,7 +66,7 @@ class _SmallDevice:
 
     def __init__(self, checkpoint: Checkpoint, patches: int) -> None:
         self.patches, self.sizes = patches, list[int]()
-        self._hook = checkpoint.vision.embedding.register_forward_pre_hook(self._check)
+        self._hook = checkpoint.model.vision.embedding.register_forward_pre_hook(self._check)
 
     def _check(self, _module: torch.nn.Module, values: tuple[torch.Tensor]) -> None:
         self.sizes.append(len(values[0]))
@@ -89,7 +90,7 @@ def small_device(checkpoint: Checkpoint) -> Iterator[_SmallDevice]:
 
 
 def scorer_of(checkpoint: Checkpoint) -> CrossEncoder:
-    return CrossEncoder(checkpoint, limits=Limits(), memory=FeatureCache(0), batch_tokens=16 * 49)
+    return CrossEncoder(checkpoint, limits=Limits(), cache=FeatureCache(0), batch_tokens=16 * 49)
 
 
 def test_a_device_that_runs_out_goes_on_with_smaller_batches(
@@ -123,7 +124,7 @@ def test_any_other_failure_is_not_taken_for_it(checkpoint: Checkpoint, monkeypat
         raise ValueError
 
     scorer = scorer_of(checkpoint)
-    hook = checkpoint.vision.embedding.register_forward_pre_hook(fail)
+    hook = checkpoint.model.vision.embedding.register_forward_pre_hook(fail)
     ranking = Reranker(scorer=scorer).rank(QUERY, [picture(1)])
     hook.remove()
     assert not isinstance(ranking.failed[0].error, PictureOutOfMemory)

@@ -144,11 +144,11 @@ def test_a_calibration_changes_the_scores_that_people_see_and_no_order():
     pictures = [CAT, "assets/gallery/white_cat_window_sill.png", "assets/gallery/boat_and_fish.png"]
     plain = Reranker("toybox", settings=Settings.of(score_store_mb=0))
     before = plain.rank("a black cat", pictures)
-    Calibrations.of_this_person().put(plain.load().calibration_key, SOUND, {})
+    Calibrations.of_this_person().put(plain.load().info.calibration_key, SOUND, {})
     calibrated = Reranker("toybox", settings=Settings.of(score_store_mb=0))
     after = calibrated.rank("a black cat", pictures)
     assert (before.temperature, after.temperature) == (1.0, 0.5)
-    assert (plain.load().relevance_threshold, calibrated.load().relevance_threshold) == (5.0, 6.0)
+    assert (plain.load().info.relevance_threshold, calibrated.load().info.relevance_threshold) == (5.0, 6.0)
     assert [one.position for one in after.scored] == [one.position for one in before.scored]
     odds = [one.score.log_odds for one in before.scored]
     assert [one.score.log_odds for one in after.scored] == pytest.approx(odds, abs=1e-4)
@@ -156,7 +156,7 @@ def test_a_calibration_changes_the_scores_that_people_see_and_no_order():
 
 def test_a_calibration_is_of_one_way_to_ask_at_every_detail():
     scorer = Reranker("toybox", settings=Settings.of(score_store_mb=0)).load()
-    Calibrations.of_this_person().put(scorer.calibration_key, SOUND, {})
+    Calibrations.of_this_person().put(scorer.info.calibration_key, SOUND, {})
     calibrated = Reranker("toybox", settings=Settings.of(score_store_mb=0)).load()
     assert calibrated.at(25).temperature == calibrated.at(64).temperature == 0.5
     assert calibrated.asking("rating").temperature == 1.0

@@ -14,8 +14,8 @@ from reranker.evaluation.datasets.sampling import Sampling
 from reranker.evaluation.datasets.toybox import draw_toybox_sets
 from reranker.evaluation.results import Comparison, Evaluated
 from reranker.evaluation.runner import ModelRun, evaluate_stream
+from reranker.models.layers.yes_no_head import YesNoHead
 from reranker.models.qwen2_5_vl import language
-from reranker.models.qwen2_5_vl.language import YesNoHead
 from reranker.models.scoring import methods as opinions
 
 DRAWN = draw_toybox_sets(Sampling(sets=48, candidates=6, seed=7))

@@ -1,13 +1,13 @@
 """Every set is judged by every combination, once, in the same batches; what was stopped goes on."""
 
 import json
-import threading
 from functools import partial
 
 import pytest
 
 from reranker import Reranker
 from reranker.config.settings import Settings
+from reranker.core.cancellation import Cancellation
 from reranker.core.errors import CheckpointMissing, PictureUnreadable, QueryTooLong
 from reranker.evaluation.datasets.labelled import Dataset, LabelledPicture, LabelledSet
 from reranker.evaluation.results import Evaluation
@@ -49,7 +49,7 @@ def test_no_batch_holds_pictures_of_two_sets_or_more_than_fit(batch_tokens):
     scorer = ScriptedScorer(judge=number, batch_tokens=batch_tokens)
     evaluated(NUMBERS, plan_of(scorer, detail="usual"))
     rows = [[repr(value).encode() for value in row] for row in RIGHT_FIRST]
-    assert sorted(scorer.answered) == sorted(picture for row in rows for picture in row)
+    assert sorted(scorer.scored) == sorted(picture for row in rows for picture in row)
     assert all(any(set(batch) <= set(row) for row in rows) for batch in scorer.batches)
     assert max(map(len, scorer.batches)) <= max(1, batch_tokens // 2)  # a picture is said to take two tokens
 
@@ -104,16 +104,16 @@ def test_progress_ends_where_the_work_does():
 
 
 def test_what_was_stopped_goes_on_without_judging_anything_twice(tmp_path):
-    stop, first = threading.Event(), ScriptedScorer(judge=number, batch_tokens=100)
+    cancellation, first = Cancellation(), ScriptedScorer(judge=number, batch_tokens=100)
     for event in evaluate_stream(
-        NUMBERS, [plan_of(first)], stop=stop, results_log=ResultsLog(tmp_path / "scores.jsonl")
+        NUMBERS, [plan_of(first)], cancellation=cancellation, results_log=ResultsLog(tmp_path / "scores.jsonl")
     ):
         assert isinstance(event, Progress)
-        stop.set()
-    assert len(first.answered) < 9
+        cancellation.cancel()
+    assert len(first.scored) < 9
     second = ScriptedScorer(judge=number, batch_tokens=100)
     (one,) = evaluated(NUMBERS, plan_of(second), results_log=ResultsLog(tmp_path / "scores.jsonl")).evaluated
-    assert sorted(first.answered + second.answered) == sorted(repr(v).encode() for row in RIGHT_FIRST for v in row)
+    assert sorted(first.scored + second.scored) == sorted(repr(v).encode() for row in RIGHT_FIRST for v in row)
     assert [list(judged.log_odds) for judged in one.judged] == RIGHT_FIRST
     third = ScriptedScorer(judge=number)
     assert evaluated(NUMBERS, plan_of(third), results_log=ResultsLog(tmp_path / "scores.jsonl")).evaluated == (one,)
@@ -121,16 +121,16 @@ def test_what_was_stopped_goes_on_without_judging_anything_twice(tmp_path):
 
 
 def test_a_stop_in_the_middle_of_a_set_leaves_nothing_of_it(tmp_path):
-    stop, path = threading.Event(), tmp_path / "scores.jsonl"
+    cancellation, path = Cancellation(), tmp_path / "scores.jsonl"
 
     def judge(query, content):
         if content == b"-2.0":
-            stop.set()
+            cancellation.cancel()
             raise RuntimeError  # so that the rest of the batch waits for another turn, which never comes
         return number(query, content)
 
     scorer = ScriptedScorer(judge=judge, batch_tokens=100)
-    events = list(evaluate_stream(NUMBERS, [plan_of(scorer)], stop=stop, results_log=ResultsLog(path)))
+    events = list(evaluate_stream(NUMBERS, [plan_of(scorer)], cancellation=cancellation, results_log=ResultsLog(path)))
     assert not any(isinstance(event, Evaluation) for event in events)
     assert [json.loads(line)["id"] for line in path.read_bytes().splitlines()] == ["set-0"]
     (one,) = evaluated(NUMBERS, plan_of(ScriptedScorer(judge=number)), results_log=ResultsLog(path)).evaluated
@@ -147,7 +147,7 @@ def test_a_line_that_was_cut_off_is_judged_again(tmp_path):
     assert [judged.log_odds for judged in again.evaluated[0].judged] == [
         judged.log_odds for judged in whole.evaluated[0].judged
     ]
-    assert len(scorer.answered) == 3
+    assert len(scorer.scored) == 3
     assert sum(_is_json(line) for line in path.read_bytes().splitlines()) == 3
 
 
@@ -173,7 +173,7 @@ def test_another_scorer_another_query_or_another_picture_is_judged_anew(tmp_path
     def judged(query: str = "a", fingerprint: str = "f") -> int:
         scorer = ScriptedScorer(judge=number, fingerprint=fingerprint)
         evaluated(dataset(query), plan_of(scorer), results_log=ResultsLog(tmp_path / "scores.jsonl"))
-        return len(scorer.answered)
+        return len(scorer.scored)
 
     assert [judged(), judged(), judged("b"), judged("b", "g"), judged("b", "g")] == [2, 0, 2, 2, 0]
     path.write_bytes(b"2.25")
@@ -220,7 +220,7 @@ def test_a_detail_by_two_names_is_judged_once():
     reranker = Reranker("toybox", scorer=scorer)
     plan = ModelRun(open=lambda: reranker, scorings=("yes-no",), details=("usual", "2"))
     *_, progress, evaluation = evaluate_stream(NUMBERS, [plan])
-    assert (progress.done, progress.total, len(scorer.answered)) == (9, 9, 9)
+    assert (progress.done, progress.total, len(scorer.scored)) == (9, 9, 9)
     assert len(evaluation.evaluated) == 1
 
 
@@ -241,7 +241,7 @@ def test_a_query_that_is_too_long_is_told_before_anything_is_judged():
     scorer = ScriptedScorer(judge=number)
     with pytest.raises(QueryTooLong):
         evaluated(NUMBERS, plan_of(scorer, max_query_length=3))
-    assert scorer.answered == []
+    assert scorer.scored == []
 
 
 def test_another_run_on_the_same_device_gets_its_turn():

@@ -2,23 +2,26 @@
 
 import hashlib
 import json
-import os
+import logging
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
+from huggingface_hub import constants, file_download
 from safetensors.torch import load_file, save_file
 
+from reranker.cli.console import DONE, MISTAKE
+from reranker.cli.main import main
 from reranker.core.errors import CheckpointMissing, CheckpointNotDownloaded
 from reranker.models.hub import INDEX, REPOSITORIES, TOYBOX, choose, folder_of, is_missing, repository_of
 from tests.support.paths import ROOT
+from tests.support.shell import CommandResult
 
 LYCHEE = REPOSITORIES["lychee"]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -131,7 +134,7 @@ def hub(files: dict[str, bytes]) -> Iterator[Hub]:
     served = Hub(files)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("OfHub", (Answers,), {"hub": served}))
     served.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield served
     server.shutdown()
@@ -139,50 +142,64 @@ def hub(files: dict[str, bytes]) -> Iterator[Hub]:
     thread.join()
 
 
-class Machine:
-    """The program as a process of its own, with a home of the hub's library of its own."""
+def use_hub(monkeypatch: pytest.MonkeyPatch, url: str, home: Path) -> None:
+    """Point the hub's library, which has read its environment already, to this hub and to a cache of its own."""
+    for name, value in {
+        "ENDPOINT": url,
+        "HUGGINGFACE_CO_URL_TEMPLATE": url + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_CACHE": str(home / "hub"),
+        "HF_HUB_DISABLE_XET": True,
+    }.items():
+        monkeypatch.setattr(constants, name, value)
+    monkeypatch.setattr(file_download, "time", SimpleNamespace(sleep=lambda seconds: None))  # between its retries
+    monkeypatch.setattr(logging.getLogger("huggingface_hub"), "handlers", [])  # they hold another test's stderr
 
-    def __init__(self, home: Path, hub: str) -> None:
-        self.home, self.url = home, hub
 
-    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "reranker", *arguments],
-            cwd=ROOT,
-            env=os.environ | {"HF_ENDPOINT": self.url, "HF_HOME": str(self.home), "HF_HUB_DISABLE_XET": "1"},
-            capture_output=True,
-            encoding="utf-8",
-            timeout=600,
-            check=False,
-        )
+@dataclass(frozen=True)
+class Program:
+    """The command line with the real models, in this process."""
+
+    capture: pytest.CaptureFixture
+
+    def __call__(self, *arguments: str) -> CommandResult:
+        code = main(arguments)
+        out, err = self.capture.readouterr()
+        return CommandResult(code=code, out=out.decode(), err=err.decode().replace("\r", "\n"))
 
 
 @pytest.fixture
-def machine(tmp_path: Path, hub: Hub) -> Machine:
-    return Machine(tmp_path / "home", hub.url)
+def program(capsysbinary: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Program:
+    monkeypatch.chdir(ROOT)
+    return Program(capsysbinary)
 
 
-def last_line(done: subprocess.CompletedProcess[str]) -> str:
-    assert "Traceback" not in done.stderr
-    return done.stderr.replace("\r", "\n").strip().splitlines()[-1]
+@pytest.fixture
+def machine(program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, hub: Hub) -> Program:
+    use_hub(monkeypatch, hub.url, tmp_path / "home")
+    return program
 
 
-def log_odds(done: subprocess.CompletedProcess[str]) -> dict[str, float]:
-    assert done.returncode == 0, done.stderr
-    return {row["path"]: row["log_odds"] for row in json.loads(done.stdout)["results"]}
+def last_line(done: CommandResult) -> str:
+    assert "Traceback" not in done.err
+    return done.err.strip().splitlines()[-1]
 
 
-def test_nothing_is_fetched_unasked_and_what_was_fetched_judges(machine: Machine, hub: Hub) -> None:
+def log_odds(done: CommandResult) -> dict[str, float]:
+    assert done.code == DONE, done.err
+    return {row["path"]: row["log_odds"] for row in done.result["results"]}
+
+
+def test_nothing_is_fetched_unasked_and_what_was_fetched_judges(machine: Program, hub: Hub) -> None:
     pictures = [str(ROOT / "assets" / "gallery" / name) for name in ("boat_and_fish.png", "dog_left_of_tree.png")]
     rank = ("rank", "a boat", *pictures, "--format", "json", "--model")
     missing = machine(*rank, "lychee")
-    assert missing.returncode == 2
+    assert missing.code == MISTAKE
     assert "“lychee”" in last_line(missing)
     assert "python -m reranker download lychee" in last_line(missing)
     assert hub.asked == []
     fetched = machine("download", "lychee")
-    assert fetched.returncode == 0, fetched.stderr
-    assert "100%" in fetched.stderr
+    assert fetched.code == DONE, fetched.err
+    assert "100%" in fetched.err
     assert {path.partition(LYCHEE)[0] for _, path, _ in hub.asked} == {"/", "/api/models/"}, "nothing else is asked"
     hub.asked.clear()
     there = log_odds(machine(*rank, "lychee"))
@@ -191,52 +208,56 @@ def test_nothing_is_fetched_unasked_and_what_was_fetched_judges(machine: Machine
     assert there == log_odds(machine(*rank, LYCHEE))
 
 
-def test_a_download_that_broke_off_goes_on_where_it_stood(machine: Machine, hub: Hub) -> None:
+def test_a_download_that_broke_off_goes_on_where_it_stood(machine: Program, hub: Hub) -> None:
     hub.breaks_after = 15_000_000
     broken = machine("download", "lychee")
-    assert broken.returncode == 2
-    assert last_line(broken).startswith("The download of “lychee” broke off")
+    assert broken.code == MISTAKE
+    assert last_line(broken).startswith("The download of “lychee” stopped")
     assert "“lychee”" in last_line(machine("rank", "a boat", "assets/gallery", "--model", "lychee"))
     hub.breaks_after, hub.deaf = None, False
-    assert machine("download", "lychee").returncode == 0
+    assert machine("download", "lychee").code == DONE
     first, *others = hub.begun_at()
     assert first == 0
     assert set(others) == {10 * 1024 * 1024}, "what is on the disk is not asked for again"
 
 
-def test_other_bytes_than_the_hub_has_are_removed_and_fetched_anew(machine: Machine, hub: Hub) -> None:
+def test_other_bytes_than_the_hub_has_are_removed_and_fetched_anew(machine: Program, hub: Hub) -> None:
     hub.lies = True
     lied = machine("download", "lychee")
-    assert lied.returncode == 2
-    assert last_line(lied).startswith(f"The file “{WEIGHTS}” of the model “lychee” arrived with other bytes")
+    assert lied.code == MISTAKE
+    assert last_line(lied).startswith(
+        f"The file “{WEIGHTS}” of the model “lychee” was removed because its checksum differs"
+    )
     hub.lies = False
-    assert machine("download", "lychee").returncode == 0
+    assert machine("download", "lychee").code == DONE
     assert hub.begun_at() == [0, 0]
 
 
-def test_without_a_network_one_sentence_says_so(tmp_path: Path) -> None:
-    alone = Machine(tmp_path, "http://127.0.0.1:9")
-    done = alone("download", "lychee")
-    assert done.returncode == 2
-    assert "the hub was not reached" in last_line(done)
+def test_without_a_network_one_sentence_says_so(
+    program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    use_hub(monkeypatch, "http://127.0.0.1:9", tmp_path)
+    done = program("download", "lychee")
+    assert done.code == MISTAKE
+    assert "the hub could not be reached" in last_line(done)
 
 
 @pytest.mark.parametrize(
     ("model", "words"),
     [
         ("nobody/nothing", "The hub has no model “nobody/nothing”"),
-        ("toybox", "“toybox” is no model of the hub"),
-        ("nothing", "“nothing” is no model of the hub"),
+        ("toybox", "“toybox” is not the name of a model on the hub"),
+        ("nothing", "“nothing” is not the name of a model on the hub"),
     ],
 )
-def test_what_the_hub_does_not_have_is_said(machine: Machine, model: str, words: str) -> None:
+def test_what_the_hub_does_not_have_is_said(machine: Program, model: str, words: str) -> None:
     done = machine("download", model)
-    assert done.returncode == 2
+    assert done.code == MISTAKE
     assert last_line(done).startswith(words)
 
 
-def test_a_library_that_was_told_to_stay_offline_is_named(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_a_library_that_was_told_to_stay_offline_is_named(machine: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert "HF_HUB_OFFLINE" in last_line(machine("download", "lychee"))
 
 
@@ -270,9 +291,7 @@ def test_what_is_no_id_of_the_hub_is_a_folder(name: str) -> None:
 
 def in_the_cache(repository: str) -> Path:
     """A snapshot of a model as the hub's library leaves it."""
-    from huggingface_hub.constants import HF_HUB_CACHE  # noqa: PLC0415
-
-    stored = Path(HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+    stored = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
     snapshot = stored / "snapshots" / COMMIT
     snapshot.mkdir(parents=True)
     (stored / "refs").mkdir()

@@ -93,10 +93,10 @@ def now(folder: Path) -> Path:
 
 def log_odds(model: str) -> list[float]:
     checkpoint = load_checkpoint(model, "cpu", "fp32")
-    scorer = CrossEncoder(checkpoint, limits=Limits(), memory=FeatureCache(0))
+    scorer = CrossEncoder(checkpoint, limits=Limits(), cache=FeatureCache(0))
     pictures = sorted(GALLERY.glob("*.png"))[:4]
-    prepared = [scorer.prepare(Candidate.of(picture)) for picture in pictures]
-    judged = dict(scorer.score(Query(text="a red boat"), prepared))
+    prepared = [scorer.prepare(scorer.identify(Candidate.of(picture))) for picture in pictures]
+    judged = scorer.score(Query(text="a red boat"), prepared, "run")
     return [judged[number].log_odds for number in range(len(pictures))]
 
 

@@ -6,11 +6,10 @@ from torch.utils._python_dispatch import _disable_current_modes
 from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl
 
 from reranker.benchmarks.model_shapes import config_of
-from reranker.core.errors import CheckpointUnsupported, ModelOutOfMemory
-from reranker.core.types import Candidate, Query
+from reranker.core.errors import ModelOutOfMemory, QuantizationMissing
+from reranker.core.types import Candidate, Query, Scoring
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
-from reranker.engine.torch_thread import TorchThread
 from reranker.images.decoding import Limits
 from reranker.models import loading as checkpoints
 from reranker.models import memory_plan as placement
@@ -19,7 +18,7 @@ from reranker.models.device_map import distribute_layers, layers_of
 from reranker.models.hub import TOYBOX
 from reranker.models.loading import Checkpoint, load_checkpoint, load_network, with_its_files
 from reranker.models.memory_plan import GIB, Sizes, choose_precision, fitting
-from reranker.models.scoring.methods import Rating
+from reranker.models.qwen2_5_vl.model import QWEN2_5_VL
 from tests.support.fake_gpus import pretended_gpus
 from tests.support.paths import GALLERY
 
@@ -28,10 +27,10 @@ PICTURES = sorted(GALLERY.glob("*.png"))[:6]
 TOYBOX_SIZES = CheckpointFiles("toybox", TOYBOX).sizes
 
 
-def log_odds(checkpoint: Checkpoint, query: str = "a red boat", **scoring_method) -> list[float]:
-    scorer = CrossEncoder(checkpoint, limits=Limits(), memory=FeatureCache(0), **scoring_method)
-    prepared = [scorer.prepare(Candidate.of(picture)) for picture in PICTURES]
-    judged = dict(scorer.score(Query(text=query), prepared))
+def log_odds(checkpoint: Checkpoint, query: str = "a red boat", scoring: Scoring = "yes-no") -> list[float]:
+    scorer = CrossEncoder(checkpoint, limits=Limits(), cache=FeatureCache(0), scoring=scoring)
+    prepared = [scorer.prepare(scorer.identify(Candidate.of(picture))) for picture in PICTURES]
+    judged = scorer.score(Query(text=query), prepared, "run")
     return [judged[index].log_odds for index in range(len(PICTURES))]
 
 
@@ -53,7 +52,7 @@ def plain() -> list[float]:
 def test_the_parts_of_the_published_models(
     geometry: str, vision: int, layers: int, embedding: int, output: int
 ) -> None:
-    sizes = Sizes.described(config_of(geometry))
+    sizes = Sizes.described(QWEN2_5_VL, config_of(geometry))
     assert (sizes.vision, sizes.layers) == (vision, layers)
     assert (sizes.embedding, sizes.output) == (embedding, output)
 
@@ -62,23 +61,23 @@ def test_the_parts_of_the_published_models(
     ("gib", "precision"), [(24, "bf16"), (16, "bf16"), (12, "int8"), (10, "int8"), (9, "nf4"), (8, "nf4"), (7, None)]
 )
 def test_what_the_7b_is_loaded_in_on_gpus_of_each_size(gib: int, precision: str | None) -> None:
-    assert fitting(Sizes.described(config_of("7b")), gib * GIB, "bf16") == precision
+    assert fitting(Sizes.described(QWEN2_5_VL, config_of("7b")), gib * GIB, "bf16") == precision
 
 
 def test_writing_words_takes_the_output_matrix_too() -> None:
-    sizes = Sizes.described(config_of("7b"))
+    sizes = Sizes.described(QWEN2_5_VL, config_of("7b"))
     assert sizes.bytes_on_gpu("bf16", writes=True) - sizes.bytes_on_gpu("bf16") == 2 * 544_997_376
     assert fitting(sizes, 16 * GIB, "bf16", writes=True) == "int8"
 
 
 def test_the_3b_in_bf16_fits_where_its_weights_a_batch_and_cuda_do() -> None:
-    sizes = Sizes.described(config_of("3b"))
+    sizes = Sizes.described(QWEN2_5_VL, config_of("3b"))
     assert sizes.bytes_on_gpu("bf16") == 2 * (3_754_622_976 - 311_164_928)
     assert fitting(sizes, 8 * GIB + GIB // 2, "bf16") == "bf16"
 
 
 def test_two_small_gpus_hold_whole_what_one_would_hold_quantized() -> None:
-    sizes = Sizes.described(config_of("7b"))
+    sizes = Sizes.described(QWEN2_5_VL, config_of("7b"))
     assert fitting(sizes, 12 * GIB, "bf16", beside=6 * GIB) == "bf16"
     assert fitting(sizes, 12 * GIB, "bf16", beside=1 * GIB) == "int8"
     assert fitting(sizes, 1 * GIB, "bf16", beside=99 * GIB) is None  # what is no layer is on the first
@@ -87,7 +86,7 @@ def test_two_small_gpus_hold_whole_what_one_would_hold_quantized() -> None:
 def test_a_machine_without_a_gpu_takes_half_the_bytes_for_large_weights_where_it_has_the_products(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    large = Sizes.described(config_of("3b"))
+    large = Sizes.described(QWEN2_5_VL, config_of("3b"))
     assert choose_precision("auto", CPU, TOYBOX_SIZES) == "fp32"
     assert choose_precision("fp16", CPU, large) == "fp16"
     for multiplies, precision in ((True, "bf16"), (False, "fp32")):
@@ -110,9 +109,9 @@ def test_every_precision_judges_nearly_alike(plain: list[float], precision: str,
 
 def test_what_is_quantized_are_the_layers_alone() -> None:
     checkpoint = load_checkpoint("toybox", "cpu", "nf4")
-    assert checkpoint.language.layers[0].mlp.up_proj.weight.dtype == torch.uint8
-    assert checkpoint.vision.network.blocks[0].mlp.up_proj.weight.dtype.is_floating_point
-    assert checkpoint.language.embed_tokens.weight.dtype.is_floating_point
+    assert checkpoint.model.language.layers[0].mlp.up_proj.weight.dtype == torch.uint8
+    assert checkpoint.model.vision.network.blocks[0].mlp.up_proj.weight.dtype.is_floating_point
+    assert checkpoint.model.language.embed_tokens.weight.dtype.is_floating_point
     assert checkpoint.head.direction.dtype == torch.float32
 
 
@@ -121,9 +120,7 @@ def test_ratings_are_alike_with_layers_in_host_memory() -> None:
     network = load_network(files, CPU, "fp32")
     distribute_layers(network.model.language_model, [(CPU, 0)])
     brought, here = with_its_files(network, files, CPU, "fp32"), load_checkpoint("toybox", "cpu", "fp32")
-    assert log_odds(brought, scoring_method=Rating(brought)) == pytest.approx(
-        log_odds(here, scoring_method=Rating(here)), abs=1e-3
-    )
+    assert log_odds(brought, scoring="rating") == pytest.approx(log_odds(here, scoring="rating"), abs=1e-3)
 
 
 @pytest.mark.parametrize("kept", [0, 1, 4, 6])
@@ -140,32 +137,21 @@ def test_layers_stay_in_host_memory_from_where_the_room_ends(plain: list[float],
     assert log_odds(checkpoint) == pytest.approx(plain, abs=1e-4)
 
 
-class InThisThread(TorchThread):
-    """As what is pretended is so in one thread only."""
-
-    def run(self, work):
-        return work()
-
-
 @pytest.mark.parametrize(("first", "second", "writes"), [(3, 99, True), (0, 99, False), (2, 2, False), (0, 0, True)])
-@pytest.mark.parametrize("scoring_method", [None, Rating])
+@pytest.mark.parametrize("scoring", ["yes-no", "rating"])
 def test_a_model_spread_over_two_gpus_judges_alike(
     plain: list[float],
     first: int,
     second: int,
     writes: bool,
-    scoring_method: type[Rating] | None,
+    scoring: Scoring,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The cards are pretended: what lives on one refuses to meet what lives on the other, as real ones do.
 
     A model that was not loaded to write has its output matrix in host memory, and writes when it is asked to.
     """
-    here = (
-        plain
-        if scoring_method is None
-        else log_odds(toybox := load_checkpoint("toybox", "cpu", "fp32"), scoring_method=Rating(toybox))
-    )
+    here = plain if scoring == "yes-no" else log_odds(load_checkpoint("toybox", "cpu", "fp32"), scoring=scoring)
     files = CheckpointFiles("toybox", TOYBOX)
     network = load_network(files, CPU, "fp32", writes=True)
     mask = modeling_qwen2_5_vl.create_causal_mask
@@ -189,9 +175,7 @@ def test_a_model_spread_over_two_gpus_judges_alike(
         checkpoint = with_its_files(network, files, gpus[0], "fp32")
         assert checkpoint.gpus == (gpus if second else gpus[:1])
         assert checkpoint.load_warnings == (("spread",) if second == 99 else ("offloaded",))
-        judged = log_odds(
-            checkpoint, scoring_method=scoring_method and scoring_method(checkpoint), torch_thread=InThisThread()
-        )
+        judged = log_odds(checkpoint, scoring=scoring)
     assert judged == pytest.approx(here, abs=1e-3)
 
 
@@ -204,5 +188,5 @@ def test_running_out_of_memory_while_loading_is_no_broken_file(monkeypatch: pyte
     with pytest.raises(ModelOutOfMemory, match="fp16"):
         load_checkpoint("toybox", "cpu", "fp16")
     raised = ImportError("bitsandbytes")
-    with pytest.raises(CheckpointUnsupported, match="int8"):
+    with pytest.raises(QuantizationMissing, match="int8"):
         load_checkpoint("toybox", "cpu", "int8")

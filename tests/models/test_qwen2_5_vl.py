@@ -18,10 +18,11 @@ from reranker.images.decoding import Limits
 from reranker.models.hub import TOYBOX
 from reranker.models.layers import attention
 from reranker.models.layers.attention import Spans, attend
+from reranker.models.layers.yes_no_head import YesNoHead
 from reranker.models.loading import load_checkpoint
-from reranker.models.patchify import Patches, PatchSettings, fitted_size, patchify
-from reranker.models.qwen2_5_vl.language import YesNoHead, rope_positions
-from reranker.models.qwen2_5_vl.vision import ImageFeatures, encode_images
+from reranker.models.patchify import Patches, fitted_size, patchify
+from reranker.models.qwen2_5_vl.model import QWEN2_5_VL
+from reranker.models.qwen2_5_vl.positions import rope_positions
 from reranker.models.scoring.prompts import IMAGE_PAD, LYCHEE
 from reranker.toybox.drawing import draw_scene
 from reranker.toybox.scenes import random_scene
@@ -36,7 +37,7 @@ def checkpoint():
 
 @pytest.fixture(scope="module")
 def scorer(checkpoint):
-    return CrossEncoder(checkpoint, limits=Limits(), memory=FeatureCache(10**8))
+    return CrossEncoder(checkpoint, limits=Limits(), cache=FeatureCache(10**8))
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +78,9 @@ def reference_log_odds(reference, checkpoint, picture, text):
 
 def test_log_odds_are_those_of_the_whole_forward(scorer, reference, checkpoint, pictures):
     candidates = [Candidate(name=str(i), source=png(picture)) for i, picture in enumerate(pictures)]
-    prepared = [scorer.prepare(candidate) for candidate in candidates]
+    prepared = [scorer.prepare(scorer.identify(candidate)) for candidate in candidates]
     for text in QUERIES:
-        judged = dict(scorer.score(Query(text=text), prepared))
+        judged = scorer.score(Query(text=text), prepared, "run")
         for index, picture in enumerate(pictures):
             expected = reference_log_odds(reference, checkpoint, picture, text)
             assert judged[index].log_odds == pytest.approx(expected, abs=1e-4)
@@ -87,7 +88,7 @@ def test_log_odds_are_those_of_the_whole_forward(scorer, reference, checkpoint, 
 
 @pytest.mark.parametrize("tokens", [25, 49, 64, 256])
 def test_patches_are_those_of_the_image_processor(pictures, tokens):
-    settings = PatchSettings()
+    settings = QWEN2_5_VL.patch_settings
     mean, std = (np.repeat(values, 14 * 14) for values in (settings.mean, settings.std))
     for picture in pictures:
         ours = patchify(picture, tokens, settings)
@@ -101,18 +102,18 @@ def test_patches_are_those_of_the_image_processor(pictures, tokens):
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (28, 28), (196, 196), (3000, 20), (20, 3000), (641, 357)])
 def test_the_size_is_that_of_smart_resize(width, height):
     assert processed(Image.new("RGB", (width, height)))["image_grid_thw"].tolist() == [
-        [1, *(side // 14 for side in reversed(fitted_size(width, height, 49, PatchSettings())))]
+        [1, *(side // 14 for side in reversed(fitted_size(width, height, 49, QWEN2_5_VL.patch_settings)))]
     ]
 
 
 def test_visual_tokens_are_those_of_transformers(checkpoint, reference):
-    rng, settings = np.random.default_rng(0), PatchSettings()
+    rng, settings = np.random.default_rng(0), QWEN2_5_VL.patch_settings
     shapes = [(14, 14), (10, 18), (2, 40), (30, 2), (2, 2), (26, 8)]
     pictures = [
         Patches(values=rng.integers(0, 256, (h * w, 588), dtype=np.uint8), grid_h=h, grid_w=w) for h, w in shapes
     ]
     with torch.inference_mode():
-        seen = encode_images(checkpoint.vision, pictures, checkpoint.device)
+        seen = checkpoint.model.encode_images(pictures)
     mean, std = (np.repeat(values, 14 * 14) for values in (settings.mean, settings.std))
     for picture, ours in zip(pictures, seen, strict=True):
         values = torch.from_numpy((picture.values / 255 - mean) / std).float().unflatten(1, (3, 1, 196))
@@ -189,10 +190,12 @@ def test_packed_attention_is_that_of_each_sequence_alone(lengths, before, causal
 @pytest.mark.usefixtures("way")
 def test_both_ways_of_packing_score_alike(scorer, checkpoint, pictures):
     candidates = [Candidate(name=str(i), source=png(picture)) for i, picture in enumerate(pictures)]
-    packed = CrossEncoder(checkpoint, limits=Limits(), memory=FeatureCache(0))
-    judged = dict(packed.score(Query(text=QUERIES[1]), [packed.prepare(candidate) for candidate in candidates]))
+    packed = CrossEncoder(checkpoint, limits=Limits(), cache=FeatureCache(0))
+    judged = packed.score(
+        Query(text=QUERIES[1]), [packed.prepare(packed.identify(candidate)) for candidate in candidates], "run"
+    )
     for index, candidate in enumerate(candidates):
-        alone = dict(scorer.score(Query(text=QUERIES[1]), [scorer.prepare(candidate)]))
+        alone = scorer.score(Query(text=QUERIES[1]), [scorer.prepare(scorer.identify(candidate))], "run")
         assert judged[index].log_odds == pytest.approx(alone[0].log_odds, abs=1e-4)
 
 
@@ -201,46 +204,9 @@ def test_the_head_is_the_difference_of_two_rows():
     assert YesNoHead.of(weight, 0, 1).log_odds(torch.tensor([[2.0, 3.0]])).tolist() == [0.5 * 2 + 3.0 * 3]
 
 
-def seen_picture(value=0.0, tokens=1):
-    return ImageFeatures(tokens=torch.full((tokens, 2), value), rows=1, columns=tokens)
-
-
-def test_the_vision_memory_keeps_to_its_bytes_and_forgets_what_was_used_longest_ago():
-    memory = FeatureCache(max_bytes=3 * 4 * 2)
-    for number, name in enumerate("abc"):
-        memory.put(name, seen_picture(float(number)), run="first")
-    memory.use("a", run="second")
-    memory.put("d", seen_picture(), run="third")
-    assert [name for name in "abcd" if memory.get(name)] == ["a", "c", "d"]
-    memory.put("whale", seen_picture(tokens=99), run="fourth")
-    assert memory.get("whale") is None
-
-
-def test_of_a_set_larger_than_the_vision_memory_what_fits_is_known_the_second_time():
-    memory, names = FeatureCache(max_bytes=30 * 4 * 2), [str(number) for number in range(100)]
-    hits = []
-    for run in ("first", "second", "third"):
-        hits.append(0)
-        for name in names:
-            if memory.get(name):
-                hits[-1] += 1
-                memory.use(name, run)
-            else:
-                memory.put(name, seen_picture(), run)
-    assert hits == [0, 30, 30]
-
-
-def test_another_set_takes_the_place_of_the_one_before():
-    memory = FeatureCache(max_bytes=30 * 4 * 2)
-    for run in ("first", "second"):
-        for number in range(30):
-            memory.put(f"{run} {number}", seen_picture(), run)
-    assert all(memory.get(f"second {number}") for number in range(30))
-
-
 def test_the_fingerprint_follows_what_a_score_depends_on(checkpoint):
     def fingerprint(**choices):
-        return CrossEncoder(checkpoint, limits=Limits(), memory=FeatureCache(0), **choices).fingerprint
+        return CrossEncoder(checkpoint, limits=Limits(), cache=FeatureCache(0), **choices).info.fingerprint
 
     assert fingerprint() == fingerprint(batch_tokens=3) != fingerprint(visual_tokens=25)
 
@@ -249,8 +215,8 @@ def test_more_detail_means_more_visual_tokens(checkpoint, pictures):
     candidate = Candidate(name="one", source=png(pictures[0]))
     counts = []
     for tokens in (25, 49, 64):
-        one = CrossEncoder(checkpoint, limits=Limits(), memory=FeatureCache(0), visual_tokens=tokens)
-        counts.append(one.prepare(candidate).visual_tokens)
+        one = CrossEncoder(checkpoint, limits=Limits(), cache=FeatureCache(0), visual_tokens=tokens)
+        counts.append(one.prepare(one.identify(candidate)).visual_tokens)
     assert counts == sorted(counts)
     assert len(set(counts)) == 3
 

@@ -13,13 +13,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from reranker.models.scoring.methods import Document, Rating, YesNo
 
 from reranker import Candidate, Explanation, GeneratedRating, Query, Reranker, Settings
+from reranker.core.cancellation import Cancellation
 from reranker.core.errors import (
     PictureMissing,
     PictureOutOfMemory,
     PictureScoreNotFinite,
+    PictureSkipped,
     PictureUnreadable,
     PictureUnscored,
     QueryEmpty,
@@ -30,9 +31,11 @@ from reranker.core.types import OcclusionMap
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
 from reranker.images.decoding import Limits
+from reranker.models.architecture import ImageFeatures
 from reranker.models.loading import Checkpoint, load_checkpoint
 from reranker.models.occlusion import grid_of, occluded
-from reranker.models.qwen2_5_vl.vision import ImageFeatures
+from reranker.models.scoring.method import Document
+from reranker.models.scoring.yes_no import YesNo
 from reranker.toybox.captions import LANGUAGES, word
 from reranker.toybox.drawing import png_bytes
 from reranker.toybox.exercises import ask_surroundings, ask_thing
@@ -77,13 +80,13 @@ def test_a_query_of_one_part_has_no_parts():
 def test_what_the_store_knows_is_not_judged_again_and_blanked_pictures_are_not_known_by_it():
     scorer = ScriptedScorer(judge=number)
     before = scripted(scorer).rank("a dog", [b"1.5"]).scored[0].score
-    scorer.answered.clear()
+    scorer.scored.clear()
     assert scripted(scorer).explain("a dog", b"1.5").score == replace(before, latency_ms=0.0, cached=True)
-    assert sorted(scorer.answered) == [b"1.5%d" % patch for patch in range(6)]
+    assert sorted(scorer.scored) == [b"1.5%d" % patch for patch in range(6)]
     assert scripted(scorer).rank("a dog", [b"1.5"]).scored[0].score.log_odds == before.log_odds
 
 
-@pytest.mark.parametrize("ask", [Reranker.explain, Reranker.words])
+@pytest.mark.parametrize("ask", [Reranker.explain, Reranker.generate_rating])
 def test_a_wrong_query_is_refused_before_anything_is_read(ask):
     scorer = ScriptedScorer()
     reranker = scripted(scorer, max_query_length=5)
@@ -94,7 +97,7 @@ def test_a_wrong_query_is_refused_before_anything_is_read(ask):
     assert scorer.read_names == []
 
 
-@pytest.mark.parametrize("ask", [Reranker.explain, Reranker.words])
+@pytest.mark.parametrize("ask", [Reranker.explain, Reranker.generate_rating])
 def test_a_picture_that_cannot_be_read_raises_its_own_error(ask, tmp_path):
     with pytest.raises(PictureMissing) as caught:
         ask(scripted(ScriptedScorer()), "a dog", tmp_path / "gone.png")
@@ -143,7 +146,7 @@ def test_a_batch_that_the_device_cannot_bear_is_halved():
 
 def test_what_fails_unforeseen_before_the_patches_is_an_error_of_the_picture():
     class Broken(ScriptedScorer):
-        def occluded(self, query, prepared):
+        def occlude(self, image, run_id):
             raise RuntimeError("of the device")
 
     with pytest.raises(PictureUnscored) as caught:
@@ -153,16 +156,16 @@ def test_what_fails_unforeseen_before_the_patches_is_an_error_of_the_picture():
 
 def test_an_explanation_waits_for_its_turns():
     class Noting(ScriptedScorer):
-        def occluded(self, query, prepared):
+        def occlude(self, image, run_id):
             self.batches.append([b"occluded"])
-            return super().occluded(query, prepared)
+            return super().occlude(image, run_id)
 
     scorer = Noting(judge=number)
     reranker = scripted(scorer)
     reranker.rank("a dog", [b"1.5"])  # so that its first turn is that of the patches
     scorer.batches.clear()
     with ThreadPoolExecutor(1) as pool:
-        with reranker.device_queue.ticket() as other, other.turn():
+        with reranker.device_queue.ticket().slot():
             explanation = pool.submit(reranker.explain, "a dog", b"1.5")
             until(lambda: reranker.device_queue.waiting == 1)
             assert scorer.batches == []
@@ -172,7 +175,7 @@ def test_an_explanation_waits_for_its_turns():
 
 def test_who_explains_lets_others_go_between_its_batches():
     def judge(query: Query, content: bytes) -> float:
-        until(lambda: ranking.place == 0 or [b"9"] in scorer.batches)
+        until(lambda: ranking.queue_position == 0 or [b"9"] in scorer.batches)
         return number(query, content)
 
     scorer = ScriptedScorer(judge=judge, batch_tokens=2)
@@ -188,12 +191,12 @@ def test_who_explains_lets_others_go_between_its_batches():
 
 def test_words_come_with_their_rating():
     reranker = scripted(ScriptedScorer(judge=number), score_store_mb=0)
-    assert reranker.words("a dog", b"2") == GeneratedRating(text="Score: 2", rating=shown_score(2.0))
+    assert reranker.generate_rating("a dog", b"2") == GeneratedRating(text="Score: 2", rating=shown_score(2.0))
 
 
 def test_words_without_a_rating_are_told_all_the_same():
     scorer = ScriptedScorer(judge=lambda query, content: float("nan"))
-    assert scripted(scorer).words("a dog", b"nothing") == GeneratedRating(text="Score: nothing", rating=None)
+    assert scripted(scorer).generate_rating("a dog", b"nothing") == GeneratedRating(text="Score: nothing", rating=None)
 
 
 # Blanked patches
@@ -272,12 +275,12 @@ def test_the_grid_is_coarser_where_there_are_few_tokens(rows, columns, grid):
 
 @pytest.fixture(scope="module")
 def checkpoint() -> Checkpoint:
-    return load_checkpoint("toybox", FRESH.device, FRESH.precision)
+    return load_checkpoint("toybox", FRESH.model.device, FRESH.model.precision)
 
 
 def toybox(checkpoint: Checkpoint, memory_bytes: int = 10**8, **chosen) -> Reranker:
     """A reranker that has seen nothing yet."""
-    scorer = CrossEncoder(checkpoint, limits=Limits(), memory=FeatureCache(memory_bytes), **chosen)
+    scorer = CrossEncoder(checkpoint, limits=Limits(), cache=FeatureCache(memory_bytes), **chosen)
     return Reranker(settings=FRESH, scorer=scorer)
 
 
@@ -292,7 +295,10 @@ def runs(checkpoint: Checkpoint) -> Iterator[dict[str, int]]:
 
         return hook
 
-    watched = {"vision": checkpoint.vision.embedding, "language": checkpoint.language.layers[0].input_layernorm}
+    watched = {
+        "vision": checkpoint.model.vision.embedding,
+        "language": checkpoint.model.language.layers[0].input_layernorm,
+    }
     hooks = [module.register_forward_pre_hook(count(tower)) for tower, module in watched.items()]
     yield counts
     for hook in hooks:
@@ -328,7 +334,7 @@ def test_a_picture_that_nobody_has_seen_is_looked_at_and_remembered(checkpoint, 
 
 
 def test_a_score_that_was_stored_is_explained_although_the_picture_is_not_remembered(checkpoint, runs):
-    storing = replace(FRESH, score_store_mb=1)
+    storing = FRESH.override(score_store_mb=1)
     first, other = (Reranker(settings=storing, scorer=toybox(checkpoint).load()) for _ in range(2))
     ranked = first.rank("a man", [HAT]).scored[0].score
     explanation = other.explain("a man", HAT)
@@ -354,19 +360,31 @@ def test_a_closer_look_is_explained_as_it_was_judged(checkpoint):
     assert explained.visual_tokens == ranked.visual_tokens > reranker.explain("a man", HAT).score.visual_tokens
 
 
-@pytest.mark.parametrize("scoring_method", [None, Rating])
 @pytest.mark.parametrize("text", ["", "a dog"])
-def test_a_blanked_picture_is_judged_like_the_whole_one(checkpoint, scoring_method, text):
-    """In the same way of asking, and with the same text beside it."""
-    asked, candidate = scoring_method and scoring_method(checkpoint), replace(Candidate.of(HAT), text=text)
-    scorer = CrossEncoder(checkpoint, limits=Limits(), memory=FeatureCache(10**8), scoring_method=asked)
-    explanation = Reranker(settings=FRESH, scorer=scorer).explain("a man in a straw hat", candidate)
-    blanked = scorer.occluded(explanation.query, scorer.prepare(candidate)).pictures[5].seen
-    document = Document(picture=blanked, text=text)
+def test_a_blanked_picture_is_scored_like_the_whole_one(checkpoint, text):
+    """With the same text beside it. Ratings are left out: their expectation depends on which digit is the likeliest."""
+    candidate, query = replace(Candidate.of(HAT), text=text), "a man in a straw hat"
+    scorer = CrossEncoder(checkpoint, limits=Limits(), cache=FeatureCache(10**8))
+    explanation = Reranker(settings=FRESH, scorer=scorer).explain(query, candidate)
+    blanked = scorer.occlude(scorer.prepare(scorer.identify(candidate)), "run").images[5].features
+    method = YesNo(checkpoint, checkpoint.instruction)
     with torch.inference_mode():
-        (opinion,) = (asked or YesNo(checkpoint, checkpoint.instruction)).opinions("a man in a straw hat", [document])
-    expected = explanation.score.log_odds - opinion.log_odds
+        (document,) = method.score(query, [Document(image=blanked, text=text)])
+    expected = explanation.score.log_odds - document.log_odds
     assert explanation.where.drops[1][1] == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_cancelled_explanation_ends_before_its_next_batch():
+    cancellation = Cancellation()
+
+    def judge(query: Query, content: bytes) -> float:
+        cancellation.cancel()
+        return number(query, content)
+
+    scorer = ScriptedScorer(judge=judge)
+    with pytest.raises(PictureSkipped):
+        scripted(scorer).explain("a dog, a cat", b"1.5", cancellation=cancellation)
+    assert scorer.scored == [b"1.5"]
 
 
 def test_what_is_no_picture_raises_its_error(checkpoint):
@@ -376,13 +394,13 @@ def test_what_is_no_picture_raises_its_error(checkpoint):
 
 def test_running_out_of_memory_over_a_look_is_an_error_of_the_picture(checkpoint):
     """The score was stored, so that the first to look are the patches."""
-    storing = replace(FRESH, score_store_mb=1)
+    storing = FRESH.override(score_store_mb=1)
     Reranker(settings=storing, scorer=toybox(checkpoint).load()).rank("a man", [HAT])
 
     def fail(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    hook = checkpoint.vision.embedding.register_forward_pre_hook(fail)
+    hook = checkpoint.model.vision.embedding.register_forward_pre_hook(fail)
     try:
         with pytest.raises(PictureOutOfMemory) as caught:
             Reranker(settings=storing, scorer=toybox(checkpoint).load()).explain("a man", HAT)
@@ -396,21 +414,21 @@ def test_running_out_of_memory_over_a_look_is_an_error_of_the_picture(checkpoint
 
 def test_words_are_those_of_a_model_that_was_asked_to_rate(checkpoint):
     asked = Reranker("toybox", settings=FRESH)
-    rating = Reranker("toybox", settings=replace(FRESH, scoring="rating"))
+    rating = Reranker("toybox", settings=FRESH.override(scoring="rating"))
     for query in ("a man in a straw hat", "海边的红船"):
         score = rating.rank(query, [HAT]).scored[0].score
-        told = asked.words(query, HAT)
-        assert told == rating.words(query, HAT)
+        told = asked.generate_rating(query, HAT)
+        assert told == rating.generate_rating(query, HAT)
         assert told.text == score.generated_text
         assert told.rating == pytest.approx(shown_score(score.log_odds))
-    assert asked.words("a man in a straw hat", HAT).rating > 7
-    assert asked.words("海边的红船", HAT).rating < 3
+    assert asked.generate_rating("a man in a straw hat", HAT).rating > 7
+    assert asked.generate_rating("海边的红船", HAT).rating < 3
 
 
 def test_words_and_scores_of_one_picture_are_not_mixed_up(checkpoint):
-    reranker = Reranker(settings=replace(FRESH, score_store_mb=1), scorer=toybox(checkpoint).load())
+    reranker = Reranker(settings=FRESH.override(score_store_mb=1), scorer=toybox(checkpoint).load())
     before = reranker.rank("a man", [HAT]).scored[0].score
-    assert reranker.words("a man", HAT).text.startswith("Score: ")
+    assert reranker.generate_rating("a man", HAT).text.startswith("Score: ")
     assert reranker.rank("a man", [HAT]).scored[0].score == replace(before, latency_ms=0.0, cached=True)
 
 

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from reranker import Reranker, Settings
+from reranker.core.cancellation import Cancellation
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, content_of, until
 
 
@@ -252,11 +253,11 @@ def test_who_goes_away_stops_the_run_before_its_next_batch(serve) -> None:
         return 1.0
 
     class Told(Reranker):
-        def rank_stream(self, *asked, stop, **named):
-            stops.append(stop)
-            return super().rank_stream(*asked, stop=stop, **named)
+        def rank_stream(self, *asked, cancellation, **named):
+            cancellations.append(cancellation)
+            return super().rank_stream(*asked, cancellation=cancellation, **named)
 
-    stops: list[threading.Event] = []
+    cancellations: list[Cancellation] = []
     scorer = ScriptedScorer(judge=judge, batch_tokens=1)
     reranker = Told(scorer=scorer)
     connection = HTTPConnection(urlsplit(serve(reranker)).netloc)
@@ -264,7 +265,7 @@ def test_who_goes_away_stops_the_run_before_its_next_batch(serve) -> None:
     connection.request("POST", "/v1/rerank", body, {"content-type": "application/json"})
     assert began.wait(PATIENCE_S)
     connection.close()
-    assert stops[0].wait(PATIENCE_S)
+    assert cancellations[0].wait(PATIENCE_S)
     gate.set()
     until(lambda: "reranker-device" not in {thread.name for thread in threading.enumerate()})
     assert len(scorer.batches) == 1

@@ -4,6 +4,7 @@ import logging
 import sqlite3
 import threading
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from reranker import Reranker
 from reranker.config.settings import Settings
+from reranker.core.cancellation import Cancellation
 from reranker.core.errors import PictureSkipped
 from reranker.core.types import Candidate, Query, Score, Scored
 from reranker.storage.score_store import SqliteScoreStore
@@ -115,8 +117,8 @@ def test_where_there_can_be_no_file_everything_is_judged(tmp_path: Path, caplog:
 
 def test_a_file_taken_away_from_under_it_costs_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = SqliteScoreStore(path, ROOM)
-    assert store._connection is not None
-    store._connection.execute("DROP TABLE scores")
+    with closing(sqlite3.connect(path)) as other_process, other_process:
+        other_process.execute("DROP TABLE scores")
     scorer = ScriptedScorer()
     monkeypatch.setattr(Reranker, "store", store)
     assert len(Reranker(scorer=scorer).rank("a car", [b"1", b"2"]).scored) == 2
@@ -124,11 +126,11 @@ def test_a_file_taken_away_from_under_it_costs_nothing(path: Path, monkeypatch: 
 
 def test_an_interrupted_run_goes_on_where_it_stood() -> None:
     pictures = [str(number).encode() for number in range(50)]
-    stop, first = threading.Event(), ScriptedScorer(batch_tokens=4)
-    stream = Reranker(scorer=first).rank_stream("a car", pictures, stop=stop)
+    cancellation, first = Cancellation(), ScriptedScorer(batch_tokens=4)
+    stream = Reranker(scorer=first).rank_stream("a car", pictures, cancellation=cancellation)
     for event in stream:
-        if isinstance(event, Scored) and len(first.answered) >= 20:
-            stop.set()
+        if isinstance(event, Scored) and len(first.scored) >= 20:
+            cancellation.cancel()
             break
     *_, ranking = stream
     assert {type(failed.error) for failed in ranking.failed} == {PictureSkipped}
@@ -136,12 +138,12 @@ def test_an_interrupted_run_goes_on_where_it_stood() -> None:
 
     second = ScriptedScorer(batch_tokens=4)
     whole = Reranker(scorer=second).rank("a car", pictures)
-    assert sorted(first.answered + second.answered) == sorted(pictures), "none was judged twice"
+    assert sorted(first.scored + second.scored) == sorted(pictures), "none was judged twice"
     fresh = Reranker(scorer=ScriptedScorer(), settings=Settings.of(score_store_mb=0)).rank("a car", pictures)
     assert [scored.position for scored in whole.scored] == [scored.position for scored in fresh.scored]
     known = [scored.candidate.source for scored in whole.scored if scored.score.cached]
-    assert sorted(known) == sorted(first.answered)
-    assert sorted(second.read_names) == sorted(f"picture-{int(content) + 1}" for content in second.answered)
+    assert sorted(known) == sorted(first.scored)
+    assert sorted(second.read_names) == sorted(f"picture-{int(content) + 1}" for content in second.scored)
 
 
 def test_failures_are_not_stored() -> None:
@@ -156,4 +158,4 @@ def test_off_by_a_setting() -> None:
     for _ in range(2):
         scorer = ScriptedScorer()
         Reranker(scorer=scorer, settings=Settings.of(score_store_mb=0)).rank("a car", [b"1"])
-        assert scorer.answered == [b"1"]
+        assert scorer.scored == [b"1"]

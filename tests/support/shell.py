@@ -16,13 +16,12 @@ from reranker.cli.main import main
 from tests.support.paths import ROOT
 from tests.support.scripted_scorer import ScriptedScorer
 
-ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # more only wait for each other where a model is so small
-HUNG_AFTER_S = 600  # a busy machine needs minutes to import what the toybox needs
+HUNG_AFTER_S = 600  # a busy machine needs minutes to import torch
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommandResult:
-    """What a call left behind."""
+    """The exit code and the output of a call."""
 
     code: int
     out: str
@@ -34,7 +33,7 @@ class CommandResult:
 
     @property
     def said(self) -> list[str]:
-        """Lines on stderr that are not the progress."""
+        """The lines on stderr without those of the progress."""
         return [line for line in self.err.splitlines() if line and "pictures/s" not in line]
 
     @property
@@ -44,27 +43,27 @@ class CommandResult:
 
 @dataclass(kw_only=True)
 class Shell:
-    """Calls `main` with a scripted scorer, and keeps the settings that it was opened with."""
+    """Calls `main` with a scripted scorer and keeps the settings that the reranker was opened with."""
 
     capture: pytest.CaptureFixture
     scorer: ScriptedScorer
     opened: Settings | None = None
 
     def __call__(self, *arguments: object) -> CommandResult:
-        code = main([str(each) for each in arguments], open_reranker=self._open)
+        code = main([str(each) for each in arguments], open_reranker=self.open_reranker)
         out, err = self.capture.readouterr()
         return CommandResult(code=code, out=out.decode(), err=err.decode())
 
     def json(self, *arguments: object) -> CommandResult:
         return self("rank", "--format", "json", *arguments)
 
-    def _open(self, settings: Settings) -> Reranker:
+    def open_reranker(self, settings: Settings) -> Reranker:
         self.opened = settings
         return Reranker(settings=settings, scorer=self.scorer)
 
 
 def write(**contents: float) -> None:
-    """Pictures named in order in the current folder: write(a=1.5) makes a.png with log-odds of 1.5."""
+    """Write pictures into the current folder: write(a=1.5) makes a.png with log-odds of 1.5."""
     for name, content in contents.items():
         Path(f"{name}.png").write_bytes(str(content).encode())
 
@@ -87,9 +86,7 @@ def started(command: list[str], *arguments: object, **options) -> subprocess.Pop
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RERANKER_")}
     environment["RERANKER_MODEL"] = "toybox"
     streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    return subprocess.Popen(
-        [sys.executable, *command, *map(str, arguments)], cwd=ROOT, env=environment | ONE_THREAD, **streams
-    )
+    return subprocess.Popen([sys.executable, *command, *map(str, arguments)], cwd=ROOT, env=environment, **streams)
 
 
 def ended(process: subprocess.Popen) -> CommandResult:

@@ -13,8 +13,8 @@ from reranker.engine.feature_cache import FeatureCache
 from reranker.images.decoding import Limits
 from reranker.models.checkpoint import CheckpointFiles
 from reranker.models.hub import TOYBOX
+from reranker.models.layers.yes_no_head import YesNoHead
 from reranker.models.loading import load_checkpoint, load_network
-from reranker.models.qwen2_5_vl.language import YesNoHead
 from reranker.models.scoring.prompts import LYCHEE, RATING
 from reranker.toybox.checkpoint_files import feed_with_bytes
 from reranker.toybox.drawing import draw_scene
@@ -56,7 +56,7 @@ def lesson() -> Lesson:
 
 @torch.no_grad()
 def test_a_padded_batch_with_a_common_beginning_answers_as_the_scorer_does(checkpoint, lesson):
-    scorer = CrossEncoder(load_checkpoint("toybox", "cpu", "fp32"), limits=Limits(), memory=FeatureCache(10**8))
+    scorer = CrossEncoder(load_checkpoint("toybox", "cpu", "fp32"), limits=Limits(), cache=FeatureCache(10**8))
     primer = Primer(checkpoint.tokenizer, LYCHEE)
     prepared = [scorer.prepare(Candidate(name="", source=png(picture.scene))) for picture in lesson.pictures]
     # Visual tokens as the scorer sees them: the course's own go through BF16.
@@ -66,11 +66,11 @@ def test_a_padded_batch_with_a_common_beginning_answers_as_the_scorer_does(check
         for text, picture in zip((*QUERIES, QUERIES[0]), seen, strict=True)
     ]
     batch = collate(pairs, len(primer.ids), checkpoint.tokenizer.encode("<|image_pad|>")[0])
-    states = hidden_states(checkpoint.language, primer, batch)[-1][torch.arange(4), batch.last]
+    states = hidden_states(checkpoint.model.language, primer, batch)[-1][torch.arange(4), batch.last]
     yes, no = (checkpoint.tokenizer.encode(word)[0] for word in ("yes", "no"))
-    odds = YesNoHead.of(checkpoint.language.embed_tokens.weight, yes, no).log_odds(states)
+    odds = YesNoHead.of(checkpoint.model.language.embed_tokens.weight, yes, no).log_odds(states)
     for index, text in enumerate((*QUERIES, QUERIES[0])):
-        judged = dict(scorer.score(Query(text=text), [prepared[index]]))
+        judged = scorer.score(Query(text=text), [prepared[index]], "run")
         assert odds[index].item() == pytest.approx(judged[0].log_odds, abs=1e-4)
 
 

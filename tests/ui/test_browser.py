@@ -85,9 +85,9 @@ def test_a_closed_tab_ends_its_run(serve, visit, numbered):
     paced.allowed.release()
     tab.status("1/4")
     tab.page.close()
-    until(lambda: reranker.turns._holder.cancelled)
+    until(lambda: all(ticket.cancelled for ticket in reranker.device_queue.holders))
     paced.allowed.release()
-    until(lambda: reranker.turns._holder is None)
+    until(lambda: not reranker.device_queue.holders)
     assert len(paced.scorer.batches) == 2
 
 

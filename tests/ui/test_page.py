@@ -358,7 +358,7 @@ def test_two_at_once_advance_batch_by_batch(serve, tmp_path):
     def judge(query: Query, _content: bytes) -> float:
         order.append(query.text)
         if order.count({"a": "b", "b": "a"}[query.text]) < 5:
-            until(lambda: len(reranker.turns._line) > 0)
+            until(lambda: reranker.device_queue.waiting > 0)
         return 0.0
 
     reranker = Reranker(scorer=ScriptedScorer(judge=judge, batch_tokens=1))

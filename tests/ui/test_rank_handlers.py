@@ -394,7 +394,8 @@ def test_a_model_that_is_not_there_is_a_sentence_without_its_folder(upload_folde
 
 def test_the_memory_of_a_card_is_in_the_status_and_how_the_model_was_loaded_in_the_greeting(upload_folder, numbers):
     scorer = ScriptedScorer(judge=number)
-    scorer.device_memory, scorer.load_warnings = (3 * 2**29, 24 * 2**30), ("fp16",)
+    scorer.device_memory = 3 * 2**29, 24 * 2**30
+    scorer.with_info(load_warnings=("fp16",))
     page = page_of(scorer, upload_folder)
     assert any("1.5/24.0 GiB" in status["text"] for status, *_ in page.runs.rank("cat", numbers, History(), visitor()))
     *_, (greeting, *_) = page.reception.greet(visitor("zh-CN"))
@@ -453,7 +454,7 @@ def test_a_model_that_fails_to_load_is_said_and_tried_again(upload_folder, error
 @pytest.mark.parametrize(("line", "says"), [(9.5, True), (9.0, False), (None, False)])
 def test_where_nothing_fits_the_status_says_so(upload_folder, numbers, line, says):
     scorer = ScriptedScorer(judge=number)
-    scorer.relevance_threshold = line
+    scorer.with_info(relevance_threshold=line)
     *_, (last, *_) = page_of(scorer, upload_folder).runs.rank("cat", numbers, History(), visitor())  # the best has 9.2
     assert ("Nothing here fits: no picture has 9.5 of 10" in last["text"]) is says
     assert "4 pictures ranked" in last["text"]

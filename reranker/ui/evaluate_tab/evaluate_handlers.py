@@ -168,7 +168,7 @@ def _mistake(plan: ModelRun, usable: Sequence[LabelledQuery], sets: MarkedSets) 
     """Which phrase says why there is nothing to judge yet; None where there is."""
     if not usable:
         return "no_usable_sets" if sets.sets else "no_sets"
-    return None if plan.scorings and plan.details else "no_way"
+    return None if plan.scorings and plan.details else "no_method"
 
 
 def _chosen(options: Sequence[_Way], checked: Sequence[object]) -> tuple[_Way, ...]:

@@ -49,8 +49,8 @@ def way_name(configuration: Configuration, details: Sequence[int], language: Lan
     """`yes or no · usual (49 tokens)`."""
     by_tokens = {tokens: detail for detail, tokens in reversed([*zip(DETAILS, details, strict=False)])}
     detail = by_tokens.get(configuration.visual_tokens, "own")
-    asked = phrase(f"way_{configuration.scoring}", language)
-    return f"{asked} · {phrase(f'way_{detail}', language, tokens=configuration.visual_tokens)}"
+    asked = phrase(f"method_{configuration.scoring}", language)
+    return f"{asked} · {phrase(f'method_{detail}', language, tokens=configuration.visual_tokens)}"
 
 
 def _caption(evaluation: Evaluation, language: Language) -> str:
@@ -152,4 +152,4 @@ def _notes(evaluation: Evaluation, names: Names, language: Language) -> list[str
     sets = len(evaluation.dataset.sets)
     notes = [phrase("few_sets", language, enough=FEW_SETS)] if sets < FEW_SETS else []
     failed = ((names[one.configuration], one.figures.failures) for one in evaluation.evaluated if one.figures.failures)
-    return [*notes, *(phrase("unjudged", language, way=name, count=count) for name, count in failed)]
+    return [*notes, *(phrase("unscored", language, method=name, count=count) for name, count in failed)]

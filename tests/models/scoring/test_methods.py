@@ -15,10 +15,10 @@ from reranker.i18n.error_messages import sentence
 from reranker.images.decoding import Limits
 from reranker.models.hub import TOYBOX
 from reranker.models.loading import load_checkpoint
-from reranker.models.scoring.methods import Rating, YesNo, make_scoring_method
 from reranker.models.scoring.prompts import IMAGE_PAD, INSTRUCTIONS, RATING, encode_prompt
-from reranker.models.scoring.rating import DECIMALS_UNSEEN, Generator, expected_rating
+from reranker.models.scoring.rating import MEAN_DECIMALS, RatingGenerator, expected_rating
 from reranker.models.scoring.rating_parser import read_rating
+from reranker.models.scoring.registry import make_scoring_method
 from tests.support import paths
 
 GALLERY = sorted(paths.GALLERY.glob("*.png"))
@@ -35,31 +35,22 @@ def reference():
     return Qwen2_5_VLForConditionalGeneration.from_pretrained(TOYBOX, dtype=torch.float32).eval()
 
 
-def scorer_of(checkpoint, scoring_method=None) -> CrossEncoder:
-    return CrossEncoder(checkpoint, scoring_method=scoring_method, limits=Limits(), memory=FeatureCache(10**8))
+def scorer_of(checkpoint, scoring="yes-no", instruction="") -> CrossEncoder:
+    cache = FeatureCache(10**8)
+    return CrossEncoder(checkpoint, scoring=scoring, instruction=instruction, limits=Limits(), cache=cache)
 
 
 def judged(scorer: CrossEncoder, candidates: list[Candidate], query: str) -> list[Score]:
-    found = dict(scorer.score(Query(text=query), [scorer.prepare(candidate) for candidate in candidates]))
-    return [found[index] for index in range(len(candidates))]
+    images = [scorer.prepare(scorer.identify(candidate)) for candidate in candidates]
+    return scorer.score(Query(text=query), images, "run")
 
 
 @pytest.fixture(scope="module")
 def seen(checkpoint):
-    """Visual tokens of some pictures of several shapes."""
-    kept = []
-    scoring_method = YesNo(checkpoint, checkpoint.instruction)
-
-    class Keeping:
-        identity, temperature = scoring_method.identity, scoring_method.temperature
-
-        def opinions(self, query, documents):
-            kept.extend(document.picture for document in documents)
-            return scoring_method.opinions(query, documents)
-
-    scorer = scorer_of(checkpoint, Keeping())
-    judged(scorer, [Candidate.of(picture) for picture in GALLERY[:8]], "a")
-    return kept
+    """Features of some pictures of several shapes."""
+    scorer = scorer_of(checkpoint)
+    images = [scorer.prepare(scorer.identify(Candidate.of(picture))) for picture in GALLERY[:8]]
+    return [image.features for image in scorer.encode(images, "run")]
 
 
 class Reference:
@@ -100,23 +91,23 @@ def transformers_own(reference, checkpoint):
 @pytest.mark.parametrize("query", QUERIES)
 def test_the_words_are_those_of_transformers_own_network(checkpoint, transformers_own, seen, query):
     prompt = encode_prompt(checkpoint.tokenizer, RATING, query)
-    answers = Generator(checkpoint).answers(seen, [prompt] * len(seen))
-    assert [answer.words for answer in answers] == [transformers_own.words(query, picture) for picture in seen]
+    answers = RatingGenerator(checkpoint).generate(seen, [prompt] * len(seen))
+    assert [answer.text for answer in answers] == [transformers_own.words(query, picture) for picture in seen]
 
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_the_expected_rating_is_the_mean_over_the_tree_of_digits(checkpoint, transformers_own, seen, query):
     prompt = encode_prompt(checkpoint.tokenizer, RATING, query)
-    answers = Generator(checkpoint).answers(seen, [prompt] * len(seen))
+    answers = RatingGenerator(checkpoint).generate(seen, [prompt] * len(seen))
     for picture, answer in zip(seen, answers, strict=True):
         first = transformers_own.digits(query, picture, "Score: ")
         ten = transformers_own.digits(query, picture, "Score: 1")[0]
-        written = answer.words.removeprefix("Score: ").partition(".")[0]
+        written = answer.text.removeprefix("Score: ").partition(".")[0]
         digit = int(written[0])
         decimals = transformers_own.digits(query, picture, f"Score: {written}.")
         mean = sum(number * share for number, share in enumerate(decimals)) / sum(decimals) / 10
-        expected = expected_rating(first, ten, digit, DECIMALS_UNSEEN if written == "10" else mean)
-        assert answer.rating.written == pytest.approx(read_rating(answer.words))
+        expected = expected_rating(first, ten, digit, MEAN_DECIMALS if written == "10" else mean)
+        assert answer.rating.written == pytest.approx(read_rating(answer.text))
         assert answer.rating.expected == pytest.approx(expected, abs=0.011)  # what lies behind a "1" of 0.1 % or less
 
 
@@ -126,18 +117,18 @@ def test_the_mean_over_the_tree_by_hand():
     assert expected_rating(only[1], 1.0, 1, 0.3) == 10
     assert expected_rating(only[1], 0.25, 1, 0.2) == 0.25 * 10 + 0.75 * 1.2
     both = [0.0] * 8 + [0.3, 0.1]
-    assert expected_rating(both, 0.0, 8, 0.5) == pytest.approx(0.75 * 8.5 + 0.25 * (9 + DECIMALS_UNSEEN))
+    assert expected_rating(both, 0.0, 8, 0.5) == pytest.approx(0.75 * 8.5 + 0.25 * (9 + MEAN_DECIMALS))
     assert expected_rating([0.0, 0.2] + [0.0] * 7 + [0.2], 0.9, 9, 0.0) == pytest.approx(
-        (0.9 * 10 + 0.1 * (1 + DECIMALS_UNSEEN)) / 2 + 9 / 2
+        (0.9 * 10 + 0.1 * (1 + MEAN_DECIMALS)) / 2 + 9 / 2
     )
 
 
 def test_company_changes_no_rating(checkpoint):
-    scorer = scorer_of(checkpoint, Rating(checkpoint))
+    scorer = scorer_of(checkpoint, "rating")
     candidates = [Candidate.of(picture) for picture in GALLERY[:7]]
     together = judged(scorer, candidates, QUERIES[0])
     alone = [judged(scorer, [candidate], QUERIES[0])[0] for candidate in candidates]
-    assert [one.words for one in together] == [one.words for one in alone]
+    assert [one.generated_text for one in together] == [one.generated_text for one in alone]
     # An expected rating near 0 is a small difference of large numbers, and its logit far out.
     shares = [[1 / (1 + 2.718281828**-one.log_odds) for one in some] for some in (together, alone)]
     assert shares[0] == pytest.approx(shares[1], abs=1e-5)
@@ -160,7 +151,7 @@ def test_words_without_a_rating_are_a_failure_that_keeps_them(checkpoint):
     weight = torch.zeros_like(checkpoint.output_weight)
     weight[word] = checkpoint.output_weight[score]
     one_word = replace(checkpoint, output_weight=weight)
-    reranker = Reranker(scorer=scorer_of(one_word, Rating(one_word)), settings=Settings.of(score_store_mb=0))
+    reranker = Reranker(scorer=scorer_of(one_word, "rating"), settings=Settings.of(score_store_mb=0))
     ranking = reranker.rank("a red boat", GALLERY[:2])
     assert ranking.scored == ()
     for one in ranking.failed:
@@ -182,17 +173,16 @@ def test_a_preset_a_sentence_of_ones_own_and_the_models_own(checkpoint):
 
 
 def test_scores_of_other_instructions_and_ways_are_not_mixed_up(checkpoint):
-    ways = [make_scoring_method(checkpoint, "yes-no", text) for text in ("", "photo")]
-    ways.append(make_scoring_method(checkpoint, "rating", ""))
-    assert len({scorer_of(checkpoint, way).fingerprint for way in ways}) == len(ways)
+    methods = [("yes-no", ""), ("yes-no", "photo"), ("rating", "")]
+    assert len({scorer_of(checkpoint, *method).info.fingerprint for method in methods}) == len(methods)
 
 
 # Texts beside pictures
 
 
-@pytest.mark.parametrize("scoring_method", [None, Rating])
-def test_a_text_is_judged_with_its_picture_in_any_company(checkpoint, scoring_method):
-    scorer = scorer_of(checkpoint, scoring_method and scoring_method(checkpoint))
+@pytest.mark.parametrize("scoring", ["yes-no", "rating"])
+def test_a_text_is_judged_with_its_picture_in_any_company(checkpoint, scoring):
+    scorer = scorer_of(checkpoint, scoring)
     plain = Candidate.of(GALLERY[0])
     candidates = [plain, replace(plain, text="a red boat"), replace(plain, text="a cat, 一只猫, and more"), plain]
     together = judged(scorer, candidates, "a red boat")
@@ -207,8 +197,10 @@ def test_a_picture_is_looked_at_once_whatever_stands_beside_it(checkpoint):
     judged(scorer, [plain], "a")
     (other,) = judged(scorer, [replace(plain, text="a title")], "a")
     assert other.cached
-    assert scorer.identify(plain) != scorer.identify(replace(plain, text="a title"))
-    assert scorer.identify(plain) == scorer.prepare(plain).content_hash
+    picture, titled = scorer.identify(plain), scorer.identify(replace(plain, text="a title"))
+    assert picture.key != titled.key
+    assert picture.content_hash == titled.content_hash
+    assert scorer.prepare(picture).key == picture.key
 
 
 def test_the_same_picture_with_two_texts_gets_two_scores():

@@ -5,7 +5,8 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reranker.pipelines.query_parts import query_parts
+
+from reranker.pipelines.explain import query_parts
 
 SEPARATORS = [",", "，", "、", ";", "；", "和", "与", "以及", " and ", " AND "]
 PHRASES = [
