@@ -300,7 +300,7 @@ def test_a_wrong_setting_is_one_sentence_and_exit_code_2(monkeypatch, capsys):
         runpy.run_path("app.py")
     assert ended.value.code == 2
     assert capsys.readouterr().err == (
-        "The setting “port” is “many” but should be a whole number; correct it and start again.\n"
+        "The setting “port” is “many” but must be a whole number; correct it and start again.\n"
     )
 
 
@@ -333,9 +333,9 @@ def test_broken_and_forbidden_files_cost_only_themselves(client, drawings, tmp_p
     given = [handle_file(drawings[0]), handle_file(broken), *ELSEWHERE, {"path": 5}, 7]
     results = client.predict("红色的房子", given, api_name="/rank")["results"]
     assert [row["status"] for row in results] == ["scored"] + ["failed"] * (len(given) - 1)
-    assert results[1]["error"].startswith("“broken.png” ends before its picture does")
+    assert results[1]["error"].startswith("“broken.png” is incomplete")
     for elsewhere, row in zip([*ELSEWHERE, "", ""], results[2:], strict=True):
-        assert ("is damaged" if elsewhere.startswith("data:") else "lies outside the folders") in row["error"]
+        assert ("is damaged" if elsewhere.startswith("data:") else "is outside the folders") in row["error"]
     assert "/etc" not in json.dumps(results)
 
 
@@ -378,7 +378,7 @@ def test_two_at_once_advance_batch_by_batch(serve, tmp_path):
 @pytest.mark.parametrize(
     ("query", "pictures", "top_k", "text"),
     [
-        ("", ["x"], None, "There is no sentence to judge by; write what the pictures should show."),
+        ("", ["x"], None, "The sentence is empty; write what the pictures should show."),
         ("cat", [], None, "Too few pictures: 0 given, at least 1 needed; add more."),
         ("cat", ["x"] * 1001, None, "Too many pictures: 1,001 given, at most 1,000 taken"),
         ("cat", ["x"], 0, "“query” must be text"),
