@@ -15,7 +15,7 @@ from reranker.config.settings import DETAILS, MEGABYTE, Settings
 from reranker.core.errors import QueryEmpty, QueryTooLong, TextTooLong
 from reranker.core.types import Candidate, Explanation, Failed, GeneratedRating, Query, Ranking, Scored, Scorer
 from reranker.engine.device_queue import DeviceQueue
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 from reranker.pipelines import explain as explain_pipeline
 from reranker.pipelines import rerank
 from reranker.pipelines.coarse_to_fine import CoarseToFine

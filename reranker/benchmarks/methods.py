@@ -23,7 +23,7 @@ from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.device_queue import DeviceQueue
 from reranker.engine.feature_cache import FeatureCache
 from reranker.engine.torch_thread import TorchThread
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 from reranker.models.qwen2_5_vl.language import last_hidden, prefill
 from reranker.models.qwen2_5_vl.vision import ImageFeatures, encode_images
 from reranker.models.scoring.prompts import IMAGE_PAD, LYCHEE, RATING, Layout, encode_prompt

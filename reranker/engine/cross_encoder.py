@@ -18,7 +18,10 @@ from reranker.core.types import Candidate, LoadWarning, Occluded, Query, Score, 
 from reranker.engine.feature_cache import FeatureCache
 from reranker.engine.memory_budget import TokenBudget, device_memory, in_runs, is_out_of_memory, planned_tokens
 from reranker.engine.torch_thread import TorchThread
-from reranker.images.decoding import ContentHashes, Limits, content_hash, decode, read_bytes
+from reranker.images.decoding import decode
+from reranker.images.hashing import ContentHashes, content_hash
+from reranker.images.limits import Limits
+from reranker.images.reading import read_bytes
 from reranker.models.loading import Checkpoint
 from reranker.models.occlusion import grid_of, occluded
 from reranker.models.patchify import CHANNELS, PATCHIFY_VERSION, Patches, noise, patchify

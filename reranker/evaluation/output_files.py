@@ -24,7 +24,7 @@ from reranker.evaluation.metrics import best_first
 from reranker.evaluation.report import as_html
 from reranker.evaluation.results import Comparison, Configuration, Evaluated, Evaluation, Figures, Fit, Share
 from reranker.export.rows import spreadsheet_cell
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 from reranker.storage.atomic_write import write_whole
 
 _NOT_IN_FILE_NAMES: Final = '<>:"/\\|?*'

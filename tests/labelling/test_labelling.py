@@ -22,13 +22,13 @@ from reranker import Reranker
 from reranker.cli.label import label
 from reranker.core.errors import DatasetInvalid
 from reranker.evaluation.datasets.loading import open_dataset
-from reranker.images.decoding import Limits
-from reranker.images.thumbnails import OneFolder, Thumbnails
+from reranker.images.limits import Limits
 from reranker.labelling.handlers import Labelling
 from reranker.labelling.label_file import LabelFile
 from reranker.labelling.labelled_query import LabelledQuery
 from reranker.labelling.server import application
 from reranker.server.security import loopback_names_only
+from reranker.storage.thumbnail_store import HashedThumbnailPaths, ThumbnailStore
 from tests.support.browser import Paced
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
@@ -133,7 +133,7 @@ def labelling(folder: Path, reranker: Reranker | None = None, file: Path | None 
         pictures=[folder / name for name in NAMES],
         file=LabelFile(file or folder / "labels.jsonl"),
         reranker=reranker or Reranker(scorer=ScriptedScorer(judge=number)),
-        thumbnails=Thumbnails(OneFolder(thumbnails), Limits(), 2),
+        thumbnails=ThumbnailStore(HashedThumbnailPaths(thumbnails), Limits(), 2),
     )
 
 
@@ -235,7 +235,7 @@ def test_a_name_that_is_no_text_is_shown_saved_and_read_again(folder):
         pictures=pictures,
         file=file,
         reranker=Reranker(scorer=ScriptedScorer()),
-        thumbnails=Thumbnails(OneFolder(folder.parent / "t"), Limits(), 1),
+        thumbnails=ThumbnailStore(HashedThumbnailPaths(folder.parent / "t"), Limits(), 1),
     )
     with TestClient(application(page)) as client:
         shown = client.get("/board").json()["pictures"]
@@ -295,7 +295,7 @@ def test_the_likely_ones_come_first_when_asked(client):
 
 
 def test_neither_the_model_nor_gradio_is_loaded_to_label() -> None:
-    modules = "reranker.cli, reranker.labelling.server, reranker.images.thumbnails, uvicorn"
+    modules = "reranker.cli, reranker.labelling.server, reranker.storage.thumbnail_store, uvicorn"
     code = f"import {modules}, sys; print(sorted({{'torch', 'gradio', 'transformers'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -11,7 +11,7 @@ from reranker.core.types import Candidate, Query
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
 from reranker.engine.torch_thread import TorchThread
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 from reranker.models import loading as checkpoints
 from reranker.models import memory_plan as placement
 from reranker.models.checkpoint import CheckpointFiles

@@ -11,8 +11,8 @@ import pytest
 from reranker import Reranker, Settings
 from reranker.core.errors import CheckpointNotDownloaded
 from reranker.evaluation.results import Configuration, Difference, Interval
-from reranker.images.thumbnails import Thumbnails
 from reranker.labelling.labelled_query import LabelledQuery
+from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.evaluate_tab.evaluate_handlers import Evaluating, EvaluationState
 from reranker.ui.evaluate_tab.label_handlers import MOST_SETS, MarkedSets, Marking
 from reranker.ui.evaluate_tab.results_view import evaluation_board, way_name
@@ -38,7 +38,7 @@ def numbers(upload_folder) -> list[str]:
 def tab_of(reranker: Reranker, folder: Path) -> SimpleNamespace:
     """What serves the events of the tab."""
     uploads, visitors = Uploads(folder), Visitors()
-    thumbnails = Thumbnails(uploads, reranker.limits, 2)
+    thumbnails = ThumbnailStore(uploads, reranker.limits, 2)
     marking = Marking(reranker, uploads, thumbnails, visitors)
     evaluating = Evaluating(reranker, uploads, thumbnails, visitors, marking)
     return SimpleNamespace(marking=marking, evaluating=evaluating, visitors=visitors, folder=folder)

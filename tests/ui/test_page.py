@@ -23,8 +23,8 @@ from reranker.core.errors import PictureForbidden, PictureMissing
 from reranker.i18n import page_texts as wording
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import language_of, phrase
-from reranker.images.decoding import Limits
-from reranker.images.thumbnails import MAX_THUMBNAIL_PX, Thumbnails
+from reranker.images.limits import Limits
+from reranker.storage.thumbnail_store import MAX_THUMBNAIL_PX, ThumbnailStore
 from reranker.ui.launch import launch_settings
 from reranker.ui.model_status import is_from_here
 from reranker.ui.page import FILE_TYPES
@@ -242,15 +242,15 @@ def test_the_gate_is_open_for_what_is_here(uploads, path):
 
 
 @pytest.fixture
-def thumbnails(uploads) -> Thumbnails:
-    return Thumbnails(uploads, Limits(), threads=2)
+def thumbnails(uploads) -> ThumbnailStore:
+    return ThumbnailStore(uploads, Limits(), threads=2)
 
 
 @pytest.mark.parametrize(("size", "shown"), [((2000, 1000), (512, 256)), ((30, 40), (30, 40))])
 def test_thumbnails_are_small_and_never_enlarged(uploads, thumbnails, size, shown):
     path = uploads.folder / "f00d" / "large.tiff"
     Image.new("RGBA", size, (0, 0, 0, 0)).save(path)
-    thumbnail = thumbnails.of(path)
+    thumbnail = thumbnails.get(path)
     with Image.open(thumbnail) as picture:
         assert (picture.size, picture.format, picture.getpixel((0, 0))) == (shown, "JPEG", (255, 255, 255))
     assert max(shown) <= MAX_THUMBNAIL_PX
@@ -260,15 +260,15 @@ def test_thumbnails_are_small_and_never_enlarged(uploads, thumbnails, size, show
 def test_a_thumbnail_is_made_once(uploads, thumbnails):
     path = uploads.folder / "f00d" / "a.png"
     Image.new("RGB", (9, 9)).save(path)
-    first, second = thumbnails.of_all([path, path])
+    first, second = thumbnails.get_all([path, path])
     made = first.stat().st_mtime_ns
-    assert first == second == thumbnails.of(path)
+    assert first == second == thumbnails.get(path)
     assert first.stat().st_mtime_ns == made
     assert [file.name for file in first.parent.iterdir()] == ["a.png.jpg"]
 
 
 def test_what_cannot_be_read_has_a_thumbnail_too(uploads, thumbnails):
-    with Image.open(thumbnails.of(uploads.folder / "f00d" / "a.png")) as picture:
+    with Image.open(thumbnails.get(uploads.folder / "f00d" / "a.png")) as picture:
         assert picture.format == "JPEG"
 
 

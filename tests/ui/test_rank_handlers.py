@@ -21,8 +21,8 @@ from reranker.core.errors import (
     PictureUnreadable,
     ResultUnreadable,
 )
-from reranker.images.decoding import Limits
-from reranker.images.thumbnails import Thumbnails
+from reranker.images.limits import Limits
+from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.explain_handlers import ExplainHandlers
 from reranker.ui.galleries import Galleries
 from reranker.ui.history import KEPT, History, board, saved_ranking_view
@@ -261,7 +261,7 @@ def numbers(upload_folder) -> list[str]:
 def rooms(reranker: Reranker, folder: Path) -> SimpleNamespace:
     """What serves the events of a page."""
     uploads, visitors = Uploads(folder), Visitors()
-    thumbnails = Thumbnails(uploads, reranker.limits, 2)
+    thumbnails = ThumbnailStore(uploads, reranker.limits, 2)
     return SimpleNamespace(
         uploads_=UploadHandlers(reranker, uploads, thumbnails, visitors, SAMPLES),
         runs=RankHandlers(reranker, uploads, thumbnails, visitors),
@@ -680,12 +680,12 @@ def test_what_comes_after_the_end_of_a_tab_is_not_remembered(upload_folder):
 
 def test_a_thumbnail_is_made_anew_for_a_picture_that_changed(upload_folder):
     picture = upload_folder / "a.png"
-    thumbnails = Thumbnails(Uploads(upload_folder), Limits(), 1)
+    thumbnails = ThumbnailStore(Uploads(upload_folder), Limits(), 1)
     shown = []
     for colour in ("red", "blue"):
         Image.new("RGB", (9, 9), colour).save(picture)
         os.utime(picture, (2**31 - 1,) * 2)
-        shown.append(thumbnails.of(picture).read_bytes())
+        shown.append(thumbnails.get(picture).read_bytes())
     assert shown[0] != shown[1]
 
 
@@ -745,7 +745,7 @@ def test_the_pictures_of_a_gallery_are_ranked_where_they_lie(upload_folder, tmp_
         (gallery / f"{value}.png").write_text(value)
     reranker = Reranker(scorer=ScriptedScorer(judge=number), settings=Settings.of(galleries=(gallery,)))
     uploads, visitors = Uploads(upload_folder, Galleries([gallery])), Visitors()
-    thumbnails = Thumbnails(uploads, reranker.limits, 2)
+    thumbnails = ThumbnailStore(uploads, reranker.limits, 2)
     uploads_ = UploadHandlers(reranker, uploads, thumbnails, visitors, SAMPLES)
     shown, names, _ = uploads_.add_gallery([], "gallery", visitor())
     assert [row["name"] for row in names["items"]] == ["1.5.png", "-2.png"]

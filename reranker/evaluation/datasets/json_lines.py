@@ -16,7 +16,7 @@ from typing import Any, Final
 from reranker.core.errors import FaultReason
 from reranker.evaluation.datasets.labelled import Dataset, LabelledPicture, LabelledSet, language_of
 from reranker.evaluation.datasets.reading import HALF_CHARACTERS, Faults, is_file, is_id, is_text, misfits, read_objects
-from reranker.images.decoding import content_hash
+from reranker.images.hashing import content_hash
 
 
 def as_line(query: str, pictures: Sequence[str], relevant: Sequence[str]) -> str:
