@@ -43,14 +43,14 @@ def order(body: dict) -> list[int]:
 # Documents and responses
 
 
-def test_the_form_of_the_documents_does_not_change_the_ranking(toybox_url: str, pictures: list[str]) -> None:
+def test_the_form_of_the_documents_does_not_change_the_ranking(api_url: str, pictures: list[str]) -> None:
     forms = [
         pictures,
         [{"image": picture} for picture in pictures],
         [{"image": picture.partition(",")[2]} for picture in pictures],
         [{"content": [{"type": "image_url", "image_url": {"url": picture}}]} for picture in pictures],
     ]
-    answers = [ask(toybox_url, query="a blue car", documents=documents) for documents in forms]
+    answers = [ask(api_url, query="a blue car", documents=documents) for documents in forms]
     assert {response.status_code for response in answers} == {200}
     assert [response.json() for response in answers] == [answers[0].json()] * len(forms)
     assert indices(answers[0])[0] == 1
@@ -58,9 +58,9 @@ def test_the_form_of_the_documents_does_not_change_the_ranking(toybox_url: str, 
 
 
 def test_relevance_scores_are_the_probabilities_of_the_reranker(
-    toybox: Reranker, toybox_url: str, pictures, drawings
+    toybox: Reranker, api_url: str, pictures, drawings
 ) -> None:
-    answer = ask(toybox_url, query="黑猫", documents=pictures, top_n=2).json()
+    answer = ask(api_url, query="黑猫", documents=pictures, top_n=2).json()
     ranking = toybox.rank("黑猫", drawings)
     assert [result["index"] for result in answer["results"]] == [scored.position for scored in ranking.scored[:2]]
     best = answer["results"][0]["relevance_score"]
@@ -70,49 +70,49 @@ def test_relevance_scores_are_the_probabilities_of_the_reranker(
     assert answer["model"] == "toybox"
 
 
-def test_documents_are_returned_on_request(toybox_url: str, pictures: list[str]) -> None:
+def test_documents_are_returned_on_request(api_url: str, pictures: list[str]) -> None:
     titled = [{"image": picture, "text": f"number {index}"} for index, picture in enumerate(pictures)]
-    plain = ask(toybox_url, query="a red house", documents=titled).json()
-    full = ask(toybox_url, query="a red house", documents=titled, return_documents=True).json()
+    plain = ask(api_url, query="a red house", documents=titled).json()
+    full = ask(api_url, query="a red house", documents=titled, return_documents=True).json()
     assert all("document" not in result for result in plain["results"])
     assert [result["document"] for result in full["results"]] == [titled[index] for index in order(full)]
 
 
-def test_text_parts_are_scored_with_their_picture(serve, pictures: list[str]) -> None:
+def test_text_parts_are_scored_with_their_picture(serve_api, pictures: list[str]) -> None:
     texts = []
 
     def read(candidate):
         texts.append(candidate.text)
         return content_of(candidate)
 
-    url = serve(Reranker(scorer=ScriptedScorer(read=read)))
+    url = serve_api(Reranker(scorer=ScriptedScorer(read=read)))
     parts = [{"type": "text", "text": "shoe"}, {"type": "image_url", "image_url": {"url": pictures[0]}}]
     ask(url, query="a", documents=[{"content": parts}])
     assert texts == ["shoe"]
 
 
-def test_a_picture_that_cannot_be_read_fails_alone(toybox_url: str, pictures: list[str]) -> None:
-    answer = ask(toybox_url, query="a red house", documents=[data_uri(b"no picture"), *pictures])
+def test_a_picture_that_cannot_be_read_fails_alone(api_url: str, pictures: list[str]) -> None:
+    answer = ask(api_url, query="a red house", documents=[data_uri(b"no picture"), *pictures])
     assert answer.status_code == 200
     assert [failure["index"] for failure in answer.json()["failures"]] == [0]
     assert "documents[0]" in answer.json()["failures"][0]["detail"]
     assert sorted(indices(answer)) == [1, 2, 3, 4]
-    none = ask(toybox_url, query="a red house", documents=[data_uri(b"no picture")])
+    none = ask(api_url, query="a red house", documents=[data_uri(b"no picture")])
     assert (none.status_code, "documents[0]" in none.json()["detail"]) == (422, True)
 
 
-def test_the_client_of_cohere_gets_its_ranking(toybox_url: str, pictures: list[str]) -> None:
-    client = cohere.Client("any key", base_url=toybox_url.rstrip("/"))
+def test_the_client_of_cohere_gets_its_ranking(api_url: str, pictures: list[str]) -> None:
+    client = cohere.Client("any key", base_url=api_url.rstrip("/"))
     answer = client.rerank(query="a yellow ball", documents=pictures, model="rerank-v3.5", top_n=2)
     assert answer.results[0].index == 3
     assert len(answer.results) == 2
     assert answer.results[0].relevance_score > answer.results[1].relevance_score
 
 
-def test_the_description_names_the_endpoints(toybox_url: str) -> None:
-    description = httpx.get(f"{toybox_url}v1/openapi.json").json()
+def test_the_description_names_the_endpoints(api_url: str) -> None:
+    description = httpx.get(f"{api_url}v1/openapi.json").json()
     assert set(description["paths"]) == {"/rerank", "/models"}
-    assert httpx.get(f"{toybox_url}v1/models").json()["data"] == [{"id": "toybox", "object": "model"}]
+    assert httpx.get(f"{api_url}v1/models").json()["data"] == [{"id": "toybox", "object": "model"}]
 
 
 # Errors
@@ -120,8 +120,8 @@ def test_the_description_names_the_endpoints(toybox_url: str) -> None:
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/a.png", "https://example.org/a.png", "file:///etc/passwd"])
 @pytest.mark.parametrize("form", [str, lambda url: {"image": url}])
-def test_urls_are_refused_and_never_fetched(toybox_url: str, pictures: list[str], url: str, form) -> None:
-    answer = ask(toybox_url, query="a", documents=[pictures[0], form(url)])
+def test_urls_are_refused_and_never_fetched(api_url: str, pictures: list[str], url: str, form) -> None:
+    answer = ask(api_url, query="a", documents=[pictures[0], form(url)])
     assert answer.status_code == 400
     assert "documents[1] is an address" in answer.json()["detail"]
 
@@ -145,31 +145,31 @@ def test_urls_are_refused_and_never_fetched(toybox_url: str, pictures: list[str]
     ],
 )
 def test_an_invalid_request_is_answered_with_the_field(
-    toybox_url: str, pictures: list[str], body: object, detail: str
+    api_url: str, pictures: list[str], body: object, detail: str
 ) -> None:
     sent = json.dumps(body).replace("PICTURE", pictures[0])
-    answer = httpx.post(f"{toybox_url}v1/rerank", content=sent, headers={"content-type": "application/json"})
+    answer = httpx.post(f"{api_url}v1/rerank", content=sent, headers={"content-type": "application/json"})
     assert answer.status_code == 400
     assert detail in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff", b'{"query": NaN}'])
-def test_invalid_json_is_a_bad_request(toybox_url: str, content: bytes) -> None:
-    answer = httpx.post(f"{toybox_url}v1/rerank", content=content, headers={"content-type": "application/json"})
+def test_invalid_json_is_a_bad_request(api_url: str, content: bytes) -> None:
+    answer = httpx.post(f"{api_url}v1/rerank", content=content, headers={"content-type": "application/json"})
     assert answer.status_code == 400
     assert answer.json()["detail"]
 
 
-def test_a_request_that_needs_no_preflight_is_refused(toybox_url: str, pictures: list[str]) -> None:
+def test_a_request_that_needs_no_preflight_is_refused(api_url: str, pictures: list[str]) -> None:
     """A page of another site can send text without a preflight request, and JSON only after one."""
     body = json.dumps({"query": "a", "documents": pictures})
-    answer = httpx.post(f"{toybox_url}v1/rerank", content=body, headers={"content-type": "text/plain"})
+    answer = httpx.post(f"{api_url}v1/rerank", content=body, headers={"content-type": "text/plain"})
     assert answer.status_code == 400
 
 
-def test_errors_are_in_the_language_of_the_request(toybox_url: str) -> None:
+def test_errors_are_in_the_language_of_the_request(api_url: str) -> None:
     answer = httpx.post(
-        f"{toybox_url}v1/rerank", json={"query": "a", "documents": ["x"]}, headers={"accept-language": "zh-CN"}
+        f"{api_url}v1/rerank", json={"query": "a", "documents": ["x"]}, headers={"accept-language": "zh-CN"}
     )
     assert "documents[0] 是文本" in answer.json()["detail"]
 
@@ -177,21 +177,21 @@ def test_errors_are_in_the_language_of_the_request(toybox_url: str) -> None:
 # Limits
 
 
-def test_ten_thousand_documents_are_too_many(toybox_url: str) -> None:
-    answer = ask(toybox_url, query="a", documents=["data:;base64,"] * 10_000)
+def test_ten_thousand_documents_are_too_many(api_url: str) -> None:
+    answer = ask(api_url, query="a", documents=["data:;base64,"] * 10_000)
     assert (answer.status_code, "10,000" in answer.json()["detail"]) == (413, True)
 
 
-def test_a_request_is_not_read_beyond_its_limit(serve) -> None:
-    url = serve(Reranker(settings=Settings.of(max_request_mb=1), scorer=ScriptedScorer()))
+def test_a_request_is_not_read_beyond_its_limit(serve_api) -> None:
+    url = serve_api(Reranker(settings=Settings.of(max_request_mb=1), scorer=ScriptedScorer()))
     answer = ask(url, query="a", documents=[data_uri(bytes(1_000_000))])
     assert (answer.status_code, "1 MB" in answer.json()["detail"]) == (413, True)
 
 
-def test_a_decompression_bomb_fails_alone(toybox_url: str, pictures: list[str]) -> None:
+def test_a_decompression_bomb_fails_alone(api_url: str, pictures: list[str]) -> None:
     buffer = BytesIO()
     Image.new("1", (20_000, 20_000)).save(buffer, "PNG")
-    answer = ask(toybox_url, query="a red house", documents=[data_uri(buffer.getvalue()), pictures[0]])
+    answer = ask(api_url, query="a red house", documents=[data_uri(buffer.getvalue()), pictures[0]])
     assert "400.0 megapixels" in answer.json()["failures"][0]["detail"]
     assert indices(answer) == [1]
 
@@ -208,38 +208,38 @@ def test_a_decompression_bomb_fails_alone(toybox_url: str, pictures: list[str]) 
     ],
 )
 def test_a_key_is_required_if_there_is_one_or_the_page_has_a_login(
-    serve, settings: Settings, headers: dict[str, str], status: int
+    serve_both, settings: Settings, headers: dict[str, str], status: int
 ) -> None:
-    url = serve(Reranker(settings=settings, scorer=ScriptedScorer()))
+    url = serve_both(Reranker(settings=settings, scorer=ScriptedScorer()))
     assert httpx.get(f"{url}v1/models", headers=headers).status_code == status
     assert httpx.get(f"{url}health").status_code == 200
 
 
-def test_a_request_without_a_key_is_refused_before_its_body_is_read(serve) -> None:
-    url = serve(Reranker(settings=Settings.of(api_key="k", max_request_mb=1), scorer=ScriptedScorer()))
+def test_a_request_without_a_key_is_refused_before_its_body_is_read(serve_api) -> None:
+    url = serve_api(Reranker(settings=Settings.of(api_key="k", max_request_mb=1), scorer=ScriptedScorer()))
     answer = ask(url, query="a", documents=[data_uri(bytes(500_000))] * 2)
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
 
 
-def test_a_local_server_answers_to_loopback_names_only(serve) -> None:
+def test_a_local_server_answers_to_loopback_names_only(serve_both) -> None:
     """A page of another site can make its own name resolve to this address."""
-    url = serve(Reranker(scorer=ScriptedScorer()))
-    for path in ("", "config", "v1/models", "health"):
+    url = serve_both(Reranker(scorer=ScriptedScorer()))
+    for path in ("", "v1/models", "health"):
         assert httpx.get(f"{url}{path}", headers={"host": "evil.example"}).status_code == 400
     assert httpx.get(f"{url}health", headers={"host": "localhost:7860"}).status_code == 200
 
 
-def test_a_server_on_the_network_answers_to_any_name(serve) -> None:
-    url = serve(Reranker(scorer=ScriptedScorer(), settings=Settings.of(host="0.0.0.0")))
+def test_a_server_on_the_network_answers_to_any_name(serve_both) -> None:
+    url = serve_both(Reranker(scorer=ScriptedScorer(), settings=Settings.of(host="0.0.0.0")))
     assert httpx.get(f"{url}health", headers={"host": "studio.example"}).status_code == 200
 
 
 # Load
 
 
-def test_requests_at_once_are_ranked_or_refused_and_never_mixed_up(serve, pictures: list[str]) -> None:
+def test_requests_at_once_are_ranked_or_refused_and_never_mixed_up(serve_api, pictures: list[str]) -> None:
     """50 requests at once for four pictures; the server reports its health meanwhile."""
-    url = serve(Reranker("toybox"))
+    url = serve_api(Reranker("toybox"))
     best = {"a red house": 0, "a blue car": 1, "a black cat": 2, "a yellow ball": 3}
     queries = [list(best)[number % 4] for number in range(50)]
     with ThreadPoolExecutor(50) as pool:
@@ -254,7 +254,7 @@ def test_requests_at_once_are_ranked_or_refused_and_never_mixed_up(serve, pictur
     assert all(answer.headers["retry-after"] for answer in refused)
 
 
-def test_a_client_that_disconnects_stops_the_run_before_its_next_batch(serve) -> None:
+def test_a_client_that_disconnects_stops_the_run_before_its_next_batch(serve_api) -> None:
     started, released = threading.Event(), threading.Event()
 
     def judge(*_: object) -> float:
@@ -270,7 +270,7 @@ def test_a_client_that_disconnects_stops_the_run_before_its_next_batch(serve) ->
     stops: list[threading.Event] = []
     scorer = ScriptedScorer(judge=judge, batch_tokens=1)
     reranker = Recording(scorer=scorer)
-    connection = HTTPConnection(urlsplit(serve(reranker)).netloc)
+    connection = HTTPConnection(urlsplit(serve_api(reranker)).netloc)
     body = json.dumps({"query": "a", "documents": [data_uri(b"%d" % number) for number in range(20)]})
     connection.request("POST", "/v1/rerank", body, {"content-type": "application/json"})
     assert started.wait(PATIENCE_S)
