@@ -19,7 +19,7 @@ from reranker.images.limits import Limits
 from reranker.pipelines import explain as explain_pipeline
 from reranker.pipelines import rerank
 from reranker.pipelines.coarse_to_fine import CoarseToFine
-from reranker.storage.calibrations import Calibrations
+from reranker.storage.calibrations import CalibrationStore
 from reranker.storage.score_store import SqliteScoreStore
 from reranker.version import __version__
 
@@ -171,7 +171,7 @@ class Reranker:
             checkpoint,
             scoring_method=make_scoring_method(checkpoint, chosen.model.scoring, chosen.model.instruction),
             instruction=chosen.model.instruction,
-            calibrations=Calibrations.of_this_person(),
+            calibrations=CalibrationStore.for_user(),
             limits=self.limits,
             memory=FeatureCache(chosen.engine.feature_cache_mb * MEGABYTE),
             torch_thread=torch_thread,

@@ -27,7 +27,7 @@ from reranker.models.occlusion import grid_of, occluded
 from reranker.models.patchify import CHANNELS, PATCHIFY_VERSION, Patches, noise, patchify
 from reranker.models.qwen2_5_vl.vision import ImageFeatures, encode_images
 from reranker.models.scoring.methods import Document, ScoredDocument, ScoringMethod, YesNo, make_scoring_method
-from reranker.storage.calibrations import Calibrations
+from reranker.storage.calibrations import CalibrationStore
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class CrossEncoder:
         torch_thread: TorchThread | None = None,
         scoring_method: ScoringMethod | None = None,
         instruction: str = "",
-        calibrations: Calibrations | None = None,
+        calibrations: CalibrationStore | None = None,
         visual_tokens: int | None = None,
         batch_tokens: int | None = None,
     ) -> None:
@@ -86,7 +86,7 @@ class CrossEncoder:
         self._torch_thread, self._hashes = torch_thread or TorchThread(), ContentHashes()
         self._visual_tokens = visual_tokens or checkpoint.detail_levels[1]
         self._scoring_method = scoring_method or YesNo(checkpoint, checkpoint.instruction)
-        self._instruction, self._calibrations = instruction, calibrations or Calibrations(None)
+        self._instruction, self._calibrations = instruction, calibrations or CalibrationStore(None)
         self.fingerprint, self._calibration = self._fingerprint(), self._calibrations.get(self.calibration_key)
         self._budget = TokenBudget(
             batch_tokens

@@ -12,7 +12,7 @@ from reranker.core.errors import PictureError
 from reranker.core.types import Candidate
 from reranker.images.limits import Limits
 from reranker.images.thumbnails import make_placeholder, make_thumbnail
-from reranker.storage.atomic_write import write_whole
+from reranker.storage.atomic_write import write_atomically
 
 MAX_THUMBNAIL_PX: Final = 512
 JPEG_QUALITY: Final = 85
@@ -54,7 +54,7 @@ class ThumbnailStore:
         thumbnail = self.path(picture)
         if not _is_current(thumbnail, picture):
             thumbnail.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self._make(picture), thumbnail)  # another thread may read or write the same thumbnail
+            write_atomically(self._make(picture), thumbnail)  # another thread may read or write the same thumbnail
         return thumbnail
 
     def path(self, picture: Path) -> Path:
