@@ -30,11 +30,11 @@ from reranker.engine.device_queue import DeviceQueue
 from reranker.engine.executor import LocalExecutor
 from reranker.engine.scoring_run import ScoringEngine
 from reranker.engine.torch_thread import TorchThread
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 from reranker.pipelines import explain as explain_pipeline
 from reranker.pipelines import rerank
 from reranker.pipelines.coarse_to_fine import CoarseToFine
-from reranker.storage.calibrations import Calibrations
+from reranker.storage.calibrations import CalibrationStore
 from reranker.storage.score_store import SqliteScoreStore
 from reranker.version import __version__
 
@@ -193,7 +193,7 @@ class Reranker:
                 cache=FeatureCache(engine.feature_cache_mb * MEGABYTE),
                 scoring=model.scoring,
                 instruction=model.instruction,
-                calibrations=Calibrations.of_this_person(),
+                calibrations=CalibrationStore.for_user(),
                 batch_tokens=engine.batch_tokens or None,
             )
 

@@ -25,7 +25,8 @@ from reranker.core.errors import CheckpointMissing, PictureMissing, PictureSkipp
 from reranker.engine import cross_encoder
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
-from reranker.images.decoding import Limits, decode
+from reranker.images.decoding import decode
+from reranker.images.limits import Limits
 from reranker.models.loading import Checkpoint, load_checkpoint
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, number, until
 

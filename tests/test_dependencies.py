@@ -244,7 +244,7 @@ def state():
     return handlers, dict(os.environ), signal.getsignal(signal.SIGINT), sys.excepthook
 
 before = state()
-import reranker, reranker.cli.main, reranker.__main__, reranker.labelling.server, reranker.images.thumbnails
+import reranker, reranker.cli.main, reranker.__main__, reranker.labelling.server, reranker.storage.thumbnail_store
 assert state() == before
 assert not {"torch", "gradio", "transformers"} & set(sys.modules)
 """

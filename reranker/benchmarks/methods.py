@@ -26,7 +26,7 @@ from reranker.engine.executor import LocalExecutor
 from reranker.engine.feature_cache import FeatureCache
 from reranker.engine.scoring_run import ScoringEngine
 from reranker.engine.torch_thread import TorchThread
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 from reranker.models.architecture import ImageFeatures
 from reranker.models.scoring.prompts import IMAGE_PAD, LYCHEE, RATING, Layout, encode_prompt
 from reranker.pipelines.rerank import rank_stream

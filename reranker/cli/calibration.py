@@ -2,7 +2,7 @@
 
 from reranker.cli.console import FAILED, Refused, say
 from reranker.evaluation.results import Evaluated, Evaluation
-from reranker.storage.calibrations import Calibration, Calibrations
+from reranker.storage.calibrations import Calibration, CalibrationStore
 
 
 def keep_calibrations(evaluation: Evaluation) -> None:
@@ -34,7 +34,7 @@ def _keep(dataset: str, one: Evaluated) -> None:
 
 def _stored(one: Evaluated, calibration: Calibration, about: dict[str, object]) -> None:
     try:
-        Calibrations.of_this_person().put(one.calibration_key, calibration, about)
+        CalibrationStore.for_user().put(one.calibration_key, calibration, about)
     except OSError as error:
         raise Refused(f"The calibration could not be kept: {error.strerror}.", FAILED) from error
 
@@ -43,7 +43,7 @@ def forget_calibrations(evaluation: Evaluation) -> None:
     """Those of the combinations; their scores are shown as the model has it."""
     for name in {one.calibration_key for one in evaluation.evaluated}:
         try:
-            Calibrations.of_this_person().forget(name)
+            CalibrationStore.for_user().delete(name)
         except OSError as error:
             raise Refused(f"The calibration could not be forgotten: {error.strerror}.", FAILED) from error
     say("Scores are shown as the models have it.")

@@ -10,7 +10,7 @@ import typer
 
 from reranker.api import Reranker
 from reranker.config.settings import Settings
-from reranker.storage.atomic_write import write_whole
+from reranker.storage.atomic_write import write_atomically
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def deliver(data: bytes, output: Path | None) -> None:
         print_bytes(data)
         return
     try:
-        write_whole(data, output)
+        write_atomically(data, output)
     except OSError as error:
         reason = f"The result could not be written to “{printable(str(output))}”: {error.strerror}."
         raise Refused(reason, FAILED) from error

@@ -9,7 +9,7 @@ from reranker.cli.console import FAILED, Refused, printable, say
 from reranker.core.types import Ranking
 from reranker.export.archive import folder_names, write_folder
 from reranker.i18n.error_messages import sentence
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 
 COPIED_UNLESS_TOLD: Final = 10
 

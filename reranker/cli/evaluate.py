@@ -38,7 +38,7 @@ from reranker.evaluation.results import Evaluation
 from reranker.evaluation.results_log import ResultsLog
 from reranker.evaluation.text_table import as_table
 from reranker.i18n.error_messages import fault_sentence, sentence
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 
 JUDGED: Final = "scores.jsonl"
 BAR: Final = "{bar:20} {n_fmt}/{total_fmt} {desc}"

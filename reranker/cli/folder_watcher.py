@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from reranker.images.files import is_picture, natural
+from reranker.images.formats import is_picture
+from reranker.images.natural_order import natural_key
 
 
 def arrivals(folder: Path, wait: Callable[[], object]) -> Iterator[list[Path]]:
@@ -20,7 +21,7 @@ def arrivals(folder: Path, wait: Callable[[], object]) -> Iterator[list[Path]]:
         arrived = {path: state for path, state in found.items() if before.get(path) == state != taken.get(path)}
         taken |= arrived
         if arrived:
-            yield sorted(arrived, key=natural)
+            yield sorted(arrived, key=natural_key)
         before = found
         wait()
 

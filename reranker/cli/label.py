@@ -79,18 +79,18 @@ def _application(
     folder: Path, pictures: list[Path], file: Path, reranker: Reranker, host: str, thumbnails: Path
 ) -> "Starlette":
     """Raises `Refused` for a file that is no labelled set."""
-    from reranker.images.thumbnails import OneFolder, Thumbnails  # noqa: PLC0415
     from reranker.labelling.handlers import Labelling  # noqa: PLC0415
     from reranker.labelling.label_file import LabelFile  # noqa: PLC0415
     from reranker.labelling.server import application  # noqa: PLC0415
     from reranker.server.security import LOOPBACK_HOSTS, loopback_names_only  # noqa: PLC0415 - `--help` need not wait
+    from reranker.storage.thumbnail_store import HashedThumbnailPaths, ThumbnailStore  # noqa: PLC0415
 
     labels = LabelFile(file)
     try:
         labels.read()
     except DatasetInvalid as error:
         raise Refused("\n".join(fault_sentence(fault, "en") for fault in error.faults)) from error
-    shown = Thumbnails(OneFolder(thumbnails), reranker.limits, reranker.settings.engine.prefetch_threads)
+    shown = ThumbnailStore(HashedThumbnailPaths(thumbnails), reranker.limits, reranker.settings.engine.prefetch_threads)
     labelling = Labelling(folder=folder, pictures=pictures, file=labels, reranker=reranker, thumbnails=shown)
     return application(labelling, [loopback_names_only()] if host in LOOPBACK_HOSTS else [])
 

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from reranker.cli.console import Refused, printable, say
 from reranker.core.types import Candidate
-from reranker.images.files import is_picture, natural
+from reranker.images.formats import is_picture
+from reranker.images.natural_order import natural_key
 
 
 def candidates_of(path: str, recursive: bool) -> list[Candidate]:
     """What a path stands for, named as it was typed; pictures of a folder in natural order. Raises `Refused`."""
     if not _is_folder(path):
         return [Candidate(name=path, source=Path(path))]
-    found = sorted(_pictures_in(path, recursive), key=natural)
+    found = sorted(_pictures_in(path, recursive), key=natural_key)
     if not found:
         where = "in it or in its folders" if recursive else "in it; add --recursive to look into its folders too"
         raise Refused(f"The folder “{printable(path)}” has no pictures {where}.")

@@ -16,8 +16,10 @@ from reranker.core.errors import PictureOutOfMemory
 from reranker.core.types import Candidate, EncodedPicture, OccludedImages, Query, Score, ScorerInfo, Scoring
 from reranker.engine.feature_cache import FeatureCache
 from reranker.engine.memory_budget import TokenBudget, device_memory, encoding_batches, planned_tokens
-from reranker.images.decoding import Limits, decode, read_bytes
+from reranker.images.decoding import decode
 from reranker.images.hashing import ContentHashes
+from reranker.images.limits import Limits
+from reranker.images.reading import read_bytes
 from reranker.models.architecture import ImageFeatures
 from reranker.models.loading import Checkpoint
 from reranker.models.memory_plan import is_out_of_memory
@@ -25,7 +27,7 @@ from reranker.models.occlusion import grid_of, occluded
 from reranker.models.patchify import CHANNELS, PATCHIFY_VERSION, Patches, noise, patchify
 from reranker.models.scoring.method import Document, ScoredDocument, ScoringMethod
 from reranker.models.scoring.registry import make_scoring_method
-from reranker.storage.calibrations import Calibrations
+from reranker.storage.calibrations import CalibrationStore
 
 _log = logging.getLogger(__name__)
 
@@ -73,12 +75,12 @@ class CrossEncoder:
         cache: FeatureCache,
         scoring: Scoring = "yes-no",
         instruction: str = "",
-        calibrations: Calibrations | None = None,
+        calibrations: CalibrationStore | None = None,
         visual_tokens: int | None = None,
         batch_tokens: int | None = None,
     ) -> None:
         self._checkpoint, self._limits, self._cache = checkpoint, limits, cache
-        self._hashes, self._calibrations = ContentHashes(), calibrations or Calibrations(None)
+        self._hashes, self._calibrations = ContentHashes(), calibrations or CalibrationStore(None)
         self._scoring: Scoring = scoring
         self._instruction = instruction
         self._method: ScoringMethod = make_scoring_method(checkpoint, scoring, instruction)

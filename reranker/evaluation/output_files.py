@@ -24,8 +24,8 @@ from reranker.evaluation.metrics import best_first
 from reranker.evaluation.report import as_html
 from reranker.evaluation.results import Comparison, Configuration, Evaluated, Evaluation, Figures, Fit, Share
 from reranker.export.rows import spreadsheet_cell
-from reranker.images.decoding import Limits
-from reranker.storage.atomic_write import write_whole
+from reranker.images.limits import Limits
+from reranker.storage.atomic_write import write_atomically
 
 _NOT_IN_FILE_NAMES: Final = '<>:"/\\|?*'
 _FIT_NUMBERS: Final = tuple(field.name for field in fields(Fit) if field.name not in {"before", "after"})
@@ -48,7 +48,7 @@ def write_all(evaluation: Evaluation, folder: Path, limits: Limits) -> None:
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         # A name may hold bytes that are no text: they are written escaped, which is also how JSON writes them.
-        write_whole(text.encode(errors="backslashreplace"), folder / name)
+        write_atomically(text.encode(errors="backslashreplace"), folder / name)
 
 
 def as_json(evaluation: Evaluation) -> str:

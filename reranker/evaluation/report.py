@@ -21,7 +21,7 @@ from reranker.evaluation.tables import (
     short_names,
 )
 from reranker.evaluation.worst_sets import worst_sets
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 
 _TEMPLATE: Final = Path(__file__).with_name("report.html.jinja")
 

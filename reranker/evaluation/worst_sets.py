@@ -11,8 +11,8 @@ from reranker.core.types import Candidate
 from reranker.evaluation.datasets.labelled import LabelledPicture, LabelledSet, QueryLanguage
 from reranker.evaluation.metrics import best_first
 from reranker.evaluation.results import Configuration, Evaluation, JudgedSet
-from reranker.images.decoding import Limits
-from reranker.images.embedded_thumbnails import embedded_thumbnails
+from reranker.images.limits import Limits
+from reranker.images.thumbnails import thumbnail_data_uris
 
 MOST_SETS: Final = 10
 MOST_PICTURES: Final = 15  # of a set, unless more are right
@@ -109,7 +109,7 @@ def _shown_pictures(labelled: LabelledSet, judged: JudgedSet, temperature: float
     shown = [shown_score(odds, temperature) for index in order if (odds := judged.log_odds[index]) is not None]
     placed = dict(zip(order, enumerate(score_texts(shown), start=1), strict=True))
     chosen = _chosen(labelled, [*order, *(index for index in range(len(labelled.pictures)) if index not in placed)])
-    thumbnails = embedded_thumbnails([_candidate(labelled.pictures[index]) for index in chosen], limits, THUMBNAIL_PX)
+    thumbnails = thumbnail_data_uris([_candidate(labelled.pictures[index]) for index in chosen], limits, THUMBNAIL_PX)
     return [
         ShownPicture(
             rank=placed.get(index, (None, None))[0],

@@ -9,7 +9,8 @@ from typing import IO
 from reranker.core.errors import PictureError
 from reranker.core.scores import score_texts, shown_score
 from reranker.core.types import Failed, Ranking, Scored
-from reranker.images.decoding import Limits, read_bytes
+from reranker.images.limits import Limits
+from reranker.images.reading import read_bytes
 
 MAX_NAME_BYTES = 200  # in UTF-8, of the original's own name, its end included; file systems take 255 in all
 MAX_FOLDER_NAME_BYTES = 80

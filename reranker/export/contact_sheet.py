@@ -5,8 +5,8 @@ from html import escape
 from reranker.core.scores import score_texts, shown_score
 from reranker.core.types import Ranking
 from reranker.i18n.error_messages import Language, sentence
-from reranker.images.decoding import Limits
-from reranker.images.embedded_thumbnails import embedded_thumbnails
+from reranker.images.limits import Limits
+from reranker.images.thumbnails import thumbnail_data_uris
 
 THUMBNAIL_PX = 320
 _WORDS: dict[str, dict[Language, str]] = {
@@ -45,7 +45,7 @@ meter {{ width: calc(100% - 1.2rem); margin: 0 .6rem .4rem; }}
 def as_html(ranking: Ranking, *, model: str, limits: Limits, language: Language = "en") -> str:
     """Every picture of the ranking with its rank, score and name, then those that failed, with their reasons."""
     scores = [shown_score(one.score.log_odds, ranking.temperature) for one in ranking.scored]
-    thumbnails = embedded_thumbnails([one.candidate for one in ranking.scored], limits, THUMBNAIL_PX)
+    thumbnails = thumbnail_data_uris([one.candidate for one in ranking.scored], limits, THUMBNAIL_PX)
     cards = [
         _card(rank, one.candidate.name, score, text, thumbnail)
         for rank, (one, score, text, thumbnail) in enumerate(

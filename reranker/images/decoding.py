@@ -1,16 +1,14 @@
-"""A path or bytes -> an upright RGB picture within limits.
+"""Decode the encoded bytes of a picture to upright RGB.
 
-Formats: JPEG, PNG, WebP, BMP, GIF and TIFF (the first frame), AVIF, HEIC/HEIF (the primary picture). The first bytes
-choose the decoder, never the name of the file. Decoders are called by themselves instead of through `Image.open`, whose
-own guard on pixels is one setting for the whole process, and warns: here each call brings its limits, in any thread.
+Formats: JPEG, PNG, WebP, BMP, GIF and TIFF (the first frame), AVIF, HEIC/HEIF (the primary picture). The signature at
+the start of the data chooses the decoder; the name of the file does not. The decoders are called directly and not
+through `Image.open`: the pixel limit of `Image.open` is one setting for the whole process, and it warns. Here every
+call brings its own limits, in any thread.
 """
 
 import math
-import stat
 import struct
-from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -24,46 +22,36 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 from pillow_heif import HeifImageFile
 
-from reranker.core.errors import (
-    PictureError,
-    PictureFileTooLarge,
-    PictureMissing,
-    PictureTooLarge,
-    PictureTooNarrow,
-    PictureUnreadable,
-    UnreadableReason,
-)
-from reranker.core.types import Candidate
+from reranker.core.errors import PictureError, PictureUnreadable, UnreadableReason
+from reranker.images.formats import ImageFormat, detect_format, webp_canvas_size
+from reranker.images.limits import Limits
 
 
 class _Jpeg(JpegImageFile):
     def _read_dpi_from_exif(self) -> None:
-        """Nothing: the resolution is of no use here, and a broken EXIF would warn while it is looked for."""
+        """Do nothing: the resolution is not needed, and Pillow would warn of a broken EXIF block while it reads it."""
 
 
 class _Tiff(TiffImageFile):
     def load_prepare(self) -> None:
-        """Memory for the pixels, their number checked already, where Pillow would apply its own limit once more."""
+        """Allocate the pixels, whose number is checked already; Pillow would apply its own limit here."""
         if self._im is None:
             self.im = Image.new(self.mode, self._tile_size, None).im
         super().load_prepare()
 
 
-_SIGNATURES: Final[dict[bytes, type[ImageFile.ImageFile]]] = {
-    b"\xff\xd8\xff": _Jpeg,
-    b"\x89PNG\r\n\x1a\n": PngImageFile,
-    b"BM": BmpImageFile,
-    b"GIF87a": GifImageFile,
-    b"GIF89a": GifImageFile,
-    b"II*\0": _Tiff,
-    b"MM\0*": _Tiff,
-    b"II+\0": _Tiff,  # the last two: BigTIFF
-    b"MM\0+": _Tiff,
+_DECODERS: Final[dict[ImageFormat, type[ImageFile.ImageFile]]] = {
+    "AVIF": AvifImageFile,
+    "BMP": BmpImageFile,
+    "GIF": GifImageFile,
+    "HEIF": HeifImageFile,
+    "JPEG": _Jpeg,
+    "PNG": PngImageFile,
+    "TIFF": _Tiff,
+    "WEBP": WebPImageFile,
 }
-_AVIF_BRANDS: Final = {b"avif", b"avis"}
-_HEIF_BRANDS: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 
-# What the decoders write when they give up; words that none of these match mean damage.
+# Words in the error messages of the decoders; a message without any of them means that the data is damaged.
 _REASONS_BY_WORD: Final[dict[str, UnreadableReason]] = {
     "truncated": "truncated",
     "end of file": "truncated",
@@ -75,7 +63,7 @@ _REASONS_BY_WORD: Final[dict[str, UnreadableReason]] = {
     "exceeds limit": "unsupported",
 }
 
-# Values shown as white, by mode: the first that none exceeds. What is stored in 32 bits may be on any of these scales.
+# Values that may be white, by mode; the smallest that no pixel exceeds is. 32-bit modes are stored on several scales.
 _WHITES: Final[dict[str, tuple[float, ...]]] = {
     "I;16": (65535,),
     "I;16L": (65535,),
@@ -97,135 +85,42 @@ _UPRIGHT: Final = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What a picture may be; each limit itself is still allowed.
+def decode(data: bytes, name: str, limits: Limits, target_pixels: int | None = None) -> Image.Image:
+    """Decode a picture to upright 8-bit RGB, with transparent parts on white. `name` is for the errors.
 
-    max_bytes: of the encoded file; a megabyte is 1,000,000 bytes, here and in every sentence.
-    max_pixels: width times height, read from the header before anything is decoded. Of WebP, Pillow reads at most
-        178,956,970, whatever this says.
-    max_aspect_ratio: longer side over shorter side.
-    """
+    target_pixels: the number of pixels that the caller will scale to. If it is given, a JPEG is decoded at a half, a
+        quarter or an eighth of its size, as long as its sides stay at least twice those of the target.
 
-    max_bytes: int = 50_000_000
-    max_pixels: int = 100_000_000
-    max_aspect_ratio: float = 200.0
-
-
-def read_bytes(candidate: Candidate, limits: Limits) -> bytes:
-    """The encoded bytes of a candidate; its size is known to be within the limit before any of it is read.
-
-    Raises PictureMissing where there is no regular file, PictureFileTooLarge, or PictureUnreadable ("no access").
-    """
-    if isinstance(candidate.source, bytes):
-        _check_weight(len(candidate.source), candidate.name, limits)
-        return candidate.source
-    try:
-        return _read_file(candidate.source, candidate.name, limits)
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a name that no file can have
-        raise PictureMissing(name=candidate.name) from error
-    except OSError as error:
-        raise PictureUnreadable(name=candidate.name, reason="no access") from error
-
-
-def decode(data: bytes, name: str, limits: Limits, wanted_pixels: int | None = None) -> Image.Image:
-    """The picture in `data` as upright RGB; transparency shows white.
-
-    wanted_pixels: where only so many are of use, a JPEG is decoded to a half, a quarter or an eighth of its sides while
-    each stays at least twice as long as is of use.
-
-    Raises PictureUnreadable, PictureTooLarge or PictureTooNarrow with `name`, and nothing else.
+    Raises `PictureUnreadable`, `PictureTooLarge` or `PictureTooNarrow`, and no other error.
     """
     try:
-        return _decode(data, name, limits, wanted_pixels)
+        return _decode(data, name, limits, target_pixels)
     except PictureError:
         raise
-    except Exception as error:  # decoders raise whatever broken bytes lead them to
+    except Exception as error:  # on broken data, decoders raise errors of any class
         reason = _reason(error)
-    # Outside the handler, so that the decoder's error, and the pixels in its frames, do not live on as the context.
+    # Raised outside the handler, so that its context does not keep the decoder's error, with the pixels in its frames.
     raise PictureUnreadable(name=name, reason=reason)
 
 
-def _read_file(path: Path, name: str, limits: Limits) -> bytes:
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise PictureMissing(name=name)
-    _check_weight(status.st_size, name, limits)
-    with path.open("rb") as file:
-        data = file.read(limits.max_bytes + 1)
-    _check_weight(len(data), name, limits)  # once more: the file may have grown since
-    return data
-
-
-def _check_weight(size_bytes: int, name: str, limits: Limits) -> None:
-    if size_bytes > limits.max_bytes:
-        raise PictureFileTooLarge(name=name, size_bytes=size_bytes, max_bytes=limits.max_bytes)
-
-
-def _check_pixels(size: tuple[int, int], name: str, limits: Limits) -> None:
-    width, height = size
-    if width * height > limits.max_pixels:
-        raise PictureTooLarge(name=name, width=width, height=height, max_pixels=limits.max_pixels)
-
-
-def _check_size(size: tuple[int, int], name: str, limits: Limits) -> None:
-    _check_pixels(size, name, limits)
-    width, height = size
-    if max(size) > limits.max_aspect_ratio * min(size):
-        raise PictureTooNarrow(name=name, width=width, height=height, max_aspect_ratio=limits.max_aspect_ratio)
-
-
-def _decode(data: bytes, name: str, limits: Limits, wanted_pixels: int | None) -> Image.Image:
+def _decode(data: bytes, name: str, limits: Limits, target_pixels: int | None) -> Image.Image:
     if not data:
         raise PictureUnreadable(name=name, reason="empty")
-    decoder = _decoder(data)
-    if decoder is None:
+    image_format = detect_format(data)
+    if image_format is None:
         raise PictureUnreadable(name=name, reason="not a picture")
-    if decoder is WebPImageFile:  # allocates its canvas when it is made, so it must not be made for a bomb
-        _check_pixels(_webp_canvas(data), name, limits)
-    picture = decoder(BytesIO(data))
-    _check_size(picture.size, name, limits)
-    if wanted_pixels is not None and decoder is _Jpeg:
-        scale = 2 * math.sqrt(wanted_pixels / (picture.width * picture.height))
-        picture.draft(picture.mode, (math.ceil(scale * picture.width), math.ceil(scale * picture.height)))
-    picture.load()
-    _check_size(picture.size, name, limits)  # a HEIF picture may turn out larger than its header says
-    upright = _upright(_rgb(picture), _orientation(picture.info.get("exif") or b""))
-    upright.info = {}  # else the orientation would be there to be applied again
+    if image_format == "WEBP":  # the decoder allocates the canvas when it is created, so check the size before
+        limits.check_pixels(webp_canvas_size(data), name)
+    image = _DECODERS[image_format](BytesIO(data))
+    limits.check_shape(image.size, name)
+    if target_pixels is not None and image_format == "JPEG":
+        scale = 2 * math.sqrt(target_pixels / (image.width * image.height))
+        image.draft(image.mode, (math.ceil(scale * image.width), math.ceil(scale * image.height)))
+    image.load()
+    limits.check_shape(image.size, name)  # a HEIF picture may be larger than its header says
+    upright = _upright(_rgb(image), _orientation(image.info.get("exif") or b""))
+    upright.info = {}  # otherwise the orientation could be applied a second time
     return upright
-
-
-def _decoder(data: bytes) -> type[ImageFile.ImageFile] | None:
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return WebPImageFile
-    if data[4:8] == b"ftyp":
-        return _box_decoder(data)
-    return next((decoder for signature, decoder in _SIGNATURES.items() if data.startswith(signature)), None)
-
-
-def _box_decoder(data: bytes) -> type[ImageFile.ImageFile] | None:
-    """AVIF and HEIF share a container; its major brand (byte 8) and compatible ones (from byte 16) tell them apart."""
-    (end,) = struct.unpack_from(">I", data)
-    brands = {data[at : at + 4] for at in (8, *range(16, min(end, 256), 4))}
-    if brands & _AVIF_BRANDS:
-        return AvifImageFile
-    return HeifImageFile if brands & _HEIF_BRANDS else None
-
-
-def _webp_canvas(data: bytes) -> tuple[int, int]:
-    """Width and height, as the first chunk of a WebP file says; an EOFError where bytes are missing at the end."""
-    (announced,) = struct.unpack_from("<I", data, 4)
-    if len(data) < max(announced + 8, 30):
-        raise EOFError
-    chunk = data[12:16]
-    if chunk == b"VP8X":  # 24 bits each, less one
-        low_width, high_width, low_height, high_height = struct.unpack_from("<HBHB", data, 24)
-        return low_width + (high_width << 16) + 1, low_height + (high_height << 16) + 1
-    if chunk == b"VP8L":  # 14 bits each, less one
-        (bits,) = struct.unpack_from("<I", data, 21)
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    width, height = struct.unpack_from("<HH", data, 26)  # 14 bits each, below two of scaling
-    return width & 0x3FFF, height & 0x3FFF
 
 
 def _reason(error: Exception) -> UnreadableReason:
@@ -233,14 +128,14 @@ def _reason(error: Exception) -> UnreadableReason:
         return "no memory"
     if isinstance(error, EOFError):
         return "truncated"
-    words = str(error).lower()
-    return next((reason for word, reason in _REASONS_BY_WORD.items() if word in words), "damaged")
+    message = str(error).lower()
+    return next((reason for word, reason in _REASONS_BY_WORD.items() if word in message), "damaged")
 
 
 def _orientation(exif: bytes) -> int:
-    """How the picture lies, 1 to 8; 1 (upright) where the EXIF block says nothing or is broken.
+    """The orientation, 1 to 8; 1 (upright) if the EXIF block has none or is broken.
 
-    Read by hand: Pillow's reader warns of broken blocks, and drops an orientation that stands before the damage.
+    Pillow's own parser is not used: it warns of broken blocks, and ignores an orientation that precedes the damage.
     """
     tiff = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2], "<")
@@ -256,44 +151,44 @@ def _orientation(exif: bytes) -> int:
     return 1
 
 
-def _upright(picture: Image.Image, orientation: int) -> Image.Image:
-    return picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
-def _rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode in _WHITES:
-        return _grey(picture).convert("RGB")
-    if picture.has_transparency_data:
-        return _on_white(picture)
-    return picture.convert("RGB")
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode in _WHITES:
+        return _grey(image).convert("RGB")
+    if image.has_transparency_data:
+        return _on_white(image)
+    return image.convert("RGB")
 
 
-def _on_white(picture: Image.Image) -> Image.Image:
-    white = Image.new("RGBA", picture.size, "white")
-    white.alpha_composite(picture.convert("RGBA"))
+def _on_white(image: Image.Image) -> Image.Image:
+    white = Image.new("RGBA", image.size, "white")
+    white.alpha_composite(image.convert("RGBA"))
     return white.convert("RGB")
 
 
-def _grey(picture: Image.Image) -> Image.Image:
-    """Grey of 16 or 32 bits or in floating point, scaled to 8 bits (Pillow's own conversion clips at 255)."""
-    stored = np.asarray(picture)
+def _grey(image: Image.Image) -> Image.Image:
+    """Scale grey of 16 bits, 32 bits or floating point to 8 bits. Pillow's own conversion clips at 255."""
+    stored = np.asarray(image)  # (height, width)
     values = stored.astype(np.float32)
     finite = np.isfinite(values)
     low = float(values.min(where=finite, initial=np.inf)) if finite.any() else 0.0
     high = float(values.max(where=finite, initial=-np.inf)) if finite.any() else 0.0
-    black, white = _black_and_white(low, high, _WHITES[picture.mode])
-    step = 255 / (white - black) if white - black > 1e-30 else 0.0  # steeper does not fit into float32
+    black, white = _black_and_white(low, high, _WHITES[image.mode])
+    step = 255 / (white - black) if white - black > 1e-30 else 0.0  # a larger step would overflow float32
     np.nan_to_num(values, copy=False, nan=low, posinf=high, neginf=low)
     values *= step
     values -= black * step
     grey = np.clip(np.rint(values, out=values), 0, 255).astype(np.uint8)
-    if isinstance(transparent := picture.info.get("transparency"), int):
+    if isinstance(transparent := image.info.get("transparency"), int):
         grey[stored == transparent] = 255
     return Image.fromarray(grey)
 
 
 def _black_and_white(low: float, high: float, whites: tuple[float, ...]) -> tuple[float, float]:
-    """The values shown black and white: 0 and the first white that holds all, else the extremes themselves."""
+    """The values to show as black and white: 0 and the smallest white that fits, or `low` and `high` if none does."""
     if low < 0 or high > max(whites):
         return low, high
     return 0, min(white for white in whites if high <= white)

@@ -8,7 +8,8 @@ from threading import Lock
 from typing import Final
 
 from reranker.core.types import Candidate, EncodedPicture
-from reranker.images.decoding import Limits, read_bytes
+from reranker.images.limits import Limits
+from reranker.images.reading import read_bytes
 
 SETTLED_NS: Final = 1_000_000_000
 

@@ -15,10 +15,10 @@ from reranker.core.types import Ranking
 from reranker.evaluation.datasets.reading import is_text
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import LANGUAGES, phrase, phrases
-from reranker.images.thumbnails import Thumbnails
 from reranker.labelling.label_file import LabelFile, absolute
 from reranker.labelling.labelled_query import LabelledQuery
 from reranker.server.status import Status, trouble
+from reranker.storage.thumbnail_store import ThumbnailStore
 
 
 class Labelling:
@@ -29,7 +29,7 @@ class Labelling:
     """
 
     def __init__(
-        self, *, folder: Path, pictures: Sequence[Path], file: LabelFile, reranker: Reranker, thumbnails: Thumbnails
+        self, *, folder: Path, pictures: Sequence[Path], file: LabelFile, reranker: Reranker, thumbnails: ThumbnailStore
     ) -> None:
         self._pictures, self._thumbnails = [absolute(picture) for picture in pictures], thumbnails
         self._names = {picture: picture.relative_to(absolute(folder)).as_posix() for picture in self._pictures}
@@ -52,7 +52,7 @@ class Labelling:
         if place >= len(self._pictures):
             return None
         with self._decoding:
-            return self._thumbnails.of(self._pictures[place])
+            return self._thumbnails.get(self._pictures[place])
 
     def save(self, asked: dict[str, Any], language: Language) -> dict[str, Any]:
         """The marks as a new set, or in the place of a saved one."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 from reranker.evaluation.datasets.json_lines import as_line
 from reranker.evaluation.datasets.reading import Faults, is_text, read_objects
 from reranker.labelling.labelled_query import LabelledQuery
-from reranker.storage.atomic_write import write_whole
+from reranker.storage.atomic_write import write_atomically
 
 PLAIN: Final = {"query", "pictures", "relevant"}
 
@@ -69,7 +69,7 @@ class LabelFile:
                 return False
             lines = self._path.read_bytes().decode("utf-8-sig").split("\n")
             lines[number - 1 : number] = [] if marked is None else [self._written(marked).removesuffix("\n")]
-            write_whole("\n".join(lines).encode(), self._path)
+            write_atomically("\n".join(lines).encode(), self._path)
             return True
 
     def _written(self, marked: LabelledQuery) -> str:

@@ -1,24 +1,25 @@
-"""Files that are written whole or not at all."""
+"""Write a file completely or not at all."""
 
 import secrets
 import shutil
 from pathlib import Path
 
 
-def write_whole(data: bytes, path: Path) -> None:
-    """Beside its place first, then moved there, so that nobody ever reads half a file. Raises `OSError`.
+def write_atomically(data: bytes, path: Path) -> None:
+    """Write a temporary file in the same folder, then move it to `path`, so that nobody reads half a file.
 
-    A link to a file elsewhere stays one; a pipe or a device is written to, never replaced.
+    A symbolic link is kept; the file that it points to is replaced. An existing file keeps its permissions. A pipe or
+    a device is written to directly. Raises `OSError`.
     """
     if path.exists() and not path.is_file():
         path.write_bytes(data)
         return
     target = path.resolve()
-    beside = target.with_name(f".{secrets.token_hex(8)}.part")
+    temporary = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        beside.write_bytes(data)
+        temporary.write_bytes(data)
         if target.exists():
-            shutil.copymode(target, beside)
-        beside.replace(target)
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

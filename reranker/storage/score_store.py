@@ -1,7 +1,7 @@
-"""Scores already known, in SQLite, for all processes of a person: what was judged once is not judged again.
+"""A cache of scores in an SQLite file, shared by all processes of a user.
 
-A score is found by the picture's content hash, the hash of the query and the scorer's fingerprint. No picture and no
-query text is stored. It is a cache: where it cannot be read or written, everything is simply judged.
+The key of a score is the content hash of the picture, the hash of the query and the fingerprint of the scorer. Neither
+pictures nor query texts are stored. If the file cannot be read or written, the pictures are scored again.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from reranker.core.types import Query, Score
 
 _log = logging.getLogger(__name__)
 
-# By name, applied in this order, each once; what was released is never changed.
+# By name. Each is applied once, in this order. A migration that was released is never changed.
 _MIGRATIONS: Final[dict[str, str]] = {
     "scores": """
         CREATE TABLE scores (
@@ -35,15 +35,15 @@ _MIGRATIONS: Final[dict[str, str]] = {
 }
 BUSY_TIMEOUT_S: Final = 5.0
 PAGE_BYTES: Final = 4096
-FORGOTTEN_AT_ONCE: Final = 0.2  # share of the scores, the oldest, when the store is full
+EVICTED_SHARE: Final = 0.2  # of the scores, the oldest first, each time the store is full
 
 _Result = TypeVar("_Result")
 
 
 class SqliteScoreStore:
-    """Scores in a file that several threads and processes share.
+    """A `ScoreStore` in a file that several threads and processes may use at once.
 
-    max_bytes: of the file; the oldest scores are forgotten beyond it.
+    max_bytes: approximate limit on the size of the file; the oldest scores are evicted when it is reached.
     """
 
     def __init__(self, path: Path, max_bytes: int) -> None:
@@ -53,9 +53,12 @@ class SqliteScoreStore:
             weakref.finalize(self, self._connection.close)
 
     def get(self, content_hash: str, query: Query, fingerprint: str) -> Score | None:
-        """What this scorer said of this picture for this query; None where that is not known."""
+        """The stored score of a picture for a query; None if there is none. Thread-safe.
 
-        def found(connection: sqlite3.Connection) -> Score | None:
+        content_hash: in hexadecimal. fingerprint: see `Scorer.fingerprint`.
+        """
+
+        def select(connection: sqlite3.Connection) -> Score | None:
             row = connection.execute(
                 "SELECT log_odds, generated_text, visual_tokens FROM scores"
                 " WHERE content_hash = ? AND query_hash = ? AND fingerprint = ?",
@@ -72,10 +75,10 @@ class SqliteScoreStore:
                 cached=True,
             )
 
-        return self._asked(found)
+        return self._run(select)
 
     def put(self, query: Query, fingerprint: str, scores: Mapping[str, Score]) -> None:
-        """Keep what was said of each picture, by content hash, all or nothing."""
+        """Store scores by content hash, all in one transaction. Thread-safe."""
         rows = [
             (
                 bytes.fromhex(content_hash),
@@ -89,54 +92,55 @@ class SqliteScoreStore:
             for content_hash, score in scores.items()
         ]
 
-        def keep(connection: sqlite3.Connection) -> None:
+        def insert(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
                 connection.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
                 if _used_bytes(connection) > self._max_bytes:
-                    _forget_oldest(connection)
+                    _evict_oldest(connection)
 
-        self._asked(keep)
+        self._run(insert)
 
-    def _asked(self, what: Callable[[sqlite3.Connection], _Result]) -> _Result | None:
+    def _run(self, action: Callable[[sqlite3.Connection], _Result]) -> _Result | None:
+        """The result of an action on the database; None if it fails or there is no database."""
         if self._connection is None:
             return None
         try:
             with self._lock:
-                return what(self._connection)
+                return action(self._connection)
         except sqlite3.Error as error:
-            _log.warning("The store of scores did not answer: %s", error)
+            _log.warning("The score store failed: %s", error)
             return None
 
     def _open(self) -> sqlite3.Connection | None:
-        """The file with all migrations; a damaged one is put aside. None where there cannot be a store."""
+        """Connect and migrate, after renaming a damaged file. Returns None if the store cannot be used."""
         try:
-            return _connected(self._path)
+            return _connect(self._path)
         except sqlite3.DatabaseError as error:
             damaged = "malformed" in str(error) or "not a database" in str(error)
-            _log.warning("The store of scores cannot be used: %s", error)
-        except (OSError, _Newer) as error:
-            _log.warning("The store of scores cannot be used: %s", type(error).__name__)
+            _log.warning("The score store cannot be used: %s", error)
+        except (OSError, _NewerSchema) as error:
+            _log.warning("The score store cannot be used: %s", type(error).__name__)
             return None
         if not damaged:
             return None
         try:
             self._path.replace(self._path.with_suffix(".damaged"))
-            return _connected(self._path)
+            return _connect(self._path)
         except (OSError, sqlite3.Error):
             return None
 
 
-class _Newer(Exception):
-    """The file was made by a newer version of this program."""
+class _NewerSchema(Exception):
+    """A newer version of this program wrote the file."""
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None)
     try:
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        connection.execute("PRAGMA journal_mode = WAL")  # readers and a writer do not wait for each other
-        connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the last scores, never the file
+        connection.execute("PRAGMA journal_mode = WAL")  # readers and a writer do not block each other
+        connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the last scores, but not the file
         _migrate(connection)
     except BaseException:
         connection.close()
@@ -149,7 +153,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
         connection.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)")
         applied = {name for (name,) in connection.execute("SELECT name FROM migrations")}
         if not applied <= set(_MIGRATIONS):
-            raise _Newer
+            raise _NewerSchema
         for name, statement in _MIGRATIONS.items():
             if name not in applied:
                 connection.execute(statement)
@@ -158,7 +162,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing; waits for other writers before it begins."""
+    """A transaction that waits for other writers first, and is rolled back on any exception."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -174,12 +178,12 @@ def _used_bytes(connection: sqlite3.Connection) -> int:
     return int(pages - free) * PAGE_BYTES
 
 
-def _forget_oldest(connection: sqlite3.Connection) -> None:
+def _evict_oldest(connection: sqlite3.Connection) -> None:
     (count,) = connection.execute("SELECT count(*) FROM scores").fetchone()
     connection.execute(
         "DELETE FROM scores WHERE (content_hash, query_hash, fingerprint) IN"
         " (SELECT content_hash, query_hash, fingerprint FROM scores ORDER BY stored_at LIMIT ?)",
-        (int(count * FORGOTTEN_AT_ONCE) + 1,),
+        (int(count * EVICTED_SHARE) + 1,),
     )
 
 

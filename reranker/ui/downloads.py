@@ -14,7 +14,7 @@ from reranker.export.archive import write_archive
 from reranker.export.contact_sheet import as_html
 from reranker.export.rows import as_csv, as_json
 from reranker.i18n.error_messages import Language
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 
 Format = Literal["csv", "json", "zip", "html"]
 FORMATS: Final[tuple[Format, ...]] = ("csv", "json", "html", "zip")

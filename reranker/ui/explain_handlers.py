@@ -12,8 +12,8 @@ from reranker.core.scores import score_texts, shown_score
 from reranker.core.types import Explanation, GeneratedRating
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import phrase, phrases
-from reranker.images.thumbnails import Thumbnails
 from reranker.server.status import trouble
+from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.history import History
 from reranker.ui.ranking_view import Card, RankingView, facts
 from reranker.ui.sessions import Visitors
@@ -22,7 +22,7 @@ from reranker.ui.sessions import Visitors
 class ExplainHandlers:
     """Gives values of the panel about the chosen picture."""
 
-    def __init__(self, reranker: Reranker, thumbnails: Thumbnails, visitors: Visitors) -> None:
+    def __init__(self, reranker: Reranker, thumbnails: ThumbnailStore, visitors: Visitors) -> None:
         self._reranker, self._thumbnails, self._visitors = reranker, thumbnails, visitors
 
     def choose(self, history: History, event: gr.EventData, request: gr.Request) -> Any:
@@ -39,7 +39,7 @@ class ExplainHandlers:
             "run": history.run,
             "name": card.name,
             "title": f"#{card.rank} · {card.name}",
-            "src": str(self._thumbnails.of(card.source)),
+            "src": str(self._thumbnails.get(card.source)),
             "rows": facts(card, _size(card.source), language),
             "words": card.score.generated_text if card.score else None,
             "labels": phrases("why_", language),
@@ -70,7 +70,7 @@ class ExplainHandlers:
         if not (isinstance(tab, int) and 0 <= tab < len(history.ranking_views)):
             return RankingView(), None
         ranking_view = history.ranking_views[tab]
-        places = ((card, card.source and str(self._thumbnails.place(card.source))) for card in ranking_view.cards)
+        places = ((card, card.source and str(self._thumbnails.path(card.source))) for card in ranking_view.cards)
         return ranking_view, next((card for card, place in places if place is not None and place == src), None)
 
 

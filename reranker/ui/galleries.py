@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from reranker.images.files import is_picture, natural
+from reranker.images.formats import is_picture
+from reranker.images.natural_order import natural_key
 
 MOST_NAME_BYTES: Final = 240  # of 255, as ".jpg" is put behind it
 
@@ -61,7 +62,7 @@ def _has_plain_name(path: Path) -> bool:
 
 def _walked(folder: Path) -> Iterator[Path]:
     try:
-        entries = sorted(folder.iterdir(), key=natural)
+        entries = sorted(folder.iterdir(), key=natural_key)
     except OSError:  # may not be read, or has just gone
         return
     for entry in entries:

@@ -16,7 +16,8 @@ from gradio.events import Dependency
 from reranker.api import Reranker
 from reranker.config.paths import ASSETS
 from reranker.i18n.page_texts import LANGUAGES, TITLE
-from reranker.images.thumbnails import Thumbnails
+from reranker.images.formats import PICTURE_SUFFIXES
+from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.api_endpoints import offer_to_programs
 from reranker.ui.component_labels import Labels, label
 from reranker.ui.components import BOARD, CHOSEN, NAMES, REASONS, STATUS, scripted
@@ -36,21 +37,8 @@ SAMPLES: Final = ASSETS / "gallery"
 RUNS_AT_ONCE: Final = 8  # they share the device batch by batch; more wait in the queue
 CACHE_CHECKED_EVERY_S: Final = 3_600
 CACHE_AGE_S: Final = 86_400
-# "image" is what Gradio looks for in the clipboard; the rest is not a picture to every system.
-FILE_TYPES: Final = [
-    "image",
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".webp",
-    ".bmp",
-    ".gif",
-    ".tif",
-    ".tiff",
-    ".avif",
-    ".heic",
-    ".heif",
-]
+# Gradio accepts "image" from the clipboard; but not every system regards all the other formats as images.
+FILE_TYPES: Final = ["image", *sorted(PICTURE_SUFFIXES)]
 
 _TAKE: Final = "() => document.querySelector('#file').click()"
 _WITH_TAB: Final = "(book, best, tab) => [book, best, Number(document.querySelector('#ranking .board').dataset.tab)]"
@@ -65,7 +53,7 @@ def build_page(reranker: Reranker, samples: Path = SAMPLES) -> gr.Blocks:
     samples: a folder of pictures for the button that adds them, and of the sentences to try in its `queries.json`.
     """
     uploads, visitors = Uploads.here(reranker.settings.server.galleries), Visitors()
-    thumbnails = Thumbnails(uploads, reranker.limits, reranker.settings.engine.prefetch_threads)
+    thumbnails = ThumbnailStore(uploads, reranker.limits, reranker.settings.engine.prefetch_threads)
     uploads_ = UploadHandlers(reranker, uploads, thumbnails, visitors, samples)
     runs = RankHandlers(reranker, uploads, thumbnails, visitors)
     marking = Marking(reranker, uploads, thumbnails, visitors)

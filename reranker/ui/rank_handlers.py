@@ -12,8 +12,8 @@ from reranker.core.cancellation import Cancellation
 from reranker.core.errors import QueryEmpty, TooFewPictures, TooManyPictures, TooManyQueries
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import phrase, phrases
-from reranker.images.thumbnails import Thumbnails
 from reranker.server.status import Status, trouble
+from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.downloads import Downloads, Format
 from reranker.ui.history import History, board, saved_ranking_view
 from reranker.ui.model_status import MIN_PICTURES, ModelStatus, judged_by
@@ -30,7 +30,7 @@ MAX_SAVED_BYTES: Final = 20_000_000
 class RankHandlers:
     """Gives values for the status, the book of rankings, and the components that show it."""
 
-    def __init__(self, reranker: Reranker, uploads: Uploads, thumbnails: Thumbnails, visitors: Visitors) -> None:
+    def __init__(self, reranker: Reranker, uploads: Uploads, thumbnails: ThumbnailStore, visitors: Visitors) -> None:
         self._reranker, self._uploads, self._thumbnails, self._visitors = reranker, uploads, thumbnails, visitors
         self._model_status = ModelStatus(reranker, visitors)
         self._downloads = Downloads(folder=uploads.folder / "takeaway", limits=reranker.limits)
@@ -121,7 +121,7 @@ class RankHandlers:
         language = self._visitors.language(request)
         failed = [failure for ranking_view in history.ranking_views[:1] for failure in ranking_view.failed]
         ready = any(ranking_view.ranking is not None and ranking_view.cards for ranking_view in history.ranking_views)
-        shown = board(history, self._thumbnails.of, phrases("ranking_view_", language))
+        shown = board(history, self._thumbnails.get, phrases("ranking_view_", language))
         chosen = gr.skip() if any(ranking_view.cards for ranking_view in history.ranking_views) else None
         return [shown, reasons(failed, language), gr.update(visible=ready), chosen]
 

@@ -7,20 +7,19 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import gradio as gr
 
 from reranker.api import Reranker
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import phrase
-from reranker.images.files import is_picture, natural
-from reranker.images.thumbnails import Thumbnails
+from reranker.images.formats import is_picture
+from reranker.images.natural_order import natural_key
 from reranker.server.status import Status
+from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.sessions import Visitors
 from reranker.ui.uploads import Uploads
-
-SAMPLE_TYPES: Final = {".png", ".jpg", ".webp"}
 
 
 class UploadHandlers:
@@ -30,11 +29,11 @@ class UploadHandlers:
     """
 
     def __init__(
-        self, reranker: Reranker, uploads: Uploads, thumbnails: Thumbnails, visitors: Visitors, samples: Path
+        self, reranker: Reranker, uploads: Uploads, thumbnails: ThumbnailStore, visitors: Visitors, samples: Path
     ) -> None:
         self._uploads, self._thumbnails, self._visitors = uploads, thumbnails, visitors
         self._most = reranker.settings.limits.max_pictures
-        self.samples = sorted(path for path in samples.glob("*") if path.suffix in SAMPLE_TYPES)
+        self.samples = sorted(path for path in samples.glob("*") if is_picture(path.name))
         self.queries = _queries(samples / "queries.json")
 
     def take(self, items: object, request: gr.Request) -> tuple[Any, Any, Any]:
@@ -45,7 +44,7 @@ class UploadHandlers:
         """After a folder was chosen: its pictures behind what is there, in the order in which people count."""
         self._visitors.bring(self._uploads.admission(listed(files)).pictures, request)
         pictures = [one for one in listed(files) if isinstance(one, dict) and is_picture(_name(one))]
-        ordered = sorted(pictures, key=lambda one: natural(Path(_name(one))))
+        ordered = sorted(pictures, key=lambda one: natural_key(Path(_name(one))))
         return self._kept([*listed(items), *ordered], request)
 
     def add_gallery(self, items: object, name: object, request: gr.Request) -> tuple[Any, Any, Any]:
@@ -54,7 +53,7 @@ class UploadHandlers:
         there = set(self._uploads.admission(given).pictures)
         found = self._uploads.galleries.pictures(str(name), self._most + 1)
         added = [path for path in found if path not in there]
-        shown = self._thumbnails.of_all(added[: max(0, self._most + 1 - len(given))])
+        shown = self._thumbnails.get_all(added[: max(0, self._most + 1 - len(given))])
         return self._kept([*given, *map(str, shown)], request)
 
     def add_samples(self, items: object, request: gr.Request) -> tuple[Any, Any, Any]:
@@ -102,7 +101,7 @@ class UploadHandlers:
     def _pictures(self, items: Sequence[object], language: Language) -> tuple[Any, Any]:
         """Values of the gallery of pictures, and of the list of their names."""
         pictures = self._uploads.admission(items).pictures
-        thumbnails = self._thumbnails.of_all(pictures)
+        thumbnails = self._thumbnails.get_all(pictures)
         shown = [(str(thumbnail), picture.name) for thumbnail, picture in zip(thumbnails, pictures, strict=True)]
         return shown, _names(pictures, language)
 

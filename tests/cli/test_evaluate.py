@@ -10,7 +10,7 @@ from reranker import Query
 from reranker.cli.console import DONE, FAILED, INTERRUPTED, MISTAKE
 from reranker.cli.main import main
 from reranker.evaluation.datasets.json_lines import as_line
-from reranker.storage.calibrations import Calibrations
+from reranker.storage.calibrations import CalibrationStore
 from tests.support.scripted_scorer import ScriptedScorer, number
 from tests.support.shell import CommandResult, Shell, write
 
@@ -192,14 +192,14 @@ def many_sets(shell: Shell) -> str:
 def test_a_calibration_is_kept_only_where_it_is_asked_for(shell: Shell) -> None:
     dataset = many_sets(shell)
     shell("evaluate", dataset)
-    assert Calibrations.of_this_person().get("scripted") is None
+    assert CalibrationStore.for_user().get("scripted") is None
     done = shell("evaluate", dataset, "--calibrate")
-    kept = Calibrations.of_this_person().get("scripted")
+    kept = CalibrationStore.for_user().get("scripted")
     assert kept is not None
     assert kept.temperature < 0.5
     assert "scores are shown at T" in done.err
     shell("evaluate", dataset, "--uncalibrate")
-    assert Calibrations.of_this_person().get("scripted") is None
+    assert CalibrationStore.for_user().get("scripted") is None
 
 
 def test_what_is_no_better_is_not_kept(shell: Shell) -> None:
@@ -208,7 +208,7 @@ def test_what_is_no_better_is_not_kept(shell: Shell) -> None:
     rows = ((f"query {number}", ["a.png", "b.png"], pairs[number % 2]) for number in range(12))
     done = shell("evaluate", labels(*rows), "--calibrate")
     assert "told no better" in done.err
-    assert Calibrations.of_this_person().get("scripted") is None
+    assert CalibrationStore.for_user().get("scripted") is None
 
 
 def test_too_few_sets_are_no_calibration(shell: Shell, dataset: str) -> None:

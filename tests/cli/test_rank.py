@@ -32,7 +32,7 @@ from reranker.core.errors import CheckpointBroken
 from reranker.core.scores import shown_score
 from reranker.core.types import Candidate
 from reranker.export.rows import COLUMNS
-from reranker.images.files import SUFFIXES
+from reranker.images.formats import PICTURE_SUFFIXES
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedImage, ScriptedScorer, checksum, number
 from tests.support.shell import CommandResult, Shell, ended, read_csv, scripted, started, write
 
@@ -188,7 +188,7 @@ def test_what_is_named_is_looked_at_whatever_its_name(shell: Shell) -> None:
     assert shell.json("a dog", ".hidden.png", "picture", "notes.txt").paths == [".hidden.png", "picture", "notes.txt"]
 
 
-@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+@pytest.mark.parametrize("suffix", sorted(PICTURE_SUFFIXES))
 def test_every_format_that_is_read_is_found(suffix: str, shell: Shell) -> None:
     Path(f"a{suffix.upper()}").write_bytes(b"1")
     assert shell.json("a dog", ".").paths == [f"a{suffix.upper()}"]

@@ -13,6 +13,7 @@ import pytest
 from reranker.cli.console import MISTAKE
 from reranker.cli.serve import serve
 from reranker.config.settings import all_settings
+from tests.support.http_server import answers
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.scripted_scorer import PATIENCE_S, until
@@ -22,13 +23,6 @@ from tests.support.shell import Shell
 def test_there_is_an_option_for_every_setting() -> None:
     options = {name: parameter for name, parameter in signature(serve).parameters.items() if name != "context"}
     assert set(options) == {setting.key for setting in all_settings()}
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url).is_success
-    except httpx.TransportError:
-        return False
 
 
 def test_the_page_and_the_api_are_served_until_interrupted(tmp_path: Path) -> None:

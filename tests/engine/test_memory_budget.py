@@ -12,7 +12,7 @@ from reranker.core.errors import PictureOutOfMemory
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
 from reranker.engine.memory_budget import GOOD_BATCHES, LARGEST_ON_CPU, TokenBudget, planned_tokens
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 from reranker.models.loading import Checkpoint, load_checkpoint
 from reranker.models.memory_plan import is_out_of_memory
 

@@ -1,7 +1,5 @@
 """What a score should say is found on one half of the sets and tested on the other; no order ever changes."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -9,7 +7,7 @@ from reranker import Reranker
 from reranker.config.settings import Settings
 from reranker.core.scores import shown_score
 from reranker.evaluation.calibration import LEAST_SETS, fitted
-from reranker.storage.calibrations import Calibration, Calibrations
+from reranker.storage.calibrations import Calibration, CalibrationStore
 from tests.support.labelled import judged_set, labelled_set
 
 SOUND = Calibration(temperature=0.5, relevance_threshold=6.0)
@@ -111,40 +109,11 @@ def test_scores_that_are_all_one_still_fit():
     assert fit.relevance_threshold == pytest.approx(5.0)
 
 
-def test_what_was_kept_is_found_again_and_can_be_forgotten(tmp_path):
-    calibrations = Calibrations(tmp_path / "new")
-    assert calibrations.get("model") is None
-    calibrations.put("model", SOUND, {"dataset": "标注.jsonl"})
-    assert calibrations.get("model") == SOUND
-    assert calibrations.get("another") is None
-    assert json.loads((tmp_path / "new" / "model.json").read_text(encoding="utf-8"))["dataset"] == "标注.jsonl"
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["model.json"]
-    calibrations.forget("model")
-    calibrations.forget("model")
-    assert calibrations.get("model") is None
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "[]",
-        "{}",
-        '{"temperature": "warm", "fits": 5}',
-        '{"temperature": 0, "fits": 5}',
-        '{"temperature": 1, "fits": 10}',
-    ],
-)
-def test_a_file_that_is_no_calibration_counts_as_none(tmp_path, text):
-    (tmp_path / "model.json").write_text(text, encoding="utf-8")
-    assert Calibrations(tmp_path).get("model") is None
-
-
 def test_a_calibration_changes_the_scores_that_people_see_and_no_order():
     pictures = [CAT, "assets/gallery/white_cat_window_sill.png", "assets/gallery/boat_and_fish.png"]
     plain = Reranker("toybox", settings=Settings.of(score_store_mb=0))
     before = plain.rank("a black cat", pictures)
-    Calibrations.of_this_person().put(plain.load().info.calibration_key, SOUND, {})
+    CalibrationStore.for_user().put(plain.info.calibration_key, SOUND, {})
     calibrated = Reranker("toybox", settings=Settings.of(score_store_mb=0))
     after = calibrated.rank("a black cat", pictures)
     assert (before.temperature, after.temperature) == (1.0, 0.5)
@@ -156,7 +125,7 @@ def test_a_calibration_changes_the_scores_that_people_see_and_no_order():
 
 def test_a_calibration_is_of_one_way_to_ask_at_every_detail():
     scorer = Reranker("toybox", settings=Settings.of(score_store_mb=0)).load()
-    Calibrations.of_this_person().put(scorer.info.calibration_key, SOUND, {})
+    CalibrationStore.for_user().put(scorer.info.calibration_key, SOUND, {})
     calibrated = Reranker("toybox", settings=Settings.of(score_store_mb=0)).load()
     assert calibrated.at(25).temperature == calibrated.at(64).temperature == 0.5
     assert calibrated.asking("rating").temperature == 1.0

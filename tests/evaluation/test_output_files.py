@@ -18,7 +18,7 @@ from reranker.engine.batching import float32
 from reranker.evaluation.datasets.labelled import Dataset, LabelledPicture, LabelledSet
 from reranker.evaluation.output_files import as_csv, as_json, as_qrels, as_trec_run, write_all
 from reranker.evaluation.results import Evaluation, Share
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 from tests.support.evaluated import FIGURES, FIT, comparison, configuration, evaluated, evaluation, png
 from tests.support.labelled import judged_set, labelled_set
 

@@ -16,7 +16,7 @@ from reranker.evaluation.report import as_html
 from reranker.evaluation.results import Bin, Configuration, Evaluation, Share
 from reranker.evaluation.tables import COLUMNS, compared_pairs, main_rows, number_text, share_rows, short_names
 from reranker.evaluation.worst_sets import MOST_PICTURES, MOST_SETS, place_of_right, worst_sets
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 from tests.support.evaluated import FIGURES, comparison, configuration, difference, evaluated, evaluation, png
 from tests.support.labelled import judged_set, labelled_set
 

@@ -62,7 +62,7 @@ def test_rows_have_ranks_from_one_and_the_failed_ones_none() -> None:
             log_odds=None,
             words=None,
             text=None,
-            error="“c.png” was not found, or is not a file; check that it was not moved or deleted, and add it again.",
+            error="“c.png” was not found or is not a file; check that it was not moved or deleted, then add it again.",
         ),
     ]
 

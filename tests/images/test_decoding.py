@@ -28,7 +28,10 @@ from reranker.core.errors import (
     PictureUnreadable,
 )
 from reranker.core.types import Candidate
-from reranker.images.decoding import Limits, content_hash, decode, read_bytes
+from reranker.images.decoding import decode
+from reranker.images.hashing import content_hash
+from reranker.images.limits import Limits
+from reranker.images.reading import read_bytes
 
 SIDE = 32
 RED, GREEN, BLUE, YELLOW = (230, 20, 20), (20, 200, 40), (30, 40, 220), (240, 220, 30)

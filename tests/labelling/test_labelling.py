@@ -22,13 +22,13 @@ from reranker import Reranker
 from reranker.cli.label import label
 from reranker.core.errors import DatasetInvalid
 from reranker.evaluation.datasets.loading import open_dataset
-from reranker.images.decoding import Limits
-from reranker.images.thumbnails import OneFolder, Thumbnails
+from reranker.images.limits import Limits
 from reranker.labelling.handlers import Labelling
 from reranker.labelling.label_file import LabelFile
 from reranker.labelling.labelled_query import LabelledQuery
 from reranker.labelling.server import application
 from reranker.server.security import loopback_names_only
+from reranker.storage.thumbnail_store import HashedThumbnailPaths, ThumbnailStore
 from tests.support.browser import Paced
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
@@ -133,21 +133,21 @@ def labelling(folder: Path, reranker: Reranker | None = None, file: Path | None 
         pictures=[folder / name for name in NAMES],
         file=LabelFile(file or folder / "labels.jsonl"),
         reranker=reranker or Reranker(scorer=ScriptedScorer(judge=number)),
-        thumbnails=Thumbnails(OneFolder(thumbnails), Limits(), 2),
+        thumbnails=ThumbnailStore(HashedThumbnailPaths(thumbnails), Limits(), 2),
     )
 
 
 def test_sets_are_saved_shown_again_changed_and_removed(folder):
     page = labelling(folder)
     saved = page.save({"query": " a red dress ", "marked": ["b.png", "sub/c.png"]}, "en")
-    assert saved["said"]["text"] == "“a red dress” is saved. labels.jsonl has 1 set."
+    assert saved["said"]["text"] == "“a red dress” was saved. labels.jsonl has 1 labelled sentence."
     assert (saved["is_done"], saved["said"]["tone"]) == (True, "done")
     page.save({"query": "一只猫", "marked": ["a.png"]}, "zh")
     latest, first = page.board("en")["sets"]
     assert (first["query"], first["line"], first["marked"]) == ("a red dress", 1, ["b.png", "sub/c.png"])
     assert (latest["query"], latest["count"]) == ("一只猫", "1 of 4 right")
     changed = page.save({"query": "a blue dress", "marked": ["d.png"], "line": 1, "was": "a red dress"}, "en")
-    assert changed["said"]["text"].startswith("“a blue dress” is changed.")
+    assert changed["said"]["text"].startswith("“a blue dress” was changed.")
     assert [one["query"] for one in changed["sets"]] == ["一只猫", "a blue dress"]
     removed = page.remove({"line": 1, "was": "a blue dress"}, "en")
     assert [one["query"] for one in removed["sets"]] == ["一只猫"]
@@ -156,17 +156,20 @@ def test_sets_are_saved_shown_again_changed_and_removed(folder):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"query": "a cat", "marked": []}, "Nothing is marked; mark each picture"),
-        ({"query": "a cat", "marked": list(NAMES)}, "Everything is marked, so no order"),
-        ({"query": "a cat", "marked": ["/etc/passwd", "../x.png", 5, {}, None]}, "Nothing is marked"),
-        ({"query": "a cat", "marked": "a.png"}, "Nothing is marked"),
-        ({"query": "  ", "marked": ["a.png"]}, "There is no sentence to judge by"),
-        ({"marked": ["a.png"]}, "There is no sentence to judge by"),
+        ({"query": "a cat", "marked": []}, "No picture is marked; mark every picture"),
+        ({"query": "a cat", "marked": list(NAMES)}, "All pictures are marked, so every order"),
+        ({"query": "a cat", "marked": ["/etc/passwd", "../x.png", 5, {}, None]}, "No picture is marked"),
+        ({"query": "a cat", "marked": "a.png"}, "No picture is marked"),
+        ({"query": "  ", "marked": ["a.png"]}, "The sentence is empty"),
+        ({"marked": ["a.png"]}, "The sentence is empty"),
         ({"query": "x" * 1001, "marked": ["a.png"]}, "The sentence has 1,001 characters; the limit is 1,000"),
         ({"query": "there", "marked": ["a.png"]}, "“there” is labelled already"),
-        ({"query": "new", "marked": ["a.png"], "line": 7, "was": "there"}, "The file was changed meanwhile"),
-        ({"query": "new", "marked": ["a.png"], "line": 1, "was": "other"}, "The file was changed meanwhile"),
-        ({"query": "new", "marked": ["a.png"], "line": 2, "was": "graded"}, "“graded” says more in labels.jsonl"),
+        ({"query": "new", "marked": ["a.png"], "line": 7, "was": "there"}, "The file was changed by another program"),
+        ({"query": "new", "marked": ["a.png"], "line": 1, "was": "other"}, "The file was changed by another program"),
+        (
+            {"query": "new", "marked": ["a.png"], "line": 2, "was": "graded"},
+            "“graded” has grades",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence_and_changes_nothing(folder, asked, said):
@@ -232,7 +235,7 @@ def test_a_name_that_is_no_text_is_shown_saved_and_read_again(folder):
         pictures=pictures,
         file=file,
         reranker=Reranker(scorer=ScriptedScorer()),
-        thumbnails=Thumbnails(OneFolder(folder.parent / "t"), Limits(), 1),
+        thumbnails=ThumbnailStore(HashedThumbnailPaths(folder.parent / "t"), Limits(), 1),
     )
     with TestClient(application(page)) as client:
         shown = client.get("/board").json()["pictures"]
@@ -285,14 +288,14 @@ def test_the_likely_ones_come_first_when_asked(client):
     assert [line["done"] for line in lines[:-1]] == [1, 2, 3, 4]
     assert [NAMES[place] for place in lines[-1]["order"]] == ["sub/c.png", "d.png", "b.png", "a.png"]
     (refused,) = client.post("/order?lang=zh", json={"query": " "}).text.splitlines()
-    assert json.loads(refused)["said"]["text"].startswith("还没有填写")
+    assert json.loads(refused)["said"]["text"].startswith("句子为空")
 
 
 # The command
 
 
 def test_neither_the_model_nor_gradio_is_loaded_to_label() -> None:
-    modules = "reranker.cli, reranker.labelling.server, reranker.images.thumbnails, uvicorn"
+    modules = "reranker.cli, reranker.labelling.server, reranker.storage.thumbnail_store, uvicorn"
     code = f"import {modules}, sys; print(sorted({{'torch', 'gradio', 'transformers'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -430,13 +433,13 @@ def test_pictures_are_marked_saved_opened_changed_and_deleted(folder, opened):
     tab.keyboard.press("Space")
     assert right(tab) == ["a.png", "b.png"]
     tab.get_by_role("button", name="Save").click()
-    said(tab, "is saved. labels.jsonl has 1 set.")
+    said(tab, "is saved. labels.jsonl has 1 labelled sentence.")
     assert (right(tab), tab.locator("#query").input_value()) == ([], "")
     pictures.nth(1).click()
     pictures.nth(3).click(modifiers=["Shift"])
     tab.locator("#query").fill("三只球")
     tab.locator("#query").press("Enter")
-    said(tab, "has 2 sets")
+    said(tab, "has 2 labelled sentences")
     (first, second) = open_dataset(str(folder / "labels.jsonl")).sets
     assert (first.query, second.query) == (HOSTILE, "三只球")
     assert [[picture.name for picture in one.pictures if picture.is_right] for one in (first, second)] == [
@@ -447,14 +450,14 @@ def test_pictures_are_marked_saved_opened_changed_and_deleted(folder, opened):
     assert right(tab) == ["b.png", "sub/c.png", "d.png"]
     pictures.nth(1).click()
     tab.get_by_role("button", name="Save the change").click()
-    said(tab, "“三只球” is changed. labels.jsonl has 2 sets.")
+    said(tab, "“三只球” was changed. labels.jsonl has 2 labelled sentences.")
     tab.once("dialog", lambda dialog: dialog.accept())
     tab.get_by_role("button", name=f"Remove {HOSTILE}").click()
-    said(tab, "is taken out. labels.jsonl has 1 set.")
+    said(tab, "was removed. labels.jsonl has 1 labelled sentence.")
     (only,) = open_dataset(str(folder / "labels.jsonl")).sets
     assert [picture.name for picture in only.pictures if picture.is_right] == ["sub/c.png", "d.png"]
     tab.get_by_role("button", name="Save").click()
-    said(tab, "There is no sentence to judge by")
+    said(tab, "The sentence is empty")
     assert tab.locator(".said.trouble").count() == 1
     assert "owned" not in tab.title()
     assert tab.locator("img[src=x]").count() == 0
@@ -471,8 +474,8 @@ def test_a_change_is_left_and_a_removal_thought_better_of(folder, opened):
     tab.once("dialog", lambda dialog: dialog.dismiss())
     tab.get_by_role("button", name="移除 a cat").click()
     tab.get_by_role("button", name="English").click()
-    said(tab, "labels.jsonl has 1 set.")
-    assert tab.get_by_role("button", name="Leave it as it is").count() == 0
+    said(tab, "labels.jsonl has 1 labelled sentence.")
+    assert tab.get_by_role("button", name="Discard the change").count() == 0
     assert (folder / "labels.jsonl").read_bytes() == before
 
 
@@ -482,15 +485,15 @@ def test_the_model_brings_the_likely_ones_to_the_front_and_can_be_stopped(folder
     tab = opened(labelling(folder, Reranker(scorer=paced.scorer)))
     tab.locator("#query").fill("a cat")
     tab.locator(".pictures button").nth(2).click()
-    tab.get_by_role("button", name="Likely ones first").click()
+    tab.get_by_role("button", name="Most relevant first").click()
     paced.allowed.release()
-    said(tab, "1/4 pictures judged")
+    said(tab, "1/4 pictures scored")
     tab.get_by_role("button", name="Stop ordering").click()
     said(tab, "Stopped.")
     for _ in range(8):
         paced.allowed.release()
-    tab.get_by_role("button", name="Likely ones first").click()
-    said(tab, "The likely ones come first")
+    tab.get_by_role("button", name="Most relevant first").click()
+    said(tab, "The most relevant pictures come first")
     shown = tab.locator(".pictures button").evaluate_all("all => all.map(one => one.dataset.key)")
     assert shown == ["sub/c.png", "d.png", "b.png", "a.png"]
     assert right(tab) == ["sub/c.png"]
@@ -503,13 +506,13 @@ def test_nothing_overflows_and_marks_are_counted_and_filtered(folder, opened, th
     tab.locator("#query").fill("a sentence that is much longer than the narrowest of the screens that people have")
     tab.locator(".pictures button").nth(1).click()
     tab.get_by_role("button", name="Save").click()
-    said(tab, "has 1 set")
+    said(tab, "has 1 labelled sentence")
     tab.locator(".pictures button").nth(2).click()
     for width in (360, 390, 768, 1280):
         tab.set_viewport_size({"width": width, "height": 800})
         assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), width
     assert tab.locator(".marking output").inner_text() == "1 of 4 marked"
-    tab.get_by_label("marked ones only").check()
+    tab.get_by_label("marked pictures only").check()
     assert tab.locator(".pictures li:visible").count() == 1
     tab.get_by_role("button", name="Clear the marks").click()
     assert tab.locator(".pictures li:visible").count() == 4
@@ -523,6 +526,6 @@ def test_a_program_that_has_ended_is_said(folder, opened, chromium):
         tab.locator("#query").fill("a cat")
         tab.locator(".pictures button").first.click()
     tab.get_by_role("button", name="Save").click()
-    said(tab, "The program does not answer")
+    said(tab, "The program does not respond")
     assert right(tab) == ["a.png"]
     tab.close()

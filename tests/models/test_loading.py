@@ -17,7 +17,7 @@ from reranker.core.types import Candidate, Query
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
 from reranker.i18n.error_messages import sentence
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 from reranker.models.checkpoint import INDEX, CheckpointFiles
 from reranker.models.hub import TOYBOX
 from reranker.models.loading import load_checkpoint

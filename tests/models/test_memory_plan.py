@@ -10,7 +10,7 @@ from reranker.core.errors import ModelOutOfMemory, QuantizationMissing
 from reranker.core.types import Candidate, Query, Scoring
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 from reranker.models import loading as checkpoints
 from reranker.models import memory_plan as placement
 from reranker.models.checkpoint import CheckpointFiles

@@ -14,7 +14,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from reranker import Candidate, Query
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 from reranker.models.hub import TOYBOX
 from reranker.models.layers import attention
 from reranker.models.layers.attention import Spans, attend

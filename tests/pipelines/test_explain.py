@@ -30,7 +30,7 @@ from reranker.core.scores import shown_score
 from reranker.core.types import OcclusionMap
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 from reranker.models.architecture import ImageFeatures
 from reranker.models.loading import Checkpoint, load_checkpoint
 from reranker.models.occlusion import grid_of, occluded

@@ -11,17 +11,11 @@ import httpx
 import pytest
 
 from tests.support import installed
+from tests.support.http_server import answers
 from tests.support.paths import GALLERY
 from tests.support.ports import free_port
 from tests.support.scripted_scorer import PATIENCE_S, until
 from tests.support.shell import ended
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health").is_success
-    except httpx.TransportError:
-        return False
 
 
 @contextmanager
@@ -30,7 +24,7 @@ def serving() -> Iterator[tuple[str, subprocess.Popen]]:
     port = free_port()
     process = installed.start("serve", "--model", "toybox", "--port", port, "--frame-ancestors", "https://a.example")
     try:
-        until(lambda: answers(f"http://127.0.0.1:{port}"), 3 * PATIENCE_S)
+        until(lambda: answers(f"http://127.0.0.1:{port}/health"), 3 * PATIENCE_S)
         yield f"http://127.0.0.1:{port}", process
     finally:
         process.kill()
@@ -39,9 +33,11 @@ def serving() -> Iterator[tuple[str, subprocess.Popen]]:
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with serving() as (url, _):
-        yield url
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        with serving() as (url, _):
+            yield url
 
 
 def test_pictures_are_ranked(url: str) -> None:

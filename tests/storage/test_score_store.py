@@ -1,4 +1,4 @@
-"""The store of scores: what was judged once is not judged again, and its own troubles cost nothing else."""
+"""The score store: a picture is scored once, and a broken store never stops a run."""
 
 import logging
 import sqlite3
@@ -19,7 +19,7 @@ from reranker.storage.score_store import SqliteScoreStore
 from tests.support.scripted_scorer import ScriptedScorer, until
 
 QUERY = Query(text="红色的 secret car")
-ROOM = 10_000_000
+MAX_BYTES = 10_000_000
 
 
 def digest(number: int) -> str:
@@ -37,86 +37,87 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("log_odds", [1.5, -0.1, 1e-300, 12345.678])
 @pytest.mark.parametrize("words", [None, "Score: 9.5", "分数：8"])
-def test_what_was_put_is_got_by_another_one(path: Path, log_odds: float, words: str | None) -> None:
-    said = score(log_odds, words)
-    SqliteScoreStore(path, ROOM).put(QUERY, "print", {digest(1): said})
-    got = SqliteScoreStore(path, ROOM).get(digest(1), QUERY, "print")
+def test_another_store_on_the_same_file_gets_what_was_put(path: Path, log_odds: float, words: str | None) -> None:
+    stored = score(log_odds, words)
+    SqliteScoreStore(path, MAX_BYTES).put(QUERY, "fingerprint", {digest(1): stored})
+    got = SqliteScoreStore(path, MAX_BYTES).get(digest(1), QUERY, "fingerprint")
     assert got is not None
-    assert (got.log_odds, got.generated_text) == (said.log_odds, said.generated_text)
+    assert (got.log_odds, got.generated_text) == (stored.log_odds, stored.generated_text)
     assert (got.visual_tokens, got.cached, got.latency_ms) == (49, True, 0.0)
 
 
-def test_picture_query_and_fingerprint_all_count(path: Path) -> None:
-    store = SqliteScoreStore(path, ROOM)
-    store.put(QUERY, "print", {digest(1): score()})
-    assert store.get(digest(2), QUERY, "print") is None
-    assert store.get(digest(1), Query(text="红色的 secret ca"), "print") is None
-    assert store.get(digest(1), QUERY, "prin") is None
+def test_the_key_is_picture_query_and_fingerprint(path: Path) -> None:
+    store = SqliteScoreStore(path, MAX_BYTES)
+    store.put(QUERY, "fingerprint", {digest(1): score()})
+    assert store.get(digest(2), QUERY, "fingerprint") is None
+    assert store.get(digest(1), Query(text="红色的 secret ca"), "fingerprint") is None
+    assert store.get(digest(1), QUERY, "fingerprin") is None
 
 
 def test_neither_pictures_nor_queries_are_in_the_file(path: Path) -> None:
-    SqliteScoreStore(path, ROOM).put(QUERY, "print", {digest(1): score()})
+    SqliteScoreStore(path, MAX_BYTES).put(QUERY, "fingerprint", {digest(1): score()})
     content = b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert b"secret" not in content
     assert "红色".encode() not in content
 
 
-def test_a_full_store_forgets_the_oldest(path: Path) -> None:
+def test_a_full_store_evicts_the_oldest_scores(path: Path) -> None:
     max_bytes = 200_000
     store = SqliteScoreStore(path, max_bytes)
     for batch in range(40):
-        store.put(QUERY, "print", {digest(100 * batch + i): score() for i in range(100)})
+        store.put(QUERY, "fingerprint", {digest(100 * batch + i): score() for i in range(100)})
     assert path.stat().st_size <= 1.1 * max_bytes
-    assert store.get(digest(0), QUERY, "print") is None
-    assert store.get(digest(3999), QUERY, "print") is not None
+    assert store.get(digest(0), QUERY, "fingerprint") is None
+    assert store.get(digest(3999), QUERY, "fingerprint") is not None
 
 
 def _put_many(path: Path, first: int) -> None:
-    store = SqliteScoreStore(path, ROOM)
+    store = SqliteScoreStore(path, MAX_BYTES)
     for number in range(first, first + 60):
-        store.put(QUERY, "print", {digest(number): score(float(number))})
+        store.put(QUERY, "fingerprint", {digest(number): score(float(number))})
 
 
-def test_several_processes_share_it(path: Path) -> None:
+def test_several_processes_share_a_store(path: Path) -> None:
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         list(pool.map(_put_many, [path, path], [0, 60]))
-    store = SqliteScoreStore(path, ROOM)
-    kept = [store.get(digest(number), QUERY, "print") for number in range(120)]
-    assert [one.log_odds for one in kept if one] == list(range(120))
+    store = SqliteScoreStore(path, MAX_BYTES)
+    kept = [store.get(digest(number), QUERY, "fingerprint") for number in range(120)]
+    assert [entry.log_odds for entry in kept if entry] == list(range(120))
 
 
-def test_a_damaged_file_is_put_aside(path: Path) -> None:
+def test_a_damaged_file_is_renamed_and_replaced(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"no database " * 1000)
-    store = SqliteScoreStore(path, ROOM)
-    store.put(QUERY, "print", {digest(1): score()})
-    assert store.get(digest(1), QUERY, "print") is not None
+    store = SqliteScoreStore(path, MAX_BYTES)
+    store.put(QUERY, "fingerprint", {digest(1): score()})
+    assert store.get(digest(1), QUERY, "fingerprint") is not None
     assert path.with_suffix(".damaged").read_bytes().startswith(b"no database")
 
 
-def test_a_file_of_a_newer_version_is_left_alone(path: Path) -> None:
-    SqliteScoreStore(path, ROOM).put(QUERY, "print", {digest(1): score()})
+def test_a_file_of_a_newer_version_is_not_changed(path: Path) -> None:
+    SqliteScoreStore(path, MAX_BYTES).put(QUERY, "fingerprint", {digest(1): score()})
     with sqlite3.connect(path) as connection:
         connection.execute("INSERT INTO migrations VALUES ('of the year 2030')")
     connection.close()
     before = path.read_bytes()
-    store = SqliteScoreStore(path, ROOM)
-    store.put(QUERY, "print", {digest(2): score()})
-    assert store.get(digest(1), QUERY, "print") is None
+    store = SqliteScoreStore(path, MAX_BYTES)
+    store.put(QUERY, "fingerprint", {digest(2): score()})
+    assert store.get(digest(1), QUERY, "fingerprint") is None
     assert path.read_bytes() == before
 
 
-def test_where_there_can_be_no_file_everything_is_judged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_store_that_cannot_create_its_file_stores_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with caplog.at_level(logging.WARNING, "reranker.score_store"):
-        store = SqliteScoreStore(tmp_path / "file" / "scores.sqlite", ROOM)
-    store.put(QUERY, "print", {digest(1): score()})
-    assert store.get(digest(1), QUERY, "print") is None
+    with caplog.at_level(logging.WARNING, "reranker.storage.score_store"):
+        store = SqliteScoreStore(tmp_path / "file" / "scores.sqlite", MAX_BYTES)
+    store.put(QUERY, "fingerprint", {digest(1): score()})
+    assert store.get(digest(1), QUERY, "fingerprint") is None
+    assert "The score store cannot be used" in caplog.text
     assert str(tmp_path) not in caplog.text
 
 
-def test_a_file_taken_away_from_under_it_costs_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = SqliteScoreStore(path, ROOM)
+def test_a_store_that_breaks_during_a_run_does_not_stop_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SqliteScoreStore(path, MAX_BYTES)
     with closing(sqlite3.connect(path)) as other_process, other_process:
         other_process.execute("DROP TABLE scores")
     scorer = ScriptedScorer()
@@ -124,7 +125,7 @@ def test_a_file_taken_away_from_under_it_costs_nothing(path: Path, monkeypatch: 
     assert len(Reranker(scorer=scorer).rank("a car", [b"1", b"2"]).scored) == 2
 
 
-def test_an_interrupted_run_goes_on_where_it_stood() -> None:
+def test_a_second_run_continues_an_interrupted_one() -> None:
     pictures = [str(number).encode() for number in range(50)]
     cancellation, first = Cancellation(), ScriptedScorer(batch_tokens=4)
     stream = Reranker(scorer=first).rank_stream("a car", pictures, cancellation=cancellation)
@@ -134,15 +135,15 @@ def test_an_interrupted_run_goes_on_where_it_stood() -> None:
             break
     *_, ranking = stream
     assert {type(failed.error) for failed in ranking.failed} == {PictureSkipped}
-    until(lambda: all(thread.name != "reranker-device" for thread in threading.enumerate()))
+    until(lambda: all(thread.name != "reranker-batches" for thread in threading.enumerate()))
 
     second = ScriptedScorer(batch_tokens=4)
-    whole = Reranker(scorer=second).rank("a car", pictures)
-    assert sorted(first.scored + second.scored) == sorted(pictures), "none was judged twice"
+    complete = Reranker(scorer=second).rank("a car", pictures)
+    assert sorted(first.scored + second.scored) == sorted(pictures), "no picture was scored twice"
     fresh = Reranker(scorer=ScriptedScorer(), settings=Settings.of(score_store_mb=0)).rank("a car", pictures)
-    assert [scored.position for scored in whole.scored] == [scored.position for scored in fresh.scored]
-    known = [scored.candidate.source for scored in whole.scored if scored.score.cached]
-    assert sorted(known) == sorted(first.scored)
+    assert [scored.position for scored in complete.scored] == [scored.position for scored in fresh.scored]
+    cached = [scored.candidate.source for scored in complete.scored if scored.score.cached]
+    assert sorted(cached) == sorted(first.scored)
     assert sorted(second.read_names) == sorted(f"picture-{int(content) + 1}" for content in second.scored)
 
 
@@ -154,7 +155,7 @@ def test_failures_are_not_stored() -> None:
         assert len(ranking.failed) == 1
 
 
-def test_off_by_a_setting() -> None:
+def test_a_size_of_zero_turns_the_store_off() -> None:
     for _ in range(2):
         scorer = ScriptedScorer()
         Reranker(scorer=scorer, settings=Settings.of(score_store_mb=0)).rank("a car", [b"1"])

@@ -10,7 +10,7 @@ from reranker import Candidate, Query, Reranker
 from reranker.core.scores import shown_score
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 from reranker.models.checkpoint import CheckpointFiles
 from reranker.models.hub import TOYBOX
 from reranker.models.layers.yes_no_head import YesNoHead

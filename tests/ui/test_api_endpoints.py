@@ -122,7 +122,7 @@ def test_a_client_of_mcp_finds_the_ranking_and_gets_one(mcp_url: str, drawings: 
 @pytest.mark.parametrize("elsewhere", ["http://127.0.0.1:1/a.png", "/etc/passwd", "file:///etc/passwd"])
 def test_a_client_of_mcp_opens_nothing_else(mcp_url: str, elsewhere: str) -> None:
     _, texts, failed = run_async(partial(_called, mcp_url, "rank", query="a", pictures=[elsewhere]))
-    assert failed or "lies outside" in texts[0]
+    assert failed or "is outside" in texts[0]
     assert "root:" not in texts[0]
 
 

@@ -99,10 +99,10 @@ def test_broken_files_among_good_ones_are_listed_with_their_reasons(toybox_url, 
     tab = visit(toybox_url)
     tab.upload(drawings[0], broken, drawings[1], empty, text)
     tab.ask("一辆蓝色的车")
-    assert "2 pictures ranked · 3 not judged" in tab.status("ranked")
+    assert "2 pictures ranked · 3 not scored" in tab.status("ranked")
     reasons = tab.page.locator("#reasons li").all_inner_texts()
     assert [reason.split("”")[0].lstrip("“") for reason in reasons[:2]] == ["broken.png", "empty.jpg"]
-    assert "is not a picture in a format that is read here" in reasons[2]
+    assert "is not a picture in a supported format" in reasons[2]
     first, second = tab.captions(2)
     assert re.fullmatch(r"★ #1 · \d+\.\d+ blue_car\.png", first)
     assert re.fullmatch(r"#2 · \d+\.\d+ red_house\.png", second)
@@ -129,7 +129,7 @@ def test_the_sample_gallery_is_one_click_away(serve, visit):
 def test_mistakes_are_sentences(toybox_url, visit, drawings):
     tab = visit(toybox_url)
     tab.page.locator("#rank").click()
-    tab.status("There is no sentence to judge by")
+    tab.status("The sentence is empty")
     tab.ask("a red house")
     tab.status("Too few pictures: 0 given, at least 2 needed")
     tab.upload(drawings[0])
@@ -143,7 +143,7 @@ def test_one_file_that_is_too_heavy_costs_only_itself(serve, visit, drawings, tm
     tab = visit(serve(Reranker("toybox", settings=Settings.of(max_picture_mb=1))))
     tab.upload(drawings[0], heavy, drawings[1])
     tab.ask("a red house")
-    tab.status("2 pictures ranked · 1 not judged")
+    tab.status("2 pictures ranked · 1 not scored")
     assert "“heavy.bmp” is 1.000003 MB; the limit is 1 MB" in tab.page.locator("#reasons li").inner_text()
 
 

@@ -23,7 +23,7 @@ from reranker.export.archive import (
     write_folder,
 )
 from reranker.export.contact_sheet import as_html
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 from reranker.ui.downloads import Downloads
 
 properties = settings(deadline=None, max_examples=200, database=None)

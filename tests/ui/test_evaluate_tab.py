@@ -11,8 +11,8 @@ import pytest
 from reranker import Reranker, Settings
 from reranker.core.errors import CheckpointNotDownloaded
 from reranker.evaluation.results import Configuration, Difference, Interval
-from reranker.images.thumbnails import Thumbnails
 from reranker.labelling.labelled_query import LabelledQuery
+from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.evaluate_tab.evaluate_handlers import Evaluating, EvaluationState
 from reranker.ui.evaluate_tab.label_handlers import MOST_SETS, MarkedSets, Marking
 from reranker.ui.evaluate_tab.results_view import evaluation_board, way_name
@@ -38,7 +38,7 @@ def numbers(upload_folder) -> list[str]:
 def tab_of(reranker: Reranker, folder: Path) -> SimpleNamespace:
     """What serves the events of the tab."""
     uploads, visitors = Uploads(folder), Visitors()
-    thumbnails = Thumbnails(uploads, reranker.limits, 2)
+    thumbnails = ThumbnailStore(uploads, reranker.limits, 2)
     marking = Marking(reranker, uploads, thumbnails, visitors)
     evaluating = Evaluating(reranker, uploads, thumbnails, visitors, marking)
     return SimpleNamespace(marking=marking, evaluating=evaluating, visitors=visitors, folder=folder)
@@ -77,7 +77,10 @@ ONE_WAY, TWO_WAYS = (True, False, False, True, False), (True, True, False, True,
 
 def test_what_is_marked_becomes_a_set_and_the_board_is_ready_for_the_next(tab, numbers):
     said, sets, board, shown, query = added(tab, " a cat ", numbers, numbers[1], numbers[3])
-    assert (said["tone"], said["text"]) == ("done", "“a cat” is in the set; go on with another sentence.")
+    assert (said["tone"], said["text"]) == (
+        "done",
+        "“a cat” was added to the test set; continue with another sentence.",
+    )
     (one,) = sets.sets
     assert (one.query, [str(path) for path in one.relevant]) == ("a cat", [numbers[1], numbers[3]])
     assert [str(path) for path in one.pictures] == numbers
@@ -98,10 +101,10 @@ def test_a_query_is_there_once_and_the_latest_stands_first(tab, numbers):
     [
         ("a cat", 0, (), "Too few pictures: 0 given, at least 2 needed"),
         ("a cat", 1, (0,), "Too few pictures: 1 given, at least 2 needed"),
-        ("a cat", 4, (), "Nothing is marked; mark each picture"),
-        ("a cat", 4, (0, 1, 2, 3), "Everything is marked, so no order"),
-        (" ", 4, (0,), "There is no sentence to judge by"),
-        (None, 4, (0,), "There is no sentence to judge by"),
+        ("a cat", 4, (), "No picture is marked; mark every picture"),
+        ("a cat", 4, (0, 1, 2, 3), "All pictures are marked, so every order"),
+        (" ", 4, (0,), "The sentence is empty"),
+        (None, 4, (0,), "The sentence is empty"),
         ("x" * 1001, 4, (0,), "The sentence has 1,001 characters"),
     ],
 )
@@ -117,7 +120,7 @@ def test_marks_of_what_is_not_in_the_gallery_count_for_nothing(tab, numbers, upl
     (upload_folder / "other.png").write_text("1")
     for marks in (["/etc/passwd", str(upload_folder / "other.png"), 5, {}, None], "x", None):
         status, *_ = tab.marking.add("a cat", numbers, MarkedSets(), pressed(marked=marks), visitor())
-        assert status["text"].startswith("Nothing is marked")
+        assert status["text"].startswith("No picture is marked")
 
 
 def test_no_more_sets_are_kept_than_some(tab, numbers):
@@ -146,7 +149,7 @@ def test_a_picture_that_leaves_the_gallery_drops_out_and_comes_back(tab, numbers
     (one,) = tab.marking.usable([numbers[0], numbers[3]], sets)
     assert [str(path) for path in one.pictures] == [numbers[0], numbers[3]]
     _, _, shown = tab.marking.follow(numbers[:1], sets, visitor("zh"))
-    assert shown["sets"][0]["note"] == "不参与：图片已移除"
+    assert shown["sets"][0]["note"] == "不参与评测：图片已移除"
     assert tab.marking.usable(numbers[:1], sets) == []
     assert tab.marking.follow(numbers, sets, visitor())[2]["sets"][0]["count"] == "2 of 4 right"
 
@@ -163,7 +166,7 @@ def test_an_evaluation_tells_how_far_it_is_and_ends_in_a_table(tab, numbers):
     assert [buttons["interactive"] for buttons in running[0][2:]] == [False, True]
     assert [buttons["interactive"] for buttons in last[2:]] == [True, False]
     status, state, *_ = last
-    assert re.fullmatch(r"2 queries evaluated · \d+\.\d s · the figures are below", status["text"])
+    assert re.fullmatch(r"2 sentences evaluated · \d+\.\d s · the results are below", status["text"])
     said, board, csv_button = tab.evaluating.draw(state, visitor())
     assert (said, csv_button["visible"]) == (status, True)
     assert [row["name"] for row in board["rows"]] == ["yes or no · usual (2 tokens)", "rating · usual (2 tokens)"]
@@ -172,12 +175,14 @@ def test_an_evaluation_tells_how_far_it_is_and_ends_in_a_table(tab, numbers):
     assert figures["First right"]["note"] == "0 to 100"
     assert figures["MRR"]["text"] == "0.625"
     assert [row["query"] for row in board["wrong"]] == ["wrong"]
-    assert [(cell["text"], cell["title"]) for cell in board["wrong"][0]["cells"]] == [("#4", "b.png came first")] * 2
+    assert [(cell["text"], cell["title"]) for cell in board["wrong"][0]["cells"]] == [
+        ("#4", "b.png was ranked first")
+    ] * 2
     assert board["wrong"][0]["cells"][0]["src"] == key(tab, numbers[1])
     (verdict,) = board["verdicts"]
-    assert (verdict["real"], "could be chance" in verdict["text"]) == (False, True)
+    assert (verdict["real"], "do not differ significantly" in verdict["text"]) == (False, True)
     assert board["notes"] == [
-        "With fewer than 30 queries only large differences are more than chance; label more to be sure."
+        "With fewer than 30 sentences only large differences are significant; label more to be sure."
     ]
 
 
@@ -206,8 +211,8 @@ def test_an_evaluation_is_told_again_in_another_language(tab, numbers):
 @pytest.mark.parametrize(
     ("labelled", "kept", "checked", "said"),
     [
-        (False, 4, ONE_WAY, "Nothing is labelled yet; write a sentence"),
-        (True, 1, ONE_WAY, "The pictures that were labelled have left the gallery"),
+        (False, 4, ONE_WAY, "The test set is empty; write a sentence"),
+        (True, 1, ONE_WAY, "All pictures of the test set were removed"),
         (True, 4, (False, False, True, True, True), "There is nothing to compare; choose at least one"),
         (True, 4, (True, True, False, False, False), "There is nothing to compare; choose at least one"),
         (True, 4, ("yes", 1, None, True, {}), "There is nothing to compare; choose at least one"),
@@ -233,7 +238,7 @@ def test_stopping_leaves_nothing_half_and_the_ranking_alone(upload_folder, numbe
     paced = Paced()
     tab = tab_of(Reranker(scorer=paced.scorer, settings=Settings.of(model="toybox", score_store_mb=0)), upload_folder)
     _, before, *_ = evaluated(tab, numbers, MarkedSets(), *ONE_WAY)[-1]
-    assert tab.evaluating.draw(before, visitor())[0]["text"].startswith("Nothing is labelled")
+    assert tab.evaluating.draw(before, visitor())[0]["text"].startswith("The test set is empty")
     _, sets, *_ = added(tab, "a cat", numbers, numbers[1])
     ranking = tab.visitors.begin(visitor())
     run = tab.evaluating.evaluate(numbers, sets, EvaluationState(), visitor(), *ONE_WAY)
@@ -244,7 +249,7 @@ def test_stopping_leaves_nothing_half_and_the_ranking_alone(upload_folder, numbe
     for _ in range(4):
         paced.allowed.release()
     *_, last = run
-    assert (last[0]["text"], last[1].evaluation) == ("Stopped; an evaluation that is not whole says nothing.", None)
+    assert (last[0]["text"], last[1].evaluation) == ("Stopped; an unfinished evaluation has no results.", None)
     assert "text" not in tab.evaluating.stop(visitor())
     assert not ranking.is_set()
 
@@ -272,7 +277,7 @@ def test_pictures_that_could_not_be_judged_are_counted(tab, numbers):
     _, sets, *_ = added(tab, "a cat", numbers, numbers[1])
     _, state, *_ = evaluated(tab, numbers, sets, *ONE_WAY)[-1]
     board = tab.evaluating.draw(state, visitor())[1]
-    assert board["notes"][-1].endswith("1 picture could not be judged, and counts as not found.")
+    assert board["notes"][-1].endswith("1 picture could not be scored, and counts as not found.")
     assert board["wrong"][0]["cells"][0]["text"] == "not found"
 
 
@@ -340,30 +345,30 @@ def compared(tab, numbers, **differences: float) -> dict:
     [
         (
             {"first": 0.25},
-            "“rating · usual (2 tokens)” is better than “yes or no · usual (2 tokens)” by more than chance: "
+            "“rating · usual (2 tokens)” is significantly better than “yes or no · usual (2 tokens)”: "
             "first place +25 points (95 %: +15 to +35).",
         ),
         (
             {"first": -0.25, "mrr": -0.2},
-            "“yes or no · usual (2 tokens)” is better than “rating · usual (2 tokens)” by more than chance: "
+            "“yes or no · usual (2 tokens)” is significantly better than “rating · usual (2 tokens)”: "
             "first place +25 points (95 %: +15 to +35) and MRR +0.200 (+0.100 to +0.300).",
         ),
         (
             {},
-            "“rating · usual (2 tokens)” or “yes or no · usual (2 tokens)”: what differs could be chance, "
+            "“rating · usual (2 tokens)” and “yes or no · usual (2 tokens)” do not differ significantly: "
             "first place 0 points (95 %: −10 to +10).",
         ),
     ],
 )
 def test_the_better_of_two_is_named_first(tab, numbers, differences, said):
     verdict = compared(tab, numbers, **differences)
-    assert verdict == {"text": f"{said} Their first pictures differ for 0 of 1 queries.", "real": bool(differences)}
+    assert verdict == {"text": f"{said} Their first pictures differ for 0 of 1 sentences.", "real": bool(differences)}
 
 
 def test_a_way_is_called_by_its_detail_or_by_its_tokens():
     details = (25, 49, 64)
     assert way_name(way("yes-no", 64), details, "en") == "yes or no · high (64 tokens)"
-    assert way_name(way("rating", 36), details, "zh") == "文字打分 · 36 token"
+    assert way_name(way("rating", 36), details, "zh") == "文字评分 · 36 token"
     assert way_name(way("rating", 49), (49, 49, 49), "en") == "rating · low (49 tokens)"
 
 
@@ -393,7 +398,7 @@ def test_three_queries_are_labelled_and_two_ways_compared(toybox_url, visit, dra
     open_tab(tab)
     assert "appear here" in tab.page.locator("#marks .empty").inner_text()
     tab.page.locator("#evaluate").click()
-    tab.page.locator("#evaluation-status p", has_text="Nothing is labelled yet").wait_for()
+    tab.page.locator("#evaluation-status p", has_text="The test set is empty").wait_for()
     tab.page.get_by_role("tab", name="Rank").click()
     tab.upload(*drawings)
     tab.page.locator("#query textarea").fill("a blue car\n一只黑猫")
@@ -405,7 +410,7 @@ def test_three_queries_are_labelled_and_two_ways_compared(toybox_url, visit, dra
     assert listed(tab) == [HOSTILE, "黑猫", "a blue car"]
     tab.page.locator("#way-rating input").check()
     tab.page.locator("#evaluate").click()
-    tab.page.locator("#evaluation-status p", has_text="3 queries evaluated").wait_for()
+    tab.page.locator("#evaluation-status p", has_text="3 sentences evaluated").wait_for()
     rows = tab.page.locator("#evaluation table").first.locator("tbody tr")
     rows.nth(1).wait_for()  # the table follows the status
     assert rows.locator("th").all_inner_texts() == ["yes or no · usual (49 tokens)", "rating · usual (49 tokens)"]
@@ -436,17 +441,17 @@ def test_labels_go_on_while_an_evaluation_runs_and_stop_ends_it(serve, visit, nu
     tab.page.locator("#evaluation-status p", has_text="1/4").wait_for()
     label(tab, "a dog", numbered[0].name)
     tab.page.get_by_role("button", name="Remove a cat").click()
-    tab.page.locator("#marking-status p", has_text="out of the set").wait_for()
+    tab.page.locator("#marking-status p", has_text="removed from the test set").wait_for()
     tab.page.keyboard.press("Escape")
     tab.page.locator("#evaluation-status p", has_text="Stopping").wait_for()
     paced.allowed.release()
-    tab.page.locator("#evaluation-status p", has_text="Stopped; an evaluation that is not whole").wait_for()
+    tab.page.locator("#evaluation-status p", has_text="Stopped; an unfinished evaluation").wait_for()
     assert listed(tab) == ["a dog"]
     assert tab.page.locator("#evaluation table").count() == 0
     for _ in range(4):
         paced.allowed.release()
     tab.page.locator("#evaluate").click()
-    tab.page.locator("#evaluation-status p", has_text="1 query evaluated").wait_for()
+    tab.page.locator("#evaluation-status p", has_text="1 sentence evaluated").wait_for()
     assert tab.page.locator("#evaluation tbody th").first.inner_text() == "yes or no · usual (2 tokens)"
 
 
@@ -469,13 +474,13 @@ def test_the_board_follows_the_gallery_and_every_tab_of_the_browser_has_its_own_
     tab.names(3)
     open_tab(tab)
     tab.page.wait_for_function("document.querySelectorAll('#marks .pictures button').length === 3")
-    tab.page.locator("#sets li.unused", has_text="left out").wait_for()
+    tab.page.locator("#sets li.unused", has_text="not evaluated").wait_for()
     tab.page.locator("#marked-query input, #marked-query textarea").fill("a ball")
     tab.page.locator("#marks button[title='yellow_ball.png']").click()
     tab.page.locator("#marked-query input, #marked-query textarea").press("Enter")
     tab.page.locator("#sets button.open", has_text="a ball").wait_for()
     tab.page.locator("#evaluate").click()
-    tab.page.locator("#evaluation-status p", has_text="2 queries evaluated").wait_for()
+    tab.page.locator("#evaluation-status p", has_text="2 sentences evaluated").wait_for()
     assert listed(other) == ["a cat"]
 
 
@@ -489,7 +494,7 @@ def test_the_tab_overflows_at_no_width(toybox_url, visit, drawings, theme: str) 
     for box in ("rating", "low", "high"):
         tab.page.locator(f"#way-{box} input").check()
     tab.page.locator("#evaluate").click()
-    tab.page.locator("#evaluation-status p", has_text="1 query evaluated").wait_for()
+    tab.page.locator("#evaluation-status p", has_text="1 sentence evaluated").wait_for()
     tab.page.locator("#evaluation table").nth(1).wait_for()
     for width in (360, 390, 768, 1280):
         tab.page.set_viewport_size({"width": width, "height": 800})

@@ -65,8 +65,8 @@ def test_an_earlier_ranking_is_a_click_away_and_stands_beside_another(toybox_url
     for query, best in (("a blue car", "blue_car"), ("a black cat", "black_cat")):
         tab.ask(query)
         tab.page.locator("#ranking .cards li.first", has_text=best).wait_for()
-    assert "4 known already" in tab.status("known already")
-    tab.page.get_by_role("button", name="Compare with what is shown: a blue car").click()
+    assert "4 from the cache" in tab.status("from the cache")
+    tab.page.get_by_role("button", name="Compare with the ranking shown: a blue car").click()
     tab.page.locator("#ranking .columns").wait_for()
     left, right = tab.page.locator("#ranking .columns section").all()
     assert [side.locator("h3").inner_text().strip() for side in (left, right)] == ["a blue car", "a black cat"]
@@ -86,7 +86,7 @@ def test_one_picture_is_asked_why(toybox_url, visit, drawings) -> None:
     tab.page.get_by_role("button", name="Why this score?").click()
     tab.page.locator("#chosen .map i").nth(15).wait_for(state="attached")
     assert tab.page.locator("#chosen .parts li span:first-child").all_inner_texts() == ["a blue car", "a red house"]
-    tab.page.get_by_role("button", name="In the model's own words").click()
+    tab.page.get_by_role("button", name="Let the model write a rating").click()
     tab.page.locator("#chosen blockquote", has_text="Score: ").wait_for()
     assert tab.page.locator("#chosen .map i").count() == 16
 
@@ -212,11 +212,11 @@ def test_what_failed_is_tried_again(serve, visit, numbered) -> None:
     tab = visit(serve(Reranker(scorer=ScriptedScorer(judge=judge))))
     tab.upload(*numbered)
     tab.ask("a cat")
-    tab.status("3 pictures ranked · 1 not judged")
+    tab.status("3 pictures ranked · 1 not scored")
     broken["now"] = False
-    tab.page.get_by_role("button", name="Retry these").click()
+    tab.page.get_by_role("button", name="Retry these pictures").click()
     assert tab.captions(4)[0].endswith("猫 2.png")
-    assert "3 known already" in tab.status("4 pictures ranked")
+    assert "3 from the cache" in tab.status("4 pictures ranked")
 
 
 def test_a_saved_ranking_is_opened_beside_the_shown_one(ranked, tmp_path) -> None:
@@ -227,7 +227,7 @@ def test_a_saved_ranking_is_opened_beside_the_shown_one(ranked, tmp_path) -> Non
     ranked.ask("a dog")
     ranked.page.locator("#ranking .earlier").wait_for()
     ranked.page.locator("#open-saved").locator("xpath=..").locator("input[type=file]").first.set_input_files(saved)
-    ranked.page.get_by_role("button", name="Compare with what is shown: a dog").click()
+    ranked.page.get_by_role("button", name="Compare with the ranking shown: a dog").click()
     assert ranked.page.locator("#ranking .columns h3").first.inner_text().strip() == "a dog"
     assert ranked.page.locator("#ranking .columns li .name").count() == 8
 
@@ -242,7 +242,7 @@ def test_nothing_overflows_at_any_width(toybox_url, visit, drawings, theme: str)
     assert tab.page.evaluate("document.body.classList.contains('dark')") is (theme == "dark")
     for width in (360, 390, 768, 1280):
         tab.page.set_viewport_size({"width": width, "height": 800})
-        for name in ("a blue car", "All queries"):
+        for name in ("a blue car", "All sentences"):
             tab.page.get_by_role("tab", name=name).click()
             assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), width
 

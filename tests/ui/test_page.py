@@ -23,8 +23,8 @@ from reranker.core.errors import PictureForbidden, PictureMissing
 from reranker.i18n import page_texts as wording
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import language_of, phrase
-from reranker.images.decoding import Limits
-from reranker.images.thumbnails import MAX_THUMBNAIL_PX, Thumbnails
+from reranker.images.limits import Limits
+from reranker.storage.thumbnail_store import MAX_THUMBNAIL_PX, ThumbnailStore
 from reranker.ui.launch import launch_settings
 from reranker.ui.model_status import is_from_here
 from reranker.ui.page import FILE_TYPES
@@ -242,15 +242,15 @@ def test_the_gate_is_open_for_what_is_here(uploads, path):
 
 
 @pytest.fixture
-def thumbnails(uploads) -> Thumbnails:
-    return Thumbnails(uploads, Limits(), threads=2)
+def thumbnails(uploads) -> ThumbnailStore:
+    return ThumbnailStore(uploads, Limits(), threads=2)
 
 
 @pytest.mark.parametrize(("size", "shown"), [((2000, 1000), (512, 256)), ((30, 40), (30, 40))])
 def test_thumbnails_are_small_and_never_enlarged(uploads, thumbnails, size, shown):
     path = uploads.folder / "f00d" / "large.tiff"
     Image.new("RGBA", size, (0, 0, 0, 0)).save(path)
-    thumbnail = thumbnails.of(path)
+    thumbnail = thumbnails.get(path)
     with Image.open(thumbnail) as picture:
         assert (picture.size, picture.format, picture.getpixel((0, 0))) == (shown, "JPEG", (255, 255, 255))
     assert max(shown) <= MAX_THUMBNAIL_PX
@@ -260,15 +260,15 @@ def test_thumbnails_are_small_and_never_enlarged(uploads, thumbnails, size, show
 def test_a_thumbnail_is_made_once(uploads, thumbnails):
     path = uploads.folder / "f00d" / "a.png"
     Image.new("RGB", (9, 9)).save(path)
-    first, second = thumbnails.of_all([path, path])
+    first, second = thumbnails.get_all([path, path])
     made = first.stat().st_mtime_ns
-    assert first == second == thumbnails.of(path)
+    assert first == second == thumbnails.get(path)
     assert first.stat().st_mtime_ns == made
     assert [file.name for file in first.parent.iterdir()] == ["a.png.jpg"]
 
 
 def test_what_cannot_be_read_has_a_thumbnail_too(uploads, thumbnails):
-    with Image.open(thumbnails.of(uploads.folder / "f00d" / "a.png")) as picture:
+    with Image.open(thumbnails.get(uploads.folder / "f00d" / "a.png")) as picture:
         assert picture.format == "JPEG"
 
 
@@ -300,7 +300,7 @@ def test_a_wrong_setting_is_one_sentence_and_exit_code_2(monkeypatch, capsys):
         runpy.run_path("app.py")
     assert ended.value.code == 2
     assert capsys.readouterr().err == (
-        "The setting “port” is “many” but should be a whole number; correct it and start again.\n"
+        "The setting “port” is “many” but must be a whole number; correct it and start again.\n"
     )
 
 
@@ -333,9 +333,9 @@ def test_broken_and_forbidden_files_cost_only_themselves(client, drawings, tmp_p
     given = [handle_file(drawings[0]), handle_file(broken), *ELSEWHERE, {"path": 5}, 7]
     results = client.predict("红色的房子", given, api_name="/rank")["results"]
     assert [row["status"] for row in results] == ["scored"] + ["failed"] * (len(given) - 1)
-    assert results[1]["error"].startswith("“broken.png” ends before its picture does")
+    assert results[1]["error"].startswith("“broken.png” is incomplete")
     for elsewhere, row in zip([*ELSEWHERE, "", ""], results[2:], strict=True):
-        assert ("is damaged" if elsewhere.startswith("data:") else "lies outside the folders") in row["error"]
+        assert ("is damaged" if elsewhere.startswith("data:") else "is outside the folders") in row["error"]
     assert "/etc" not in json.dumps(results)
 
 
@@ -378,7 +378,7 @@ def test_two_at_once_advance_batch_by_batch(serve, tmp_path):
 @pytest.mark.parametrize(
     ("query", "pictures", "top_k", "text"),
     [
-        ("", ["x"], None, "There is no sentence to judge by; write what the pictures should show."),
+        ("", ["x"], None, "The sentence is empty; write what the pictures should show."),
         ("cat", [], None, "Too few pictures: 0 given, at least 1 needed; add more."),
         ("cat", ["x"] * 1001, None, "Too many pictures: 1,001 given, at most 1,000 taken"),
         ("cat", ["x"], 0, "“query” must be text"),

@@ -21,8 +21,8 @@ from reranker.core.errors import (
     PictureUnreadable,
     ResultUnreadable,
 )
-from reranker.images.decoding import Limits
-from reranker.images.thumbnails import Thumbnails
+from reranker.images.limits import Limits
+from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.explain_handlers import ExplainHandlers
 from reranker.ui.galleries import Galleries
 from reranker.ui.history import KEPT, History, board, saved_ranking_view
@@ -67,20 +67,20 @@ def test_the_score_is_calibrated():
 def test_a_chosen_card_tells_its_numbers():
     (card,) = cards([scored(0, -1.25, "猫.png", visual_tokens=64)], 1.0)
     assert facts(card, (1920, 1080), "zh") == [
-        ["得分（0–10）", "2.2"],
+        ["分数（0–10）", "2.2"],
         ["像素", "1,920 × 1,080"],
         ["对数几率", "-1.2500"],
         ["视觉 token 数", "64"],
-        ["评判", "所在批次用时 1 毫秒"],
+        ["评分", "所在批次用时 1 毫秒"],
     ]
 
 
 @pytest.mark.parametrize(
     ("latency_ms", "known", "said"),
     [
-        (12.4, False, "in a batch of 12 ms"),
-        (12.4, True, "in a batch of 12 ms, looked at before"),
-        (0, True, "earlier; its score was stored"),
+        (12.4, False, "in a batch that took 12 ms"),
+        (12.4, True, "in a batch that took 12 ms, with cached features"),
+        (0, True, "earlier; this is the stored score"),
     ],
 )
 def test_it_tells_whether_it_was_known(latency_ms, known, said):
@@ -111,17 +111,17 @@ def test_how_a_run_ended():
         failed(2, PictureSkipped(name="c.png")),
     )
     assert end_status(24, [], 3.04, "en").text == "24 pictures ranked · 3.0 s"
-    assert end_status(1, [broken], 3.04, "zh").text == "已排序 1 张图片 · 1 张未评判 · 用时 3.0 秒"
+    assert end_status(1, [broken], 3.04, "zh").text == "已排序 1 张图片 · 1 张未评分 · 用时 3.0 秒"
     assert end_status(1, [broken, skipped], 3.04, "en").text == "Stopped · 1 of 3 pictures ranked"
     assert end_status(0, [broken], 3.04, "en").tone == "trouble"
-    assert end_status(24, [], 3.04, "en", known=20).text == "24 pictures ranked · 20 known already · 3.0 s"
+    assert end_status(24, [], 3.04, "en", known=20).text == "24 pictures ranked · 20 from the cache · 3.0 s"
 
 
 def test_failures_have_reasons_and_what_was_stopped_only_names():
     shown = reasons(
         [failed(0, PictureUnreadable(name="b.png", reason="empty")), failed(1, PictureSkipped(name="c.png"))], "en"
     )
-    assert shown["title"] == "Not judged (1)"
+    assert shown["title"] == "Not scored (1)"
     assert shown["sentences"] == ["“b.png” is an empty file; export or download it again."]
     assert shown["skipped"] == ["c.png"]
 
@@ -207,9 +207,9 @@ def test_who_waits_is_told_how_many_go_first():
     stream.place = 2
     views = watch(stream, admission, query="?", temperature=1, language="en")
     assert next(views).status.text == "0/1 · reading the pictures"
-    assert next(views).status.text == "0/1 · waiting: 2 batches of others go first"
+    assert next(views).status.text == "0/1 · waiting for 2 batches of other users"
     stream.place = 1
-    assert next(views).status.text == "0/1 · waiting: 1 batch of others goes first"
+    assert next(views).status.text == "0/1 · waiting for 1 batch of other users"
     waiting.set()
     assert list(views)[-1].status.tone == "done"
 
@@ -223,7 +223,7 @@ def test_what_is_provisional_is_told_and_is_no_result():
     views = watch(stream, admission, query="?", temperature=1, language="en")
     next(views)
     view = next(views)
-    assert view.status.text == "0/2 · 7 looked at roughly; the best are looked at closely next"
+    assert view.status.text == "0/2 · 7 scored at low detail; the best are scored again at high detail"
     assert view.ranking_view is None
     glimpsing.set()
     judged = next(view for view in views if not view.status.text.startswith("0/2"))
@@ -243,7 +243,7 @@ def test_the_refused_are_counted_and_listed_in_their_places():
     admission = Admission(candidates=tuple(map(Candidate.of, ("0.png", "1.png"))), positions=(0, 2), refused=(refused,))
     *_, last = watch(stream, admission, query="?", temperature=1, language="en")
     assert last.ranking_view.failed == (refused,)
-    assert last.status.text.startswith("2 pictures ranked · 1 not judged")
+    assert last.status.text.startswith("2 pictures ranked · 1 not scored")
 
 
 # The desk
@@ -261,7 +261,7 @@ def numbers(upload_folder) -> list[str]:
 def rooms(reranker: Reranker, folder: Path) -> SimpleNamespace:
     """What serves the events of a page."""
     uploads, visitors = Uploads(folder), Visitors()
-    thumbnails = Thumbnails(uploads, reranker.limits, 2)
+    thumbnails = ThumbnailStore(uploads, reranker.limits, 2)
     return SimpleNamespace(
         uploads_=UploadHandlers(reranker, uploads, thumbnails, visitors, SAMPLES),
         runs=RankHandlers(reranker, uploads, thumbnails, visitors),
@@ -325,8 +325,8 @@ def test_a_book_is_drawn_with_thumbnails_and_reasons(upload_folder, numbers):
 @pytest.mark.parametrize(
     ("query", "kept", "text"),
     [
-        ("  ", 4, "There is no sentence to judge by"),
-        (None, 4, "There is no sentence to judge by"),
+        ("  ", 4, "The sentence is empty"),
+        (None, 4, "The sentence is empty"),
         ("x" * 51, 4, "The sentence has 51 characters; the limit is 50"),
         ("cat", 1, "Too few pictures: 1 given, at least 2 needed"),
         ("cat", 0, "Too few pictures: 0 given, at least 2 needed"),
@@ -345,7 +345,7 @@ def test_trouble_that_nobody_foresaw_is_a_sentence_too(upload_folder, numbers, c
     scorer = ScriptedScorer()
     scorer.batch_tokens = "eight"
     *_, last = page_of(scorer, upload_folder).runs.rank("cat", numbers, History(), visitor())
-    assert last[0]["text"].startswith("Something went wrong in the program")
+    assert last[0]["text"].startswith("An unexpected error occurred")
     assert "TypeError" in caplog.text
 
 
@@ -456,7 +456,7 @@ def test_where_nothing_fits_the_status_says_so(upload_folder, numbers, line, say
     scorer = ScriptedScorer(judge=number)
     scorer.with_info(relevance_threshold=line)
     *_, (last, *_) = page_of(scorer, upload_folder).runs.rank("cat", numbers, History(), visitor())  # the best has 9.2
-    assert ("Nothing here fits: no picture has 9.5 of 10" in last["text"]) is says
+    assert ("No picture matches: none scores 9.5 of 10 or more" in last["text"]) is says
     assert "4 pictures ranked" in last["text"]
 
 
@@ -465,7 +465,7 @@ def test_more_pictures_than_allowed_are_cut_with_a_sentence(upload_folder, numbe
     shown, names, status = page.uploads_.take(numbers, visitor())
     assert [name for _, name in shown] == ["-1.5.png", "2.5.png", "0.5.png"]
     assert names["title"] == "3 pictures"
-    assert status["text"] == "At most 3 pictures are taken at once: the first 3 of 4 were kept."
+    assert status["text"] == "At most 3 pictures are allowed: the first 3 of 4 were kept."
 
 
 def test_samples_come_after_what_is_there_and_only_once(upload_folder, numbers):
@@ -499,7 +499,7 @@ def test_one_picture_is_asked_why_and_for_the_models_own_words(upload_folder, to
     place = {"tab": 0, "src": shown_at(page, history, 0)}
     panel = page.inquiries.choose(history, pressed("choose", **place), visitor())
     busy, why = page.inquiries.ask(history, panel, pressed("why", **place), visitor())
-    assert (busy["busy"], why["busy"], busy["trouble"]) == (True, False, "Asking the model …")
+    assert (busy["busy"], why["busy"], busy["trouble"]) == (True, False, "Running the model …")
     assert [part["text"] for part in why["why"]["parts"]] == ["a blue car", "a tree"]
     assert why["why"]["parts"][0]["value"] > why["why"]["parts"][1]["value"]
     drops = why["why"]["where"]["falls"]
@@ -567,7 +567,7 @@ def test_while_a_run_goes_on_the_book_is_its_own(upload_folder, numbers):
     next(run)
     assert "decks" not in page.runs.press(history, pressed("open", index=0), visitor())[0]
     status, _ = page.runs.open_saved(history, {"path": numbers[0]}, visitor())
-    assert status["text"].startswith("A run goes on")
+    assert status["text"].startswith("A run is in progress")
     run.close()
 
 
@@ -575,7 +575,7 @@ def test_too_many_queries_are_one_sentence(upload_folder, numbers):
     (outputs,) = page_of(ScriptedScorer(), upload_folder).runs.rank(
         "\n".join(map(str, range(51))), numbers, History(), visitor()
     )
-    assert outputs[0]["text"].startswith("51 sentences are asked at once; the limit is 50")
+    assert outputs[0]["text"].startswith("Too many sentences: 51 given, at most 50")
 
 
 def test_earlier_rankings_are_kept_and_shown_again(upload_folder, numbers):
@@ -645,7 +645,7 @@ def test_what_is_no_saved_ranking_is_one_sentence(upload_folder, text):
     page = page_of(ScriptedScorer(), upload_folder)
     (upload_folder / "a.json").write_text(text)
     status, history = page.runs.open_saved(History(), {"path": str(upload_folder / "a.json")}, visitor())
-    assert status["text"].startswith("“a.json” is no ranking that was saved here")
+    assert status["text"].startswith("“a.json” is not a ranking saved by this program")
     assert "decks" not in history
     status, _ = page.runs.open_saved(History(), {"path": "/etc/passwd"}, visitor())
     assert "outside" in status["text"]
@@ -655,7 +655,7 @@ def test_what_was_asked_before_costs_no_look(upload_folder, numbers):
     page = page_of(ScriptedScorer(), upload_folder)
     asked(page, "a cat", numbers)
     *_, (status, *_) = page.runs.rank("a cat", numbers, History(), visitor())
-    assert "4 known already" in status["text"]
+    assert "4 from the cache" in status["text"]
 
 
 # Languages
@@ -681,12 +681,12 @@ def test_what_comes_after_the_end_of_a_tab_is_not_remembered(upload_folder):
 
 def test_a_thumbnail_is_made_anew_for_a_picture_that_changed(upload_folder):
     picture = upload_folder / "a.png"
-    thumbnails = Thumbnails(Uploads(upload_folder), Limits(), 1)
+    thumbnails = ThumbnailStore(Uploads(upload_folder), Limits(), 1)
     shown = []
     for colour in ("red", "blue"):
         Image.new("RGB", (9, 9), colour).save(picture)
         os.utime(picture, (2**31 - 1,) * 2)
-        shown.append(thumbnails.of(picture).read_bytes())
+        shown.append(thumbnails.get(picture).read_bytes())
     assert shown[0] != shown[1]
 
 
@@ -746,7 +746,7 @@ def test_the_pictures_of_a_gallery_are_ranked_where_they_lie(upload_folder, tmp_
         (gallery / f"{value}.png").write_text(value)
     reranker = Reranker(scorer=ScriptedScorer(judge=number), settings=Settings.of(galleries=(gallery,)))
     uploads, visitors = Uploads(upload_folder, Galleries([gallery])), Visitors()
-    thumbnails = Thumbnails(uploads, reranker.limits, 2)
+    thumbnails = ThumbnailStore(uploads, reranker.limits, 2)
     uploads_ = UploadHandlers(reranker, uploads, thumbnails, visitors, SAMPLES)
     shown, names, _ = uploads_.add_gallery([], "gallery", visitor())
     assert [row["name"] for row in names["items"]] == ["1.5.png", "-2.png"]

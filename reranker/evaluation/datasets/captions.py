@@ -17,7 +17,7 @@ from reranker.evaluation.datasets.caption_files import Caption, read_captions
 from reranker.evaluation.datasets.labelled import Dataset, LabelledPicture, LabelledSet, language_of
 from reranker.evaluation.datasets.reading import Faults, is_folder
 from reranker.evaluation.datasets.sampling import Sampling
-from reranker.images.files import is_picture
+from reranker.images.formats import is_picture
 
 _FOLDERS: Final = (
     "images",

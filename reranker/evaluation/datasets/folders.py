@@ -12,7 +12,7 @@ from random import Random
 from reranker.evaluation.datasets.labelled import Dataset, LabelledPicture, LabelledSet, language_of
 from reranker.evaluation.datasets.reading import Faults, is_text, listed
 from reranker.evaluation.datasets.sampling import Sampling
-from reranker.images.files import is_picture
+from reranker.images.formats import is_picture
 from reranker.images.hashing import content_hash
 
 

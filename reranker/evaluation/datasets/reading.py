@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from reranker.core.errors import DatasetInvalid, Fault, FaultReason
 from reranker.evaluation.datasets.labelled import Dataset, LabelledSet
-from reranker.images.files import natural
+from reranker.images.natural_order import natural_key
 
 HALF_CHARACTERS: Final = re.compile("[\ud800-\udfff]")  # of UTF-16; JSON can spell them, and names of files have them
 NOT_JSON: Final = (ValueError, RecursionError)
@@ -67,7 +67,7 @@ def is_folder(path: Path) -> bool:
 def listed(folder: Path, is_wanted: Callable[[Path], bool], faults: Faults) -> list[Path] | None:
     """What of a folder is wanted, in natural order; None where the folder is closed."""
     try:
-        return sorted(filter(is_wanted, folder.iterdir()), key=natural)
+        return sorted(filter(is_wanted, folder.iterdir()), key=natural_key)
     except OSError:
         faults.add(folder, None, "no access")
         return None

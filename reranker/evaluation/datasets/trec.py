@@ -35,7 +35,7 @@ from reranker.evaluation.datasets.reading import (
     read_text,
 )
 from reranker.evaluation.datasets.trec_files import Row, read_qrels, read_run
-from reranker.images.files import is_picture
+from reranker.images.formats import is_picture
 
 _QUERIES: Final = ("queries.jsonl", "queries.tsv", "topics.tsv", "queries.txt")
 _QRELS: Final = ("qrels", "qrels.tsv", "qrels.txt")

@@ -19,9 +19,9 @@ from reranker.evaluation.output_files import as_csv
 from reranker.evaluation.results import Evaluation
 from reranker.evaluation.runner import LeftOut, ModelRun, Progress, evaluate_stream
 from reranker.i18n.page_texts import phrase
-from reranker.images.thumbnails import Thumbnails
 from reranker.labelling.labelled_query import LabelledQuery
 from reranker.server.status import Status, trouble
+from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.background_progress import told_by
 from reranker.ui.downloads import BYTE_ORDER_MARK, Downloads
 from reranker.ui.evaluate_tab.label_handlers import MarkedSets, Marking, Telling, telling
@@ -54,7 +54,7 @@ class Evaluating:
     """
 
     def __init__(
-        self, reranker: Reranker, uploads: Uploads, thumbnails: Thumbnails, visitors: Visitors, marking: Marking
+        self, reranker: Reranker, uploads: Uploads, thumbnails: ThumbnailStore, visitors: Visitors, marking: Marking
     ) -> None:
         self._reranker, self._thumbnails, self._visitors, self._marking = reranker, thumbnails, visitors, marking
         self._model_status = ModelStatus(reranker, visitors)
@@ -150,8 +150,8 @@ class Evaluating:
         status = gr.skip() if said is None else said(language).value
         if state.evaluation is None:
             return [status, None, gr.update(visible=False)]
-        details = self._reranker.load().info.detail_levels
-        board = evaluation_board(state.evaluation, details, self._thumbnails.of, language)
+        details = self._reranker.info.detail_levels
+        board = evaluation_board(state.evaluation, details, self._thumbnails.get, language)
         return [status, board, gr.update(visible=True)]
 
     def take(self, state: EvaluationState, request: gr.Request) -> Any:

@@ -13,10 +13,10 @@ from reranker.api import Reranker
 from reranker.core.errors import RequestError, TooFewPictures, TooManyQueries
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import phrase, phrases
-from reranker.images.thumbnails import Thumbnails
 from reranker.labelling.handlers import shown_set
 from reranker.labelling.labelled_query import LabelledQuery
 from reranker.server.status import Status, Tone, trouble
+from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.model_status import MIN_PICTURES
 from reranker.ui.sessions import Visitors
 from reranker.ui.upload_handlers import listed
@@ -62,7 +62,7 @@ class Marking:
     """Each method serves one event, for all visitors, and gives values of the line that says what became of it, the
     sets, the board, the list of the sets, and the query."""
 
-    def __init__(self, reranker: Reranker, uploads: Uploads, thumbnails: Thumbnails, visitors: Visitors) -> None:
+    def __init__(self, reranker: Reranker, uploads: Uploads, thumbnails: ThumbnailStore, visitors: Visitors) -> None:
         self._reranker, self._uploads, self._thumbnails, self._visitors = reranker, uploads, thumbnails, visitors
         self._serials = count(1)
 
@@ -105,7 +105,7 @@ class Marking:
     def _pictures(self, items: object) -> dict[str, Path]:
         """Those of the gallery, by the thumbnails that the browser knows; one that is there twice is one."""
         pictures = list(dict.fromkeys(self._uploads.admission(listed(items)).pictures))
-        return dict(zip(map(str, self._thumbnails.of_all(pictures)), pictures, strict=True))
+        return dict(zip(map(str, self._thumbnails.get_all(pictures)), pictures, strict=True))
 
     def _marked(self, query: object, keys: object, pictures: dict[str, Path]) -> LabelledQuery:
         """Raises `RequestError`."""

@@ -12,7 +12,7 @@ from reranker.core.types import Candidate, Query, Score
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
 from reranker.i18n.error_messages import sentence
-from reranker.images.decoding import Limits
+from reranker.images.limits import Limits
 from reranker.models.hub import TOYBOX
 from reranker.models.loading import load_checkpoint
 from reranker.models.scoring.prompts import IMAGE_PAD, INSTRUCTIONS, RATING, encode_prompt
