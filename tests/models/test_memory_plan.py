@@ -147,8 +147,24 @@ class InThisThread(TorchThread):
         return work()
 
 
-@pytest.mark.parametrize(("first", "second", "writes"), [(3, 99, True), (0, 99, False), (2, 2, False), (0, 0, True)])
-@pytest.mark.parametrize("scoring_method", [None, Rating])
+@pytest.mark.parametrize(
+    ("scoring_method", "first", "second", "writes"),
+    [
+        (None, 3, 99, True),
+        (Rating, 2, 2, False),
+        *(
+            pytest.param(*case, marks=pytest.mark.extended)
+            for case in [
+                (None, 0, 99, False),
+                (None, 2, 2, False),
+                (None, 0, 0, True),
+                (Rating, 3, 99, True),
+                (Rating, 0, 99, False),
+                (Rating, 0, 0, True),
+            ]
+        ),
+    ],
+)
 def test_a_model_spread_over_two_gpus_judges_alike(
     plain: list[float],
     first: int,
