@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reranker.core.errors import PictureMissing
-from reranker.core.scores import MAX_DECIMALS, at_least, none_fits, score_texts, shown_score, sigmoid
+from reranker.core.scores import MAX_DECIMALS, filter_by_score, none_relevant, score_texts, shown_score, sigmoid
 from reranker.core.types import Candidate, Failed, Query, Ranking, Score, Scored
 
 properties = settings(deadline=None, max_examples=100, database=None)
@@ -33,7 +33,7 @@ crowded_scores = st.lists(st.integers(0, 400), max_size=12).map(
     ],
 )
 def test_nothing_fits_where_all_are_below_the_line(log_odds, temperature, line, expected) -> None:
-    assert none_fits(log_odds, temperature, line) is expected
+    assert none_relevant(log_odds, temperature, line) is expected
 
 
 def test_scores_written_by_hand() -> None:
@@ -127,13 +127,13 @@ def ranking(scores: list[float], temperature: float) -> Ranking:
 
 
 def test_a_score_of_exactly_the_threshold_is_enough() -> None:
-    kept = at_least(ranking([2.0, 0.0, -0.001], 1.0), 5.0)
+    kept = filter_by_score(ranking([2.0, 0.0, -0.001], 1.0), 5.0)
     assert [one.score.log_odds for one in kept.scored] == [2.0, 0.0]
 
 
 def test_a_threshold_is_of_the_score_that_people_see() -> None:
-    assert at_least(ranking([2.0], 1.0), 7.0).scored
-    assert not at_least(ranking([2.0], 4.0), 7.0).scored
+    assert filter_by_score(ranking([2.0], 1.0), 7.0).scored
+    assert not filter_by_score(ranking([2.0], 4.0), 7.0).scored
 
 
 @properties
@@ -142,10 +142,10 @@ def test_a_threshold_parts_the_scored_in_their_order_and_keeps_the_failed(
     values: list[float], temperature: float, threshold: float
 ) -> None:
     whole = ranking(sorted(values, reverse=True), temperature)
-    kept = at_least(whole, threshold)
+    kept = filter_by_score(whole, threshold)
     assert kept.scored + whole.scored[len(kept.scored) :] == whole.scored
     assert all(shown_score(one.score.log_odds, temperature) >= threshold for one in kept.scored)
     left_out = whole.scored[len(kept.scored) :]
     assert all(shown_score(one.score.log_odds, temperature) < threshold for one in left_out)
     assert kept.failed == whole.failed
-    assert at_least(whole, 0) == whole
+    assert filter_by_score(whole, 0) == whole
