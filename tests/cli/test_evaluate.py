@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reranker import Query
-from reranker.cli.console import DONE, FAILED, INTERRUPTED, MISTAKE
+from reranker.cli.console import DONE, FAILED, INTERRUPTED, USAGE_ERROR
 from reranker.cli.main import main
 from reranker.evaluation.datasets.json_lines import as_line
 from reranker.storage.calibrations import CalibrationStore
@@ -59,7 +59,7 @@ def test_both_ways_to_ask_are_compared(shell: Shell, dataset: str) -> None:
     assert [row["scoring"] for row in results("out")] == ["yes-no", "rating"]
     assert "more than chance in" in done.out
     assert shell.opened is not None
-    assert shell.opened.scoring == "rating"  # or what writes words would not be loaded
+    assert shell.opened.model.scoring == "rating"  # or what writes words would not be loaded
 
 
 def test_models_and_precisions_are_all_opened(shell: Shell, dataset: str) -> None:
@@ -108,7 +108,7 @@ def test_an_interrupted_evaluation_goes_on(shell: Shell) -> None:
 
 
 def said(done: CommandResult) -> str:
-    assert done.code == MISTAKE
+    assert done.code == USAGE_ERROR
     assert "Traceback" not in done.err
     return done.err
 
@@ -116,8 +116,8 @@ def said(done: CommandResult) -> str:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--scoring", "maybe"], "--scoring “maybe” is none of yes-no, rating"),
-        (["--detail", "auto"], "--detail “auto” is none of low, usual, high or a number of visual tokens"),
+        (["--scoring", "maybe"], "--scoring “maybe” is not one of yes-no, rating"),
+        (["--detail", "auto"], "--detail “auto” is not one of low, usual, high or a number of visual tokens"),
         (["--precision", "fp8"], "fp8"),
         (["--output", "a.png"], "a.png"),
     ],
@@ -143,7 +143,7 @@ def test_results_do_not_go_where_they_would_be_taken_for_a_query(shell: Shell) -
     for name in ("cats/a.png", "dogs/b.png"):
         Path("photos", name).parent.mkdir(parents=True)
         Path("photos", name).write_bytes(str(len(name)).encode() if "cats" in name else b"1")
-    assert "lies in the dataset's" in said(shell("evaluate", "photos:2:2", "--output", "photos/figures"))
+    assert "is inside the dataset" in said(shell("evaluate", "photos:2:2", "--output", "photos/figures"))
     assert not Path("photos/figures").exists()
     assert shell("evaluate", "photos:2:2", "--output", "figures").code == DONE
 
@@ -197,7 +197,7 @@ def test_a_calibration_is_kept_only_where_it_is_asked_for(shell: Shell) -> None:
     kept = CalibrationStore.for_user().get("scripted")
     assert kept is not None
     assert kept.temperature < 0.5
-    assert "scores are shown at T" in done.err
+    assert "scores are shown with the temperature" in done.err
     shell("evaluate", dataset, "--uncalibrate")
     assert CalibrationStore.for_user().get("scripted") is None
 
@@ -207,7 +207,7 @@ def test_what_is_no_better_is_not_kept(shell: Shell) -> None:
     pairs = [["a.png"], ["b.png"]]
     rows = ((f"query {number}", ["a.png", "b.png"], pairs[number % 2]) for number in range(12))
     done = shell("evaluate", labels(*rows), "--calibrate")
-    assert "told no better" in done.err
+    assert "did not improve" in done.err
     assert CalibrationStore.for_user().get("scripted") is None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reranker import Query
-from reranker.cli.console import DONE, FAILED, INTERRUPTED, MISTAKE
+from reranker.cli.console import DONE, FAILED, INTERRUPTED, USAGE_ERROR
 from reranker.export.rows import COLUMNS
 from tests.support.scripted_scorer import ScriptedScorer, checksum
 from tests.support.shell import CommandResult, Shell, read_csv, write
@@ -73,11 +73,11 @@ def test_a_query_for_which_nothing_is_left_has_no_best_picture(shell: Shell) -> 
     write(a=9)
     done = ask(shell, ".", "--threshold", 5, queries=["a dog", "dog"])
     assert done.out.splitlines()[1:3] == ["    1   -         a dog → none", "    2  10.0       dog → a.png"]
-    assert (done.code, done.said) == (DONE, ["Query 1: Left out with less than 5 of 10: 1 of 1 pictures."])
+    assert (done.code, done.said) == (DONE, ["Query 1: Left out, since they score less than 5 of 10: 1 of 1 pictures."])
 
 
 def test_the_progress_counts_every_picture_for_every_query(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reranker.cli.console.LOG_LINE_EVERY_S", 0)
+    monkeypatch.setattr("reranker.cli.progress.LOG_INTERVAL_S", 0)
     write(a=1, b=2)
     done = ask(shell, ".")
     assert "6/6 ·" in done.err
@@ -90,7 +90,7 @@ def test_what_is_said_of_a_query_names_its_number(shell: Shell) -> None:
     shell.scorer.relevance_threshold = 5.0
     write(a=1)
     done = ask(shell, ".", queries=["dog", "a dog"])
-    assert (done.code, done.said) == (DONE, ["Query 2: Nothing here fits: no picture has 5 of 10."])
+    assert (done.code, done.said) == (DONE, ["Query 2: No picture matches: none scores 5 of 10 or more."])
 
 
 def test_where_nothing_could_be_ranked_for_any_query_the_exit_code_says_so(shell: Shell) -> None:
@@ -134,9 +134,9 @@ def test_stdin_may_have_them(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("data", "arguments", "sentence"),
     [
-        (None, ["a.png"], "The queries of the file “queries.txt” cannot be read: No such file or directory."),
+        (None, ["a.png"], "The queries in the file “queries.txt” cannot be read: No such file or directory."),
         ("\n \n", ["a.png"], "There is no query in the file “queries.txt”; write one a line."),
-        ("caf\udce9", ["a.png"], "The queries of the file “queries.txt” are not text in UTF-8; save them as such."),
+        ("caf\udce9", ["a.png"], "The queries in the file “queries.txt” are not UTF-8 text; save them as UTF-8."),
         (
             "a dog\n\n" + "x" * 1001,
             ["a.png"],
@@ -146,17 +146,17 @@ def test_stdin_may_have_them(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> N
         (
             "a dog",
             ["a cat", "a.png"],
-            "“a cat” is no picture or folder, and with --queries there is no QUERY; leave it out.",
+            "“a cat” is not a picture or folder; with --queries, omit QUERY.",
         ),
         (
             "a dog",
             ["a.png", "--format", "zip"],
-            "A file of the format zip holds one ranking; with --queries choose table, json or csv.",
+            "The format zip holds one ranking; with --queries, choose table, json or csv.",
         ),
         (
             "a dog",
             ["a.png", "--format", "html"],
-            "A file of the format html holds one ranking; with --queries choose table, json or csv.",
+            "The format html holds one ranking; with --queries, choose table, json or csv.",
         ),
     ],
 )
@@ -167,13 +167,13 @@ def test_a_mistake_is_one_sentence_and_nothing_is_read(
     if data is not None:
         Path("queries.txt").write_bytes(data.encode("utf-8", "surrogateescape"))
     done = shell("rank", "--queries", "queries.txt", *arguments)
-    assert (done.code, done.out, done.err) == (MISTAKE, "", f"{sentence}\n")
+    assert (done.code, done.out, done.err) == (USAGE_ERROR, "", f"{sentence}\n")
     assert shell.scorer.read_names == []
 
 
 def test_a_long_sentence_beside_the_queries_is_told_too(shell: Shell) -> None:
     write(a=1)
-    assert "leave it out" in ask(shell, "a very long sentence " * 40, "a.png").err
+    assert "omit QUERY" in ask(shell, "a very long sentence " * 40, "a.png").err
 
 
 # A result of before
@@ -183,7 +183,7 @@ def test_a_result_of_several_queries_is_verified(shell: Shell) -> None:
     write(a=1, b=2)
     ask(shell, ".", "--format", "json", "--output", "r.json", queries=["a dog", "a cat"])
     same = shell("verify", "r.json")
-    assert (same.code, same.out) == (DONE, "All 4 pictures of 2 queries are as they were.\n")
+    assert (same.code, same.out) == (DONE, "All 4 pictures of 2 queries have the same rank and score.\n")
     content = json.loads(Path("r.json").read_text())
     content["queries"][1]["results"][0]["log_odds"] = 1.5
     Path("r.json").write_text(json.dumps(content))
@@ -202,21 +202,21 @@ def test_pictures_below_the_threshold_are_left_out_and_counted(shell: Shell) -> 
     write(a=-1, b=0, c=2, d=-3)
     done = shell.json("a dog", ".", "gone.png", "--threshold", 5)
     assert (done.code, done.paths) == (DONE, ["c.png", "b.png", "gone.png"])
-    assert done.said == ["Left out with less than 5 of 10: 2 of 4 pictures."]
+    assert done.said == ["Left out, since they score less than 5 of 10: 2 of 4 pictures."]
 
 
 def test_where_all_are_left_out_something_was_ranked_all_the_same(shell: Shell) -> None:
     write(a=-1, b=0)
     done = shell.json("a dog", ".", "--threshold", 9.5)
     assert (done.code, done.paths) == (DONE, [])
-    assert done.said == ["Left out with less than 9.5 of 10: 2 of 2 pictures."]
+    assert done.said == ["Left out, since they score less than 9.5 of 10: 2 of 2 pictures."]
 
 
 @pytest.mark.parametrize("score", ["-1", "11", "high"])
 def test_a_threshold_is_a_score(shell: Shell, score: str) -> None:
     write(a=1)
     done = shell("rank", "a dog", "a.png", "--threshold", score)
-    assert (done.code, len(done.said)) == (MISTAKE, 1)
+    assert (done.code, len(done.said)) == (USAGE_ERROR, 1)
 
 
 # Copies
@@ -272,7 +272,7 @@ def test_a_folder_with_anything_in_it_is_refused_before_the_work(shell: Shell) -
     Path("best").mkdir()
     Path("best/.old").write_bytes(b"old")
     done = shell("rank", "a dog", "a.png", "--copy-top", "best")
-    assert (done.code, done.out) == (MISTAKE, "")
+    assert (done.code, done.out) == (USAGE_ERROR, "")
     assert done.said == ["The folder “best” for the copies is not empty; empty it, or name a new one."]
     assert shell.scorer.read_names == []
     assert copies("best") == {".old": b"old"}
@@ -281,7 +281,7 @@ def test_a_folder_with_anything_in_it_is_refused_before_the_work(shell: Shell) -
 def test_a_file_is_no_folder_for_copies(shell: Shell) -> None:
     write(a=1)
     done = shell("rank", "a dog", "a.png", "--copy-top", "a.png")
-    assert (done.code, done.said) == (MISTAKE, ["Pictures cannot be copied into “a.png”: Not a directory."])
+    assert (done.code, done.said) == (USAGE_ERROR, ["Pictures cannot be copied into “a.png”: Not a directory."])
     assert Path("a.png").read_bytes() == b"1"
 
 

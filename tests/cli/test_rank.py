@@ -26,7 +26,7 @@ from typer.main import get_command
 
 import reranker
 from reranker import Query, Reranker, Settings
-from reranker.cli.console import DONE, FAILED, INTERRUPTED, MISTAKE
+from reranker.cli.console import DONE, FAILED, INTERRUPTED, USAGE_ERROR
 from reranker.cli.main import application, main
 from reranker.core.errors import CheckpointBroken
 from reranker.core.scores import shown_score
@@ -86,8 +86,8 @@ def test_the_table_is_for_reading(shell: Shell) -> None:
         "   2   5.002     c.png",
         "   3   5.000     b.png",
         "   4   0.0       d.png",
-        "   -  failed     gone.png: “gone.png” was not found, or is not a file; "
-        "check that it was not moved or deleted, and add it again.",
+        "   -  failed     gone.png: “gone.png” was not found or is not a file; "
+        "check that it was not moved or deleted, then add it again.",
     ]
 
 
@@ -112,7 +112,7 @@ def test_nothing_that_could_be_ranked_is_exit_code_1_and_the_result_says_why(she
     done = shell.json("a dog", "gone.png", "lost.png")
     assert done.code == FAILED
     assert [row["status"] for row in done.result["results"]] == ["failed", "failed"]
-    assert done.said == ["Nothing could be ranked; the result names the reason for each picture."]
+    assert done.said == ["No picture could be scored; the result has the reason for each."]
 
 
 def test_the_model_comes_from_the_option_then_the_environment_then_is_chosen(
@@ -122,7 +122,7 @@ def test_the_model_comes_from_the_option_then_the_environment_then_is_chosen(
     monkeypatch.delenv("RERANKER_MODEL")
     done = shell.json("a dog", "a.png")
     assert done.result["model"] == "toybox"
-    assert "knows drawings and not photographs" in done.said[0]
+    assert "knows drawings, not photographs" in done.said[0]
     monkeypatch.setenv("RERANKER_MODEL", "~/other")
     monkeypatch.setenv("RERANKER_BATCH_TOKENS", "3")
     assert shell.json("a dog", "a.png").result["model"] == "~/other"
@@ -155,7 +155,7 @@ def test_a_name_of_any_bytes_comes_back_from_json(shell: Shell) -> None:
 
 
 def test_a_table_and_the_progress_obey_no_name(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reranker.cli.console.LOG_LINE_EVERY_S", 0)
+    monkeypatch.setattr("reranker.cli.progress.LOG_INTERVAL_S", 0)
     name = "\x1b[31mred\r.png"
     Path(name).write_bytes(b"1")
     done = shell("rank", "a dog", name)
@@ -242,7 +242,7 @@ def test_a_closed_folder_inside_is_left_out_and_told(shell: Shell, monkeypatch: 
     close_folder(monkeypatch, "all/closed")
     done = shell.json("a dog", "all", "--recursive")
     assert (done.code, done.paths) == (DONE, ["all/a.png"])
-    assert done.said == ["The folder “all/closed” cannot be opened and was left out."]
+    assert done.said == ["The folder “all/closed” cannot be opened and was skipped."]
 
 
 # Mistakes
@@ -257,8 +257,8 @@ def test_a_closed_folder_inside_is_left_out_and_told(shell: Shell, monkeypatch: 
         (["x" * 1001, "a.png"], "The sentence has 1,001 characters; the limit is 1,000: shorten it."),
         (["a dog"], "Missing argument 'PATH'."),
         ([], "Missing argument 'QUERY'."),
-        (["a dog", "empty"], "The folder “empty” has no pictures in it; add --recursive to look into its folders too."),
-        (["a dog", "a.png", "empty", "--recursive"], "The folder “empty” has no pictures in it or in its folders."),
+        (["a dog", "empty"], "The folder “empty” has no pictures; add --recursive to search its subfolders, too."),
+        (["a dog", "a.png", "empty", "--recursive"], "The folder “empty” and its subfolders have no pictures."),
         (["a dog", "closed"], "The folder “closed” cannot be opened; check its permissions."),
         (["a dog", "a.png", "--output", "empty"], None),
         (["a dog", "a.png", "--output", "gone/a.json"], None),
@@ -277,7 +277,7 @@ def test_a_mistake_is_one_sentence_and_nothing_is_read(
         Path(name).mkdir()
     close_folder(monkeypatch, "closed")
     done = shell("rank", *arguments)
-    assert (done.code, done.out) == (MISTAKE, "")
+    assert (done.code, done.out) == (USAGE_ERROR, "")
     assert len(done.err.splitlines()) == 1
     assert sentence in {None, done.err.strip()}
     assert shell.scorer.read_names == []
@@ -303,7 +303,7 @@ def test_a_result_is_verified_and_what_moved_is_said(shell: Shell) -> None:
     Path("titles.csv").write_text("path,text\na.png,title\n")
     shell("rank", "a dog", ".", "gone.png", "--format", "json", "--output", "r.json", "--text", "titles.csv")
     same = shell("verify", "r.json")
-    assert (same.code, same.out) == (DONE, "All 4 pictures are as they were.\n")
+    assert (same.code, same.out) == (DONE, "All 4 pictures have the same rank and score.\n")
     write(a=3.5)
     Path("gone.png").write_bytes(b"-1")
     moved = shell("verify", "r.json")
@@ -322,16 +322,17 @@ def test_verifying_uses_the_settings_of_the_result_and_no_known_score(shell: She
     write(a=1)
     shell("rank", "a dog", "a.png", "--format", "json", "--output", "r.json", "--model", "mine", "--detail", "high")
     shell("verify", "r.json")
-    assert (shell.opened.model, shell.opened.detail, shell.opened.score_store_mb) == ("mine", "high", 0)
-    assert shell.opened.precision == "fp32"
+    model = shell.opened.model
+    assert (model.name, model.detail, model.precision) == ("mine", "high", "fp32")
+    assert shell.opened.engine.score_store_mb == 0
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"judged_by": {}}', "\udcff"])
 def test_what_is_no_result_is_told(shell: Shell, content: str) -> None:
     Path("r.json").write_bytes(content.encode("utf-8", "surrogateescape"))
     done = shell("verify", "r.json")
-    assert (done.code, len(done.said)) == (MISTAKE, 1)
-    assert shell("verify", "gone.json").code == MISTAKE
+    assert (done.code, len(done.said)) == (USAGE_ERROR, 1)
+    assert shell("verify", "gone.json").code == USAGE_ERROR
 
 
 # Texts beside pictures
@@ -358,7 +359,7 @@ def test_texts_are_found_by_path_or_by_the_name_of_the_file(shell: Shell) -> Non
     done, seen = texts_seen(shell, table, "a.png", "b.png", "in")
     assert done.code == DONE
     assert seen == {"a.png": "红色, a toy", "b.png": "", "in/c.png": "a mug"}
-    assert "2 of 3 pictures have a text beside them." in done.said
+    assert "2 of 3 pictures have a text." in done.said
 
 
 def test_a_name_that_is_there_twice_goes_by_its_path_alone(shell: Shell) -> None:
@@ -374,14 +375,14 @@ def test_a_name_that_is_there_twice_goes_by_its_path_alone(shell: Shell) -> None
     [
         ("name,title\na.png,b\n", "columns path and text"),
         ("", "columns path and text"),
-        ("path,text\nz.png,b\n", "for none of the pictures"),
-        ("path,text\na.png,\n", "for none of the pictures"),
+        ("path,text\nz.png,b\n", "no text for any of the pictures"),
+        ("path,text\na.png,\n", "no text for any of the pictures"),
     ],
 )
 def test_a_file_of_texts_that_does_not_fit_is_told(shell: Shell, table: str, words: str) -> None:
     write(a=1)
     done, _ = texts_seen(shell, table, "a.png")
-    assert done.code == MISTAKE
+    assert done.code == USAGE_ERROR
     assert len(done.said) == 1
     assert words in done.said[0]
 
@@ -391,7 +392,7 @@ def test_a_file_of_texts_that_cannot_be_read_is_told(shell: Shell, name: str) ->
     write(a=1)
     Path("latin.csv").write_bytes("path,text\na.png,Größe\n".encode("latin-1"))
     done = shell("rank", "a dog", "a.png", "--text", name)
-    assert (done.code, len(done.said)) == (MISTAKE, 1)
+    assert (done.code, len(done.said)) == (USAGE_ERROR, 1)
 
 
 def test_where_no_number_comes_out_the_precision_is_named(shell: Shell) -> None:
@@ -404,9 +405,9 @@ def test_where_no_number_comes_out_the_precision_is_named(shell: Shell) -> None:
 def test_where_nothing_fits_it_is_said(shell: Shell) -> None:
     write(a=-1, b=-2)
     shell.scorer.relevance_threshold = 5.0
-    assert "Nothing here fits: no picture has 5 of 10." in shell("rank", "a dog", "a.png", "b.png").said
+    assert "No picture matches: none scores 5 of 10 or more." in shell("rank", "a dog", "a.png", "b.png").said
     write(a=1)
-    assert "Nothing here fits: no picture has 5 of 10." not in shell("rank", "a dog", "a.png", "b.png").said
+    assert "No picture matches: none scores 5 of 10 or more." not in shell("rank", "a dog", "a.png", "b.png").said
 
 
 def test_how_the_model_had_to_be_loaded_is_said(shell: Shell) -> None:
@@ -419,13 +420,13 @@ def test_how_the_model_had_to_be_loaded_is_said(shell: Shell) -> None:
 def test_a_wrong_setting_is_told_by_its_name(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RERANKER_PORT", "here")
     done = shell("rank", "a dog", "a.png")
-    assert (done.code, done.out) == (MISTAKE, "")
+    assert (done.code, done.out) == (USAGE_ERROR, "")
     assert done.said == ["The setting “port” is “here” but must be a whole number; correct it and start again."]
 
 
 def test_a_command_that_is_not_there(shell: Shell) -> None:
     done = shell("sort", "a dog", "a.png")
-    assert (done.code, done.out, len(done.said)) == (MISTAKE, "", 1)
+    assert (done.code, done.out, len(done.said)) == (USAGE_ERROR, "", 1)
 
 
 def refuse(error: Exception) -> Callable[[Settings], Reranker]:
@@ -440,7 +441,7 @@ def test_a_model_that_cannot_be_used_is_told_in_one_sentence(shell: Shell) -> No
     error = CheckpointBroken(name="/home/me/mine", file="model.safetensors", reason="cut short")
     code = main(["rank", "a dog", "a.png"], open_reranker=refuse(error))
     out, err = shell.capture.readouterr()
-    assert (code, out) == (MISTAKE, b"")
+    assert (code, out) == (USAGE_ERROR, b"")
     assert len(err.splitlines()) == 1
     assert "“mine”".encode() in err
 
@@ -448,7 +449,7 @@ def test_a_model_that_cannot_be_used_is_told_in_one_sentence(shell: Shell) -> No
 def test_a_model_that_is_not_there_is_told_by_its_name(shell: Shell, tmp_path: Path) -> None:
     code = main(["rank", "a dog", "a.png", "--model", str(tmp_path / "mine")])
     out, err = shell.capture.readouterr()
-    assert (code, out) == (MISTAKE, b"")
+    assert (code, out) == (USAGE_ERROR, b"")
     assert err.decode().startswith("There is no folder “mine” on this machine")
     assert len(err.splitlines()) == 1
 
@@ -596,7 +597,7 @@ def test_version(shell: Shell) -> None:
 
 def test_nothing_asked_is_answered_with_the_help(shell: Shell) -> None:
     done = shell()
-    assert (done.code, done.out) == (MISTAKE, "")
+    assert (done.code, done.out) == (USAGE_ERROR, "")
     assert "rank" in done.err
 
 
@@ -656,7 +657,7 @@ def test_the_log_is_for_who_asks_for_it(shell: Shell, monkeypatch: pytest.Monkey
     monkeypatch.setattr(logging.root, "handlers", [])
     verbose = shell("--verbose", "rank", "a dog", "a.png")
     assert quiet.code == verbose.code == FAILED
-    assert quiet.said == ["Nothing could be ranked; the result names the reason for each picture."]
+    assert quiet.said == ["No picture could be scored; the result has the reason for each."]
     assert "RuntimeError: why" in verbose.err
 
 
@@ -690,7 +691,7 @@ def mixed_folder(tmp_path: Path) -> Path:
 
 def test_the_program_ranks_a_mixed_folder_with_the_toybox(mixed_folder: Path) -> None:
     done = ended(started(["-m", "reranker"], "rank", "海边 a dog", mixed_folder, "--recursive", "--format", "json"))
-    assert (done.code, done.said) == (DONE, ["Nothing here fits: no picture has 5 of 10."])
+    assert (done.code, done.said) == (DONE, ["No picture matches: none scores 5 of 10 or more."])
     assert "8/8" in done.err
     assert done.result["model"] == "toybox"
     assert len(done.result["fingerprint"]) == 32

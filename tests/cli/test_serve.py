@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reranker.cli.console import MISTAKE
+from reranker.cli.console import USAGE_ERROR
 from reranker.cli.serve import serve
 from reranker.config.settings import all_settings
 from tests.support.http_server import answers
@@ -51,5 +51,5 @@ def test_the_page_and_the_api_are_served_until_interrupted(tmp_path: Path) -> No
 )
 def test_a_wrong_setting_is_one_sentence(shell: Shell, given: list[str], said: str) -> None:
     done = shell("serve", *given)
-    assert (done.code, done.out, len(done.err.splitlines())) == (MISTAKE, "", 1)
+    assert (done.code, done.out, len(done.err.splitlines())) == (USAGE_ERROR, "", 1)
     assert said in done.err

@@ -12,9 +12,8 @@ from random import Random
 import pytest
 
 from reranker import Query, Reranker, Settings
-from reranker.cli.console import DONE, FAILED, MISTAKE
-from reranker.cli.folder_watcher import arrivals
-from reranker.cli.watch import ranked_as_they_come
+from reranker.cli.console import DONE, FAILED, USAGE_ERROR
+from reranker.cli.watch import arrivals, rank_arrivals
 from tests.support.scripted_scorer import ScriptedScorer, number
 from tests.support.shell import CommandResult, Shell, ended, scripted, started
 
@@ -152,9 +151,7 @@ def come(*looks: Sequence[str]) -> Iterator[list[Path]]:
 def test_each_picture_has_a_line_with_its_rank_so_far(capsys: pytest.CaptureFixture) -> None:
     for name, content in {"a.png": 1, "b.png": 3, "c.png": 2, "d.png": "no number"}.items():
         put(name, content)
-    ranked_as_they_come(
-        reranker(ScriptedScorer(judge=number)), "a dog", come(["a.png"], ["b.png"], ["d.png"], ["c.png"])
-    )
+    rank_arrivals(reranker(ScriptedScorer(judge=number)), "a dog", come(["a.png"], ["b.png"], ["d.png"], ["c.png"]))
     out, err = capsys.readouterr()
     assert out == ""
     assert [line.split(maxsplit=4) for line in err.splitlines()[1:] if "failed" not in line] == [
@@ -174,7 +171,7 @@ def test_the_ranking_is_that_of_all_pictures_at_once_however_they_came(seed: int
     order = Random(seed).sample(names, len(names))
     looks = [order[start : start + seed + 1] for start in range(0, len(order), seed + 1)]
     scorer = reranker(ScriptedScorer(judge=number))
-    came = ranked_as_they_come(scorer, "a dog", come(*looks))
+    came = rank_arrivals(scorer, "a dog", come(*looks))
     whole = scorer.rank("a dog", [Path(name) for name in order])
     assert [one.score for one in came.scored] == [one.score for one in whole.scored]
     assert [one.candidate.name for one in came.scored] == [one.candidate.name for one in whole.scored]
@@ -190,7 +187,7 @@ def test_what_comes_again_counts_once_as_it_is_now() -> None:
             yield [Path("a.png"), Path("b.png")]
         raise KeyboardInterrupt
 
-    ranking = ranked_as_they_come(reranker(ScriptedScorer(judge=number)), "a dog", looks())
+    ranking = rank_arrivals(reranker(ScriptedScorer(judge=number)), "a dog", looks())
     assert [(one.candidate.name, one.score.log_odds) for one in ranking.scored] == [("b.png", 2.0), ("a.png", 1.0)]
     assert ranking.failed == ()
 
@@ -205,7 +202,7 @@ def test_what_can_be_judged_no_more_has_no_rank(capsys: pytest.CaptureFixture) -
         yield [Path("b.png")]
         raise KeyboardInterrupt
 
-    ranking = ranked_as_they_come(reranker(ScriptedScorer(judge=number)), "a dog", looks())
+    ranking = rank_arrivals(reranker(ScriptedScorer(judge=number)), "a dog", looks())
     assert capsys.readouterr().err.splitlines()[-1].split() == ["#1", "of", "1", "8.8", "b.png"]
     assert [one.candidate.name for one in ranking.scored] == ["b.png"]
     assert [one.candidate.name for one in ranking.failed] == ["a.png"]
@@ -219,7 +216,7 @@ def test_ctrl_c_while_a_picture_is_judged_keeps_the_ranking_before_it() -> None:
 
     put("a.png", 1)
     put("b.png", 9)
-    ranking = ranked_as_they_come(reranker(ScriptedScorer(judge=judge)), "a dog", come(["a.png"], ["b.png"], ["a.png"]))
+    ranking = rank_arrivals(reranker(ScriptedScorer(judge=judge)), "a dog", come(["a.png"], ["b.png"], ["a.png"]))
     assert [one.candidate.name for one in ranking.scored] == ["a.png"]
 
 
@@ -258,7 +255,7 @@ def test_the_interval_is_what_is_waited_for(shell: Shell, monkeypatch: pytest.Mo
 
 def test_where_no_picture_came_nothing_was_ranked(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     done = watch(shell, monkeypatch, ".", "a dog")
-    assert (done.code, done.said[-1]) == (FAILED, "No picture came, so there is nothing to rank.")
+    assert (done.code, done.said[-1]) == (FAILED, "No picture arrived, so there is nothing to rank.")
 
 
 @pytest.mark.parametrize(
@@ -277,7 +274,7 @@ def test_a_mistake_is_one_sentence_and_nothing_is_watched(
 ) -> None:
     put("a.png", 1)
     done = watch(shell, monkeypatch, *arguments)
-    assert (done.code, done.out, len(done.err.splitlines())) == (MISTAKE, "", 1)
+    assert (done.code, done.out, len(done.err.splitlines())) == (USAGE_ERROR, "", 1)
     assert sentence in {None, done.err.strip()}
     assert shell.scorer.read_names == []
 
