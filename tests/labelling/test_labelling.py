@@ -350,7 +350,7 @@ def test_links_to_elsewhere_are_left_out(folder, tmp_path, monkeypatch):
     ("arguments", "said"),
     [
         (["nowhere"], "“nowhere” is not a folder; name one with pictures."),
-        (["empty"], "The folder “empty” has no pictures in it; add --recursive"),
+        (["empty"], "The folder “empty” has no pictures; add --recursive"),
         (["one"], "The folder “one” has fewer than 2 pictures; add some."),
         (["two", "--output", "nowhere/x.jsonl"], "There is no folder “nowhere” to write the result into"),
         (["two", "--output", "empty"], "The result cannot be written to “empty”, which is a folder"),

@@ -85,9 +85,9 @@ def test_a_closed_tab_ends_its_run(serve, visit, numbered):
     paced.allowed.release()
     tab.status("1/4")
     tab.page.close()
-    until(lambda: reranker.turns._holder.cancelled)
+    until(lambda: reranker.device_queue._holder.cancelled)
     paced.allowed.release()
-    until(lambda: reranker.turns._holder is None)
+    until(lambda: reranker.device_queue._holder is None)
     assert len(paced.scorer.batches) == 2
 
 

@@ -74,7 +74,7 @@ def evaluated(
 ONE_WAY, TWO_WAYS = (True, False, False, True, False), (True, True, False, True, False)
 
 
-# LabelHandlers
+# Labelling
 
 
 def test_what_is_marked_becomes_a_set_and_the_board_is_ready_for_the_next(tab, numbers):
@@ -158,10 +158,10 @@ def test_a_picture_that_leaves_the_gallery_drops_out_and_comes_back(tab, numbers
     _, _, shown = tab.marking.draw(numbers[:1], sets, visitor("zh"))
     assert shown["queries"][0]["note"] == "不参与评测：图片已移除"
     assert tab.marking.usable(numbers[:1], sets) == []
-    assert tab.marking.draw(numbers, sets, visitor())[2]["sets"][0]["count"] == "2 of 4 right"
+    assert tab.marking.draw(numbers, sets, visitor())[2]["queries"][0]["count"] == "2 of 4 right"
 
 
-# EvaluateHandlers
+# Evaluating
 
 
 def test_an_evaluation_tells_how_far_it_is_and_ends_in_a_table(tab, numbers):

@@ -290,7 +290,7 @@ def test_launching_is_quiet_and_closed(upload_folder):
 def test_the_program_is_what_spaces_expect(monkeypatch):
     monkeypatch.setenv("RERANKER_MAX_PICTURES", "7")
     app = runpy.run_path("app.py")
-    assert app["reranker"].settings.max_pictures == 7
+    assert app["reranker"].settings.limits.max_pictures == 7
     assert type(app["demo"]).__name__ == "Blocks"
 
 
@@ -358,7 +358,7 @@ def test_two_at_once_advance_batch_by_batch(serve, tmp_path):
     def judge(query: Query, _content: bytes) -> float:
         order.append(query.text)
         if order.count({"a": "b", "b": "a"}[query.text]) < 5:
-            until(lambda: len(reranker.turns._line) > 0)
+            until(lambda: reranker.device_queue.waiting > 0)
         return 0.0
 
     reranker = Reranker(scorer=ScriptedScorer(judge=judge, batch_tokens=1))
@@ -380,7 +380,7 @@ def test_two_at_once_advance_batch_by_batch(serve, tmp_path):
     [
         ("", ["x"], None, "The sentence is empty; write what the pictures should show."),
         ("cat", [], None, "Too few pictures: 0 given, at least 1 needed; add more."),
-        ("cat", ["x"] * 1001, None, "Too many pictures: 1,001 given, at most 1,000 taken"),
+        ("cat", ["x"] * 1001, None, "Too many pictures: 1,001 given, at most 1,000 allowed"),
         ("cat", ["x"], 0, "“query” must be text"),
         ("cat", ["x"], "3", "“query” must be text"),
         ("cat", ["x"], True, "“query” must be text"),

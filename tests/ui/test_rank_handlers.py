@@ -52,7 +52,7 @@ def failed(position: int, error: Exception) -> Failed:
 
 def test_cards_tell_neighbours_apart():
     shown = make_cards([scored(0, 3.0, "b.png"), scored(1, 0.001, "c.png"), scored(2, 0.0, "d.png")], 1.0)
-    assert [(card.rank, card.score, card.name) for card in shown] == [
+    assert [(card.rank, card.score_text, card.name) for card in shown] == [
         (1, "9.5", "b.png"),
         (2, "5.002", "c.png"),
         (3, "5.000", "d.png"),
@@ -61,7 +61,7 @@ def test_cards_tell_neighbours_apart():
 
 def test_the_score_is_calibrated():
     (card,) = make_cards([scored(0, 2.0)], temperature=2.0)
-    assert card.score == "7.3"
+    assert card.score_text == "7.3"
 
 
 def test_a_chosen_card_tells_its_numbers():
@@ -334,7 +334,7 @@ def test_a_book_is_drawn_with_thumbnails_and_reasons(upload_folder, numbers):
         ("x" * 51, 4, "The sentence has 51 characters; the limit is 50"),
         ("cat", 1, "Too few pictures: 1 given, at least 2 needed"),
         ("cat", 0, "Too few pictures: 0 given, at least 2 needed"),
-        ("cat", 4, "Too many pictures: 4 given, at most 3 taken"),
+        ("cat", 4, "Too many pictures: 4 given, at most 3 allowed"),
     ],
 )
 def test_a_mistake_in_the_asking_is_one_sentence(upload_folder, numbers, query, kept, text):
@@ -389,7 +389,7 @@ def test_a_closed_tab_ends_its_run(upload_folder, numbers):
 
 def test_a_model_that_is_not_there_is_a_sentence_without_its_folder(upload_folder, numbers):
     page = rooms(Reranker("/nowhere/secret/lychee-rerank-mm"), upload_folder)
-    for told in (page.reception.greet(visitor()), page.runs.rank("cat", numbers, History(), visitor())):
+    for told in (page.reception.show(visitor()), page.runs.rank("cat", numbers, History(), visitor())):
         *_, (last, *_) = told
         assert "lychee-rerank-mm" in last["text"]
         assert "secret" not in last["text"]
@@ -401,7 +401,7 @@ def test_the_memory_of_a_card_is_in_the_status_and_how_the_model_was_loaded_in_t
     scorer.device_memory, scorer.load_warnings = (3 * 2**29, 24 * 2**30), ("fp16",)
     page = page_of(scorer, upload_folder)
     assert any("1.5/24.0 GiB" in status["text"] for status, *_ in page.runs.rank("cat", numbers, History(), visitor()))
-    *_, (greeting, *_) = page.reception.greet(visitor("zh-CN"))
+    *_, (greeting, *_) = page.reception.show(visitor("zh-CN"))
     assert "FP16" in greeting["text"]
 
 
@@ -432,7 +432,7 @@ class Loading(Reranker):
 def test_while_the_model_loads_everybody_is_told_how_far(upload_folder, numbers, door):
     reranker = Loading()
     page = rooms(reranker, upload_folder)
-    told = page.reception.greet(visitor()) if door == "greet" else page.runs.rank("cat", numbers, History(), visitor())
+    told = page.reception.show(visitor()) if door == "greet" else page.runs.rank("cat", numbers, History(), visitor())
     first, half = next(told)[0], next(told)[0]
     assert (first["percent"], half["percent"]) == (0, 50)
     assert half["text"] == "Loading the model …"
@@ -447,10 +447,10 @@ def test_a_model_that_fails_to_load_is_said_and_tried_again(upload_folder, error
     reranker.go_on.set()
     page = rooms(reranker, upload_folder)
     for _ in range(2):
-        *_, (last, *_) = page.reception.greet(visitor())
+        *_, (last, *_) = page.reception.show(visitor())
         assert last["tone"] == "trouble"
     reranker.error = None
-    *_, (last, *_) = page.reception.greet(visitor())
+    *_, (last, *_) = page.reception.show(visitor())
     assert last["text"].startswith("The model “toybox” is ready")
 
 
@@ -628,8 +628,8 @@ def test_a_ranking_that_was_taken_away_is_opened_beside_the_shown_one(upload_fol
     opened = page.runs.open_saved(asked(page, "a dog", numbers, history), {"path": file}, visitor())[1]
     (ranking_view,) = opened.ranking_views
     assert (ranking_view.query, ranking_view.note, ranking_view.ranking) == ("a cat", "toybox · fp32", None)
-    assert [(card.name, card.score) for card in ranking_view.cards] == [
-        (card.name, card.score) for card in history.ranking_views[0].cards
+    assert [(card.name, card.score_text) for card in ranking_view.cards] == [
+        (card.name, card.score_text) for card in history.ranking_views[0].cards
     ]
     board = page.runs.draw(opened, visitor())[0]
     assert [card["src"] for card in board["rankings"][0]["cards"]] == [None] * 4
