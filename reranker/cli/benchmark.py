@@ -14,7 +14,7 @@ from reranker.cli.console import (
     say,
     silence_transformers,
 )
-from reranker.cli.options import OutputOption
+from reranker.cli.options import FiguresOption
 from reranker.cli.outputs import check_output, write_output
 from reranker.config.settings import Device, Precision
 
@@ -57,7 +57,7 @@ def benchmark(
     device: DeviceOption = "auto",
     cache_mb: CacheOption = 1024,
     memory: MemoryOption = True,
-    output: OutputOption = None,
+    output: FiguresOption = None,
 ) -> int:
     """Compare this program with other methods of scoring, on the same model and pictures.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from reranker.cli.console import DONE, as_bytes, print_bytes, say, silence_transformers
-from reranker.cli.options import OutputOption
+from reranker.cli.options import FiguresOption
 from reranker.cli.outputs import check_output, write_output
 from reranker.config.settings import Device
 
@@ -34,7 +34,7 @@ def memory(
     local_model: LocalModelOption = "toybox",
     device: DeviceOption = "auto",
     images: ImagesOption = 24,
-    output: OutputOption = None,
+    output: FiguresOption = None,
 ) -> int:
     """List which precisions fit on GPUs of 24 to 6 GiB, and measure the memory use of a model on this machine.
 

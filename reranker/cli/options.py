@@ -77,6 +77,7 @@ OutputOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Write the result into this file instead of to stdout; whole or not at all."),
 ]
+FiguresOption = Annotated[Path | None, typer.Option(metavar="FILE.json", help="Also write all figures into this file.")]
 
 
 def settings_of(**options: str | None) -> Settings:
