@@ -111,12 +111,12 @@ def _measured(geometry: str, precision: Any, device: Device, images: int, cap_by
     options = Options(geometry=geometry, precision=precision, device=device, images=images, methods=("ours",))
     try:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            return process.submit(_own_footprint, options, cap_bytes).result()
+            return process.submit(own_memory_use, options, cap_bytes).result()
     except BrokenProcessPool:  # the system ended it, for want of memory
         return MemoryUse(precision=precision, peak_bytes=None)
 
 
-def _own_footprint(options: Options, cap_bytes: int | None) -> MemoryUse:
+def own_memory_use(options: Options, cap_bytes: int | None) -> MemoryUse:
     """Of this process, which has loaded nothing yet.
 
     Random weights are made on the card before the cap holds, as making them takes more than they do. A model of which

@@ -64,7 +64,7 @@ def open_model(geometry: str, device: Device, precision: Precision, *, whole: bo
             raise CheckpointUnsupported(name=geometry, reason=f"random weights have no {precision}")
         large = sizes_of(geometry).bytes_on_gpu("bf16") >= LARGE_BYTES
         chosen_precision = whole_precision(chosen_device, large=large) if precision == "auto" else precision
-        return _random_model(geometry, chosen_device, chosen_precision, whole=whole)
+        return random_model(geometry, chosen_device, chosen_precision, whole=whole)
     files = CheckpointFiles(geometry, folder_of(geometry))
     chosen_precision = choose_precision(precision, chosen_device, files.sizes, writes=True)
     network = load_network(files, chosen_device, chosen_precision, whole=whole)
@@ -90,7 +90,7 @@ def config_of(geometry: str) -> Qwen2_5_VLConfig:
     return _published_config(geometry) if geometry in PUBLISHED else _config_by_size(geometry)
 
 
-def _random_model(geometry: str, device: torch.device, precision: str, *, whole: bool = True) -> Model:
+def random_model(geometry: str, device: torch.device, precision: str, *, whole: bool = True) -> Model:
     tokenizer = load_checkpoint("toybox", "cpu").tokenizer
     config = config_of(geometry)
     _name_tokens(config, tokenizer)

@@ -1,4 +1,4 @@
-"""`benchmark`: this program against the usual ways, in figures."""
+"""`benchmark`: compare the speed and memory use of this program with other methods of scoring pictures."""
 
 import json
 from typing import Annotated
@@ -7,83 +7,104 @@ import typer
 
 from reranker.cli.console import (
     DONE,
-    Output,
-    Refused,
+    CommandError,
     as_bytes,
-    check_target,
-    deliver,
     print_bytes,
     printable,
     say,
     silence_transformers,
 )
+from reranker.cli.options import FiguresOption
+from reranker.cli.outputs import check_output, write_output
 from reranker.config.settings import Device, Precision
+
+ShapeOption = Annotated[
+    str,
+    typer.Option(
+        "--geometry",
+        metavar="toybox|3b|7b|LAYERSxWIDTH|PATH",
+        help="Model that scores the pictures: 3b and 7b have the shapes of lychee-rerank-mm and random weights, "
+        "LAYERSxWIDTH any other shape.",
+    ),
+]
+TokensOption = Annotated[int, typer.Option(min=0, help="Visual tokens a picture; 0: the model's usual number.")]
+ImagesOption = Annotated[int, typer.Option(min=2, help="Number of pictures; they are generated, in mixed sizes.")]
+RoundsOption = Annotated[int, typer.Option(min=1, help="Times that each method scores all pictures.")]
+MethodsOption = Annotated[
+    str, typer.Option("--ways", metavar="NAME,...", help="Methods to compare, separated by commas; if empty all.")
+]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(help="Number format of the weights; auto: the best that the device computes fast."),
+]
+DeviceOption = Annotated[Device, typer.Option(help="Where the model runs; auto: the first GPU if there is one.")]
+CacheOption = Annotated[
+    int, typer.Option("--vision-memory-mb", min=0, help="Host memory for the features of pictures, in megabytes.")
+]
+MemoryOption = Annotated[
+    bool, typer.Option(help="On the CPU, run each method once more in a process of its own to measure its memory.")
+]
 
 
 def benchmark(
     *,
-    geometry: Annotated[
-        str,
-        typer.Option(
-            metavar="toybox|3b|7b|LAYERSxWIDTH|PATH",
-            help="What judges. 3b and 7b are lychee-rerank-mm's shapes with random weights, LAYERSxWIDTH any other.",
-        ),
-    ] = "toybox",
-    visual_tokens: Annotated[int, typer.Option(min=0, help="How closely to look; 0: the model's own choice.")] = 0,
-    images: Annotated[int, typer.Option(min=2, help="How many pictures, of mixed sizes; they are made.")] = 50,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each way is gone.")] = 3,
-    methods: Annotated[str, typer.Option(help="Which ways, with commas; all where empty.")] = "",
-    precision: Annotated[Precision, typer.Option(help="auto: what the device is good at.")] = "auto",
-    device: Annotated[Device, typer.Option(help="auto: the first card where there is one.")] = "auto",
-    vision_memory_mb: Annotated[int, typer.Option(min=0, help="Host memory for what was seen.")] = 1024,
-    memory: Annotated[bool, typer.Option(help="On the CPU: each way once more by itself, for its memory.")] = True,
-    output: Output = None,
+    shape: ShapeOption = "toybox",
+    visual_tokens: TokensOption = 0,
+    images: ImagesOption = 50,
+    rounds: RoundsOption = 3,
+    methods: MethodsOption = "",
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = "auto",
+    cache_mb: CacheOption = 1024,
+    memory: MemoryOption = True,
+    output: FiguresOption = None,
 ) -> int:
-    """Measure this program against the usual ways of scoring pictures, on the same model and the same pictures.
+    """Compare this program with other methods of scoring, on the same model and pictures.
 
-    The ways: `articles` (one by one, eight tokens generated, the cache emptied), `pairwise` (one forward pass a pair),
-    `padded` (batches with a mask), `sentence_transformers` (its CrossEncoder, where that is installed), `ours`,
-    `ours_known` (another query about the same pictures), `language_tower` (what `ours_known` cannot be faster than). A
-    table goes to stdout; with --output, every figure into a JSON file.
+    The methods: `articles` (one by one, eight tokens generated, the cache emptied), `pairwise` (one forward pass a
+    pair), `padded` (batches with a mask), `sentence_transformers` (its CrossEncoder, if it is installed), `ours`,
+    `ours_known` (another query for the same pictures), `language_tower` (a lower bound for the time of `ours_known`).
+    A table goes to stdout; --output writes all figures into a JSON file.
 
     ```sh
     python -m reranker benchmark --images 24 --ways pairwise,ours,ours_known
     python -m reranker benchmark --geometry 12x512 --output figures.json
     ```
     """
-    from reranker.benchmarks.speed import Options, as_table  # noqa: PLC0415 - torch takes seconds
-    from reranker.benchmarks.speed import benchmark as measured  # noqa: PLC0415
+    from reranker.benchmarks.speed import Options, as_table  # noqa: PLC0415 - loads torch
+    from reranker.benchmarks.speed import benchmark as run_benchmark  # noqa: PLC0415
 
-    check_target(output)
+    check_output(output)
     silence_transformers()
     options = Options(
-        geometry=geometry,
-        methods=_known_ways(methods),
+        geometry=shape,
+        methods=_checked_methods(methods),
         images=images,
         rounds=rounds,
         visual_tokens=visual_tokens,
         precision=precision,
         device=device,
-        vision_memory_mb=vision_memory_mb,
+        vision_memory_mb=cache_mb,
         own_processes=memory,
     )
-    result = measured(options, say)
+    result = run_benchmark(options, say)
     print_bytes(as_table(result).encode())
     if output is not None:
-        deliver(as_bytes(json.dumps(result, indent=2) + "\n"), output)
+        write_output(as_bytes(json.dumps(result, indent=2) + "\n"), output)
     return DONE
 
 
-def _known_ways(names: str) -> tuple[str, ...]:
-    from reranker.benchmarks.methods import METHODS, left_out  # noqa: PLC0415
+def _checked_methods(names: str) -> tuple[str, ...]:
+    """Return the methods between commas; if there are none, all that can be run here. Raises `CommandError`."""
+    from reranker.benchmarks.methods import METHODS, left_out  # noqa: PLC0415 - loads torch
 
-    chosen, impossible = [name for name in names.split(",") if name], left_out()
+    chosen, unavailable = [name for name in names.split(",") if name], left_out()
     for name in chosen:
         if name not in METHODS:
-            raise Refused(f"There is no way “{printable(name)}”; there are {', '.join(METHODS)}.")
-        if name in impossible:
-            raise Refused(f"The way “{name}” cannot be gone here: {impossible[name]}")
+            raise CommandError(f"There is no method “{printable(name)}”; there are {', '.join(METHODS)}.")
+        if name in unavailable:
+            raise CommandError(f"The method “{name}” cannot be run here: {unavailable[name]}")
     if not chosen:
-        for name, reason in impossible.items():
-            say(f"The way “{name}” is left out: {reason}")
-    return tuple(name for name in METHODS if name in chosen or (not chosen and name not in impossible))
+        for name, reason in unavailable.items():
+            say(f"The method “{name}” is left out: {reason}")
+    return tuple(name for name in METHODS if name in chosen or (not chosen and name not in unavailable))

@@ -1,105 +1,65 @@
-"""What all commands share: how they speak, what they write and how they end."""
+"""What all commands share: exit codes, messages on stderr, the result on stdout, and the `Reranker` of a call."""
 
 import logging
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from reranker.api import Reranker
 from reranker.config.settings import Settings
-from reranker.storage.atomic_write import write_atomically
 
 _log = logging.getLogger(__name__)
 
-DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130  # exit codes
-BAR_REDRAWN_EVERY_S, LOG_LINE_EVERY_S = 0.1, 10.0
-Output = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Write the result into this file, whole or not at all, instead of to stdout."),
-]
+DONE, FAILED, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130  # exit codes
+
+RerankerFactory = Callable[[Settings], Reranker]
 
 
-OpenReranker = Callable[[Settings], Reranker]
+class CommandError(Exception):
+    """A call that cannot be carried out. The message is one sentence for people; `exit_code` ends the program."""
+
+    def __init__(self, message: str, exit_code: int = USAGE_ERROR) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
-def opened(context: typer.Context, settings: Settings) -> Reranker:
-    """As `main` was told to open one, for tests; else the real one."""
-    open_reranker: OpenReranker | None = context.obj
-    return open_reranker(settings) if open_reranker else Reranker(settings=settings)
+def reranker_of(context: typer.Context, settings: Settings) -> Reranker:
+    """Return the `Reranker` of a call; tests give `main` another factory."""
+    factory: RerankerFactory | None = context.obj
+    return factory(settings) if factory else Reranker(settings=settings)
 
 
-class Refused(Exception):
-    """What only the command line knows of: a call that cannot be carried out, and why, in one sentence."""
-
-    def __init__(self, text: str, code: int = MISTAKE) -> None:
-        super().__init__(text)
-        self.code = code
-
-
-def stopped(text: str, code: int) -> int:
-    say(text)
-    return code
-
-
-def say(text: str) -> None:
-    typer.echo(text, err=True)
+def say(message: str) -> None:
+    """Write a line to stderr."""
+    typer.echo(message, err=True)
 
 
 def printable(name: str) -> str:
-    """On one line, and nothing that a terminal would obey."""
+    """Return the name on one line, without control characters that a terminal would execute."""
     return "".join(character if character.isprintable() else "\ufffd" for character in name)
 
 
 def silence_transformers() -> None:
-    """No bar while weights are loaded, no advice: the progress here is of pictures."""
-    from transformers.utils import logging as noise  # noqa: PLC0415 - takes a second
+    """Turn off the progress bar and the advice that transformers prints while it loads weights."""
+    from transformers.utils import logging as transformers_logging  # noqa: PLC0415 - takes a second
 
     if not _log.isEnabledFor(logging.INFO):
-        noise.set_verbosity_error()
-    noise.disable_progress_bar()
-
-
-def redrawn_every_s() -> float:
-    """Seconds between two lines of progress: on a terminal they are redrawn, in a log they stay."""
-    return BAR_REDRAWN_EVERY_S if sys.stderr.isatty() else LOG_LINE_EVERY_S
+        transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
 
 
 def as_bytes(text: str) -> bytes:
-    """In UTF-8. A name may hold bytes that are no text: they show escaped, which is also how JSON writes them."""
+    """Encode a text in UTF-8. Bytes of a file name that are not text are escaped, as JSON escapes them."""
     return text.encode(errors="backslashreplace")
 
 
-def deliver(data: bytes, output: Path | None) -> None:
-    """Into the file, or to stdout where there is none."""
-    if output is None:
-        print_bytes(data)
-        return
-    try:
-        write_atomically(data, output)
-    except OSError as error:
-        reason = f"The result could not be written to “{printable(str(output))}”: {error.strerror}."
-        raise Refused(reason, FAILED) from error
-
-
 def print_bytes(data: bytes) -> None:
-    """To stdout, in UTF-8 whatever the terminal's own encoding; who closed the pipe has read enough."""
+    """Write to stdout whatever the encoding of the terminal. A reader that closed the pipe is no error."""
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
     except BrokenPipeError:
-        _log.debug("Nobody read the whole result")
+        _log.debug("The reader of stdout closed it before the end of the result")
     except OSError as error:
-        raise Refused(f"The result could not be written: {error.strerror}.", FAILED) from error
-
-
-def check_target(output: Path | None) -> None:
-    """Raises `Refused` where the result could not be written into this file; there may be none."""
-    if output is None:
-        return
-    if output.is_dir():
-        raise Refused(f"The result cannot be written to “{printable(str(output))}”, which is a folder; name a file.")
-    if not output.parent.is_dir():
-        raise Refused(f"There is no folder “{printable(str(output.parent))}” to write the result into; make it first.")
+        raise CommandError(f"The result could not be written: {error.strerror}.", FAILED) from error

@@ -1,4 +1,4 @@
-"""`download`: the files of a model from the hub, gone on with where an earlier try ended, and checked."""
+"""`download`: download the files of a model from the hub and check them."""
 
 from contextlib import closing
 from typing import Annotated
@@ -6,31 +6,31 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from reranker.cli.console import DONE, printable, redrawn_every_s, say
+from reranker.cli.console import DONE, printable, say
+from reranker.cli.progress import interval_s
 from reranker.config.settings import Settings
 
-ModelName = Annotated[
+ModelArgument = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="`lychee` (16.6 GB), `lychee-3b` (7.5 GB), `qwen2.5-vl-7b`, `qwen2.5-vl-3b`, or an id of the hub such as "
-        "`vec-ai/lychee-rerank-mm`.",
+        help="`lychee` (16.6 GB), `lychee-3b` (7.5 GB), `qwen2.5-vl-7b`, `qwen2.5-vl-3b`, or an id of the Hugging Face "
+        "hub such as `vec-ai/lychee-rerank-mm`.",
     ),
 ]
-Revision = Annotated[str, typer.Option(metavar="NAME", help="A branch, tag or commit; the main branch where empty.")]
+RevisionOption = Annotated[str, typer.Option(metavar="NAME", help="Branch, tag or commit; if empty the main branch.")]
 
 
 class Progress:
-    """A bar of bytes, from the first word of them on."""
+    """A progress bar in bytes; it appears with the first report."""
 
     def __init__(self) -> None:
         self._bar: tqdm | None = None
 
     def report(self, done: int, total: int) -> None:
-        """So many bytes are here, of so many in all."""
+        """Show that `done` of `total` bytes are on this machine."""
         if self._bar is None:
-            how = {"unit": "B", "unit_scale": True, "mininterval": redrawn_every_s(), "dynamic_ncols": True}
-            self._bar = tqdm(total=total, **how)
+            self._bar = tqdm(total=total, unit="B", unit_scale=True, mininterval=interval_s(), dynamic_ncols=True)
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
@@ -39,20 +39,20 @@ class Progress:
             self._bar.close()
 
 
-def download(model: ModelName = "lychee", *, revision: Revision = "") -> int:
-    """Fetch a model's files into the Hugging Face cache of this machine (HF_HOME), and check them.
+def download(model: ModelArgument = "lychee", *, revision: RevisionOption = "") -> int:
+    """Download the files of a model into the Hugging Face cache of this machine (HF_HOME), and check them.
 
-    Goes on where an earlier try ended. Only safetensors and their settings are fetched; no code is.
+    A download that stopped is resumed. Only safetensors and their settings are downloaded, never code.
 
     ```sh
     python -m reranker download lychee
     python -m reranker download vec-ai/lychee-rerank-mm --revision main
     ```
     """
-    from reranker.models.download import download as fetched  # noqa: PLC0415 - takes a second
+    from reranker.models.download import download as download_model  # noqa: PLC0415 - takes a second
 
     revision = revision or Settings.from_environment().model.revision
     with closing(Progress()) as progress:
-        fetched(model, revision, progress.report)
-    say(f"The model “{printable(model)}” is on this machine, and its files are what the hub has.")
+        download_model(model, revision, progress.report)
+    say(f"The model “{printable(model)}” is on this machine, and its files have the checksums of the hub.")
     return DONE

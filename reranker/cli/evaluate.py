@@ -1,9 +1,10 @@
-"""`evaluate`: how well models, precisions and ways to ask rank labelled pictures, side by side."""
+"""`evaluate`: measure how well models, precisions, scoring methods and details rank labelled pictures."""
 
 import re
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import product
@@ -14,70 +15,74 @@ import typer
 from tqdm import tqdm
 
 from reranker.api import Reranker, limits_of
-from reranker.cli.calibration import forget_calibrations, keep_calibrations
-from reranker.cli.console import (
-    DONE,
-    FAILED,
-    Refused,
-    as_bytes,
-    opened,
-    print_bytes,
-    printable,
-    redrawn_every_s,
-    say,
-)
+from reranker.cli.console import DONE, FAILED, CommandError, as_bytes, print_bytes, printable, reranker_of, say
 from reranker.cli.extras import require_extra
-from reranker.cli.options import Instruction, Revision, chosen_settings
-from reranker.cli.progress import announce, tell_remarks
+from reranker.cli.options import InstructionOption, RevisionOption, settings_of
+from reranker.cli.progress import announce, progress_bar, report_load_warnings
 from reranker.config.settings import Settings, is_token_count
 from reranker.core.errors import DatasetInvalid, QueryTooLong
 from reranker.core.types import Scoring
 from reranker.evaluation.datasets.labelled import Dataset
 from reranker.evaluation.datasets.loading import open_dataset
-from reranker.evaluation.results import Evaluation
+from reranker.evaluation.results import Evaluated, Evaluation
 from reranker.evaluation.results_log import ResultsLog
 from reranker.evaluation.text_table import as_table
 from reranker.i18n.error_messages import fault_sentence, sentence
 from reranker.images.limits import Limits
+from reranker.storage.calibrations import Calibration, CalibrationStore
 
-JUDGED: Final = "scores.jsonl"
-BAR: Final = "{bar:20} {n_fmt}/{total_fmt} {desc}"
+RESULTS_LOG: Final = "scores.jsonl"
+EVALUATION_BAR: Final = "{bar:20} {n_fmt}/{total_fmt} {desc}"
 DETAILS: Final = ("low", "usual", "high")
 
-DatasetName = Annotated[
+DatasetArgument = Annotated[
     str,
     typer.Argument(
         metavar="DATASET",
-        help="What is judged: a .jsonl file of ours (`label` writes one); a folder with a sub-folder a query; a folder "
-        "of TREC or BEIR files; a file of captions as COCO, Flickr8k or Flickr30k have it; or `toybox`. Behind "
-        "captions, folders and the toybox, `:SETS:CANDIDATES:SEED` says how many sets of how many pictures are drawn.",
+        help="Labelled pictures: a .jsonl file (`label` writes one); a folder with one sub-folder of pictures for each "
+        "query; a folder in TREC or BEIR format; a file of captions in COCO, Karpathy or Flickr format; or `toybox`, "
+        "which draws its own. After captions, folders and the toybox, `:SETS:CANDIDATES:SEED` is the number of sets to "
+        "draw, the number of pictures in each, and the seed. A set is a query with its pictures.",
     ),
 ]
-Models = Annotated[str | None, typer.Option("--model", metavar="NAME|PATH,...", help="As `rank` has it, or several.")]
-Precisions = Annotated[
-    str | None, typer.Option("--precision", metavar="fp32,bf16,fp16,int8,nf4", help="Of the weights; one or several.")
+ModelsOption = Annotated[
+    str | None, typer.Option("--model", metavar="NAME|PATH,...", help="One model or several, named as for `rank`.")
 ]
-Scorings = Annotated[
-    str | None, typer.Option("--scoring", metavar="yes-no,rating", help="How the model is asked; one or both.")
+PrecisionsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        metavar="fp32,bf16,fp16,int8,nf4",
+        help="Number format of the weights; one or several. Default: the best that the device computes fast.",
+    ),
 ]
-Details = Annotated[
-    str | None, typer.Option("--detail", metavar="low,usual,high,N", help="How closely to look; one or several.")
+ScoringsOption = Annotated[
+    str | None,
+    typer.Option("--scoring", metavar="yes-no,rating", help="Scoring method, one or both. Default: `yes-no`."),
 ]
-Folder = Annotated[
+DetailsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--detail",
+        metavar="low,usual,high,N",
+        help="Resolution at which pictures are encoded, or N visual tokens; one or several. Default: `usual`.",
+    ),
+]
+FolderOption = Annotated[
     Path | None,
     typer.Option(
         "--output",
         metavar="DIR",
-        help="Write report.html, results.json, results.csv, TREC runs and all scores into this folder. What is in it "
-        "already is not judged again: a call that was stopped goes on when it is made again.",
+        help="Write report.html, results.json, results.csv, TREC runs and all scores into this folder. Scores that it "
+        "already has are not computed again, so the same call resumes an evaluation that was stopped.",
     ),
 ]
-Calibrate = Annotated[
+CalibrateOption = Annotated[
     bool | None,
     typer.Option(
         "--calibrate/--uncalibrate",
-        help="Show scores from now on by the temperature and the line of “fits” that were found, where they are better "
-        "on the sets that they were not found on; or as the model has it again. No order ever changes.",
+        help="Fit the temperature and the relevance threshold of the scores that people see on half of the sets, and "
+        "store them if they improve the scores of the other half; or remove what is stored. No order ever changes.",
         show_default=False,
     ),
 ]
@@ -85,21 +90,21 @@ Calibrate = Annotated[
 
 def evaluate(
     context: typer.Context,
-    dataset: DatasetName,
+    dataset: DatasetArgument,
     *,
-    model: Models = None,
-    revision: Revision = None,
-    precision: Precisions = None,
-    scoring: Scorings = None,
-    detail: Details = None,
-    instruction: Instruction = None,
-    output: Folder = None,
-    calibrate: Calibrate = None,
+    model: ModelsOption = None,
+    revision: RevisionOption = None,
+    precision: PrecisionsOption = None,
+    scoring: ScoringsOption = None,
+    detail: DetailsOption = None,
+    instruction: InstructionOption = None,
+    output: FolderOption = None,
+    calibrate: CalibrateOption = None,
 ) -> int:
-    """Measure how well labelled pictures are ranked: by each model, precision, way to ask and detail, on the same sets.
+    """Measure how well labelled pictures are ranked by each model, precision, scoring method and detail.
 
-    A table goes to stdout: how often the right picture is first and within three, MRR, nDCG@10, recall, how far apart
-    right and wrong are, with 95 % intervals; for each two combinations whether they differ by more than chance.
+    The table on stdout has: how often a right picture is first and among the first three, MRR, nDCG@10, recall, and
+    the separation of right and wrong pictures, with 95 % intervals; and which configurations differ significantly.
 
     ```sh
     python -m reranker evaluate toybox:127:15 --precision fp32,bf16,int8 --output toybox-figures
@@ -108,102 +113,118 @@ def evaluate(
     ```
     """
     require_extra("eval", "`evaluate`")
-    settings = chosen_settings(revision=revision, instruction=instruction)
-    scorings = _chosen("--scoring", scoring, settings.model.scoring, get_args(Scoring))
-    details = _chosen(
-        "--detail", detail, "usual" if settings.model.detail == "auto" else settings.model.detail, DETAILS
-    )
-    every = [
-        settings.override(model=name, precision=cast(Any, bits), scoring="rating" if "rating" in scorings else "yes-no")
-        for name, bits in product(_several(model, settings.model.name), _several(precision, settings.model.precision))
-    ]
+    settings = settings_of(revision=revision, instruction=instruction)
+    grid = _grid(settings, model, precision, scoring, detail)
     if output is not None:
         _check_outside(output, dataset)
-    opened_dataset = _dataset(dataset)
-    _check_queries(opened_dataset, settings)
-    results_log = None if output is None else _results_log(output)
-    evaluation = _evaluated(context, opened_dataset, every, (scorings, details), results_log)
+    labelled = _open_dataset(dataset)
+    _check_queries(labelled, settings)
+    evaluation = _run(context, labelled, grid, None if output is None else _open_results_log(output))
     if evaluation is None:
         return FAILED
     print_bytes(as_bytes("".join(f"{printable(line)}\n" for line in as_table(evaluation).splitlines())))
     if output is not None:
-        _written(evaluation, output, limits_of(settings))
+        _write(evaluation, output, limits_of(settings))
     if calibrate is not None:
-        (keep_calibrations if calibrate else forget_calibrations)(evaluation)
+        (_store_calibrations if calibrate else _remove_calibrations)(evaluation)
     return DONE
 
 
-def _several(given: str | None, otherwise: str) -> list[str]:
-    """What stands between commas, each once."""
-    return list(dict.fromkeys(part.strip() for part in (given or otherwise).split(",") if part.strip())) or [otherwise]
+@dataclass(frozen=True, kw_only=True)
+class _Grid:
+    """What is evaluated: each model, with its precision, by each scoring method at each detail."""
+
+    models: list[Settings]
+    scorings: tuple[str, ...]
+    details: tuple[str, ...]
 
 
-def _chosen(option: str, given: str | None, otherwise: str, possible: Sequence[str]) -> tuple[str, ...]:
-    """Raises `Refused`."""
-    found = _several(given, otherwise)
-    for one in found:
-        if one not in possible and not (possible is DETAILS and is_token_count(one)):
+def _grid(
+    settings: Settings, models: str | None, precisions: str | None, scorings: str | None, details: str | None
+) -> _Grid:
+    """Read the options that take several values between commas. Raises `CommandError` and `SettingInvalid`."""
+    usual = settings.model
+    chosen_scorings = _choices("--scoring", scorings, usual.scoring, get_args(Scoring))
+    chosen_details = _choices("--detail", details, "usual" if usual.detail == "auto" else usual.detail, DETAILS)
+    # A model that is loaded for ratings can score by yes-no, too.
+    settings = settings.override(scoring="rating" if "rating" in chosen_scorings else "yes-no")
+    pairs = product(_split(models, usual.name), _split(precisions, usual.precision))
+    return _Grid(
+        models=[settings.override(model=name, precision=precision) for name, precision in pairs],
+        scorings=chosen_scorings,
+        details=chosen_details,
+    )
+
+
+def _split(values: str | None, default: str) -> list[str]:
+    """Return the values between commas, each once."""
+    return list(dict.fromkeys(part.strip() for part in (values or default).split(",") if part.strip())) or [default]
+
+
+def _choices(option: str, values: str | None, default: str, possible: Sequence[str]) -> tuple[str, ...]:
+    """Return the values between commas. Raises `CommandError` if one is not possible."""
+    chosen = _split(values, default)
+    for value in chosen:
+        if value not in possible and not (possible is DETAILS and is_token_count(value)):
             number = " or a number of visual tokens" if possible is DETAILS else ""
-            raise Refused(f"{option} “{printable(one)}” is none of {', '.join(possible)}{number}.")
-    return tuple(found)
+            raise CommandError(f"{option} “{printable(value)}” is not one of {', '.join(possible)}{number}.")
+    return tuple(chosen)
 
 
-def _dataset(spec: str) -> Dataset:
-    """Raises `Refused` with all that is wrong with it, and `DatasetError`."""
+def _open_dataset(spec: str) -> Dataset:
+    """Raises `CommandError` with all faults of the dataset, and `DatasetError`."""
     if sys.stderr.isatty():  # the toybox draws some 170 pictures a second
         typer.echo("Reading the dataset ...\r", err=True, nl=False)
     try:
         return open_dataset(spec)
     except DatasetInvalid as error:
         faults = [fault_sentence(fault, "en") for fault in error.faults]
-    raise Refused("\n".join(faults))
+    raise CommandError("\n".join(faults))
 
 
 def _check_outside(folder: Path, spec: str) -> None:
-    """Raises `Refused` where the results would lie among the folders of a dataset, and be taken for a query's."""
+    """Raise `CommandError` if the results would be inside a dataset of folders, and be read as one of its queries."""
     dataset = Path(re.sub(r"(:\d+)+$", "", spec))
     if dataset.is_dir() and folder.resolve().is_relative_to(dataset.resolve()):
         shown = printable(str(folder))
-        raise Refused(f"The folder “{shown}” lies in the dataset's, where it would be taken for a query; name another.")
+        raise CommandError(
+            f"The folder “{shown}” is inside the dataset, where it would be read as a query; name another."
+        )
 
 
 def _check_queries(dataset: Dataset, settings: Settings) -> None:
-    """Raises `Refused` where one is longer than a query may be."""
-    most = settings.limits.max_query_length
+    """Raise `CommandError` if a query is longer than the limit."""
+    limit = settings.limits.max_query_length
     for labelled in dataset.sets:
-        if len(labelled.query.strip()) > most:
-            told = sentence(QueryTooLong(length=len(labelled.query.strip()), max_length=most), "en")
-            raise Refused(f"Set “{printable(labelled.id)}” of {printable(dataset.name)}: {told}")
+        length = len(labelled.query.strip())
+        if length > limit:
+            message = sentence(QueryTooLong(length=length, max_length=limit), "en")
+            raise CommandError(f"Set “{printable(labelled.id)}” of {printable(dataset.name)}: {message}")
 
 
-def _results_log(folder: Path) -> ResultsLog:
-    """Of the folder, which is made. Raises `Refused`."""
+def _open_results_log(folder: Path) -> ResultsLog:
+    """Create the folder, and open the log in it. Raises `CommandError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return ResultsLog(folder / JUDGED)
+        return ResultsLog(folder / RESULTS_LOG)
     except OSError as error:
         shown = printable(str(folder))
-        raise Refused(f"Results cannot be written into “{shown}”: {error.strerror}; name another folder.") from error
+        raise CommandError(
+            f"Results cannot be written into “{shown}”: {error.strerror}; name another folder."
+        ) from error
 
 
-def _evaluated(
-    context: typer.Context,
-    dataset: Dataset,
-    every: Sequence[Settings],
-    asked: tuple[tuple[str, ...], tuple[str, ...]],
-    results_log: ResultsLog | None,
-) -> Evaluation | None:
-    """With the progress on stderr; None where no model could be loaded."""
-    from reranker.evaluation.runner import LeftOut, ModelRun, Progress, evaluate_stream  # noqa: PLC0415 - torch takes long
+def _run(context: typer.Context, dataset: Dataset, grid: _Grid, results_log: ResultsLog | None) -> Evaluation | None:
+    """Evaluate, with the progress on stderr. Returns None if no model could be loaded."""
+    from reranker.evaluation.runner import LeftOut, ModelRun, Progress, evaluate_stream  # noqa: PLC0415 - loads torch
 
-    scorings, details = asked
-    plans = [
-        ModelRun(open=partial(_announced, context, settings), scorings=cast(Any, scorings), details=details)
-        for settings in every
+    runs = [
+        ModelRun(open=partial(_open_model, context, settings), scorings=cast(Any, grid.scorings), details=grid.details)
+        for settings in grid.models
     ]
-    bar = tqdm(bar_format=BAR, mininterval=redrawn_every_s(), miniters=1, dynamic_ncols=True, total=0)
+    bar = progress_bar(0, EVALUATION_BAR)
     try:
-        with bar, closing(evaluate_stream(dataset, plans, results_log=results_log)) as stream:
+        with bar, closing(evaluate_stream(dataset, runs, results_log=results_log)) as stream:
             for item in stream:
                 if isinstance(item, Evaluation):
                     return item
@@ -212,32 +233,71 @@ def _evaluated(
                 elif isinstance(item, Progress):
                     _show(bar, item)
     except OSError as error:
-        reason = f"What was judged could not be written into “{JUDGED}”: {error.strerror}; make room and call again."
-        raise Refused(reason, FAILED) from error
+        message = f"Scores could not be written into “{RESULTS_LOG}”: {error.strerror}; free some space and call again."
+        raise CommandError(message, FAILED) from error
     return None
 
 
-def _announced(context: typer.Context, settings: Settings) -> Reranker:
-    """Opened, and said which model judges where nobody named one, and how it had to be loaded."""
-    reranker = opened(context, settings)
+def _open_model(context: typer.Context, settings: Settings) -> Reranker:
+    reranker = reranker_of(context, settings)
     announce(reranker)
-    tell_remarks(reranker.load())
+    report_load_warnings(reranker.load())
     return reranker
 
 
-def _show(bar: Any, progress: Any) -> None:
+def _show(bar: tqdm, progress: Any) -> None:
     left = "" if progress.left_s is None else f"· {timedelta(seconds=round(progress.left_s))} left "
     bar.total = progress.total
     bar.set_description_str(f"{left}· {printable(progress.configuration.label)}", refresh=False)
     bar.update(progress.done - bar.n)
 
 
-def _written(evaluation: Evaluation, folder: Path, limits: Limits) -> None:
+def _write(evaluation: Evaluation, folder: Path, limits: Limits) -> None:
+    """Write all files of the evaluation. Raises `CommandError`."""
     from reranker.evaluation.output_files import write_all  # noqa: PLC0415 - scipy takes a second
 
+    shown = printable(str(folder))
     try:
         write_all(evaluation, folder, limits)
     except OSError as error:
-        reason = f"The results could not be written into “{printable(str(folder))}”: {error.strerror}."
-        raise Refused(reason, FAILED) from error
-    say(f"Written into “{printable(str(folder))}”; report.html shows it all.")
+        raise CommandError(f"The results could not be written into “{shown}”: {error.strerror}.", FAILED) from error
+    say(f"Results written into “{shown}”; open report.html to see them.")
+
+
+def _store_calibrations(evaluation: Evaluation) -> None:
+    """Store what was fitted for each model, precision and scoring method, at its first detail. Says so on stderr."""
+    first = {each.calibration_key: each for each in reversed(evaluation.evaluated)}
+    for evaluated in reversed(first.values()):
+        say(_store_calibration(evaluation.dataset.name, evaluated))
+
+
+def _store_calibration(dataset: str, evaluated: Evaluated) -> str:
+    """Store a calibration if it improves the scores of the sets that were held out. Returns a line about it."""
+    configuration, fit = evaluated.configuration, evaluated.fit
+    name = f"{configuration.model} {configuration.precision} {configuration.scoring}"
+    if fit is None:
+        return f"{name}: not calibrated, too few sets; 10 are needed, with right and wrong pictures in each half."
+    if fit.loss_after >= fit.loss_before or fit.right_over <= fit.wrong_over:
+        return f"{name}: not calibrated, since the scores of the sets that were held out did not improve."
+    about = {"model": configuration.model, "precision": configuration.precision, "scoring": configuration.scoring}
+    calibration = Calibration(temperature=fit.temperature, relevance_threshold=fit.relevance_threshold)
+    try:
+        CalibrationStore.for_user().put(
+            evaluated.calibration_key, calibration, about | {"dataset": dataset, "sets": fit.sets}
+        )
+    except OSError as error:
+        raise CommandError(f"The calibration could not be stored: {error.strerror}.", FAILED) from error
+    return (
+        f"{name}: calibrated; scores are shown with the temperature {fit.temperature:.3f}, "
+        f"and pictures match from {fit.relevance_threshold:.1f} of 10."
+    )
+
+
+def _remove_calibrations(evaluation: Evaluation) -> None:
+    """Remove what is stored for each model, precision and scoring method."""
+    for key in {evaluated.calibration_key for evaluated in evaluation.evaluated}:
+        try:
+            CalibrationStore.for_user().delete(key)
+        except OSError as error:
+            raise CommandError(f"The calibration could not be removed: {error.strerror}.", FAILED) from error
+    say("The calibration was removed; scores are shown as the checkpoint defines them.")

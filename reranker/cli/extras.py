@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from typing import Final, Literal
 
-from reranker.cli.console import Refused
+from reranker.cli.console import CommandError
 
 Extra = Literal["eval", "quant", "ui", "mcp"]
 
@@ -28,6 +28,6 @@ def install_command(extra: Extra) -> str:
 
 
 def require_extra(extra: Extra, feature: str) -> None:
-    """Raise `Refused` if an extra is not installed. feature: what needs it, as the subject of a sentence."""
+    """Raise `CommandError` if an extra is not installed. feature: what needs it, as the subject of a sentence."""
     if not is_installed(extra):
-        raise Refused(f"{feature} needs packages that are not installed; install them: {install_command(extra)}")
+        raise CommandError(f"{feature} needs packages that are not installed; install them: {install_command(extra)}")

@@ -1,7 +1,7 @@
-"""The command line: parse, build, call, show. Each command has a module in `reranker.cli`.
+"""The command line: read the arguments, run a command, end with its exit code. Each command has a module.
 
-The result goes to stdout or into a file, everything else to stderr. Exit codes: 0 something was ranked, 1 nothing could
-be, 2 a mistake in the call, said in one sentence, 130 interrupted.
+The result goes to stdout or into a file, everything else to stderr. Exit codes: 0 if a picture was ranked, 1 if none
+could be, 2 for a mistake in the call, with one sentence about it, 130 if interrupted.
 """
 
 import logging
@@ -14,7 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from reranker.cli.benchmark import benchmark
-from reranker.cli.console import DONE, FAILED, INTERRUPTED, MISTAKE, OpenReranker, Refused, stopped
+from reranker.cli.console import DONE, FAILED, INTERRUPTED, USAGE_ERROR, CommandError, RerankerFactory, say
 from reranker.cli.download import download
 from reranker.cli.evaluate import evaluate
 from reranker.cli.label import label
@@ -30,45 +30,50 @@ from reranker.version import __version__
 _log = logging.getLogger(__name__)
 
 PROGRAM: Final = "python -m reranker"
-Version = Annotated[bool, typer.Option("--version", help="Say which version this is.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Also write the program's log to stderr.")]
+VersionOption = Annotated[bool, typer.Option("--version", help="Write the version and exit.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Also write the log to stderr.")]
 
 _COMMANDS: Final = (rank, watch, serve, label, evaluate, verify, benchmark, memory, download)
 
 
 def main(
-    arguments: Sequence[str] | None = None, *, program: str = PROGRAM, open_reranker: OpenReranker | None = None
+    arguments: Sequence[str] | None = None, *, program: str = PROGRAM, open_reranker: RerankerFactory | None = None
 ) -> int:
     """Run the command line and return its exit code.
 
-    arguments: those of the process where None. program: what it was called as. open_reranker: how settings become a
-    `Reranker`, for tests.
+    arguments: those of the process if None. program: the name that the help shows. open_reranker: makes a `Reranker`
+    from settings, for tests.
     """
     try:
         code = int(application(program)(arguments, prog_name=program, standalone_mode=False, obj=open_reranker))
     except typer.TyperException as error:
-        return stopped(error.format_message(), MISTAKE)
-    except Refused as error:
-        return stopped(str(error), error.code)
+        return _fail(error.format_message(), USAGE_ERROR)
+    except CommandError as error:
+        return _fail(str(error), error.exit_code)
     except RerankerError as error:
-        return stopped(sentence(error, "en"), MISTAKE)
+        return _fail(sentence(error, "en"), USAGE_ERROR)
     except Exception:
-        _log.exception("Not foreseen")
-        return stopped(sentence(RerankerError(), "en"), FAILED)
-    return stopped("Stopped.", code) if code == INTERRUPTED else code
+        _log.exception("Unexpected error")
+        return _fail(sentence(RerankerError(), "en"), FAILED)
+    return _fail("Stopped.", code) if code == INTERRUPTED else code
+
+
+def _fail(message: str, exit_code: int) -> int:
+    say(message)
+    return exit_code
 
 
 def application(program: str = PROGRAM) -> typer.Typer:
-    """All commands. A shell can complete a command of one word, and so only where the program is installed."""
+    """Return all commands. Completion is offered if the program is a command of one word, which shells can complete."""
     app = typer.Typer(add_completion=program != PROGRAM, pretty_exceptions_enable=False, rich_markup_mode="markdown")
-    app.callback(invoke_without_command=True)(_said_first)
+    app.callback(invoke_without_command=True)(_before_command)
     for command in _COMMANDS:
         app.command()(command)
     return app
 
 
-def _said_first(context: typer.Context, *, version: Version = False, verbose: Verbose = False) -> None:
-    """Rank pictures by how well each fits a sentence, with a Qwen2.5-VL cross-encoder. Nothing leaves this machine."""
+def _before_command(context: typer.Context, *, version: VersionOption = False, verbose: VerboseOption = False) -> None:
+    """Rank pictures by how well they match a sentence, with a Qwen2.5-VL cross-encoder, on this machine only."""
     _set_up_log(verbose)
     if version:
         typer.echo(f"reranker {__version__}")
@@ -76,11 +81,11 @@ def _said_first(context: typer.Context, *, version: Version = False, verbose: Ve
     if context.invoked_subcommand is None:
         with redirect_stdout(sys.stderr):
             typer.echo(context.get_help())
-        raise typer.Exit(MISTAKE)
+        raise typer.Exit(USAGE_ERROR)
 
 
 def _set_up_log(verbose: bool) -> None:
-    """Only who asks for it sees what libraries have to say; a handler of our own keeps Python's last resort silent."""
+    """Log to stderr if asked to; otherwise hide logs and warnings, for which Python has a handler of its own."""
     if verbose:
         logging.basicConfig(level=logging.INFO)
         return

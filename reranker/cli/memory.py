@@ -1,57 +1,57 @@
-"""`memory`: which model fits where, in which precision."""
+"""`memory`: list which model fits on which GPU, in which precision."""
 
 import json
 from typing import Annotated
 
 import typer
 
-from reranker.cli.console import (
-    DONE,
-    Output,
-    as_bytes,
-    check_target,
-    deliver,
-    print_bytes,
-    say,
-    silence_transformers,
-)
+from reranker.cli.console import DONE, as_bytes, print_bytes, say, silence_transformers
+from reranker.cli.options import FiguresOption
+from reranker.cli.outputs import check_output, write_output
 from reranker.config.settings import Device
 
-ModelShape = Annotated[
+ShapeOption = Annotated[
     str,
     typer.Option(
-        metavar="3b|7b|LAYERSxWIDTH|PATH", help="The model for which cards are looked for; 7b is lychee-rerank-mm."
+        "--geometry",
+        metavar="3b|7b|LAYERSxWIDTH|PATH",
+        help="Model for which GPUs are listed; 7b is lychee-rerank-mm.",
     ),
 ]
-Here = Annotated[
-    str, typer.Option(metavar="toybox|NAME|PATH", help="A model of this machine, to be measured in each precision.")
+LocalModelOption = Annotated[
+    str,
+    typer.Option(
+        "--here", metavar="toybox|NAME|PATH", help="Model on this machine that is measured in each precision."
+    ),
 ]
+DeviceOption = Annotated[Device, typer.Option(help="Where the model runs; auto: the first GPU if there is one.")]
+ImagesOption = Annotated[int, typer.Option(min=2, help="Number of pictures; they are generated, in mixed sizes.")]
 
 
 def memory(
     *,
-    geometry: ModelShape = "7b",
-    here: Here = "toybox",
-    device: Annotated[Device, typer.Option(help="auto: the first card where there is one.")] = "auto",
-    images: Annotated[int, typer.Option(min=2, help="How many pictures, of mixed sizes; they are made.")] = 24,
-    output: Output = None,
+    shape: ShapeOption = "7b",
+    local_model: LocalModelOption = "toybox",
+    device: DeviceOption = "auto",
+    images: ImagesOption = 24,
+    output: FiguresOption = None,
 ) -> int:
-    """Say which precision fits cards of 24 to 6 GiB, and measure what a model takes on this machine.
+    """List which precisions fit on GPUs of 24 to 6 GiB, and measure the memory use of a model on this machine.
 
-    On a card both are measured, each under a cap of that size. Without one, what fits is computed from the model's
-    shape, and marked so. A table goes to stdout; with --output, every figure into a JSON file.
+    With a GPU both are measured, each within a limit of that size. Without one, what fits is computed from the shape of
+    the model, and marked as such. A table goes to stdout; --output writes all figures into a JSON file.
 
     ```sh
     python -m reranker memory
     python -m reranker memory --geometry 3b --output memory.json
     ```
     """
-    from reranker.benchmarks.memory import as_table, memory_report  # noqa: PLC0415 - torch takes seconds
+    from reranker.benchmarks.memory import as_table, memory_report  # noqa: PLC0415 - loads torch
 
-    check_target(output)
+    check_output(output)
     silence_transformers()
-    result = memory_report(geometry, here, device=device, images=images, report=say)
+    result = memory_report(shape, local_model, device=device, images=images, report=say)
     print_bytes(as_table(result).encode())
     if output is not None:
-        deliver(as_bytes(json.dumps(result, indent=2) + "\n"), output)
+        write_output(as_bytes(json.dumps(result, indent=2) + "\n"), output)
     return DONE

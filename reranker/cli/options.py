@@ -1,5 +1,6 @@
-"""Options that several commands have, and the settings that come of them."""
+"""Options that several commands have, and the settings that they change."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -9,57 +10,77 @@ from reranker.core.types import Scoring
 
 Format = Literal["table", "json", "csv", "html", "zip"]
 
-Model = Annotated[
+ModelOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|PATH",
-        help="What judges: `toybox`, which comes with the program and knows drawings, not photographs; `lychee` "
-        "(vec-ai/lychee-rerank-mm) or `lychee-3b`; `qwen2.5-vl-7b` or `-3b`; an id of the hub; or a folder with a "
-        "Qwen2.5-VL checkpoint. `auto`: lychee where there is a CUDA card and its files are here, else the toybox. "
-        "Without it: what RERANKER_MODEL says, else `auto`. Nothing is fetched: see `download`.",
+        help="Model that scores the pictures: `toybox`, the small built-in model, which knows drawings, not "
+        "photographs; `lychee` (vec-ai/lychee-rerank-mm) or `lychee-3b`; `qwen2.5-vl-7b` or `qwen2.5-vl-3b`; an id of "
+        "the Hugging Face hub; or a folder with a Qwen2.5-VL checkpoint. `auto` is lychee if there is a CUDA GPU and "
+        "its files are on this machine, else the toybox. Default: RERANKER_MODEL, else `auto`. Nothing is downloaded "
+        "automatically; see the command `download`.",
     ),
 ]
-Revision = Annotated[str | None, typer.Option(metavar="NAME", help="Of a model of the hub: a branch, tag or commit.")]
-Detail = Annotated[
+RevisionOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Branch, tag or commit of a model of the hub. Default: its main branch."),
+]
+DetailOption = Annotated[
     str | None,
     typer.Option(
         metavar="low|usual|high|auto|N",
-        help="How closely to look: as the model has it, or at N visual tokens a picture. `auto` looks at all pictures "
-        "at the lowest detail, then at the best of them at the highest.",
+        help="Resolution at which pictures are encoded: as the checkpoint defines it, or N visual tokens a picture. "
+        "`auto` scores all pictures at `low`, then the best of them again at `high`. Default: `usual`.",
     ),
 ]
-ChosenScoring = Annotated[
+ScoringOption = Annotated[
     Scoring | None,
     typer.Option(
         "--scoring",
-        help="`yes-no`, as rerankers are taught; `rating`: the model writes “Score: X.X”, for models that are not.",
+        help="How a score is read off the model: `yes-no`, as rerankers are trained; or `rating`, a number that the "
+        "model writes, for models that are not rerankers. Default: `yes-no`.",
     ),
 ]
-Instruction = Annotated[
+InstructionOption = Annotated[
     str | None,
     typer.Option(
         metavar="photo|product|document|remote-sensing|web|TEXT",
-        help="For yes-no: what the pictures are searched for, or a sentence of your own; `photo` unless the model says "
-        "otherwise.",
+        help="For yes-no scoring: what the pictures are searched for, or a sentence of your own. Default: the "
+        "instruction that the checkpoint names, else `photo`.",
     ),
 ]
-ChosenPrecision = Annotated[
-    Precision | None, typer.Option("--precision", help="Of the weights; `auto`: what the device is good at.")
+PrecisionOption = Annotated[
+    Precision | None,
+    typer.Option(
+        "--precision",
+        help="Number format of the weights. Default: `auto`, the best that the device computes fast and that fits its "
+        "memory.",
+    ),
 ]
-TopK = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Keep the N best; pictures that failed are listed all the same.")
+TopKOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Number of best pictures in the result; pictures that failed are always listed. Default: all pictures.",
+    ),
 ]
-ChosenFormat = Annotated[
+FormatOption = Annotated[
     Format,
     typer.Option(
         "--format",
         help="`table` for reading, `json` for programs (every digit), `csv` for spreadsheets, `html` for a contact "
-        "sheet that opens anywhere, `zip` for the pictures themselves, named in order.",
+        "sheet in one file, `zip` for the pictures themselves, named in order.",
     ),
 ]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the result into this file instead of to stdout; whole or not at all."),
+]
+FiguresOption = Annotated[Path | None, typer.Option(metavar="FILE.json", help="Also write all figures into this file.")]
 
 
-def chosen_settings(**given: str | None) -> Settings:
-    """What the environment says, overruled by each option that was given. Raises `SettingInvalid`."""
-    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    return Settings.from_environment().override(**chosen)
+def settings_of(**options: str | None) -> Settings:
+    """Return the settings of the environment, overridden by the options that were given. Raises `SettingInvalid`."""
+    given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    return Settings.from_environment().override(**given)

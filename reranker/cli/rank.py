@@ -1,107 +1,123 @@
-"""`rank`: pictures and folders of them by a sentence, or by several, each picture looked at once."""
+"""`rank`: rank pictures and folders of pictures by one query or several; each picture is encoded once."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from reranker.api import Reranker
-from reranker.cli.console import Output, Refused, check_target, deliver, opened, printable
-from reranker.cli.copies import COPIED_UNLESS_TOLD, check_empty, copy_best
-from reranker.cli.document_texts import with_texts
+from reranker.cli.console import CommandError, printable, reranker_of
+from reranker.cli.inputs import candidates_at, is_path, read_queries, with_texts
 from reranker.cli.options import (
-    ChosenFormat,
-    ChosenPrecision,
-    ChosenScoring,
-    Detail,
-    Instruction,
-    Model,
-    Revision,
-    TopK,
-    chosen_settings,
+    DetailOption,
+    Format,
+    FormatOption,
+    InstructionOption,
+    ModelOption,
+    OutputOption,
+    PrecisionOption,
+    RevisionOption,
+    ScoringOption,
+    TopKOption,
+    settings_of,
 )
-from reranker.cli.output_formats import check_holds_several, rendered
-from reranker.cli.picture_paths import candidates_of, is_there
-from reranker.cli.progress import watched
-from reranker.cli.queries import read_queries
-from reranker.cli.ranking_summary import told
-from reranker.core.scores import at_least
+from reranker.cli.outputs import (
+    DEFAULT_COPIES,
+    check_empty,
+    check_holds_several,
+    check_output,
+    copy_best,
+    render,
+    summarize,
+    write_output,
+)
+from reranker.cli.progress import rank_with_progress
+from reranker.core.scores import filter_by_score
 from reranker.core.types import Candidate
 
-QueryText = Annotated[
+QueryArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="QUERY",
         help='What the pictures should show, in Chinese, English or both: "a woman in a red dress", "海边的房子". '
-        "Left out where there are `--queries`.",
+        "Omit it with `--queries`.",
     ),
 ]
-Paths = Annotated[
+PathsArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="PATH",
-        help="Pictures, or folders of pictures. In a folder, pictures are known by their extension (.jpg, .png, .webp, "
-        ".heic, ...) and hidden files are left out; a file that is named is always looked at.",
+        help="Pictures, or folders of pictures. In a folder, files with the extension of a picture count (.jpg, .png, "
+        ".webp, .heic, ...), except hidden ones; a file that is named is always read.",
     ),
 ]
-Queries = Annotated[
+QueriesOption = Annotated[
     Path | None,
     typer.Option(
         "--queries",
         metavar="FILE",
-        help="In place of QUERY: a text file with a query a line, or `-` for stdin. Each picture is looked at once "
-        "however many there are; the result is a `table`, `json` or `csv` of all.",
+        help="Instead of QUERY: a text file with one query a line, or `-` for stdin. Each picture is encoded once for "
+        "all of them; the result is one `table`, `json` or `csv`.",
     ),
 ]
-Texts = Annotated[
+TextOption = Annotated[
     Path | None,
     typer.Option(
         "--text",
         metavar="FILE.csv",
-        help="Texts beside the pictures, such as product titles, judged with them: a CSV file with the columns path "
-        "and text.",
+        help="Texts that are scored together with the pictures, such as product titles: a CSV file with the columns "
+        "path and text.",
     ),
 ]
-Threshold = Annotated[
+ThresholdOption = Annotated[
     float,
-    typer.Option(min=0, max=10, metavar="SCORE", help="Leave pictures out that have less than this, of 10."),
+    typer.Option(min=0, max=10, metavar="SCORE", help="Leave out pictures with a score below this, from 0 to 10."),
 ]
-CopyTop = Annotated[
+CopyTopOption = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
-        help=f"Also copy the best pictures, `--top-k` of them or {COPIED_UNLESS_TOLD}, into this new or empty folder, "
-        "named in order; with `--queries`, a folder in it for each.",
+        help="Also copy the best pictures into this new or empty folder, named in order: as many as `--top-k`, or "
+        f"{DEFAULT_COPIES} by default. With `--queries`, each query has a folder in it.",
     ),
 ]
-Recursive = Annotated[bool, typer.Option("--recursive", help="Also look into the folders of a folder.")]
+RecursiveOption = Annotated[bool, typer.Option("--recursive", help="Also search the subfolders of a folder.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Inputs:
+    """Checked queries, at least one, and the pictures to rank."""
+
+    queries: list[str]
+    candidates: list[Candidate]
 
 
 def rank(  # noqa: PLR0913 - the options of a command
     context: typer.Context,
-    query: QueryText = None,
-    paths: Paths = None,
+    query: QueryArgument = None,
+    paths: PathsArgument = None,
     *,
-    queries: Queries = None,
-    model: Model = None,
-    top_k: TopK = None,
-    threshold: Threshold = 0.0,
-    revision: Revision = None,
-    precision: ChosenPrecision = None,
-    scoring: ChosenScoring = None,
-    instruction: Instruction = None,
-    text: Texts = None,
-    detail: Detail = None,
-    format_: ChosenFormat = "table",
-    output: Output = None,
-    copy_top: CopyTop = None,
-    recursive: Recursive = False,
+    queries: QueriesOption = None,
+    model: ModelOption = None,
+    top_k: TopKOption = None,
+    threshold: ThresholdOption = 0.0,
+    revision: RevisionOption = None,
+    precision: PrecisionOption = None,
+    scoring: ScoringOption = None,
+    instruction: InstructionOption = None,
+    text: TextOption = None,
+    detail: DetailOption = None,
+    format_: FormatOption = "table",
+    output: OutputOption = None,
+    copy_top: CopyTopOption = None,
+    recursive: RecursiveOption = False,
 ) -> int:
-    """Rank pictures by a sentence, best first, or by each of several.
+    """Rank pictures by how well each matches a sentence, best first; or by each of several sentences.
 
-    Every picture gets a score from 0 to 10; one that cannot be judged costs only itself, and is listed last with the
-    reason. Exit code: 0 when something was ranked, 1 when nothing could be, 2 for a mistake in the call.
+    Each picture gets a score from 0 to 10. A picture that cannot be scored is listed last, with the reason. Exit code:
+    0 if a picture was ranked, 1 if none could be, 2 for a mistake in the call.
 
     ```sh
     python -m reranker rank "a woman in a red dress" assets/gallery
@@ -109,48 +125,48 @@ def rank(  # noqa: PLR0913 - the options of a command
     printf "a cat\\na boat" | python -m reranker rank --queries - assets/gallery
     ```
     """
-    settings = chosen_settings(
-        model=model,
-        revision=revision,
-        precision=precision,
-        scoring=scoring,
-        instruction=instruction,
-        detail=detail,
-    )
-    reranker, several = opened(context, settings), queries is not None
-    # Mistakes are told before the model is loaded, which takes a while.
-    words = [word for word in (query, *(paths or ())) if word is not None]
-    asked, places = _asked_of(words, queries, reranker)
-    candidates = _candidates(places, recursive, text)
-    check_target(output)
+    model_options = {"model": model, "revision": revision, "precision": precision}
+    settings = settings_of(**model_options, scoring=scoring, instruction=instruction, detail=detail)
+    reranker, several = reranker_of(context, settings), queries is not None
+    # Mistakes are reported before the model is loaded, which takes a while.
+    inputs = _inputs(query, paths or (), queries, reranker, recursive=recursive, text=text)
+    _check_outputs(output, copy_top, format_, several=several)
+    rankings = rank_with_progress(reranker, inputs.queries, inputs.candidates, top_k)
+    filtered = [filter_by_score(ranking, threshold) for ranking in rankings]
+    write_output(render(filtered, format_, reranker, several=several), output)
+    if copy_top is not None:
+        copy_best(filtered, top_k or DEFAULT_COPIES, copy_top, reranker.limits, several=several)
+    return summarize(rankings, reranker.info.relevance_threshold, threshold)
+
+
+def _inputs(
+    query: str | None,
+    paths: Sequence[str],
+    queries: Path | None,
+    reranker: Reranker,
+    *,
+    recursive: bool,
+    text: Path | None,
+) -> _Inputs:
+    """Read and check what is ranked. With `--queries`, the first argument is a path, too. Raises `CommandError`."""
+    arguments = [argument for argument in (query, *paths) if argument is not None]
+    if queries is not None:
+        checked = read_queries(queries, reranker)
+    elif arguments:
+        checked = [reranker.query(arguments.pop(0)).text]
+    else:
+        raise CommandError("Missing argument 'QUERY'.")
+    if not arguments:
+        raise CommandError("Missing argument 'PATH'.")
+    if queries is not None and not is_path(arguments[0]):
+        raise CommandError(f"“{printable(arguments[0])}” is not a picture or folder; with --queries, omit QUERY.")
+    candidates = [candidate for path in arguments for candidate in candidates_at(path, recursive)]
+    return _Inputs(queries=checked, candidates=candidates if text is None else with_texts(candidates, text))
+
+
+def _check_outputs(output: Path | None, copy_top: Path | None, format_: Format, *, several: bool) -> None:
+    """Raise `CommandError` if the result could not be written."""
+    check_output(output)
     check_empty(copy_top)
     if several:
         check_holds_several(format_)
-    rankings = watched(reranker, asked, candidates, top_k)
-    shown = [at_least(ranking, threshold) for ranking in rankings]
-    deliver(rendered(shown, format_, reranker, several=several), output)
-    if copy_top is not None:
-        copy_best(shown, top_k or COPIED_UNLESS_TOLD, copy_top, reranker.limits, several=several)
-    return told(rankings, reranker.load().info.relevance_threshold, threshold)
-
-
-def _asked_of(words: Sequence[str], queries: Path | None, reranker: Reranker) -> tuple[list[str], Sequence[str]]:
-    """The queries, checked, and the paths: the first word is the query unless a file has them. Raises `Refused`."""
-    if queries is not None:
-        asked, places = read_queries(queries, reranker), words
-    elif words:
-        asked, places = [reranker.query(words[0]).text], words[1:]
-    else:
-        raise Refused("Missing argument 'QUERY'.")
-    if not places:
-        raise Refused("Missing argument 'PATH'.")
-    if queries is not None and not is_there(places[0]):
-        raise Refused(
-            f"“{printable(places[0])}” is no picture or folder, and with --queries there is no QUERY; leave it out."
-        )
-    return asked, places
-
-
-def _candidates(places: Sequence[str], recursive: bool, text: Path | None) -> list[Candidate]:
-    candidates = [candidate for place in places for candidate in candidates_of(place, recursive)]
-    return candidates if text is None else with_texts(candidates, text)

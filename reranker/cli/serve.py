@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from reranker.api import Reranker
-from reranker.cli.console import DONE, FAILED, Refused, opened, say
+from reranker.cli.console import DONE, FAILED, CommandError, reranker_of, say
 from reranker.cli.extras import install_command, is_installed, require_extra
 from reranker.config.settings import CHOICES, Setting, Settings, all_settings
 
@@ -29,7 +29,7 @@ def serve(context: typer.Context, **options: Any) -> int:
         require_extra("mcp", "--mcp")
     if settings.server.share:
         require_extra("ui", "--share")
-    reranker = opened(context, settings)
+    reranker = reranker_of(context, settings)
     if is_installed("ui"):
         return _serve_page(reranker)
     say(f"The page needs packages that are not installed, so the HTTP API is served alone: {install_command('ui')}")
@@ -56,7 +56,7 @@ def _serve_page(reranker: Reranker) -> int:
 
 
 def _serve_api(reranker: Reranker) -> int:
-    """Serve the HTTP API. Raises `Refused` if the address cannot be used."""
+    """Serve the HTTP API. Raises `CommandError` if the address cannot be used."""
     from reranker.server.http_api import api_application  # noqa: PLC0415 - `--help` need not wait for FastAPI
     from reranker.server.serving import load_in_background, serve_application  # noqa: PLC0415
 
@@ -66,7 +66,7 @@ def _serve_api(reranker: Reranker) -> int:
         serve_application(api_application(reranker), server.host, server.port, _announce, root_path=server.root_path)
     except OSError as error:
         address = f"{server.host}, port {server.port}"
-        raise Refused(
+        raise CommandError(
             f"The HTTP API could not be opened at {address}; choose another --host or --port.", FAILED
         ) from error
     return DONE

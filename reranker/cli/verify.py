@@ -1,4 +1,4 @@
-"""`verify`: score the pictures of a result again, and say what moved."""
+"""`verify`: score the pictures of a saved result again, and list those whose rank or score changed."""
 
 import json
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ import typer
 from reranker.cli.console import (
     DONE,
     FAILED,
-    Refused,
+    CommandError,
     as_bytes,
-    opened,
     print_bytes,
     printable,
+    reranker_of,
     say,
     silence_transformers,
 )
@@ -23,97 +23,112 @@ from reranker.config.settings import Settings
 from reranker.core.types import Candidate, Ranking
 from reranker.export.rows import Row, rows
 
-SAME: Final = 1e-3  # of a log-odds; other batches move it by less in float32
-KEPT: Final = ("model", "revision", "precision", "scoring", "instruction", "detail")  # names of settings
+TOLERANCE: Final = 1e-3  # log-odds; other batches change a score by less in float32
+SETTINGS: Final = ("model", "revision", "precision", "scoring", "instruction", "detail")  # taken from the result
 
-Result = Annotated[Path, typer.Argument(metavar="RESULT.json", help="What `rank --format json` wrote.")]
+ResultArgument = Annotated[
+    Path, typer.Argument(metavar="RESULT.json", help="File that `rank --format json` wrote.", show_default=False)
+]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Earlier:
-    """A result of before; of each picture its rank and log-odds, None where it failed, and the text beside it."""
+class SavedPicture:
+    """One picture of a saved result. rank, log_odds: None if it failed."""
+
+    rank: int | None
+    log_odds: float | None
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedResult:
+    """A saved result for one query. settings: by their keys; pictures: by their paths."""
 
     query: str
     fingerprint: str
-    judged_by: dict[str, Any]
-    pictures: dict[str, tuple[int | None, float | None, str]]
+    settings: dict[str, Any]
+    pictures: dict[str, SavedPicture]
 
 
-def verify(context: typer.Context, result: Result) -> int:
-    """Score the pictures of a result again, with the same model and settings, and say which moved.
+def verify(context: typer.Context, result: ResultArgument) -> int:
+    """Score the pictures of a saved result again, with the same model and settings, and list those that moved.
 
-    Pictures are looked for where the result names them, from the current folder. Exit code: 0 where all is as it was to
-    0.001 of a log-odds, 1 where something moved.
+    Paths in the result are relative to the current folder. Exit code: 0 if every rank is the same and every score is
+    the same to 0.001 log-odds, 1 if a picture moved.
 
     ```sh
     python -m reranker rank "a boat" assets/gallery --format json > boats.json
     python -m reranker verify boats.json
     ```
     """
-    results = _read(result)
-    settings = Settings.from_environment().override(score_store_mb=0, **results[0].judged_by)
-    reranker = opened(context, settings)
+    results = _read_results(result)
+    settings = Settings.from_environment().override(score_store_mb=0, **results[0].settings)
+    reranker = reranker_of(context, settings)
     silence_transformers()
-    rankings = [reranker.rank(earlier.query, _candidates(earlier)) for earlier in results]
-    if any(now.fingerprint != earlier.fingerprint for earlier, now in zip(results, rankings, strict=True)):
-        say("Weights, prompt or settings are others than those of the result: its fingerprint differs.")
-    lines = _all_moved(results, rankings)
-    count = sum(len(earlier.pictures) for earlier in results)
+    rankings = [reranker.rank(saved.query, _candidates(saved)) for saved in results]
+    if any(ranking.fingerprint != saved.fingerprint for saved, ranking in zip(results, rankings, strict=True)):
+        say("The fingerprint differs from that of the result: the weights, the prompt or the settings have changed.")
+    lines = _moved_lines(results, rankings)
+    count = sum(len(saved.pictures) for saved in results)
     pictures = f"{count} pictures" if len(results) == 1 else f"{count} pictures of {len(results)} queries"
     if not lines:
-        print_bytes(as_bytes(f"All {pictures} are as they were.\n"))
+        print_bytes(as_bytes(f"All {pictures} have the same rank and score.\n"))
         return DONE
     print_bytes(as_bytes("\n".join([f"{len(lines)} of {pictures} moved:", *lines]) + "\n"))
     return FAILED
 
 
-def _candidates(earlier: Earlier) -> list[Candidate]:
-    return [Candidate(name=path, source=Path(path), text=text) for path, (_, _, text) in earlier.pictures.items()]
+def _candidates(saved: SavedResult) -> list[Candidate]:
+    return [Candidate(name=path, source=Path(path), text=picture.text) for path, picture in saved.pictures.items()]
 
 
-def _all_moved(results: Sequence[Earlier], rankings: Sequence[Ranking]) -> list[str]:
-    """A line for each picture that moved, of several queries with the number of each."""
+def _moved_lines(results: Sequence[SavedResult], rankings: Sequence[Ranking]) -> list[str]:
+    """Return a line for each picture that moved, with the number of its query if there are several."""
     lines = []
-    for number, (earlier, ranking) in enumerate(zip(results, rankings, strict=True), start=1):
-        query = "" if len(results) == 1 else f"query {number}  "
-        lines += [query + line for row in rows(ranking) if (line := _moved(earlier, row)) is not None]
+    for number, (saved, ranking) in enumerate(zip(results, rankings, strict=True), start=1):
+        prefix = "" if len(results) == 1 else f"query {number}  "
+        moved = (_moved_line(saved.pictures[row.path], row) for row in rows(ranking))
+        lines += [prefix + line for line in moved if line is not None]
     return lines
 
 
-def _moved(earlier: Earlier, row: Row) -> str | None:
-    rank, log_odds, _ = earlier.pictures[row.path]
-    if log_odds is None and row.log_odds is None:
+def _moved_line(saved: SavedPicture, row: Row) -> str | None:
+    """Return how a picture moved; None if it did not."""
+    if saved.log_odds is None and row.log_odds is None:
         return None
-    if log_odds is None or row.log_odds is None:
+    if saved.log_odds is None or row.log_odds is None:
         return f"{'failed now' if row.log_odds is None else 'failed then'}  {printable(row.path)}"
-    if rank == row.rank and abs(log_odds - row.log_odds) <= SAME:
+    difference = row.log_odds - saved.log_odds
+    if saved.rank == row.rank and abs(difference) <= TOLERANCE:
         return None
-    return f"#{rank} -> #{row.rank}  log-odds {row.log_odds - log_odds:+.4f}  {printable(row.path)}"
+    return f"#{saved.rank} -> #{row.rank}  log-odds {difference:+.4f}  {printable(row.path)}"
 
 
-def _read(path: Path) -> list[Earlier]:
-    """The results of a file, one a query and at least one. Raises `Refused`."""
+def _read_results(path: Path) -> list[SavedResult]:
+    """Return the results in a file, one for each query and at least one. Raises `CommandError`."""
     shown = printable(str(path))
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        results = [_earlier(each, shown) for each in content.get("queries", [content])]
+        results = [_saved_result(each, shown) for each in content.get("queries", [content])]
     except OSError as error:
-        raise Refused(f"The result “{shown}” cannot be read: {error.strerror}.") from error
+        raise CommandError(f"The result “{shown}” cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Refused(f"The file “{shown}” is no result that `rank --format json` wrote.") from error
+        raise CommandError(f"The file “{shown}” is not a result that `rank --format json` wrote.") from error
     if not results:
-        raise Refused(f"The result “{shown}” has no queries, so there is nothing to verify.")
+        raise CommandError(f"The result “{shown}” has no queries, so there is nothing to verify.")
     return results
 
 
-def _earlier(content: dict[str, Any], shown: str) -> Earlier:
-    found = [(row["path"], (row["rank"], row["log_odds"], row["text"] or "")) for row in content["results"]]
-    earlier = Earlier(
+def _saved_result(content: dict[str, Any], shown: str) -> SavedResult:
+    pictures = {
+        row["path"]: SavedPicture(rank=row["rank"], log_odds=row["log_odds"], text=row["text"] or "")
+        for row in content["results"]
+    }
+    if len(pictures) < len(content["results"]):
+        raise CommandError(f"The result “{shown}” lists a picture twice, so changes cannot be assigned.")
+    return SavedResult(
         query=content["query"],
         fingerprint=content["fingerprint"],
-        judged_by={name: content["judged_by"][name] for name in KEPT},
-        pictures=dict(found),
+        settings={key: content["judged_by"][key] for key in SETTINGS},
+        pictures=pictures,
     )
-    if len(earlier.pictures) < len(found):
-        raise Refused(f"The result “{shown}” names a picture twice, so what moved cannot be told.")
-    return earlier

@@ -1,6 +1,7 @@
-"""`watch`: pictures of a folder, ranked as another program writes them there."""
+"""`watch`: rank the pictures of a folder while another program writes them there."""
 
-from collections.abc import Iterable, Sequence
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
@@ -12,66 +13,68 @@ from typing import Annotated
 import typer
 
 from reranker.api import Reranker
-from reranker.cli.console import Output, Refused, check_target, deliver, opened, printable, say
-from reranker.cli.folder_watcher import arrivals
+from reranker.cli.console import CommandError, printable, reranker_of, say
 from reranker.cli.options import (
-    ChosenFormat,
-    ChosenPrecision,
-    ChosenScoring,
-    Detail,
-    Instruction,
-    Model,
-    Revision,
-    TopK,
-    chosen_settings,
+    DetailOption,
+    FormatOption,
+    InstructionOption,
+    ModelOption,
+    OutputOption,
+    PrecisionOption,
+    RevisionOption,
+    ScoringOption,
+    TopKOption,
+    settings_of,
 )
-from reranker.cli.output_formats import rendered
-from reranker.cli.progress import announce, tell_remarks
-from reranker.cli.ranking_summary import told
+from reranker.cli.outputs import check_output, render, summarize, write_output
+from reranker.cli.progress import announce, report_load_warnings
 from reranker.core.scores import shown_score
 from reranker.core.types import Candidate, Failed, Ranking, Scored
 from reranker.i18n.error_messages import sentence
+from reranker.images.formats import is_picture
+from reranker.images.natural_order import natural_key
 from reranker.pipelines.rerank import best_first, sort_events
 
-Folder = Annotated[
+FolderArgument = Annotated[
     Path,
     typer.Argument(
         metavar="DIR",
-        help="The folder that another program writes pictures into. Those that are there already are ranked first; "
-        "folders in it are not looked into.",
+        help="Folder that another program writes pictures into. Pictures that are there already are ranked first; "
+        "subfolders are not searched.",
     ),
 ]
-QueryText = Annotated[str, typer.Argument(metavar="QUERY", help="What the pictures should show, as for `rank`.")]
-Interval = Annotated[
+QueryArgument = Annotated[str, typer.Argument(metavar="QUERY", help="What the pictures should show, as for `rank`.")]
+IntervalOption = Annotated[
     float,
     typer.Option(
         min=0.1,
         metavar="SECONDS",
-        help="Between two looks into the folder; a picture that is the same in both is complete, and is judged.",
+        help="Time between two checks of the folder. A picture is complete, and is scored, if it did not change "
+        "between two checks.",
     ),
 ]
 
 
 def watch(  # noqa: PLR0913 - the options of a command
     context: typer.Context,
-    folder: Folder,
-    query: QueryText,
+    folder: FolderArgument,
+    query: QueryArgument,
     *,
-    interval: Interval = 1.0,
-    model: Model = None,
-    top_k: TopK = None,
-    revision: Revision = None,
-    precision: ChosenPrecision = None,
-    scoring: ChosenScoring = None,
-    instruction: Instruction = None,
-    detail: Detail = None,
-    format_: ChosenFormat = "table",
-    output: Output = None,
+    interval: IntervalOption = 1.0,
+    model: ModelOption = None,
+    top_k: TopKOption = None,
+    revision: RevisionOption = None,
+    precision: PrecisionOption = None,
+    scoring: ScoringOption = None,
+    instruction: InstructionOption = None,
+    detail: DetailOption = None,
+    format_: FormatOption = "table",
+    output: OutputOption = None,
 ) -> int:
-    """Rank pictures as another program writes them into a folder; Ctrl-C ends it and gives the ranking so far.
+    """Rank pictures while another program writes them into a folder; Ctrl-C stops and writes the ranking.
 
-    Each picture has a line on stderr with its rank so far, once it has stopped growing; one that cannot be read yet is
-    tried again when it changes. Exit code: as of `rank`.
+    Each picture has a line on stderr with its rank so far, once it is complete. A picture that cannot be read is tried
+    again when it changes. Exit code: as for `rank`.
 
     ```sh
     python -m reranker watch assets/gallery "a red fire truck"
@@ -79,64 +82,85 @@ def watch(  # noqa: PLR0913 - the options of a command
     python -m reranker watch renders "a boat" --format zip --output boats.zip
     ```
     """
-    settings = chosen_settings(
-        model=model,
-        revision=revision,
-        precision=precision,
-        scoring=scoring,
-        instruction=instruction,
-        detail=detail,
-    )
-    reranker = opened(context, settings)
+    model_options = {"model": model, "revision": revision, "precision": precision}
+    settings = settings_of(**model_options, scoring=scoring, instruction=instruction, detail=detail)
+    reranker = reranker_of(context, settings)
     reranker.query(query)
     _check_readable(folder)
-    check_target(output)
+    check_output(output)
     announce(reranker)
-    ranking = ranked_as_they_come(reranker, query, arrivals(folder, partial(sleep, interval)))
-    deliver(rendered([replace(ranking, scored=ranking.scored[:top_k])], format_, reranker), output)
-    return told([ranking], reranker.load().info.relevance_threshold)
+    ranking = rank_arrivals(reranker, query, arrivals(folder, partial(sleep, interval)))
+    write_output(render([replace(ranking, scored=ranking.scored[:top_k])], format_, reranker), output)
+    return summarize([ranking], reranker.info.relevance_threshold)
 
 
 def _check_readable(folder: Path) -> None:
-    """Raises `Refused` for what cannot be looked into, now at least."""
+    """Raise `CommandError` if the folder cannot be listed."""
     try:
         any(folder.iterdir())
     except OSError as error:
         shown = f"“{printable(str(folder))}” cannot be watched: {error.strerror}"
-        raise Refused(f"{shown}; name a folder that can be read.") from error
+        raise CommandError(f"{shown}; name a folder that can be read.") from error
 
 
-def ranked_as_they_come(reranker: Reranker, query: str, looks: Iterable[Sequence[Path]]) -> Ranking:
-    """The ranking of all pictures so far, once Ctrl-C ends it; a line on stderr for each as it is judged.
+def arrivals(folder: Path, wait: Callable[[], object]) -> Iterator[list[Path]]:
+    """Yield the pictures of a folder that are complete: each once, and again after it changed.
 
-    looks: pictures that are complete, as they come; one that comes again is judged again.
+    A picture is complete if its size and time are the same in two checks. wait: called between two checks. The iterator
+    does not end; a folder that cannot be read is checked again.
     """
-    so_far = _SoFar(reranker.rank(query, ()))
-    tell_remarks(reranker.load())
-    say("Watching; Ctrl-C ends it and gives the ranking.")
+    previous: dict[Path, tuple[int, int]] = {}
+    yielded: dict[Path, tuple[int, int]] = {}
+    while True:
+        current = _picture_states(folder)
+        complete = {path: state for path, state in current.items() if previous.get(path) == state != yielded.get(path)}
+        yielded |= complete
+        if complete:
+            yield sorted(complete, key=natural_key)
+        previous = current
+        wait()
+
+
+def _picture_states(folder: Path) -> dict[Path, tuple[int, int]]:
+    """Return the size in bytes and the time of the last change, in nanoseconds, of each picture of a folder."""
+    states = {}
+    with suppress(OSError):
+        for path in folder.iterdir():
+            with suppress(OSError):  # deleted meanwhile
+                status = path.stat()
+                if is_picture(path.name) and stat.S_ISREG(status.st_mode):
+                    states[path] = status.st_size, status.st_mtime_ns
+    return states
+
+
+def rank_arrivals(reranker: Reranker, query: str, arrived: Iterable[Sequence[Path]]) -> Ranking:
+    """Rank pictures as they arrive until Ctrl-C, with a line on stderr for each. Returns the ranking of all of them.
+
+    A picture that arrives again is scored again.
+    """
+    partial_ranking = _PartialRanking(reranker.rank(query, ()))
+    report_load_warnings(reranker.load())
+    say("Watching the folder; Ctrl-C ends it and writes the ranking.")
     with suppress(KeyboardInterrupt):
-        for paths in looks:
+        for paths in arrived:
             candidates = [Candidate(name=str(path), source=path) for path in paths]
             with closing(reranker.rank_stream(query, candidates)) as stream:
                 for event in stream:
                     if not isinstance(event, Ranking):
-                        say(so_far.note(event))
-    return so_far.ranking
+                        say(partial_ranking.add(event))
+    return partial_ranking.ranking
 
 
-class _SoFar:
-    """Every picture that came, once, as it was judged last.
-
-    empty: the ranking of none.
-    """
+class _PartialRanking:
+    """The latest event of every picture so far. empty: a ranking without pictures."""
 
     def __init__(self, empty: Ranking) -> None:
         self._empty, self._positions = empty, count()
         self._events: dict[str, Scored | Failed] = {}
         self._keys: dict[str, tuple[int, float, int]] = {}
 
-    def note(self, event: Scored | Failed) -> str:
-        """Take one in. Returns a line about it: its rank so far and its score, or why it has none."""
+    def add(self, event: Scored | Failed) -> str:
+        """Add an event, and return a line about it: the rank so far and the score, or why there is none."""
         name = event.candidate.name
         self._events[name] = event = replace(event, position=next(self._positions))
         self._keys.pop(name, None)
@@ -149,6 +173,6 @@ class _SoFar:
 
     @property
     def ranking(self) -> Ranking:
-        """Of all so far."""
+        """The ranking of all pictures so far."""
         scored, failed = sort_events(self._events.values())
         return replace(self._empty, scored=scored, failed=failed)

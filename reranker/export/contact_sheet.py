@@ -1,4 +1,4 @@
-"""A ranking as one HTML page that opens anywhere: thumbnails in it, no script, nothing fetched from elsewhere."""
+"""A ranking as one HTML page with embedded thumbnails. It has no script and loads nothing from elsewhere."""
 
 from html import escape
 
@@ -9,9 +9,9 @@ from reranker.images.limits import Limits
 from reranker.images.thumbnails import thumbnail_data_uris
 
 THUMBNAIL_PX = 320
-_WORDS: dict[str, dict[Language, str]] = {
-    "ranked": {"en": "{count} pictures, judged by {model}", "zh": "共 {count} 张图片，由 {model} 评判"},
-    "failed": {"en": "Not judged", "zh": "未能评判"},
+_TEXTS: dict[str, dict[Language, str]] = {
+    "ranked": {"en": "Pictures ranked by {model}: {count}", "zh": "由 {model} 排序，共 {count} 张图片"},
+    "failed": {"en": "Not scored", "zh": "未能评分"},
 }
 _PAGE = """<!doctype html>
 <html lang="{lang}">
@@ -43,38 +43,40 @@ meter {{ width: calc(100% - 1.2rem); margin: 0 .6rem .4rem; }}
 
 
 def as_html(ranking: Ranking, *, model: str, limits: Limits, language: Language = "en") -> str:
-    """Every picture of the ranking with its rank, score and name, then those that failed, with their reasons."""
-    scores = [shown_score(one.score.log_odds, ranking.temperature) for one in ranking.scored]
-    thumbnails = thumbnail_data_uris([one.candidate for one in ranking.scored], limits, THUMBNAIL_PX)
+    """An HTML page with rank, score, name and thumbnail of every scored picture, and the errors of those that failed.
+
+    model: its name, to be shown. limits: on the pictures that are read for their thumbnails.
+    """
+    scores = [shown_score(scored.score.log_odds, ranking.temperature) for scored in ranking.scored]
+    thumbnails = thumbnail_data_uris([scored.candidate for scored in ranking.scored], limits, THUMBNAIL_PX)
     cards = [
-        _card(rank, one.candidate.name, score, text, thumbnail)
-        for rank, (one, score, text, thumbnail) in enumerate(
+        _card(rank, scored.candidate.name, score, text, thumbnail)
+        for rank, (scored, score, text, thumbnail) in enumerate(
             zip(ranking.scored, scores, score_texts(scores), thumbnails, strict=True), start=1
         )
     ]
-    summary = _WORDS["ranked"][language].format(count=len(cards), model=model)
     return _PAGE.format(
         lang={"en": "en", "zh": "zh-CN"}[language],
-        query=_text(ranking.query.text),
-        summary=_text(summary),
+        query=_escape(ranking.query.text),
+        summary=_escape(_TEXTS["ranked"][language].format(count=len(cards), model=model)),
         cards="\n".join(cards),
         failures=_failures(ranking, language),
     )
 
 
-def _card(rank: int, name: str, score: float, text: str, thumbnail: str | None) -> str:
-    picture = '<div class="none"></div>' if thumbnail is None else f'<img src="{thumbnail}" alt="{_text(name)}">'
-    bar = f'<meter min="0" max="10" value="{score:.4f}">{text}</meter>'
-    return f"<li>{picture}<p><b>#{rank} · {text}</b> {_text(name)}</p>{bar}</li>"
+def _card(rank: int, name: str, score: float, score_text: str, thumbnail: str | None) -> str:
+    image = '<div class="none"></div>' if thumbnail is None else f'<img src="{thumbnail}" alt="{_escape(name)}">'
+    bar = f'<meter min="0" max="10" value="{score:.4f}">{score_text}</meter>'
+    return f"<li>{image}<p><b>#{rank} · {score_text}</b> {_escape(name)}</p>{bar}</li>"
 
 
 def _failures(ranking: Ranking, language: Language) -> str:
     if not ranking.failed:
         return ""
-    lines = "\n".join(f"<li>{_text(sentence(one.error, language))}</li>" for one in ranking.failed)
-    return f"<h2>{_WORDS['failed'][language]}</h2>\n<ul>\n{lines}\n</ul>\n"
+    lines = "\n".join(f"<li>{_escape(sentence(failed.error, language))}</li>" for failed in ranking.failed)
+    return f"<h2>{_TEXTS['failed'][language]}</h2>\n<ul>\n{lines}\n</ul>\n"
 
 
-def _text(words: str) -> str:
-    """Shown as it is; bytes of a name that are no text show as such."""
-    return escape(words.encode("utf-8", "replace").decode("utf-8"))
+def _escape(text: str) -> str:
+    """Escape for HTML. Bytes of a file name that are not UTF-8 are shown as a question mark."""
+    return escape(text.encode("utf-8", "replace").decode("utf-8"))

@@ -1,4 +1,4 @@
-"""A `Ranking` as rows, and the rows as JSON and CSV: the same words in every file, whichever door asks for it."""
+"""A `Ranking` as rows, as JSON and as CSV. All interfaces of the program write the same columns."""
 
 import csv
 import json
@@ -12,18 +12,17 @@ from reranker.core.scores import shown_score
 from reranker.core.types import Failed, Ranking, Scored
 from reranker.i18n.error_messages import Language, sentence
 
-# What makes a spreadsheet read a cell as a formula, the full-width forms of East Asian keyboards among them.
+# Characters that start a formula in a spreadsheet, including the full-width forms of East Asian keyboards.
 _FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One picture of a result; the fields are the columns of every file, in this order.
+    """One picture of a ranking. The fields are the columns of every file, in this order.
 
-    rank: from 1, None where it failed. path: the candidate's name. score: 0 to 10, as people see it.
-    log_odds: natural logarithm. words: what a model that was asked for a rating wrote. text: what was judged with the
-    picture, None where nothing was.
-    error: one sentence, None where it was scored.
+    rank: from 1; None if the picture failed. path: the name of the candidate. score: 0 to 10, as people see it.
+    log_odds: natural logarithm. words: the text that the model generated, None if it generated none. text: the text
+    that was scored with the picture, None if there was none. error: one sentence; None if the picture was scored.
     """
 
     rank: int | None
@@ -40,36 +39,38 @@ COLUMNS = tuple(field.name for field in fields(Row))
 
 
 def rows(ranking: Ranking, language: Language = "en") -> list[Row]:
-    """The scored ones in their order, then the failed ones, with their reasons in `language`."""
-    scored = [_scored_row(rank, one, ranking.temperature) for rank, one in enumerate(ranking.scored, start=1)]
-    return scored + [_failed_row(one, language) for one in ranking.failed]
+    """One row for each picture: scored pictures first, best first, then failed ones. language: of the errors."""
+    scored_rows = [
+        _scored_row(rank, scored, ranking.temperature) for rank, scored in enumerate(ranking.scored, start=1)
+    ]
+    return scored_rows + [_failed_row(failed, language) for failed in ranking.failed]
 
 
 def as_json(ranking: Ranking, *, judged_by: Mapping[str, Any], language: Language = "en") -> str:
-    """One object: query, model, fingerprint, how it was judged, and results; every digit of every number.
+    """A JSON object with query, model, fingerprint, `judged_by` and results. Numbers have all their digits.
 
-    judged_by: as `Reranker.judged_by` has it.
+    judged_by: see `Reranker.judged_by`. Raises `ValueError` if a number is infinite or not a number.
     """
-    return _json(_whole(ranking, judged_by, language))
+    return _json(_ranking_object(ranking, judged_by, language))
 
 
-def each_as_json(rankings: Sequence[Ranking], *, judged_by: Mapping[str, Any], language: Language = "en") -> str:
-    """One object whose `queries` are, in order, the very objects that `as_json` makes of one ranking."""
-    return _json({"queries": [_whole(ranking, judged_by, language) for ranking in rankings]})
+def rankings_as_json(rankings: Sequence[Ranking], *, judged_by: Mapping[str, Any], language: Language = "en") -> str:
+    """A JSON object whose `queries` are the objects that `as_json` writes for each ranking."""
+    return _json({"queries": [_ranking_object(ranking, judged_by, language) for ranking in rankings]})
 
 
 def as_csv(ranking: Ranking, *, language: Language = "en") -> str:
-    """A header and one line a picture, by RFC 4180. No text is a formula to a spreadsheet; what is None is empty."""
+    """CSV as in RFC 4180: a header and a line for each picture. None is an empty cell; see `spreadsheet_cell`."""
     return _csv(COLUMNS, (asdict(row).values() for row in rows(ranking, language)))
 
 
-def each_as_csv(rankings: Sequence[Ranking], *, language: Language = "en") -> str:
-    """As `as_csv`, one ranking after the other, with a first column `query`."""
+def rankings_as_csv(rankings: Sequence[Ranking], *, language: Language = "en") -> str:
+    """The lines of `as_csv` for several rankings, with `query` as the first column."""
     cells = ([ranking.query.text, *asdict(row).values()] for ranking in rankings for row in rows(ranking, language))
     return _csv(("query", *COLUMNS), cells)
 
 
-def _whole(ranking: Ranking, judged_by: Mapping[str, Any], language: Language) -> dict[str, Any]:
+def _ranking_object(ranking: Ranking, judged_by: Mapping[str, Any], language: Language) -> dict[str, Any]:
     return {
         "query": ranking.query.text,
         "model": judged_by["model"],
@@ -79,50 +80,47 @@ def _whole(ranking: Ranking, judged_by: Mapping[str, Any], language: Language) -
     }
 
 
-def _json(whole: dict[str, Any]) -> str:
-    return json.dumps(whole, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+def _json(content: dict[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
 
 def _csv(header: Sequence[str], lines: Iterable[Iterable[Any]]) -> str:
-    text = StringIO(newline="")
-    writer = csv.writer(text)
+    file = StringIO(newline="")
+    writer = csv.writer(file)
     writer.writerow(header)
     writer.writerows(map(spreadsheet_cell, line) for line in lines)
-    return text.getvalue()
+    return file.getvalue()
 
 
-def _scored_row(rank: int, one: Scored, temperature: float) -> Row:
-    log_odds = one.score.log_odds
-    score = shown_score(log_odds, temperature)
+def _scored_row(rank: int, scored: Scored, temperature: float) -> Row:
+    log_odds = scored.score.log_odds
     return Row(
         rank=rank,
-        path=one.candidate.name,
+        path=scored.candidate.name,
         status="scored",
-        score=score,
+        score=shown_score(log_odds, temperature),
         log_odds=log_odds,
-        words=one.score.generated_text,
-        text=one.candidate.text or None,
+        words=scored.score.generated_text,
+        text=scored.candidate.text or None,
         error=None,
     )
 
 
-def _failed_row(one: Failed, language: Language) -> Row:
-    reason = sentence(one.error, language)
-    words = one.error.generated_text if isinstance(one.error, PictureUnrated) else None
+def _failed_row(failed: Failed, language: Language) -> Row:
     return Row(
         rank=None,
-        path=one.candidate.name,
+        path=failed.candidate.name,
         status="failed",
         score=None,
         log_odds=None,
-        words=words,
-        text=one.candidate.text or None,
-        error=reason,
+        words=failed.error.generated_text if isinstance(failed.error, PictureUnrated) else None,
+        text=failed.candidate.text or None,
+        error=sentence(failed.error, language),
     )
 
 
 def spreadsheet_cell(value: str | float | None) -> str | float | None:
-    """A text that would be a formula is marked as text, by the apostrophe that spreadsheets know; numbers stay."""
+    """Put an apostrophe before a text that a spreadsheet would run as a formula. Numbers stay as they are."""
     if isinstance(value, str) and value.lstrip().startswith(_FORMULA_STARTS):
         return f"'{value}"
     return value

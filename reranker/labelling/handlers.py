@@ -1,6 +1,6 @@
-"""What the page of `label` is answered: a folder's pictures, the saved sets, and what became of a change.
+"""Answer the requests of the page of `label`: the pictures of a folder, the saved labelled queries, and changes.
 
-Knows neither gradio nor, unless somebody asks for the likely ones first, the model: it is there at once.
+Imports neither Gradio nor, unless somebody orders the pictures, the model, so that the page is there at once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,17 +15,16 @@ from reranker.core.types import Ranking
 from reranker.evaluation.datasets.reading import is_text
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import LANGUAGES, phrase, phrases
-from reranker.labelling.label_file import LabelFile, absolute
-from reranker.labelling.labelled_query import LabelledQuery
+from reranker.labelling.label_file import LabelFile, LabelledQuery, absolute
 from reranker.server.status import Status, trouble
 from reranker.storage.thumbnail_store import ThumbnailStore
 
 
 class Labelling:
-    """One folder and one file, for all who come.
+    """The handlers for one folder and one file, which all open pages share.
 
-    pictures: files in `folder`, where they are shown by their paths; nothing else is ever opened. What is asked comes
-    as JSON: `query`; `marked`, the names of pictures; of a set that was saved its `line` and the query that it `was`.
+    pictures: files in `folder`; the page shows their relative paths, and no other file is opened. Requests are JSON:
+    `query`; `relevant`, the names of pictures; for a saved query its `line`, and `saved_query`, as it was saved.
     """
 
     def __init__(
@@ -37,128 +36,130 @@ class Labelling:
         self._saving = Lock()
         self._decoding = BoundedSemaphore(reranker.settings.engine.prefetch_threads)  # each may take 400 MB
 
-    def board(self, language: Language) -> dict[str, Any]:
-        """All that the page shows."""
+    def state(self, language: Language) -> dict[str, Any]:
+        """Return all that the page shows."""
         return {
             "language": language,
             "languages": LANGUAGES,
             "labels": phrases("mark_", language) | phrases("label_", language),
             "pictures": list(self._names.values()),
-            **self._told(None, language),
+            **self._response(None, language),
         }
 
-    def thumbnail(self, place: int) -> Path | None:
-        """Of the picture at a place of the board; None where there is none."""
-        if place >= len(self._pictures):
+    def thumbnail(self, index: int) -> Path | None:
+        """Return the thumbnail of the picture with this index, or None if there is no such picture."""
+        if index >= len(self._pictures):
             return None
         with self._decoding:
-            return self._thumbnails.get(self._pictures[place])
+            return self._thumbnails.get(self._pictures[index])
 
-    def save(self, asked: dict[str, Any], language: Language) -> dict[str, Any]:
-        """The marks as a new set, or in the place of a saved one."""
+    def save(self, request: dict[str, Any], language: Language) -> dict[str, Any]:
+        """Save a labelled query as a new one, or in place of a saved one."""
         try:
-            with self._saving:  # or what is looked for in the file might come into it meanwhile
-                said = self._saved(self._marked(asked), asked, language)
+            with self._saving:  # two requests at once must not both find that the query is not saved yet
+                status = self._save(self._labelled_query(request), request, language)
         except (RerankerError, OSError) as error:
-            said = self._trouble(error, language)
-        return self._told(said, language)
+            status = self._error_status(error, language)
+        return self._response(status, language)
 
-    def remove(self, asked: dict[str, Any], language: Language) -> dict[str, Any]:
-        """A saved set."""
-        number, was = _place(asked)
+    def remove(self, request: dict[str, Any], language: Language) -> dict[str, Any]:
+        """Remove a saved labelled query."""
+        number, saved_query = _saved_line(request)
         try:
-            is_done = self._file.change(number, was, None)
-            said = _done("removed", language, query=was) if is_done else _refused("moved", language)
+            is_removed = self._file.change(number, saved_query, None)
+            status = _done("removed", language, query=saved_query) if is_removed else _refused("moved", language)
         except (RerankerError, OSError) as error:
-            said = self._trouble(error, language)
-        return self._told(said, language)
+            status = self._error_status(error, language)
+        return self._response(status, language)
 
-    def order(self, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """`done` and `total` after each picture; then the places of all, by the model, the likely ones first.
+    def order(self, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield `done` and `total` after each picture, then `order`: the indexes of all pictures, most relevant first.
 
-        Raises as `Reranker.rank_stream`.
+        Raises the errors of `Reranker.rank_stream`.
         """
-        query = asked.get("query")
+        query = request.get("query")
         with closing(self._reranker.rank_stream(query if isinstance(query, str) else "", self._pictures)) as stream:
             for done, event in enumerate(stream, start=1):
                 if isinstance(event, Ranking):
-                    yield {"order": [*(one.position for one in event.scored), *(one.position for one in event.failed)]}
+                    scored, failed = event.scored, event.failed
+                    yield {"order": [*(each.position for each in scored), *(each.position for each in failed)]}
                 else:
                     yield {"done": done, "total": len(self._pictures)}
 
-    def _marked(self, asked: dict[str, Any]) -> LabelledQuery:
+    def _labelled_query(self, request: dict[str, Any]) -> LabelledQuery:
         """Raises `RequestError`."""
-        query, marked = asked.get("query"), asked.get("marked")
-        names = set(filter(lambda name: isinstance(name, str), marked)) if isinstance(marked, list) else set()
+        query, relevant = request.get("query"), request.get("relevant")
+        names = {name for name in relevant if isinstance(name, str)} if isinstance(relevant, list) else set()
         return LabelledQuery(
             query=self._reranker.query(query if isinstance(query, str) and is_text(query) else "").text,
             pictures=tuple(self._pictures),
             relevant=tuple(picture for picture, name in self._names.items() if name in names),
         )
 
-    def _saved(self, marked: LabelledQuery, asked: dict[str, Any], language: Language) -> Status:
+    def _save(self, labelled: LabelledQuery, request: dict[str, Any], language: Language) -> Status:
         """Raises `DatasetInvalid` and `OSError`."""
-        if marked.mistake:
-            return Status(text=phrase(marked.mistake, language), tone="trouble")
+        if labelled.problem:
+            return Status(text=phrase(labelled.problem, language), tone="trouble")
         lines = {line.number: line for line in self._file.read()}
-        number, was = _place(asked)
+        number, saved_query = _saved_line(request)
         before = lines.pop(number, None)
-        others = (line.marked for line in lines.values() if line.marked.query == marked.query)
-        if any(not self._names.keys().isdisjoint(other.pictures) for other in others):
-            return _refused("there", language, query=marked.query)
+        same_query = (line.labelled for line in lines.values() if line.labelled.query == labelled.query)
+        if any(not self._names.keys().isdisjoint(other.pictures) for other in same_query):
+            return _refused("there", language, query=labelled.query)
         if not number:
-            self._file.add(marked)
-            return _done("saved", language, query=marked.query)
-        if before is None or before.marked.query != was:
+            self._file.add(labelled)
+            return _done("saved", language, query=labelled.query)
+        if before is None or before.labelled.query != saved_query:
             return _refused("moved", language)
         if not before.is_plain:
-            return _refused("not_plain", language, query=was, name=self._file.name)
-        is_done = self._file.change(number, was, self._beside(marked, before.marked))
-        return _done("changed", language, query=marked.query) if is_done else _refused("moved", language)
+            return _refused("not_plain", language, query=saved_query, name=self._file.name)
+        is_changed = self._file.change(number, saved_query, self._with_other_pictures(labelled, before.labelled))
+        return _done("changed", language, query=labelled.query) if is_changed else _refused("moved", language)
 
-    def _beside(self, marked: LabelledQuery, before: LabelledQuery) -> LabelledQuery:
-        """With those pictures of the set before that are not on this board, as they were there, if they still are."""
-        elsewhere = before.among({one for one in before.pictures if one not in self._names and one.is_file()})
+    def _with_other_pictures(self, labelled: LabelledQuery, before: LabelledQuery) -> LabelledQuery:
+        """Add the pictures that were labelled before, are not in this folder, and still exist."""
+        others = before.limited_to({path for path in before.pictures if path not in self._names and path.is_file()})
         return LabelledQuery(
-            query=marked.query,
-            pictures=(*marked.pictures, *elsewhere.pictures),
-            relevant=(*marked.relevant, *elsewhere.relevant),
+            query=labelled.query,
+            pictures=(*labelled.pictures, *others.pictures),
+            relevant=(*labelled.relevant, *others.relevant),
         )
 
-    def _told(self, said: Status | None, language: Language) -> dict[str, Any]:
-        """What became of it, and the sets that the file has by now, the latest first; else what is wrong with it."""
+    def _response(self, status: Status | None, language: Language) -> dict[str, Any]:
+        """Return the saved labelled queries, the latest first, and the status of a change, if there was one."""
         try:
-            sets = [self._shown(line.number, line.marked, language) for line in reversed(self._file.read())]
+            lines = self._file.read()
         except (RerankerError, OSError) as error:
-            return {"sets": [], "said": self._trouble(error, language).value, "is_done": False}
-        count = phrase("labelled_count", language, count=len(sets), name=self._file.name)
-        is_done = said is not None and said.tone == "done"
-        if said is None or is_done:
-            said = Status(text=f"{said.text} {count}" if said else count, tone="done" if said else "idle")
-        return {"sets": sets, "said": said.value, "is_done": is_done}
+            return {"queries": [], "status": self._error_status(error, language).value, "is_done": False}
+        count = phrase("labelled_count", language, count=len(lines), name=self._file.name)
+        is_done = status is not None and status.tone == "done"
+        if status is None or is_done:
+            status = Status(text=f"{status.text} {count}" if status else count, tone="done" if status else "idle")
+        queries = [self._saved_value(line.number, line.labelled, language) for line in reversed(lines)]
+        return {"queries": queries, "status": status.value, "is_done": is_done}
 
-    def _shown(self, number: int, marked: LabelledQuery, language: Language) -> dict[str, Any]:
-        names = [self._names[picture] for picture in marked.relevant if picture in self._names]
-        return {"line": number, "marked": names, **shown_set(marked, language)}
+    def _saved_value(self, number: int, labelled: LabelledQuery, language: Language) -> dict[str, Any]:
+        names = [self._names[picture] for picture in labelled.relevant if picture in self._names]
+        return {"line": number, "relevant": names, **labelled_query_value(labelled, language)}
 
-    def _trouble(self, error: Exception, language: Language) -> Status:
+    def _error_status(self, error: Exception, language: Language) -> Status:
         if isinstance(error, OSError):
             return _refused("closed", language, name=self._file.name, reason=error.strerror or type(error).__name__)
         return trouble(error, language)
 
 
-def _place(asked: dict[str, Any]) -> tuple[int, str]:
-    """Of a saved set: its line, 0 where there is none, and the query that it had."""
-    line, was = asked.get("line"), asked.get("was")
-    return line if isinstance(line, int) else 0, was if isinstance(was, str) else ""
+def _saved_line(request: dict[str, Any]) -> tuple[int, str]:
+    """Return the line and the query of the saved labelled query that a request is about; line 0 for a new one."""
+    line, saved_query = request.get("line"), request.get("saved_query")
+    return line if isinstance(line, int) else 0, saved_query if isinstance(saved_query, str) else ""
 
 
-def shown_set(marked: LabelledQuery, language: Language) -> dict[str, Any]:
-    """A line in a list of sets: the query, how many are right, and what the button to remove it is called."""
+def labelled_query_value(labelled: LabelledQuery, language: Language) -> dict[str, Any]:
+    """Return a line in a list of labelled queries, for `createQueryList` in `label_grid.js`."""
     return {
-        "query": marked.query,
-        "count": phrase("marked_right", language, right=len(marked.relevant), total=len(marked.pictures)),
-        "remove": phrase("remove", language, name=marked.query),
+        "query": labelled.query,
+        "count": phrase("marked_right", language, right=len(labelled.relevant), total=len(labelled.pictures)),
+        "remove": phrase("remove", language, name=labelled.query),
     }
 
 

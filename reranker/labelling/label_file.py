@@ -1,58 +1,86 @@
-"""Read and write the label file: JSON Lines as `evaluation.datasets.json_lines` reads them, a line a labelled set.
+"""Labelled queries, and the file that `label` writes them to: JSON Lines, which `evaluation.datasets.json_lines` reads.
 
-It is read anew for every change, and lines that nobody changed stay as they are, so that what another program wrote
-there is not lost.
+The file is read again before every change, and lines that did not change stay as they are, so that nothing that another
+program has written is lost.
 """
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from reranker.evaluation.datasets.json_lines import as_line
 from reranker.evaluation.datasets.reading import Faults, is_text, read_objects
-from reranker.labelling.labelled_query import LabelledQuery
 from reranker.storage.atomic_write import write_atomically
 
-PLAIN: Final = {"query", "pictures", "relevant"}
+PLAIN_FIELDS: Final = {"query", "pictures", "relevant"}
+
+LabelProblem = Literal["nothing_marked", "everything_marked"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledQuery:
+    """A query with all pictures that were shown for it, and the relevant ones among them, in the same order."""
+
+    query: str
+    pictures: tuple[Path, ...]
+    relevant: tuple[Path, ...]
+
+    def limited_to(self, pictures: Container[Path]) -> "LabelledQuery":
+        """Return the labelled query with only these pictures."""
+        return replace(
+            self,
+            pictures=tuple(picture for picture in self.pictures if picture in pictures),
+            relevant=tuple(picture for picture in self.relevant if picture in pictures),
+        )
+
+    @property
+    def problem(self) -> LabelProblem | None:
+        """The key of the phrase that says why it cannot be evaluated, or None if it can."""
+        if not self.relevant:
+            return "nothing_marked"
+        return "everything_marked" if len(self.relevant) == len(self.pictures) else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledLine:
-    """number: of the line, from 1. is_plain: there is no more in it than a set that was marked has."""
+    """A line of the file. number: from 1. is_plain: whether the line has only what a `LabelledQuery` has."""
 
     number: int
-    marked: LabelledQuery
+    labelled: LabelledQuery
     is_plain: bool
 
 
 class LabelFile:
-    """One file, which need not exist yet; for several threads. All methods raise `DatasetInvalid` and `OSError`."""
+    """A file of labelled queries, which need not exist yet; safe for several threads.
+
+    All methods raise `DatasetInvalid` if the file is something else, and `OSError`.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock = absolute(path), Lock()
-        self._places: dict[str, Path] = {}  # of the names in the file, which has each a hundred times
+        self._paths_by_name: dict[str, Path] = {}  # a name is in the file once for each query
 
     @property
     def name(self) -> str:
-        """Without folders."""
+        """The name of the file without its folder."""
         return self._path.name
 
     def read(self) -> list[LabelledLine]:
-        """What it holds by now."""
+        """Return the lines that are in the file now."""
         if not self._path.exists():
             return []
         faults = Faults(self.name)
-        found = [self._line(number, record, faults) for number, record in read_objects(self._path, faults)]
+        lines = [self._parse(number, record, faults) for number, record in read_objects(self._path, faults)]
         if len(faults):
             faults.dataset(self._path, ())
-        return [line for line in found if line is not None]
+        return [line for line in lines if line is not None]
 
-    def add(self, marked: LabelledQuery) -> None:
-        """As a new line at its end."""
-        line = self._written(marked).encode()
+    def add(self, labelled: LabelledQuery) -> None:
+        """Append a labelled query as a new line."""
+        line = self._serialize(labelled).encode()
         with self._lock:
             self.read()
             with self._path.open("ab+") as file:
@@ -61,62 +89,69 @@ class LabelFile:
                     line = line if file.read() == b"\n" else b"\n" + line
                 file.write(line)
 
-    def change(self, number: int, query: str, marked: LabelledQuery | None) -> bool:
-        """Put another set, or none, into the place of the one with this query on this line; False where it is not there
-        any more. The file is replaced as a whole."""
+    def change(self, number: int, query: str, labelled: LabelledQuery | None) -> bool:
+        """Replace the labelled query with this query on this line, or remove it if `labelled` is None.
+
+        The whole file is replaced in one step. Returns False if the labelled query is not on this line any more.
+        """
         with self._lock:
-            if not any((line.number, line.marked.query) == (number, query) for line in self.read()):
+            if not any((line.number, line.labelled.query) == (number, query) for line in self.read()):
                 return False
             lines = self._path.read_bytes().decode("utf-8-sig").split("\n")
-            lines[number - 1 : number] = [] if marked is None else [self._written(marked).removesuffix("\n")]
+            lines[number - 1 : number] = [] if labelled is None else [self._serialize(labelled).removesuffix("\n")]
             write_atomically("\n".join(lines).encode(), self._path)
             return True
 
-    def _written(self, marked: LabelledQuery) -> str:
-        return as_line(marked.query, [*map(self._text, marked.pictures)], [*map(self._text, marked.relevant)])
+    def _serialize(self, labelled: LabelledQuery) -> str:
+        pictures, relevant = map(self._relative, labelled.pictures), map(self._relative, labelled.relevant)
+        return as_line(labelled.query, list(pictures), list(relevant))
 
-    def _text(self, picture: Path) -> str:
-        """Where a picture is, from the file's folder, or as it is on another drive."""
+    def _relative(self, picture: Path) -> str:
+        """Return the path of a picture relative to the file's folder, or its full path if it is on another drive."""
         try:
             return Path(os.path.relpath(picture, self._path.parent)).as_posix()
         except ValueError:
             return picture.as_posix()
 
-    def _line(self, number: int, record: dict[str, Any], faults: Faults) -> LabelledLine | None:
-        misfits = [field for field, fits in _FIELDS.items() if not fits(record.get(field))]
-        for field in misfits:
+    def _parse(self, number: int, record: dict[str, Any], faults: Faults) -> LabelledLine | None:
+        """Return a line, or None, with the invalid fields added to `faults`."""
+        invalid = [field for field, is_valid in _FIELDS.items() if not is_valid(record.get(field))]
+        for field in invalid:
             faults.add(self._path, number, "field", field)
-        if misfits:
+        if invalid:
             return None
-        relevant, is_plain = _right_ones(record["relevant"]), set(record) == PLAIN
-        marked = LabelledQuery(
-            query=record["query"], pictures=self._paths(record["pictures"]), relevant=self._paths(relevant)
+        relevant = record["relevant"]
+        labelled = LabelledQuery(
+            query=record["query"],
+            pictures=self._absolute_paths(record["pictures"]),
+            relevant=self._absolute_paths(_relevant_names(relevant)),
         )
-        return LabelledLine(number=number, marked=marked, is_plain=is_plain and isinstance(record["relevant"], list))
+        is_plain = set(record) == PLAIN_FIELDS and isinstance(relevant, list)
+        return LabelledLine(number=number, labelled=labelled, is_plain=is_plain)
 
-    def _paths(self, names: Sequence[str]) -> tuple[Path, ...]:
+    def _absolute_paths(self, names: Sequence[str]) -> tuple[Path, ...]:
         for name in names:
-            if name not in self._places:
-                self._places[name] = absolute(self._path.parent / name)
-        return tuple(self._places[name] for name in names)
+            if name not in self._paths_by_name:
+                self._paths_by_name[name] = absolute(self._path.parent / name)
+        return tuple(self._paths_by_name[name] for name in names)
 
 
-def _is_names(value: object) -> bool:
+def _are_names(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) and name for name in value)
 
 
 _FIELDS: Final[dict[str, Callable[[object], bool]]] = {
     "query": is_text,
-    "pictures": _is_names,
-    "relevant": lambda value: isinstance(value, dict) or _is_names(value),
+    "pictures": _are_names,
+    "relevant": lambda value: isinstance(value, dict) or _are_names(value),
 }
 
 
-def _right_ones(relevant: Any) -> list[str]:
-    """Of a list of names, or of how relevant each is."""
+def _relevant_names(relevant: Any) -> list[str]:
+    """Return the relevant names of a list of names, or of a mapping from names to grades."""
     return [name for name in relevant if not isinstance(relevant, dict) or relevant[name]]
 
 
 def absolute(path: Path) -> Path:
-    """Links are not followed: a picture is known by where it was found."""
-    return Path(os.path.abspath(path))  # noqa: PTH100 - pathlib leaves `..` where it is
+    """Return an absolute path without following links, since a picture is identified by where it was found."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - pathlib does not remove `..`

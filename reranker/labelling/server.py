@@ -1,15 +1,16 @@
-"""The page of `label` as a program: its one document, its script and style, and what the script asks for.
+"""The server of the page of `label`: its document, its script and style, and the requests of the script.
 
-    GET  /board            the pictures, the saved sets, all words
-    GET  /thumbnails/{n}   of the picture at that place
-    POST /save, /remove    -> the saved sets, and what to say
+    GET  /state            the pictures, the saved labelled queries, and all texts
+    GET  /thumbnails/{n}   the thumbnail of the picture with that index
+    POST /save, /remove    -> the saved labelled queries, and a status
     POST /order            -> a line of JSON after each picture, and one at the end
 
-`?lang=zh` says the language of the answer, else the browser does.
+`?lang=zh` sets the language of the response; without it, the browser's preference does.
 """
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -22,11 +23,12 @@ from starlette.routing import Route
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import LANGUAGES, language_of
 from reranker.labelling.handlers import Labelling
-from reranker.server.static_files import code, styles
+from reranker.server.static_files import StaticFiles
 from reranker.server.status import trouble
 
-THUMBNAIL_KEPT_S: Final = 300  # by the browser
-MOST_QUESTION_BYTES: Final = 16_000_000
+STATIC: Final = StaticFiles(Path(__file__).with_name("static"))
+THUMBNAIL_MAX_AGE_S: Final = 300  # in the browser's cache
+MAX_REQUEST_BYTES: Final = 16_000_000
 PAGE: Final = """<!doctype html>
 <html>
 <head>
@@ -42,7 +44,7 @@ PAGE: Final = """<!doctype html>
 </body>
 </html>
 """
-# It loads nothing from elsewhere, and stands in nobody's frame.
+# The page loads nothing from other sites, and no site may show it in a frame.
 PAGE_HEADERS: Final = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -51,17 +53,17 @@ PAGE_HEADERS: Final = {
 
 
 def application(labelling: Labelling, middleware: Sequence[Middleware] = ()) -> Starlette:
-    """To be served by uvicorn."""
-    asked = _Asked(labelling)
+    """Return the ASGI application of the page."""
+    endpoints = _Endpoints(labelling)
     routes = [
         Route("/", _document),
         Route("/script.js", _script),
         Route("/style.css", _style),
-        Route("/board", asked.board),
-        Route("/thumbnails/{place:int}", asked.thumbnail),
-        Route("/save", asked.save, methods=["POST"]),
-        Route("/remove", asked.remove, methods=["POST"]),
-        Route("/order", asked.order, methods=["POST"]),
+        Route("/state", endpoints.state),
+        Route("/thumbnails/{index:int}", endpoints.thumbnail),
+        Route("/save", endpoints.save, methods=["POST"]),
+        Route("/remove", endpoints.remove, methods=["POST"]),
+        Route("/order", endpoints.order, methods=["POST"]),
     ]
     return Starlette(routes=routes, middleware=middleware)
 
@@ -71,76 +73,80 @@ def _document(_: Request) -> Response:
 
 
 def _script(_: Request) -> Response:
-    return Response(code("marking", "labelling"), media_type="text/javascript")
+    return Response(STATIC.script("label_grid.js", "label_page.js"), media_type="text/javascript")
 
 
 def _style(_: Request) -> Response:
-    texts = (path.read_text(encoding="utf-8") for path in styles("marking", "labelling"))
-    return Response("\n".join(texts), media_type="text/css")
+    return Response(STATIC.text("label_grid.css", "label_page.css"), media_type="text/css")
 
 
-class _Asked:
-    """Whoever may change the file sends JSON, as no form of a foreign page can without asking first."""
+class _Endpoints:
+    """The endpoints of the page's script.
+
+    Requests that change the file must be JSON: the form of another site's page cannot send JSON without permission.
+    """
 
     def __init__(self, labelling: Labelling) -> None:
         self._labelling = labelling
 
-    def board(self, request: Request) -> Response:
-        return _json(self._labelling.board(_language(request)))
+    def state(self, request: Request) -> Response:
+        return _json_response(self._labelling.state(_language(request)))
 
     def thumbnail(self, request: Request) -> Response:
-        thumbnail = self._labelling.thumbnail(request.path_params["place"])
+        thumbnail = self._labelling.thumbnail(request.path_params["index"])
         if thumbnail is None:
             return Response(status_code=404)
-        return FileResponse(thumbnail, headers={"cache-control": f"private, max-age={THUMBNAIL_KEPT_S}"})
+        return FileResponse(thumbnail, headers={"cache-control": f"private, max-age={THUMBNAIL_MAX_AGE_S}"})
 
     async def save(self, request: Request) -> Response:
-        return await self._answer(request, self._labelling.save)
+        return await self._respond(request, self._labelling.save)
 
     async def remove(self, request: Request) -> Response:
-        return await self._answer(request, self._labelling.remove)
+        return await self._respond(request, self._labelling.remove)
 
     async def order(self, request: Request) -> Response:
-        asked = await _question(request)
-        if asked is None:
+        content = await _json_object(request)
+        if content is None:
             return Response(status_code=415)
-        lines = (json.dumps(line) + "\n" for line in self._ordered(asked, _language(request)))
+        lines = (json.dumps(event) + "\n" for event in self._order_events(content, _language(request)))
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
-    def _ordered(self, asked: dict[str, Any], language: Language) -> Iterator[dict[str, Any]]:
+    def _order_events(self, content: dict[str, Any], language: Language) -> Iterator[dict[str, Any]]:
         try:
-            yield from self._labelling.order(asked)
+            yield from self._labelling.order(content)
         except Exception as error:
-            yield {"said": trouble(error, language).value}
+            yield {"status": trouble(error, language).value}
 
-    async def _answer(self, request: Request, answer: Callable[[dict[str, Any], Language], dict[str, Any]]) -> Response:
-        asked = await _question(request)
-        if asked is None:
+    async def _respond(
+        self, request: Request, handler: Callable[[dict[str, Any], Language], dict[str, Any]]
+    ) -> Response:
+        content = await _json_object(request)
+        if content is None:
             return Response(status_code=415)
-        return _json(await run_in_threadpool(answer, asked, _language(request)))
+        return _json_response(await run_in_threadpool(handler, content, _language(request)))
 
 
-async def _question(request: Request) -> dict[str, Any] | None:
-    """None for what is no JSON object, or does not call itself JSON."""
+async def _json_object(request: Request) -> dict[str, Any] | None:
+    """Return the JSON object in a request. Returns None if it has another content type, or is too large or invalid."""
     if request.headers.get("content-type") != "application/json":
         return None
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > MOST_QUESTION_BYTES:
+        if len(body) > MAX_REQUEST_BYTES:
             return None
     try:
-        asked = json.loads(body)
+        content = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    return asked if isinstance(asked, dict) else None
+    return content if isinstance(content, dict) else None
 
 
-def _json(value: object) -> Response:
-    """In ASCII: a name may hold bytes that are no text, which JSON can spell and UTF-8 cannot."""
+def _json_response(value: object) -> Response:
+    """Return a response in ASCII: a file name may have bytes that are not valid text, which UTF-8 cannot encode."""
     return Response(json.dumps(value), media_type="application/json")
 
 
 def _language(request: Request) -> Language:
-    asked = request.query_params.get("lang")
-    return next((one for one in LANGUAGES if one == asked), language_of(request.headers.get("accept-language")))
+    requested = request.query_params.get("lang")
+    return next((code for code in LANGUAGES if code == requested), language_of(request.headers.get("accept-language")))

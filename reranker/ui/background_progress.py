@@ -1,58 +1,58 @@
-"""Work that tells how far it is, or is asked, as something to iterate over.
+"""Run work in a thread and iterate over its progress.
 
-The work has a thread of its own and goes on to its end when nobody listens any more.
+The work goes on to its end even if the iteration is closed.
 """
 
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-ASKED_EVERY_S = 0.5
-Report = Callable[[int, int], None]
-_Told = TypeVar("_Told")
-
-
-def reports_of(work: Callable[[Report], Any]) -> Iterator[tuple[int, int]]:
-    """What the work says of itself, (done, total); at its end it raises what the work raised."""
-
-    def told(tell: Callable[[tuple[int, int]], None]) -> None:
-        work(lambda done, total: tell((done, total)))
-
-    yield from told_by(told)
+POLL_INTERVAL_S: Final = 0.5
+ReportProgress = Callable[[int, int], None]
+_Item = TypeVar("_Item")
 
 
-def told_by(work: Callable[[Callable[[_Told], None]], Any]) -> Iterator[_Told]:
-    """Whatever the work tells, in its order; at its end it raises what the work raised."""
-    told: SimpleQueue[_Told | None] = SimpleQueue()  # None: no more will come
-    finished = _begun(lambda: work(told.put))
-    finished.add_done_callback(lambda _: told.put(None))
-    yield from iter(told.get, None)
-    finished.result()
+def iterate_progress(work: Callable[[ReportProgress], Any]) -> Iterator[tuple[int, int]]:
+    """Yield each (done, total) that the work reports. Raises the work's error."""
+
+    def send_pairs(send: Callable[[tuple[int, int]], None]) -> None:
+        work(lambda done, total: send((done, total)))
+
+    yield from iterate_items(send_pairs)
 
 
-def shares_of(work: Callable[[], Any], share: Callable[[], float]) -> Iterator[float]:
-    """How much is done, asked now and then, while the work goes on; at its end it raises what the work raised."""
-    finished = _begun(work)
+def iterate_items(work: Callable[[Callable[[_Item], None]], Any]) -> Iterator[_Item]:
+    """Yield each item that the work passes to its callback, in order. Raises the work's error."""
+    items: SimpleQueue[_Item | None] = SimpleQueue()  # None marks the end
+    future = _start(lambda: work(items.put))
+    future.add_done_callback(lambda _: items.put(None))
+    yield from iter(items.get, None)
+    future.result()
+
+
+def poll_progress(work: Callable[[], Any], progress: Callable[[], float]) -> Iterator[float]:
+    """Yield `progress()` every `POLL_INTERVAL_S` seconds until the work has ended. Raises the work's error."""
+    future = _start(work)
     while True:
         try:
-            finished.result(timeout=ASKED_EVERY_S)
+            future.result(timeout=POLL_INTERVAL_S)
             return
         except TimeoutError:
-            if finished.done():  # it was the work that raised it
+            if future.done():  # the work itself has raised it
                 raise
-            yield share()
+            yield progress()
 
 
-def _begun(work: Callable[[], Any]) -> Future[Any]:
-    finished = Future[Any]()
+def _start(work: Callable[[], Any]) -> Future[Any]:
+    future = Future[Any]()
 
     def run() -> None:
         try:
-            finished.set_result(work())
+            future.set_result(work())
         except BaseException as error:
-            finished.set_exception(error)
+            future.set_exception(error)
 
     threading.Thread(target=run, name="reranker-work", daemon=True).start()
-    return finished
+    return future

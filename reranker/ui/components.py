@@ -1,25 +1,76 @@
-"""The page's own components: an empty place each, and the scripts that draw what is in it and listen.
+"""Components with scripts of their own, and labels in the language that a person has chosen.
 
-Nothing is filled in by templates: Gradio evaluates what they give as a JavaScript template string, so that a `$` or a
+Scripts create all elements. Gradio evaluates HTML templates as JavaScript template strings, so that a `$` or a
 backslash in somebody's sentence would be code.
 """
 
+from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
+from gradio.blocks import Block
+from gradio.i18n import I18nData
 
-from reranker.server.static_files import code
+from reranker.i18n.error_messages import Language
+from reranker.i18n.page_texts import LABELS, LANGUAGES, is_translated_by_browser
+from reranker.server.static_files import StaticFiles
+from reranker.ui.sessions import BrowserSessions
+
+STATIC: Final = StaticFiles(Path(__file__).with_name("static"))
 
 STATUS: Final = '<div class="status" role="status"></div>'
 NAMES: Final = '<div class="names"></div>'
-REASONS: Final = '<div class="failures"></div>'
-BOARD: Final = '<div class="board" data-tab="0"></div>'
-CHOSEN: Final = '<div class="panel" hidden aria-live="polite"></div>'
-MARKS: Final = '<div class="board-place"></div>'
-SETS: Final = '<div class="sets"></div>'
+FAILURES: Final = '<div class="failure-lists"></div>'
+RANKINGS: Final = '<div class="rankings" data-tab="0"></div>'
+PICTURE_PANEL: Final = '<div class="panel" hidden aria-live="polite"></div>'
+LABEL_GRID: Final = '<div class="label-grid-parent"></div>'
+LABELLED_QUERIES: Final = '<div class="labelled-queries"></div>'
 EVALUATION: Final = '<div class="evaluation"></div>'
 
 
-def scripted(template: str, *scripts: str, **how: Any) -> gr.HTML:
-    """A component drawn by these scripts."""
-    return gr.HTML(html_template=template, js_on_load=code(*scripts), apply_default_css=False, **how)
+def scripted(template: str, *scripts: str, **options: Any) -> gr.HTML:
+    """Return a component that scripts draw, by their file names. options: of `gr.HTML`."""
+    return gr.HTML(html_template=template, js_on_load=STATIC.script(*scripts), apply_default_css=False, **options)
+
+
+def label(name: str) -> Any:
+    """Return one of `LABELS`, which the browser translates: an `I18nData`, which not all types of Gradio's allow."""
+    key = f"reranker.{name}"
+    assert key in LABELS
+    return I18nData(key)
+
+
+class LabelTexts:
+    """Put the labels of a page's components into a language that the browser would not choose."""
+
+    def __init__(self, page: gr.Blocks, sessions: BrowserSessions) -> None:
+        labelled = {
+            block: {name: value.key for name, value in block.constructor_args.items() if isinstance(value, I18nData)}
+            for block in page.blocks.values()
+        }
+        self._keys: dict[Block, dict[str, str]] = {block: keys for block, keys in labelled.items() if keys}
+        self.page, self._sessions = page, sessions
+
+    @property
+    def components(self) -> list[Any]:
+        """The components with labels, in the order of the values that the methods return."""
+        return list(self._keys)
+
+    def load(self, request: gr.Request) -> list[Any]:
+        """Return the language and the labels of a page that was just opened, perhaps with `?lang=zh` in its address."""
+        requested = request.query_params.get("lang")
+        if requested in LANGUAGES:
+            self._sessions.set_language(requested, request)
+        language = self._sessions.language(request)
+        by_browser = requested not in LANGUAGES and is_translated_by_browser(request.headers.get("accept-language"))
+        labels = [gr.skip() for _ in self._keys] if by_browser else self._translated(language)
+        return [language, *labels]
+
+    def change_language(self, language: Language, request: gr.Request) -> list[Any]:
+        """Return the labels in the language that was chosen."""
+        self._sessions.set_language(language, request)
+        return self._translated(language)
+
+    def _translated(self, language: Language) -> list[Any]:
+        texts = ({name: LABELS[key][language] for name, key in keys.items()} for keys in self._keys.values())
+        return [gr.update(**dict[str, Any](each)) for each in texts]

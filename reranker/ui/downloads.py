@@ -1,4 +1,4 @@
-"""What is on the page as a file to take away, made when it is asked for."""
+"""Make the files that people download from the page."""
 
 import secrets
 import shutil
@@ -18,46 +18,46 @@ from reranker.images.limits import Limits
 
 Format = Literal["csv", "json", "zip", "html"]
 FORMATS: Final[tuple[Format, ...]] = ("csv", "json", "html", "zip")
-KEPT_S: Final = 600  # long after a browser has fetched it
-BYTE_ORDER_MARK: Final = "\ufeff"  # without it spreadsheets show Chinese as something else
+MAX_AGE_S: Final = 600  # browsers fetch a file at once
+BYTE_ORDER_MARK: Final = "\ufeff"  # without it, spreadsheet programs misread Chinese
 
 
 @dataclass(frozen=True, kw_only=True)
 class Downloads:
-    """Writes files into a folder of this program's, from where the page hands them out."""
+    """Write files into a folder from which the page serves them."""
 
     folder: Path
     limits: Limits
 
     def write(
-        self, ranking: Ranking, format_: Format, judged_by: Mapping[str, Any], best: int, language: Language
+        self, ranking: Ranking, format_: Format, judged_by: Mapping[str, Any], zip_count: int, language: Language
     ) -> Path:
-        """The file; of a ZIP only the `best` pictures. Its name says nothing of the query or of a folder.
+        """Write a ranking into a new file and return its path. The file's name reveals neither query nor folder.
 
-        judged_by: as `Reranker.judged_by` has it.
+        judged_by: see `Reranker.judged_by`. zip_count: the number of top pictures in a ZIP file.
         """
-        target = self.place(f"ranking.{format_}")
+        target = self.new_path(f"ranking.{format_}")
         if format_ == "zip":
             with target.open("wb") as file:
-                write_archive(replace(ranking, scored=ranking.scored[:best]), file, self.limits)
+                write_archive(replace(ranking, scored=ranking.scored[:zip_count]), file, self.limits)
         else:
             text = self._texts(ranking, judged_by, language)[format_]()
             target.write_bytes(text.encode(errors="backslashreplace"))
         return target
 
-    def place(self, name: str) -> Path:
-        """For a file of this name, which nobody finds who is not told."""
-        self._forget_old()
+    def new_path(self, name: str) -> Path:
+        """Return the path of a new file with this name, in a folder whose name nobody can guess."""
+        self._delete_old()
         target = self.folder / secrets.token_hex(8) / name
         target.parent.mkdir(parents=True)
         return target
 
-    def _forget_old(self) -> None:
-        """So that who presses the button all day does not fill the disk."""
-        for made in self.folder.glob("*"):
-            with suppress(FileNotFoundError):  # another visitor's press was first
-                if time.time() - made.stat().st_mtime > KEPT_S:
-                    shutil.rmtree(made, ignore_errors=True)
+    def _delete_old(self) -> None:
+        """Delete old files, so that many downloads do not fill the disk."""
+        for folder in self.folder.glob("*"):
+            with suppress(FileNotFoundError):  # another request has deleted it
+                if time.time() - folder.stat().st_mtime > MAX_AGE_S:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def _texts(
         self, ranking: Ranking, judged_by: Mapping[str, Any], language: Language

@@ -1,4 +1,4 @@
-"""Folders of the server whose pictures the page offers; they are only ever read."""
+"""The galleries of the server: folders whose pictures the page offers. They are only read."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Final
 from reranker.images.formats import is_picture
 from reranker.images.natural_order import natural_key
 
-MOST_NAME_BYTES: Final = 240  # of 255, as ".jpg" is put behind it
+MAX_NAME_BYTES: Final = 240  # file systems allow 255, and the names of thumbnails are longer by ".jpg"
 
 
 class Galleries:
-    """By the names of the folders, numbered where two have the same. hidden: a folder that is left out of all."""
+    """Galleries by the names of their folders; equal names are numbered. hidden: a folder that no gallery shows."""
 
     def __init__(self, folders: Iterable[Path], hidden: Path | None = None) -> None:
         self._folders: dict[str, Path] = {}
@@ -26,49 +26,53 @@ class Galleries:
 
     @property
     def names(self) -> list[str]:
-        """In the order they were named in."""
+        """The names of the galleries, in the order of the folders."""
         return list(self._folders)
 
     def folder(self, name: str) -> Path | None:
-        """None where there is none of that name."""
+        """Return the folder of a gallery, or None if no gallery has this name."""
         return self._folders.get(name)
 
-    def holding(self, path: Path) -> tuple[str, Path] | None:
-        """The gallery that a resolved path lies in, and where in it; None where it lies in none."""
+    def locate(self, path: Path) -> tuple[str, Path] | None:
+        """Return the name of the gallery that contains a resolved path, and the path relative to its folder.
+
+        Returns None if no gallery contains it.
+        """
         for name, folder in self._folders.items():
             if folder in path.parents:
                 return name, path.relative_to(folder)
         return None
 
-    def pictures(self, name: str, most: int) -> list[Path]:
-        """The first pictures of a gallery and the folders in it.
+    def pictures(self, name: str, max_count: int) -> list[Path]:
+        """Return the first pictures in a gallery and its subfolders.
 
-        Left out are hidden ones, links to elsewhere, and names that are no text or too long to have a thumbnail.
+        Hidden files and folders are left out, and so are links to other places, and names that are not valid text or
+        too long for the name of a thumbnail.
         """
         folder = self._folders.get(name)
         if folder is None:
             return []
-        found = (path.resolve() for path in _walked(folder) if is_picture(path.name) and _has_plain_name(path))
-        inside = (path for path in found if folder in path.parents and self._hidden not in path.parents)
-        return [path for path, _ in zip(inside, range(most), strict=False)]
+        pictures = (path.resolve() for path in _walk(folder) if is_picture(path.name) and _is_usable_name(path.name))
+        inside = (path for path in pictures if folder in path.parents and self._hidden not in path.parents)
+        return [path for path, _ in zip(inside, range(max_count), strict=False)]
 
 
-def _has_plain_name(path: Path) -> bool:
+def _is_usable_name(name: str) -> bool:
     try:
-        return len(path.name.encode()) <= MOST_NAME_BYTES
+        return len(name.encode()) <= MAX_NAME_BYTES
     except UnicodeEncodeError:
         return False
 
 
-def _walked(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path) -> Iterator[Path]:
     try:
         entries = sorted(folder.iterdir(), key=natural_key)
-    except OSError:  # may not be read, or has just gone
+    except OSError:  # no permission, or deleted meanwhile
         return
     for entry in entries:
         if entry.name.startswith("."):
             continue
         if entry.is_dir() and not entry.is_symlink():
-            yield from _walked(entry)
+            yield from _walk(entry)
         elif entry.is_file():
             yield entry

@@ -1,4 +1,4 @@
-"""Variables that Gradio reads when it is imported."""
+"""Set the environment variables that Gradio reads when it is imported. Import this module before Gradio."""
 
 import atexit
 import os
@@ -7,8 +7,10 @@ import tempfile
 
 
 def prepare() -> None:
-    """Before gradio is imported: it reports nothing to anybody, keeps no statistics of every event that nobody reads,
-    and puts uploads into a folder of our own, gone at the end."""
+    """Turn off Gradio's telemetry and its statistics of events, and put uploads into a temporary folder.
+
+    The folder is deleted when the program ends, unless the environment names another one.
+    """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = "1000000000"
     if "GRADIO_TEMP_DIR" not in os.environ:

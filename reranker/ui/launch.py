@@ -12,10 +12,10 @@ from reranker.i18n.page_texts import translations
 from reranker.server.http_api import api_routes
 from reranker.server.security import security_middleware
 from reranker.server.serving import exit_on_sigterm, load_in_background
-from reranker.server.static_files import script, styles
+from reranker.ui.components import STATIC
 from reranker.ui.uploads import UploadGuard, Uploads
 
-UPLOAD_MARGIN: Final = 4  # our own limit refuses one file; that of Gradio, which is higher, refuses the whole upload
+UPLOAD_MARGIN: Final = 4  # Gradio's limit refuses the whole upload, so it is higher than ours, which refuses one file
 
 _FONTS: Final = ("system-ui", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif")
 
@@ -45,7 +45,7 @@ def launch_settings(reranker: Reranker) -> dict[str, Any]:
     """Return the arguments of `Blocks.launch`: the HTTP API is added, and telemetry and the run history are off."""
     settings = reranker.settings
     name, _, password = settings.server.auth.partition(":")
-    guard = Middleware(UploadGuard, uploads=Uploads.here(settings.server.galleries))
+    guard = Middleware(UploadGuard, uploads=Uploads.from_gradio(settings.server.galleries))
     return {
         "server_name": settings.server.host,
         "server_port": settings.server.port,
@@ -63,6 +63,6 @@ def launch_settings(reranker: Reranker) -> dict[str, Any]:
         "footer_links": [],
         "i18n": gr.I18n(**translations()),
         "theme": gr.themes.Default(primary_hue="teal", neutral_hue="slate", font=_FONTS, font_mono="monospace"),
-        "js": script("keys"),
-        "css_paths": styles("page", "marking", "evaluation"),
+        "js": STATIC.text("keyboard.js"),
+        "css_paths": [STATIC.path(name) for name in ("page.css", "label_grid.css", "evaluation.css")],
     }

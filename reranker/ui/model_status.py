@@ -1,4 +1,4 @@
-"""What a visitor is told of the model: that it loads, which it is and what it knows, and how to get a better one."""
+"""Show the state of the model: loading, ready or missing; what the toybox can do; a button that downloads a model."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -12,96 +12,94 @@ from reranker.i18n.page_texts import phrase
 from reranker.models.hub import GIGABYTES
 from reranker.server.security import LOOPBACK_HOSTS
 from reranker.server.status import Status, trouble
-from reranker.ui.background_progress import reports_of, shares_of
+from reranker.ui.background_progress import iterate_progress, poll_progress
 from reranker.ui.history import History
-from reranker.ui.sessions import Visitors
+from reranker.ui.sessions import BrowserSessions
 
 MIN_PICTURES: Final = 2
-FORWARDED: Final = {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"}
+FORWARDING_HEADERS: Final = {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"}
 
 
 class ModelStatus:
-    """Gives values for the status, for what is said about the model, and for the button that fetches another."""
+    """Return values of the status, of the text about the model, and of the button that downloads a model."""
 
-    def __init__(self, reranker: Reranker, visitors: Visitors) -> None:
-        self._reranker, self._visitors = reranker, visitors
+    def __init__(self, reranker: Reranker, sessions: BrowserSessions) -> None:
+        self._reranker, self._sessions = reranker, sessions
 
-    def loading(self, language: Language) -> Iterator[Status]:
-        """How far the model is loaded, until it is; it is loaded once, whoever asks first. Raises as loading does."""
+    def load(self, language: Language) -> Iterator[Status]:
+        """Yield the progress of loading until the model is loaded. Raises `CheckpointError`."""
         if self._reranker.is_loaded:
             return
         yield Status(text=phrase("loading", language), tone="busy", percent=0)
-        for share in shares_of(self._reranker.load, lambda: self._reranker.loaded_share):
+        for share in poll_progress(self._reranker.load, lambda: self._reranker.loaded_share):
             yield Status(text=phrase("loading", language), tone="busy", percent=int(100 * share))
 
-    def greet(self, request: gr.Request) -> Iterator[list[Any]]:
-        """For a page that was just opened: while the model loads, and once it is there."""
-        language = self._visitors.language(request)
+    def show(self, request: gr.Request) -> Iterator[list[Any]]:
+        """Show the model on a page that was just opened, while it loads and when it is ready."""
+        language = self._sessions.language(request)
         try:
-            for loading in self.loading(language):
+            for loading in self.load(language):
                 yield [loading.value, gr.skip(), gr.skip()]
             status = Status(text=self._ready_text(language))
         except Exception as error:
             status = trouble(error, language)
-        yield [status.value, self._about(language), self._button(language, request)]
+        yield [status.value, self._about(language), self._download_button(language, request)]
 
-    def greet_again(self, history: History, request: gr.Request) -> Iterator[list[Any]]:
-        """In another language; how the last run ended stays."""
-        for status, *others in self.greet(request):
+    def translate(self, history: History, request: gr.Request) -> Iterator[list[Any]]:
+        """Show the model in another language, but keep the status of the last run."""
+        for status, *others in self.show(request):
             yield [gr.skip() if history.ranking_views else status, *others]
 
     def download(self, request: gr.Request) -> Iterator[list[Any]]:
-        """Fetch the model that is wanted, telling how far it is; then all is as for a page that was just opened."""
-        language, model = self._visitors.language(request), self._offered(request)
+        """Download the model that is missing and show the progress, then the model."""
+        language, model = self._sessions.language(request), self._downloadable(request)
         if model is None:
             return
         try:
-            for done, total in reports_of(self._reranker.download):
-                yield [_downloading(model, done, total, language).value, gr.skip(), gr.update(interactive=False)]
+            for done, total in iterate_progress(self._reranker.download):
+                yield [_download_status(model, done, total, language).value, gr.skip(), gr.update(interactive=False)]
         except Exception as error:
             yield [trouble(error, language).value, gr.skip(), gr.update(interactive=True)]
             return
-        yield from self.greet(request)
+        yield from self.show(request)
 
     def _ready_text(self, language: Language) -> str:
         ready = phrase("ready", language, model=self._reranker.model_name, min_count=MIN_PICTURES)
-        return " ".join(
-            [ready, *(load_warning_text(one, language) for one in self._reranker.load().info.load_warnings)]
-        )
+        warnings = (load_warning_text(warning, language) for warning in self._reranker.info.load_warnings)
+        return " ".join([ready, *warnings])
 
     def _about(self, language: Language) -> Any:
-        """What the toybox knows, and why it is the one at work; nothing about any other."""
+        """Say what the toybox can do and why it is used. Empty for any other model."""
         choice = self._reranker.choice
         text = f"{phrase('toybox', language)} {phrase(choice.reason, language)}" if choice.name == "toybox" else ""
         return gr.update(value=text, visible=bool(text))
 
-    def _button(self, language: Language, request: gr.Request) -> Any:
-        """To fetch the model that is wanted and not here."""
-        model = self._offered(request)
+    def _download_button(self, language: Language, request: gr.Request) -> Any:
+        model = self._downloadable(request)
         if model is None:
             return gr.update(visible=False)
         size = GIGABYTES.get(model)
         text = phrase("download_sized" if size else "download", language, model=model, size=size)
         return gr.update(value=text, visible=True, interactive=True)
 
-    def _offered(self, request: gr.Request) -> str | None:
-        """The model to fetch, for who sits at this machine; guests do not fill its disk."""
-        return self._reranker.downloadable if is_from_here(request) else None
+    def _downloadable(self, request: gr.Request) -> str | None:
+        """Return the model that this browser may download: only a browser on this machine may fill its disk."""
+        return self._reranker.downloadable if is_local_request(request) else None
 
 
 def judged_by(reranker: Reranker) -> dict[str, Any]:
-    """As `Reranker.judged_by`, with the model by its name."""
+    """Return `Reranker.judged_by` with the model's display name, which reveals no path."""
     return reranker.judged_by() | {"model": reranker.model_name}
 
 
-def _downloading(model: str, done: int, total: int, language: Language) -> Status:
-    gigabytes = {"done": f"{done / 1e9:.2f}", "total": f"{total / 1e9:.2f}"}
+def _download_status(model: str, done_bytes: int, total_bytes: int, language: Language) -> Status:
+    gigabytes = {"done": f"{done_bytes / 1e9:.2f}", "total": f"{total_bytes / 1e9:.2f}"}
     text = phrase("downloading", language, model=model, **gigabytes)
-    return Status(text=text, tone="busy", percent=100 * done // max(1, total))
+    return Status(text=text, tone="busy", percent=100 * done_bytes // max(1, total_bytes))
 
 
-def is_from_here(request: gr.Request) -> bool:
-    """Whether a browser of this machine asks for a page of this machine: not by a proxy, and not by a share link."""
-    asked = urlsplit(f"//{request.headers.get('host', '')}").hostname
-    asking = request.client.host if request.client else ""
-    return asked in LOOPBACK_HOSTS and asking in LOOPBACK_HOSTS and not FORWARDED & set(request.headers)
+def is_local_request(request: gr.Request) -> bool:
+    """Return whether a browser on this machine has sent a request, without a proxy and without a share link."""
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    client = request.client.host if request.client else ""
+    return host in LOOPBACK_HOSTS and client in LOOPBACK_HOSTS and not FORWARDING_HEADERS & set(request.headers)

@@ -1,10 +1,10 @@
-"""The page: pictures and a sentence go in, a ranking comes out while one watches; for programs the same, at `/rank`.
+"""The Gradio page: add pictures, write a sentence, and see the ranking grow; programs use the endpoint `/rank`.
 
     reranker = Reranker("toybox")
     build_page(reranker).launch(**launch_settings(reranker))
 
-What happens on it is in `desk`, `runs` and `inquiries`, what it shows in `board.js` and `results`, which files it opens
-in `uploads`, its words in `wording`; how it is launched in `serving`.
+This module has the layout and connects its events to handlers: `upload_handlers`, `rank_handlers`, `explain_handlers`,
+`model_status` and `evaluate_tab`. `uploads` decides which files they open.
 """
 
 from pathlib import Path
@@ -18,80 +18,94 @@ from reranker.config.paths import ASSETS
 from reranker.i18n.page_texts import LANGUAGES, TITLE
 from reranker.images.formats import PICTURE_SUFFIXES
 from reranker.storage.thumbnail_store import ThumbnailStore
-from reranker.ui.api_endpoints import offer_to_programs
-from reranker.ui.component_labels import Labels, label
-from reranker.ui.components import BOARD, CHOSEN, NAMES, REASONS, STATUS, scripted
+from reranker.ui.api_endpoints import add_api_endpoints
+from reranker.ui.components import (
+    FAILURES,
+    NAMES,
+    PICTURE_PANEL,
+    RANKINGS,
+    STATUS,
+    LabelTexts,
+    label,
+    scripted,
+)
 from reranker.ui.downloads import FORMATS
-from reranker.ui.evaluate_tab.evaluate_handlers import Evaluating
-from reranker.ui.evaluate_tab.label_handlers import Marking
-from reranker.ui.evaluate_tab.layout import EvaluateTab, wire_evaluate_tab
+from reranker.ui.evaluate_tab.evaluate_handlers import EvaluateHandlers
+from reranker.ui.evaluate_tab.label_handlers import LabelHandlers
+from reranker.ui.evaluate_tab.layout import EvaluateTab, connect_evaluate_tab
 from reranker.ui.explain_handlers import ExplainHandlers
 from reranker.ui.history import History
 from reranker.ui.model_status import ModelStatus
 from reranker.ui.rank_handlers import RankHandlers
-from reranker.ui.sessions import Visitors
+from reranker.ui.sessions import BrowserSessions
 from reranker.ui.upload_handlers import UploadHandlers
 from reranker.ui.uploads import Uploads
 
 SAMPLES: Final = ASSETS / "gallery"
-RUNS_AT_ONCE: Final = 8  # they share the device batch by batch; more wait in the queue
-CACHE_CHECKED_EVERY_S: Final = 3_600
+MAX_RUNS: Final = 8  # at the same time; they share the device batch by batch, and more wait in Gradio's queue
+CACHE_CHECK_INTERVAL_S: Final = 3_600
 CACHE_AGE_S: Final = 86_400
 # Gradio accepts "image" from the clipboard; but not every system regards all the other formats as images.
 FILE_TYPES: Final = ["image", *sorted(PICTURE_SUFFIXES)]
 
-_TAKE: Final = "() => document.querySelector('#file').click()"
-_WITH_TAB: Final = "(book, best, tab) => [book, best, Number(document.querySelector('#ranking .board').dataset.tab)]"
-_BEST: Final = 10  # pictures in a ZIP, unless told otherwise
-_QUIET: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}
-_QUICK: Final[dict[str, Any]] = {"queue": False, **_QUIET}
+_CLICK_FILE: Final = "() => document.querySelector('#file').click()"
+_ADD_TAB: Final = (
+    "(history, count, tab) => [history, count, Number(document.querySelector('#ranking .rankings').dataset.tab)]"
+)
+_ZIP_COUNT: Final = 10  # pictures in a ZIP file, if nobody changes it
+_PRIVATE: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}
+_UNQUEUED: Final[dict[str, Any]] = {"queue": False, **_PRIVATE}
 
 
 def build_page(reranker: Reranker, samples: Path = SAMPLES) -> gr.Blocks:
-    """The page over a `Reranker`, to be launched with `serving.launch_settings`.
+    """Build the page of a reranker. Launch it with the settings of `launch.launch_settings`.
 
-    samples: a folder of pictures for the button that adds them, and of the sentences to try in its `queries.json`.
+    samples: a folder of pictures for the button that adds them, with the example sentences in `queries.json`.
     """
-    uploads, visitors = Uploads.here(reranker.settings.server.galleries), Visitors()
+    uploads, sessions = Uploads.from_gradio(reranker.settings.server.galleries), BrowserSessions()
     thumbnails = ThumbnailStore(uploads, reranker.limits, reranker.settings.engine.prefetch_threads)
-    uploads_ = UploadHandlers(reranker, uploads, thumbnails, visitors, samples)
-    runs = RankHandlers(reranker, uploads, thumbnails, visitors)
-    marking = Marking(reranker, uploads, thumbnails, visitors)
-    evaluating = Evaluating(reranker, uploads, thumbnails, visitors, marking)
+    upload_handlers = UploadHandlers(reranker, uploads, thumbnails, sessions, samples)
+    rank_handlers = RankHandlers(reranker, uploads, thumbnails, sessions)
+    label_handlers = LabelHandlers(reranker, uploads, thumbnails, sessions)
+    evaluate_handlers = EvaluateHandlers(reranker, uploads, thumbnails, sessions, label_handlers)
     page = gr.Blocks(
         title=TITLE,
         analytics_enabled=False,
-        delete_cache=(CACHE_CHECKED_EVERY_S, CACHE_AGE_S),
+        delete_cache=(CACHE_CHECK_INTERVAL_S, CACHE_AGE_S),
         fill_width=True,
     )
     with page:
-        head = _Head()
+        header = _Header()
         with gr.Tabs():
             with gr.Tab(label("rank")), gr.Row(equal_height=False):
                 with gr.Column(scale=2, min_width=320):
-                    asked = _Asked(uploads_, uploads.galleries.names)
+                    inputs = _Inputs(upload_handlers, uploads.galleries.names)
                 with gr.Column(scale=3, min_width=320, elem_id="results"):
-                    shown = _Shown()
+                    results = _Results()
             with gr.Tab(label("evaluate_tab"), render_children=True) as tab:
-                beside = EvaluateTab(evaluating)
-        taken = _wire_pictures(uploads_, asked, shown)
-        _wire_runs(runs, asked, shown)
-        _wire_inquiries(ExplainHandlers(reranker, thumbnails, visitors), shown)
-        reception = ModelStatus(reranker, visitors)
-        _wire_visit(page, reception, uploads_, head, shown)
-        in_queue: dict[str, Any] = {"concurrency_limit": RUNS_AT_ONCE, "concurrency_id": "rank"}
-        wire_evaluate_tab(beside, tab, asked.query, asked.pictures, marking, evaluating, **in_queue)
-        chosen = _wire_language(Labels(page, visitors), reception, uploads_, runs, (head, asked, shown))
-        for changed in (tab.select, taken.then, chosen.then):
-            changed(marking.follow, [asked.pictures, beside.sets], beside.followed, preprocess=False, **_QUICK)
-        chosen.then(evaluating.draw, beside.state, beside.drawn, **_QUICK)
-        offer_to_programs(reranker, uploads, **in_queue)
+                evaluate_tab = EvaluateTab(evaluate_handlers)
+        uploaded = _connect_pictures(upload_handlers, inputs, results)
+        _connect_ranking(rank_handlers, inputs, results)
+        _connect_explanations(ExplainHandlers(reranker, thumbnails, sessions), results)
+        model_status = ModelStatus(reranker, sessions)
+        _connect_visit(page, model_status, upload_handlers, header, results)
+        queue: dict[str, Any] = {"concurrency_limit": MAX_RUNS, "concurrency_id": "rank"}
+        connect_evaluate_tab(
+            evaluate_tab, tab, inputs.query, inputs.pictures, label_handlers, evaluate_handlers, **queue
+        )
+        switched = _connect_language(
+            LabelTexts(page, sessions), model_status, upload_handlers, rank_handlers, (header, inputs, results)
+        )
+        for event in (tab.select, uploaded.then, switched.then):
+            evaluate_tab.redraw_labels_after(event, label_handlers, inputs.pictures)
+        switched.then(evaluate_handlers.draw, evaluate_tab.state, evaluate_tab.results, **_UNQUEUED)
+        add_api_endpoints(reranker, uploads, **queue)
     page.queue(max_size=reranker.settings.limits.max_waiting)
     return page
 
 
-class _Head:
-    """The top: what this is, what is said about the model, the button that fetches a better one, and the language."""
+class _Header:
+    """The top of the page: title, text about the model, the button that downloads a model, and the language."""
 
     def __init__(self) -> None:
         with gr.Row(elem_id="head"):
@@ -110,19 +124,18 @@ class _Head:
         self.download = gr.Button(size="sm", elem_id="download", visible=False)
 
 
-class _Asked:
-    """The left side: what is asked for, and of which pictures."""
+class _Inputs:
+    """The left side: the query and the pictures."""
 
-    def __init__(self, uploads_: UploadHandlers, galleries: list[str]) -> None:
+    def __init__(self, upload_handlers: UploadHandlers, galleries: list[str]) -> None:
         self.query = gr.Textbox(
             label=label("query"), placeholder=label("query_hint"), lines=1, max_lines=8, elem_id="query"
         )
         with gr.Accordion(label("help"), open=False, elem_id="help"):
             gr.Markdown(label("help_text"))
-        if uploads_.queries:
-            gr.Examples(
-                [[query] for query in uploads_.queries], self.query, label=label("examples"), elem_id="examples"
-            )
+        if upload_handlers.queries:
+            examples = [[query] for query in upload_handlers.queries]
+            gr.Examples(examples, self.query, label=label("examples"), elem_id="examples")
         with gr.Row():
             self.rank = gr.Button(label("rank"), variant="primary", scale=3, elem_id="rank")
             self.stop = gr.Button(label("stop"), interactive=False, scale=1, min_width=80, elem_id="stop")
@@ -132,7 +145,7 @@ class _Asked:
                 label("folder"), file_count="directory", size="sm", min_width=120, elem_id="folder"
             )
             self.samples = gr.Button(
-                label("samples"), size="sm", min_width=140, visible=bool(uploads_.samples), elem_id="samples"
+                label("samples"), size="sm", min_width=140, visible=bool(upload_handlers.samples), elem_id="samples"
             )
             self.clear = gr.Button(label("clear"), size="sm", min_width=100, elem_id="clear")
         with gr.Row(visible=bool(galleries), elem_id="galleries"):
@@ -141,7 +154,7 @@ class _Asked:
                 galleries, value=first, label=label("gallery"), scale=3, min_width=160, elem_id="gallery"
             )
             self.add_gallery = gr.Button(label("add_gallery"), size="sm", scale=1, min_width=100, elem_id="add-gallery")
-        self.names = scripted(NAMES, "names", elem_id="names")
+        self.names = scripted(NAMES, "names.js", elem_id="names")
 
 
 def _pictures_gallery() -> gr.Gallery:
@@ -160,113 +173,125 @@ def _pictures_gallery() -> gr.Gallery:
     )
 
 
-class _Shown:
-    """The right side: how far it is, and the rankings."""
+class _Results:
+    """The right side: the status and the rankings."""
 
     def __init__(self) -> None:
-        self.status = scripted(STATUS, "status", elem_id="status")
-        self.ranking = scripted(BOARD, "board", elem_id="ranking")
-        self.chosen = scripted(CHOSEN, "chosen", elem_id="chosen")
-        with gr.Row(visible=False, equal_height=False, elem_id="takeaway") as self.takeaway:
+        self.status = scripted(STATUS, "status.js", elem_id="status")
+        self.rankings = scripted(RANKINGS, "rankings.js", elem_id="ranking")
+        self.panel = scripted(PICTURE_PANEL, "picture_panel.js", elem_id="chosen")
+        with gr.Row(visible=False, equal_height=False, elem_id="downloads") as self.downloads:
             self.formats = {
-                format_: gr.Button(label(format_), size="sm", min_width=90, elem_id=f"take-{format_}")
+                format_: gr.Button(label(format_), size="sm", min_width=90, elem_id=f"download-{format_}")
                 for format_ in FORMATS
             }
-            self.best = gr.Number(
-                _BEST, label=label("best"), minimum=1, precision=0, min_width=110, scale=0, elem_id="best"
+            self.zip_count = gr.Number(
+                _ZIP_COUNT, label=label("best"), minimum=1, precision=0, min_width=110, scale=0, elem_id="best"
             )
-        self.file = gr.DownloadButton(elem_id="file")  # hidden by the style sheet, pressed by `_TAKE`
-        self.reasons = scripted(REASONS, "reasons", elem_id="reasons")
+        self.file = gr.DownloadButton(elem_id="file")  # the style sheet hides it, `_CLICK_FILE` clicks it
+        self.failures = scripted(FAILURES, "failures.js", elem_id="failures")
         self.saved = gr.UploadButton(
             label("open_saved"), file_types=[".json"], size="sm", variant="secondary", elem_id="open-saved"
         )
-        self.tab = gr.Number(0, visible="hidden")  # of the board, which `_WITH_TAB` asks for it
+        self.tab = gr.Number(0, visible="hidden")  # of the rankings; `_ADD_TAB` reads it from the page
         self.history = gr.State(History())
-        self.drawn = [self.ranking, self.reasons, self.takeaway, self.chosen]  # by `Runs.draw`
+        self.drawn = [self.rankings, self.failures, self.downloads, self.panel]  # outputs of `RankHandlers.draw`
 
 
-def _wire_pictures(uploads_: UploadHandlers, asked: _Asked, shown: _Shown) -> Dependency:
-    """Whatever changes the pictures. They come unprocessed: Gradio would refuse them all for one of another type.
+def _connect_pictures(handlers: UploadHandlers, inputs: _Inputs, results: _Results) -> Dependency:
+    """Connect the events that change the pictures.
 
-    Returns what can happen while another tab is open, too: pictures are pasted anywhere.
+    The pictures are not preprocessed, because Gradio would refuse all of them if one has another type. Returns the
+    event that can also happen while another tab is open, since pictures can be pasted anywhere.
     """
-    pictures, both = asked.pictures, [asked.pictures, asked.names]
-    more = [*both, shown.status]
+    pictures, shown = inputs.pictures, [inputs.pictures, inputs.names]
+    shown_and_status = [*shown, results.status]
     slow: dict[str, Any] = {
         "preprocess": False,
-        "concurrency_limit": RUNS_AT_ONCE,
+        "concurrency_limit": MAX_RUNS,
         "api_visibility": "private",
     }
-    quick: dict[str, Any] = {"preprocess": False, **_QUICK}
-    taken = pictures.upload(uploads_.take, pictures, more, **slow)
-    asked.folder.upload(uploads_.take_folder, [pictures, asked.folder], more, **slow)
-    asked.add_gallery.click(uploads_.add_gallery, [pictures, asked.gallery], more, **slow)
-    asked.samples.click(uploads_.add_samples, pictures, more, **quick)
-    pictures.change(uploads_.list_names, pictures, asked.names, **quick)
-    asked.names.click(uploads_.remove, pictures, both, **quick)
-    asked.clear.click(uploads_.clear, None, both, **quick)
-    return taken
+    quick: dict[str, Any] = {"preprocess": False, **_UNQUEUED}
+    uploaded = pictures.upload(handlers.upload, pictures, shown_and_status, **slow)
+    inputs.folder.upload(handlers.add_folder, [pictures, inputs.folder], shown_and_status, **slow)
+    inputs.add_gallery.click(handlers.add_gallery, [pictures, inputs.gallery], shown_and_status, **slow)
+    inputs.samples.click(handlers.add_samples, pictures, shown_and_status, **quick)
+    pictures.change(handlers.list_names, pictures, inputs.names, **quick)
+    inputs.names.click(handlers.remove, pictures, shown, **quick)
+    inputs.clear.click(handlers.clear, None, shown, **quick)
+    return uploaded
 
 
-def _wire_runs(runs: RankHandlers, asked: _Asked, shown: _Shown) -> None:
+def _connect_ranking(handlers: RankHandlers, inputs: _Inputs, results: _Results) -> None:
     gr.on(
-        [asked.rank.click, asked.query.submit, shown.reasons.click],
-        runs.rank,
-        [asked.query, asked.pictures, shown.history],
-        [shown.status, shown.history, asked.rank, asked.stop],
+        [inputs.rank.click, inputs.query.submit, results.failures.click],
+        handlers.rank,
+        [inputs.query, inputs.pictures, results.history],
+        [results.status, results.history, inputs.rank, inputs.stop],
         preprocess=False,
         trigger_mode="once",
-        concurrency_limit=RUNS_AT_ONCE,
+        concurrency_limit=MAX_RUNS,
         concurrency_id="rank",
         api_name="watch",
-        **_QUIET,
+        **_PRIVATE,
     )
-    asked.stop.click(runs.stop, None, shown.status, **_QUICK)
-    shown.history.change(runs.draw, shown.history, shown.drawn, **_QUICK)
-    queued: dict[str, Any] = {"concurrency_limit": None, **_QUIET}  # or Gradio would not notice that the book changed
-    shown.ranking.click(runs.press, shown.history, [shown.history, shown.chosen], trigger_mode="multiple", **queued)
-    shown.saved.upload(
-        runs.open_saved, [shown.history, shown.saved], [shown.status, shown.history], preprocess=False, **queued
+    inputs.stop.click(handlers.stop, None, results.status, **_UNQUEUED)
+    results.history.change(handlers.draw, results.history, results.drawn, **_UNQUEUED)
+    queued: dict[str, Any] = {"concurrency_limit": None, **_PRIVATE}  # unqueued, Gradio misses that the state changed
+    results.rankings.click(
+        handlers.change_view, results.history, [results.history, results.panel], trigger_mode="multiple", **queued
     )
-    for format_, button in shown.formats.items():
-        inputs = [shown.history, shown.best, shown.tab]
-        button.click(runs.taker(format_), inputs, shown.file, js=_WITH_TAB, **_QUICK).then(None, js=_TAKE)
-
-
-def _wire_inquiries(inquiries: ExplainHandlers, shown: _Shown) -> None:
-    asking = shown.chosen.click(
-        inquiries.ask,
-        [shown.history, shown.chosen],
-        shown.chosen,
+    results.saved.upload(
+        handlers.open_saved,
+        [results.history, results.saved],
+        [results.status, results.history],
         preprocess=False,
-        concurrency_limit=RUNS_AT_ONCE,
-        concurrency_id="rank",
-        **_QUIET,
+        **queued,
     )
-    choose: dict[str, Any] = {"cancels": asking, "trigger_mode": "multiple", **_QUICK}
-    shown.ranking.click(inquiries.choose, shown.history, shown.chosen, **choose)
+    for format_, button in results.formats.items():
+        download = [results.history, results.zip_count, results.tab]
+        button.click(handlers.download_handler(format_), download, results.file, js=_ADD_TAB, **_UNQUEUED).then(
+            None, js=_CLICK_FILE
+        )
 
 
-def _wire_visit(page: gr.Blocks, reception: ModelStatus, uploads_: UploadHandlers, head: _Head, shown: _Shown) -> None:
-    greeted = [shown.status, head.about, head.download]
-    page.load(reception.greet, None, greeted, concurrency_limit=None, **_QUIET)
-    head.download.click(reception.download, None, greeted, concurrency_limit=1, trigger_mode="once", **_QUIET)
-    page.unload(uploads_.leave)
+def _connect_explanations(handlers: ExplainHandlers, results: _Results) -> None:
+    explaining = results.panel.click(
+        handlers.explain,
+        [results.history, results.panel],
+        results.panel,
+        preprocess=False,
+        concurrency_limit=MAX_RUNS,
+        concurrency_id="rank",
+        **_PRIVATE,
+    )
+    options: dict[str, Any] = {"cancels": explaining, "trigger_mode": "multiple", **_UNQUEUED}
+    results.rankings.click(handlers.choose, results.history, results.panel, **options)
 
 
-def _wire_language(
-    labels: Labels,
-    reception: ModelStatus,
-    uploads_: UploadHandlers,
-    runs: RankHandlers,
-    parts: tuple[_Head, _Asked, _Shown],
+def _connect_visit(
+    page: gr.Blocks, model_status: ModelStatus, upload_handlers: UploadHandlers, header: _Header, results: _Results
+) -> None:
+    """Connect the opening and the closing of the page, and the download of a model."""
+    outputs = [results.status, header.about, header.download]
+    page.load(model_status.show, None, outputs, concurrency_limit=None, **_PRIVATE)
+    header.download.click(model_status.download, None, outputs, concurrency_limit=1, trigger_mode="once", **_PRIVATE)
+    page.unload(upload_handlers.close_session)
+
+
+def _connect_language(
+    labels: LabelTexts,
+    model_status: ModelStatus,
+    upload_handlers: UploadHandlers,
+    rank_handlers: RankHandlers,
+    parts: tuple[_Header, _Inputs, _Results],
 ) -> Dependency:
-    """The switch, and all that was said before it was pressed; what else is to follow it follows what this returns."""
-    head, asked, shown = parts
-    labels.page.load(labels.begin, None, [head.language, *labels.components], **_QUICK)
-    chosen = head.language.input(labels.choose, head.language, labels.components, **_QUICK)
-    greeted = [shown.status, head.about, head.download]
-    chosen.then(reception.greet_again, shown.history, greeted, concurrency_limit=None, **_QUIET)
-    chosen.then(runs.draw, shown.history, shown.drawn, **_QUICK)
-    chosen.then(uploads_.list_names, asked.pictures, asked.names, preprocess=False, **_QUICK)
-    return chosen
+    """Connect the switch of languages, which translates all texts on the page. Returns its event."""
+    header, inputs, results = parts
+    labels.page.load(labels.load, None, [header.language, *labels.components], **_UNQUEUED)
+    switched = header.language.input(labels.change_language, header.language, labels.components, **_UNQUEUED)
+    outputs = [results.status, header.about, header.download]
+    switched.then(model_status.translate, results.history, outputs, concurrency_limit=None, **_PRIVATE)
+    switched.then(rank_handlers.draw, results.history, results.drawn, **_UNQUEUED)
+    switched.then(upload_handlers.list_names, inputs.pictures, inputs.names, preprocess=False, **_UNQUEUED)
+    return switched

@@ -1,4 +1,4 @@
-"""Runs on the page, and what is done with their rankings: each method serves one event, for all visitors."""
+"""Handlers of the events that rank pictures and of those that change what is shown of the rankings."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -15,82 +15,86 @@ from reranker.i18n.page_texts import phrase, phrases
 from reranker.server.status import Status, trouble
 from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.downloads import Downloads, Format
-from reranker.ui.history import History, board, saved_ranking_view
+from reranker.ui.history import History, rankings_value, read_saved_ranking
 from reranker.ui.model_status import MIN_PICTURES, ModelStatus, judged_by
-from reranker.ui.ranking_view import RankingView, reasons
-from reranker.ui.run_progress import View, watch
-from reranker.ui.sessions import Visitors
-from reranker.ui.upload_handlers import listed
-from reranker.ui.uploads import Admission, Uploads
+from reranker.ui.ranking_view import RankingView, failure_lists
+from reranker.ui.run_progress import RunUpdate, follow_run
+from reranker.ui.sessions import BrowserSessions
+from reranker.ui.upload_handlers import as_list
+from reranker.ui.uploads import CheckedPictures, Uploads
 
 MAX_QUERIES: Final = 50  # of one run
 MAX_SAVED_BYTES: Final = 20_000_000
 
 
 class RankHandlers:
-    """Gives values for the status, the book of rankings, and the components that show it."""
+    """Return values of the status, the history, and the components that show the rankings."""
 
-    def __init__(self, reranker: Reranker, uploads: Uploads, thumbnails: ThumbnailStore, visitors: Visitors) -> None:
-        self._reranker, self._uploads, self._thumbnails, self._visitors = reranker, uploads, thumbnails, visitors
-        self._model_status = ModelStatus(reranker, visitors)
-        self._downloads = Downloads(folder=uploads.folder / "takeaway", limits=reranker.limits)
+    def __init__(
+        self, reranker: Reranker, uploads: Uploads, thumbnails: ThumbnailStore, sessions: BrowserSessions
+    ) -> None:
+        self._reranker, self._uploads, self._thumbnails, self._sessions = reranker, uploads, thumbnails, sessions
+        self._model_status = ModelStatus(reranker, sessions)
+        self._downloads = Downloads(folder=uploads.folder / "downloads", limits=reranker.limits)
 
     def rank(self, query: object, items: object, history: History, request: gr.Request) -> Iterator[list[Any]]:
-        """A run, of several queries where there is one a line: what is shown after each picture, and at its end.
+        """Rank the pictures by each line of the query, and show the progress after each picture.
 
-        Values of the status, the book, and the buttons to rank and to stop. Trouble is a sentence in the status.
+        Yields values of the status, the history, and the buttons to rank and to stop. An error becomes the status.
         """
-        language = self._visitors.language(request)
-        stop = self._visitors.begin(request)
+        language = self._sessions.language(request)
+        stop = self._sessions.start_run(request)
         try:
             yield from self._run(query, items, history, language, stop)
         except Exception as error:
-            yield outputs(trouble(error, language), None)
+            yield run_outputs(trouble(error, language), None)
         finally:
-            self._visitors.end(stop, request)
+            self._sessions.end_run(stop, request)
 
     def _run(
         self, query: object, items: object, history: History, language: Language, stop: Cancellation
     ) -> Iterator[list[Any]]:
+        """Raises `RequestError`, `CheckpointError`."""
         queries = self._queries(query)
-        admission = self._admitted(items)
-        for loading in self._model_status.loading(language):
-            yield outputs(loading, None)
-        history = history.begun(len(queries))
-        for number, text in enumerate(queries):
-            before = f"{number + 1}/{len(queries)} “{text}” · " if len(queries) > 1 else ""
-            for view in self._watched(text, admission, language, stop):
-                if view.ranking_view is not None:
-                    history = history.moved(number, self._signed(view.ranking_view))
-                going_on = view.status.tone != "busy" and number + 1 < len(queries) and not stop.cancelled
-                stopping = view.status.tone == "busy" and stop.cancelled
-                said = phrase("stopping", language) if stopping else before + view.status.text
-                status = replace(view.status, text=said)
-                yield outputs(
-                    replace(status, tone="busy") if going_on else status, history if view.ranking_view else None
-                )
-            if stop.cancelled and number + 1 < len(queries):
-                yield outputs(replace(status, tone="done"), None)
+        checked = self._checked(items)
+        for loading in self._model_status.load(language):
+            yield run_outputs(loading, None)
+        history = history.start_run(len(queries))
+        for index, text in enumerate(queries):
+            is_last = index + 1 == len(queries)
+            prefix = f"{index + 1}/{len(queries)} “{text}” · " if len(queries) > 1 else ""
+            for update in self._updates(text, checked, language, stop):
+                if update.ranking_view is not None:
+                    history = history.update(index, self._with_judged_by(update.ranking_view))
+                is_stopping = update.status.tone == "busy" and stop.cancelled
+                text_shown = phrase("stopping", language) if is_stopping else prefix + update.status.text
+                status = replace(update.status, text=text_shown)
+                shown = status if is_last or stop.cancelled else replace(status, tone="busy")
+                yield run_outputs(shown, history if update.ranking_view else None)
+            if stop.cancelled and not is_last:
+                yield run_outputs(replace(status, tone="done"), None)
                 return
 
-    def _signed(self, ranking_view: RankingView) -> RankingView:
-        """With how it was judged, once it is: another model may judge later."""
+    def _with_judged_by(self, ranking_view: RankingView) -> RankingView:
+        """Record in a finished ranking how it was scored, since the model may be another one later."""
         return replace(ranking_view, judged_by=judged_by(self._reranker)) if ranking_view.ended else ranking_view
 
-    def _watched(self, query: str, admission: Admission, language: Language, stop: Cancellation) -> Iterator[View]:
+    def _updates(
+        self, query: str, checked: CheckedPictures, language: Language, stop: Cancellation
+    ) -> Iterator[RunUpdate]:
         scorer = self._reranker.load()
-        return watch(
-            self._reranker.rank_stream(query, admission.candidates, cancellation=stop),
-            admission,
+        return follow_run(
+            self._reranker.rank_stream(query, checked.candidates, cancellation=stop),
+            checked,
             query=query,
             temperature=scorer.info.temperature,
             language=language,
-            device_memory=partial(getattr, scorer, "card_memory"),
+            device_memory=lambda: scorer.device_memory,
             relevance_threshold=scorer.info.relevance_threshold,
         )
 
     def _queries(self, text: object) -> list[str]:
-        """One a line, each once. Raises `RequestError`."""
+        """Return the lines of a text, each once. Raises `RequestError`."""
         lines = text.splitlines() if isinstance(text, str) else []
         queries = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
         if not queries:
@@ -101,85 +105,92 @@ class RankHandlers:
             self._reranker.query(query)
         return queries
 
-    def _admitted(self, items: object) -> Admission:
-        """What may be opened of the items. Raises `RequestError`."""
-        given, most = listed(items), self._reranker.settings.limits.max_pictures
-        if len(given) < MIN_PICTURES:
-            raise TooFewPictures(count=len(given), min_count=MIN_PICTURES)
-        if len(given) > most:
-            raise TooManyPictures(count=len(given), max_count=most)
-        return self._uploads.admission(given)
+    def _checked(self, items: object) -> CheckedPictures:
+        """Raises `RequestError` if there are too few or too many items."""
+        pictures, max_pictures = as_list(items), self._reranker.settings.limits.max_pictures
+        if len(pictures) < MIN_PICTURES:
+            raise TooFewPictures(count=len(pictures), min_count=MIN_PICTURES)
+        if len(pictures) > max_pictures:
+            raise TooManyPictures(count=len(pictures), max_count=max_pictures)
+        return self._uploads.check(pictures)
 
     def stop(self, request: gr.Request) -> Any:
-        """Ends this visitor's run after the batch at work; what was judged stays."""
-        if not self._visitors.stop(request):
+        """Stop the run of this tab after its current batch, and return the status. Finished scores are kept."""
+        if not self._sessions.stop_runs(request):
             return gr.skip()
-        return Status(text=phrase("stopping", self._visitors.language(request)), tone="busy").value
+        return Status(text=phrase("stopping", self._sessions.language(request)), tone="busy").value
 
     def draw(self, history: History, request: gr.Request) -> list[Any]:
-        """Values of the board, of the reasons, of the files to take away, and of the chosen one where there is none."""
-        language = self._visitors.language(request)
-        failed = [failure for ranking_view in history.ranking_views[:1] for failure in ranking_view.failed]
-        ready = any(ranking_view.ranking is not None and ranking_view.cards for ranking_view in history.ranking_views)
-        shown = board(history, self._thumbnails.get, phrases("ranking_view_", language))
-        chosen = gr.skip() if any(ranking_view.cards for ranking_view in history.ranking_views) else None
-        return [shown, reasons(failed, language), gr.update(visible=ready), chosen]
+        """Return values of the rankings, the failures, the row of downloads, and the panel of the chosen picture."""
+        language = self._sessions.language(request)
+        failed = [failure for view in history.ranking_views[:1] for failure in view.failed]
+        is_complete = any(view.ranking is not None and view.cards for view in history.ranking_views)
+        rankings = rankings_value(history, self._thumbnails.get, phrases("ranking_view_", language))
+        panel = gr.skip() if any(view.cards for view in history.ranking_views) else None
+        return [rankings, failure_lists(failed, language), gr.update(visible=is_complete), panel]
 
-    def press(self, history: History, event: gr.EventData, request: gr.Request) -> list[Any]:
-        """An earlier ranking is to be shown, or to stand beside the shown one, or to go: the book, none chosen."""
-        pressed = dict(event._data)
-        index, tab = (at if isinstance(at := pressed.get(name), int) else -1 for name in ("index", "tab"))
-        turns: dict[str, Callable[[], History]] = {
-            "open": partial(history.opened, index),
-            "compare": partial(history.beside, index, tab),
-            "close": history.closed,
+    def change_view(self, history: History, event: gr.EventData, request: gr.Request) -> list[Any]:
+        """Show an earlier ranking, compare it with the shown one, or close the comparison, whichever was clicked.
+
+        Returns values of the history and of the panel of the chosen picture. During a run nothing changes, since the
+        run itself writes the history.
+        """
+        click = dict(event._data)
+        index, tab = (value if isinstance(value := click.get(name), int) else -1 for name in ("index", "tab"))
+        changes: dict[str, Callable[[], History]] = {
+            "open": partial(history.show_earlier, index),
+            "compare": partial(history.compare, index, tab),
+            "close": history.close_comparison,
         }
-        turn = turns.get(pressed.get("action", ""))
-        if turn is None or self._visitors.is_running(request):  # a run writes its own book until it ends
+        change = changes.get(click.get("action", ""))
+        if change is None or self._sessions.is_running(request):
             return [gr.skip(), gr.skip()]
-        return [turn(), None]
+        return [change(), None]
 
     def open_saved(self, history: History, file: object, request: gr.Request) -> list[Any]:
-        """Values of the status and the book, after a ranking was uploaded that had been taken away."""
-        language = self._visitors.language(request)
-        if self._visitors.is_running(request):
+        """Show an uploaded ranking that was downloaded before. Returns values of the status and the history."""
+        language = self._sessions.language(request)
+        if self._sessions.is_running(request):
             return [Status(text=phrase("not_now", language), tone="busy").value, gr.skip()]
         try:
-            path = self._uploads.admit(file)
-            self._visitors.bring([path], request)
+            path = self._uploads.resolve(file)
+            self._sessions.add_files([path], request)
             with path.open("rb") as saved:
-                ranking_view = saved_ranking_view(saved.read(MAX_SAVED_BYTES), path.name)
+                ranking_view = read_saved_ranking(saved.read(MAX_SAVED_BYTES), path.name)
         except Exception as error:
             return [trouble(error, language).value, gr.skip()]
-        return [gr.skip(), history.added(ranking_view)]
+        return [gr.skip(), history.add(ranking_view)]
 
-    def taker(self, format_: Format) -> Callable[[History, object, object, gr.Request], Any]:
-        """What serves the button of a format: it makes the file, for the button that the browser then presses."""
+    def download_handler(self, format_: Format) -> Callable[[History, object, object, gr.Request], Any]:
+        """Return the handler that writes a ranking in a format, for a button that the browser then clicks."""
 
-        def take(history: History, best: object, tab: object, request: gr.Request) -> Any:
-            ranking_view = _at(history.ranking_views, tab)
+        def write(history: History, zip_count: object, tab: object, request: gr.Request) -> Any:
+            ranking_view = _view_at(history.ranking_views, tab)
             if ranking_view is None or ranking_view.ranking is None or ranking_view.judged_by is None:
-                return gr.update(value=None)  # or the browser would take the file from before
-            count = int(best) if isinstance(best, int | float) and best >= 1 else len(ranking_view.cards)
-            language = self._visitors.language(request)
+                return gr.update(value=None)  # otherwise the browser would download the previous file
+            count = int(zip_count) if isinstance(zip_count, int | float) and zip_count >= 1 else len(ranking_view.cards)
+            language = self._sessions.language(request)
             file = self._downloads.write(ranking_view.ranking, format_, ranking_view.judged_by, count, language)
-            self._visitors.bring([file], request)
+            self._sessions.add_files([file], request)
             return gr.update(value=str(file))
 
-        return take
+        return write
 
 
-def outputs(status: Status, state: object | None) -> list[Any]:
-    """Values of the status, of the state that a run changes where it did, and of the buttons to start and to stop."""
-    running = status.tone == "busy"
+def run_outputs(status: Status, state: object | None) -> list[Any]:
+    """Return values of the status, the state of a run, and the buttons to start and to stop it.
+
+    state: None if it has not changed.
+    """
+    is_running = status.tone == "busy"
     return [
         status.value,
         gr.skip() if state is None else state,
-        gr.update(interactive=not running),
-        gr.update(interactive=running),
+        gr.update(interactive=not is_running),
+        gr.update(interactive=is_running),
     ]
 
 
-def _at(ranking_views: Sequence[RankingView], tab: object) -> RankingView | None:
-    number = int(tab) if isinstance(tab, int | float) else 0
-    return ranking_views[number] if 0 <= number < len(ranking_views) else None
+def _view_at(ranking_views: Sequence[RankingView], tab: object) -> RankingView | None:
+    index = int(tab) if isinstance(tab, int | float) else 0
+    return ranking_views[index] if 0 <= index < len(ranking_views) else None

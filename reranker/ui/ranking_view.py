@@ -1,6 +1,6 @@
-"""What the page shows of a ranking: its cards, more of one of them, and why some were not judged.
+"""What the page shows of a ranking: the cards, the details of one picture, and the failures.
 
-Knows neither gradio nor torch; `page` puts it into components.
+Imports neither Gradio nor torch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,17 @@ from reranker.core.types import Failed, Ranking, Score, Scored
 from reranker.export.rows import rows
 from reranker.i18n.error_messages import Language, sentence
 from reranker.i18n.page_texts import phrase
-from reranker.ui.uploads import Admission
+from reranker.ui.uploads import CheckedPictures
 
-_Placed = TypeVar("_Placed", bound=Scored | Failed)
+_Event = TypeVar("_Event", bound=Scored | Failed)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
     """One picture of a ranking.
 
-    rank: from 1. value: the score, 0 to 10. score_text: the same as text, with as many decimals as tell it apart.
-    source: the file, and score: all that was said of it; None where the ranking was opened from a file.
+    rank: from 1. value: the score, 0 to 10. score_text: the same as text, with as many decimals as distinguish it from
+    its neighbours. source, score: None if the ranking was opened from a file.
     """
 
     rank: int
@@ -37,10 +37,10 @@ class Card:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RankingView:
-    """What is shown of a ranking, the best while it runs and all once it ended; every deck differs from all others.
+    """The part of a ranking that the page shows: the best pictures during the run, and all of them at its end.
 
-    note: what people should know of it besides. ranking: all of it, and judged_by: as `Reranker.judged_by` has it; None
-    while it runs, and where it was opened from a file.
+    Views compare by identity. note: a remark for people, or empty. ranking, judged_by (see `Reranker.judged_by`): None
+    during the run, and if the ranking was opened from a file.
     """
 
     query: str = ""
@@ -52,47 +52,53 @@ class RankingView:
     ended: bool = False
 
 
-def cards(scored: Sequence[Scored], temperature: float) -> tuple[Card, ...]:
-    """The cards of scored pictures, best first."""
+def make_cards(scored: Sequence[Scored], temperature: float) -> tuple[Card, ...]:
+    """Return the cards of scored pictures in their order, most relevant first."""
     values = [shown_score(event.score.log_odds, temperature) for event in scored]
-    told = zip(scored, values, score_texts(values), strict=True)
-    return tuple(_card(rank, event, value, score) for rank, (event, value, score) in enumerate(told, 1))
+    cards = zip(scored, values, score_texts(values), strict=True)
+    return tuple(_card(rank, event, value, text) for rank, (event, value, text) in enumerate(cards, 1))
 
 
-def _card(rank: int, event: Scored, value: float, score: str) -> Card:
+def _card(rank: int, event: Scored, value: float, score_text: str) -> Card:
     source = event.candidate.source
     return Card(
         rank=rank,
         name=event.candidate.name,
         value=value,
-        score_text=score,
+        score_text=score_text,
         source=source if isinstance(source, Path) else None,
         score=event.score,
     )
 
 
-def facts(card: Card, size: tuple[int, int] | None, language: Language) -> list[list[str]]:
-    """What is known of a card's picture: rows of a word and a value. size: pixels, None where it cannot be told."""
+def picture_details(card: Card, size: tuple[int, int] | None, language: Language) -> list[list[str]]:
+    """Return the details of a card's picture as rows of a name and a value.
+
+    size: width and height in pixels, or None if unknown.
+    """
     rows = [[phrase("picture_score", language), card.score_text]]
     if size is not None:
         rows.append([phrase("picture_size", language), f"{size[0]:,} × {size[1]:,}"])
-    if (said := card.score) is not None:
+    if (score := card.score) is not None:
         rows += [
-            [phrase("picture_log_odds", language), f"{said.log_odds:+.4f}"],
-            [phrase("picture_visual_tokens", language), f"{said.visual_tokens}"],
-            [phrase("picture_batch", language), _batch_text(said, language)],
+            [phrase("picture_log_odds", language), f"{score.log_odds:+.4f}"],
+            [phrase("picture_visual_tokens", language), f"{score.visual_tokens}"],
+            [phrase("picture_batch", language), _batch_text(score, language)],
         ]
     return rows
 
 
-def _batch_text(said: Score, language: Language) -> str:
-    if not said.latency_ms:
+def _batch_text(score: Score, language: Language) -> str:
+    if not score.latency_ms:
         return phrase("picture_stored", language)
-    return phrase("picture_cached" if said.cached else "picture_fresh", language, ms=f"{said.latency_ms:.0f}")
+    return phrase("picture_cached" if score.cached else "picture_fresh", language, ms=f"{score.latency_ms:.0f}")
 
 
-def reasons(failed: Sequence[Failed], language: Language) -> dict[str, Any]:
-    """The failures with a sentence each, and the names of those that a stop left out."""
+def failure_lists(failed: Sequence[Failed], language: Language) -> dict[str, Any]:
+    """Return the value of the component with the failures.
+
+    Each failure has a sentence, except the pictures that were skipped because the run was stopped: they have a name.
+    """
     errors = [failure.error for failure in failed]
     skipped = [error.name for error in errors if isinstance(error, PictureSkipped)]
     sentences = [sentence(error, language) for error in errors if not isinstance(error, PictureSkipped)]
@@ -105,23 +111,23 @@ def reasons(failed: Sequence[Failed], language: Language) -> dict[str, Any]:
     }
 
 
-def placed(event: _Placed, admission: Admission) -> _Placed:
-    """An event of the admitted candidates, under its position among all that were given."""
-    return replace(event, position=admission.positions[event.position])
+def with_original_position(event: _Event, checked: CheckedPictures) -> _Event:
+    """Return an event with its position among all pictures that were given, including the refused ones."""
+    return replace(event, position=checked.positions[event.position])
 
 
-def completed(ranking: Ranking, admission: Admission) -> Ranking:
-    """A ranking of the admitted candidates, with those that were refused."""
-    failed = [*admission.refused, *(placed(failure, admission) for failure in ranking.failed)]
+def with_refused(ranking: Ranking, checked: CheckedPictures) -> Ranking:
+    """Return a ranking of the allowed pictures with the refused ones among its failures."""
+    failed = [*checked.refused, *(with_original_position(failure, checked) for failure in ranking.failed)]
     return replace(
         ranking,
-        scored=tuple(placed(event, admission) for event in ranking.scored),
+        scored=tuple(with_original_position(event, checked) for event in ranking.scored),
         failed=tuple(sorted(failed, key=lambda failure: failure.position)),
     )
 
 
-def answer(ranking: Ranking, judged_by: Mapping[str, Any], language: Language) -> dict[str, Any]:
-    """A ranking as programs are answered: as the command line's JSON has it, with names in the place of paths."""
+def api_response(ranking: Ranking, judged_by: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    """Return a ranking as the JSON of the command line has it, but with names instead of paths."""
     results = [asdict(row) for row in rows(ranking, language)]
     return {
         "query": ranking.query.text,

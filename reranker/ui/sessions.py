@@ -1,4 +1,4 @@
-"""Who is at the page: the language of each tab of a browser, its pictures, and the runs that it may stop."""
+"""State of the open tabs of browsers: the language of each, the files that it has uploaded, and its runs."""
 
 import threading
 from collections import OrderedDict
@@ -12,83 +12,89 @@ from reranker.core.cancellation import Cancellation
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import language_of
 
-MOST_REMEMBERED: Final = 10_000
+MAX_SESSIONS: Final = 10_000
 
-Work = Literal["ranking", "evaluation"]
+RunKind = Literal["ranking", "evaluation"]
 
 
-class Visitors:
-    """Known by the session that each tab has; nothing is kept in the browser, where storage may be denied."""
+class BrowserSessions:
+    """The sessions of all open tabs, by Gradio's session hash, which each tab has; safe for several threads.
+
+    Nothing is stored in the browser, since a page in a frame of another site may not be allowed to.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._languages: OrderedDict[str, Language] = OrderedDict()
-        self._stops: dict[tuple[str, Work], set[Cancellation]] = {}
-        self._brought: OrderedDict[str, set[Path]] = OrderedDict()
-        self._left: OrderedDict[str, None] = OrderedDict()
+        self._stops: dict[tuple[str, RunKind], set[Cancellation]] = {}
+        self._files: OrderedDict[str, set[Path]] = OrderedDict()
+        self._closed: OrderedDict[str, None] = OrderedDict()
 
     def language(self, request: gr.Request) -> Language:
-        """The one that was chosen there, else what the browser asks for."""
+        """Return the language that was chosen in a tab, or else the one that its browser prefers."""
         with self._lock:
             chosen = self._languages.get(_session(request))
         return chosen or language_of(request.headers.get("accept-language"))
 
-    def choose(self, language: Language, request: gr.Request) -> None:
-        """From now on this tab is spoken to in `language`."""
+    def set_language(self, language: Language, request: gr.Request) -> None:
+        """Choose the language of a tab."""
         with self._lock:
             self._languages[_session(request)] = language
-            _bound(self._languages)
+            _drop_oldest(self._languages)
 
-    def begin(self, request: gr.Request, work: Work = "ranking") -> Cancellation:
-        """A run, which `stop` ends."""
+    def start_run(self, request: gr.Request, kind: RunKind = "ranking") -> Cancellation:
+        """Register a run of a tab. Returns the cancellation that `stop_runs` sets."""
         stop = Cancellation()
         with self._lock:
-            self._stops.setdefault((_session(request), work), set()).add(stop)
+            self._stops.setdefault((_session(request), kind), set()).add(stop)
         return stop
 
-    def end(self, stop: Cancellation, request: gr.Request, work: Work = "ranking") -> None:
-        """The run is over."""
-        key = _session(request), work
+    def end_run(self, stop: Cancellation, request: gr.Request, kind: RunKind = "ranking") -> None:
+        """Remove a run that has ended. stop: what `start_run` has returned."""
+        key = _session(request), kind
         with self._lock:
             self._stops[key].discard(stop)
             if not self._stops[key]:
                 del self._stops[key]
 
-    def stop(self, request: gr.Request, work: Work = "ranking") -> bool:
-        """End all runs of this tab that do this work; True where there was one."""
+    def stop_runs(self, request: gr.Request, kind: RunKind = "ranking") -> bool:
+        """Stop all runs of a kind in a tab. Returns whether there was one."""
         with self._lock:
-            stops = self._stops.get((_session(request), work), set())
+            stops = self._stops.get((_session(request), kind), set())
             for stop in stops:
                 stop.cancel()
             return bool(stops)
 
-    def is_running(self, request: gr.Request, work: Work = "ranking") -> bool:
-        """Whether this tab has a run."""
+    def is_running(self, request: gr.Request, kind: RunKind = "ranking") -> bool:
+        """Return whether a tab has a run of a kind."""
         with self._lock:
-            return bool(self._stops.get((_session(request), work)))
+            return bool(self._stops.get((_session(request), kind)))
 
-    def bring(self, files: Iterable[Path], request: gr.Request) -> None:
-        """This tab has uploaded these, or was given them. What comes after its end is nobody's."""
+    def add_files(self, files: Iterable[Path], request: gr.Request) -> None:
+        """Register files that a tab has uploaded or that were made for it. Ignored if the tab is closed already."""
         with self._lock:
-            if _session(request) not in self._left:
-                self._brought.setdefault(_session(request), set()).update(files)
-                _bound(self._brought)
+            if _session(request) not in self._closed:
+                self._files.setdefault(_session(request), set()).update(files)
+                _drop_oldest(self._files)
 
-    def leave(self, request: gr.Request) -> set[Path]:
-        """The tab was closed; returns the files that nobody else has. Equal ones of two visitors are one file."""
-        for work in get_args(Work):
-            self.stop(request, work)
+    def close(self, request: gr.Request) -> set[Path]:
+        """Stop the runs of a tab that was closed, and return its files that no other tab has.
+
+        Gradio stores equal files of two tabs as one file.
+        """
+        for kind in get_args(RunKind):
+            self.stop_runs(request, kind)
         with self._lock:
             self._languages.pop(_session(request), None)
-            self._left[_session(request)] = None
-            _bound(self._left)
-            left = self._brought.pop(_session(request), set())
-            return left.difference(*self._brought.values())
+            self._closed[_session(request)] = None
+            _drop_oldest(self._closed)
+            files = self._files.pop(_session(request), set())
+            return files.difference(*self._files.values())
 
 
-def _bound(remembered: OrderedDict[str, Any]) -> None:
-    if len(remembered) > MOST_REMEMBERED:
-        remembered.popitem(last=False)
+def _drop_oldest(entries: OrderedDict[str, Any]) -> None:
+    if len(entries) > MAX_SESSIONS:
+        entries.popitem(last=False)
 
 
 def _session(request: gr.Request) -> str:

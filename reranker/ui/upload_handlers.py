@@ -1,6 +1,6 @@
-"""The pictures on the page: each method serves one event of it, for all visitors; whose it is, the request says.
+"""Handlers of the events that change the pictures on the page: uploads, folders, galleries, samples and removals.
 
-Pictures come as the browser sends them, or whoever calls in its place; `Uploads` decides which are opened.
+Pictures come as the browser sends them; other programs may send anything. `Uploads` decides which are opened.
 """
 
 import json
@@ -18,53 +18,53 @@ from reranker.images.formats import is_picture
 from reranker.images.natural_order import natural_key
 from reranker.server.status import Status
 from reranker.storage.thumbnail_store import ThumbnailStore
-from reranker.ui.sessions import Visitors
+from reranker.ui.sessions import BrowserSessions
 from reranker.ui.uploads import Uploads
 
 
 class UploadHandlers:
-    """Takes pictures in, and gives values of the gallery that shows them, the list of their names, and the status.
+    """Handle the events of the pictures. Methods return values of the gallery, the list of names and the status.
 
-    samples: a folder of pictures, and the sentences to try on them in its `queries.json`.
+    samples: a folder of pictures with the example sentences in `queries.json`.
     """
 
     def __init__(
-        self, reranker: Reranker, uploads: Uploads, thumbnails: ThumbnailStore, visitors: Visitors, samples: Path
+        self, reranker: Reranker, uploads: Uploads, thumbnails: ThumbnailStore, sessions: BrowserSessions, samples: Path
     ) -> None:
-        self._uploads, self._thumbnails, self._visitors = uploads, thumbnails, visitors
-        self._most = reranker.settings.limits.max_pictures
+        self._uploads, self._thumbnails, self._sessions = uploads, thumbnails, sessions
+        self._max_pictures = reranker.settings.limits.max_pictures
         self.samples = sorted(path for path in samples.glob("*") if is_picture(path.name))
-        self.queries = _queries(samples / "queries.json")
+        self.queries = _read_queries(samples / "queries.json")
 
-    def take(self, items: object, request: gr.Request) -> tuple[Any, Any, Any]:
-        """After an upload: no more pictures than are allowed, each with a thumbnail in its place."""
-        return self._kept(listed(items), request)
+    def upload(self, items: object, request: gr.Request) -> tuple[Any, Any, Any]:
+        """Show thumbnails after an upload, and at most the allowed number of pictures."""
+        return self._limited(as_list(items), request)
 
-    def take_folder(self, items: object, files: object, request: gr.Request) -> tuple[Any, Any, Any]:
-        """After a folder was chosen: its pictures behind what is there, in the order in which people count."""
-        self._visitors.bring(self._uploads.admission(listed(files)).pictures, request)
-        pictures = [one for one in listed(files) if isinstance(one, dict) and is_picture(_name(one))]
-        ordered = sorted(pictures, key=lambda one: natural_key(Path(_name(one))))
-        return self._kept([*listed(items), *ordered], request)
+    def add_folder(self, items: object, files: object, request: gr.Request) -> tuple[Any, Any, Any]:
+        """Add the pictures of an uploaded folder in natural order."""
+        self._sessions.add_files(self._uploads.check(as_list(files)).paths, request)
+        pictures = [file for file in as_list(files) if isinstance(file, dict) and is_picture(_original_name(file))]
+        ordered = sorted(pictures, key=lambda file: natural_key(Path(_original_name(file))))
+        return self._limited([*as_list(items), *ordered], request)
 
     def add_gallery(self, items: object, name: object, request: gr.Request) -> tuple[Any, Any, Any]:
-        """The pictures of a folder of the server, behind what is there; one that is there already is not repeated."""
-        given = listed(items)
-        there = set(self._uploads.admission(given).pictures)
-        found = self._uploads.galleries.pictures(str(name), self._most + 1)
-        added = [path for path in found if path not in there]
-        shown = self._thumbnails.get_all(added[: max(0, self._most + 1 - len(given))])
-        return self._kept([*given, *map(str, shown)], request)
+        """Add the pictures of a gallery of the server, except those that are there already."""
+        present = as_list(items)
+        present_paths = set(self._uploads.check(present).paths)
+        pictures = self._uploads.galleries.pictures(str(name), self._max_pictures + 1)
+        new = [path for path in pictures if path not in present_paths]
+        thumbnails = self._thumbnails.get_all(new[: max(0, self._max_pictures + 1 - len(present))])
+        return self._limited([*present, *map(str, thumbnails)], request)
 
     def add_samples(self, items: object, request: gr.Request) -> tuple[Any, Any, Any]:
-        """The sample gallery, behind what is there; a picture of it that is there already is not repeated."""
-        given = listed(items)
-        there = self._uploads.admission(given).pictures
-        added = [str(path) for path in map(self._uploaded, self.samples) if path not in there]
-        return self._kept([*given, *added], request)
+        """Add the sample gallery, except pictures that are there already."""
+        present = as_list(items)
+        present_paths = self._uploads.check(present).paths
+        new = [str(path) for path in map(self._copied_sample, self.samples) if path not in present_paths]
+        return self._limited([*present, *new], request)
 
-    def _uploaded(self, sample: Path) -> Path:
-        """A sample as if it had been uploaded, so that pictures come from one folder only."""
+    def _copied_sample(self, sample: Path) -> Path:
+        """Copy a sample to the upload folder if it is not there yet, so that only one folder has to be opened."""
         target = self._uploads.samples / sample.name
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -72,53 +72,54 @@ class UploadHandlers:
         return target
 
     def remove(self, items: object, event: gr.EventData, request: gr.Request) -> tuple[Any, Any]:
-        """All but the one whose button in the list of names was pressed."""
-        left = [item for position, item in enumerate(listed(items)) if position != event.index]
-        return self._pictures(left, self._visitors.language(request))
+        """Remove the picture whose button in the list of names was clicked."""
+        remaining = [item for position, item in enumerate(as_list(items)) if position != event.index]
+        return self._gallery_and_names(remaining, self._sessions.language(request))
 
-    def leave(self, request: gr.Request) -> None:
-        """A tab was closed: its run ends, and what it alone had uploaded is deleted."""
-        for picture in self._visitors.leave(request):
-            self._uploads.delete(picture)
+    def close_session(self, request: gr.Request) -> None:
+        """Stop the runs of a tab that was closed, and delete the files that only this tab had."""
+        for file in self._sessions.close(request):
+            self._uploads.delete(file)
 
     def clear(self) -> tuple[Any, Any]:
-        """No pictures."""
+        """Remove all pictures."""
         return [], None
 
     def list_names(self, items: object, request: gr.Request) -> Any:
-        """The list of names, after the browser itself removed a picture."""
-        return _names(self._uploads.admission(listed(items)).pictures, self._visitors.language(request))
+        """Return the list of names after the browser itself has removed a picture."""
+        return _names_value(self._uploads.check(as_list(items)).paths, self._sessions.language(request))
 
-    def _kept(self, given: Sequence[object], request: gr.Request) -> tuple[Any, Any, Any]:
-        language = self._visitors.language(request)
+    def _limited(self, items: Sequence[object], request: gr.Request) -> tuple[Any, Any, Any]:
+        """Show at most the allowed number of pictures, and say so if there are more."""
+        language = self._sessions.language(request)
         status: Any = gr.skip()
-        if len(given) > self._most:
-            text = phrase("kept_first", language, max_count=self._most, count=len(given))
+        if len(items) > self._max_pictures:
+            text = phrase("kept_first", language, max_count=self._max_pictures, count=len(items))
             status = Status(text=text, tone="trouble").value
-        self._visitors.bring(self._uploads.admission(given).pictures, request)
-        return *self._pictures(given[: self._most], language), status
+        self._sessions.add_files(self._uploads.check(items).paths, request)
+        return *self._gallery_and_names(items[: self._max_pictures], language), status
 
-    def _pictures(self, items: Sequence[object], language: Language) -> tuple[Any, Any]:
-        """Values of the gallery of pictures, and of the list of their names."""
-        pictures = self._uploads.admission(items).pictures
+    def _gallery_and_names(self, items: Sequence[object], language: Language) -> tuple[Any, Any]:
+        pictures = self._uploads.check(items).paths
         thumbnails = self._thumbnails.get_all(pictures)
-        shown = [(str(thumbnail), picture.name) for thumbnail, picture in zip(thumbnails, pictures, strict=True)]
-        return shown, _names(pictures, language)
+        gallery = [(str(thumbnail), picture.name) for thumbnail, picture in zip(thumbnails, pictures, strict=True)]
+        return gallery, _names_value(pictures, language)
 
 
-def listed(items: object) -> list[Any]:
-    """What came where a list is meant."""
+def as_list(items: object) -> list[Any]:
+    """Return a list that a client has sent, or an empty one if it has sent something else."""
     return items if isinstance(items, list) else []
 
 
-def _name(file: dict[str, Any]) -> str:
+def _original_name(file: dict[str, Any]) -> str:
     return str(file.get("orig_name") or file.get("path") or "")
 
 
-def _queries(path: Path) -> list[str]:
+def _read_queries(path: Path) -> list[str]:
     return list(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else []
 
 
-def _names(pictures: Sequence[Path], language: Language) -> dict[str, Any]:
-    rows = [{"name": path.name, "remove": phrase("remove", language, name=path.name)} for path in pictures]
-    return {"title": phrase("names", language, count=len(rows)), "items": rows}
+def _names_value(pictures: Sequence[Path], language: Language) -> dict[str, Any]:
+    """Return the value of the list of names, for `names.js`."""
+    items = [{"name": path.name, "remove": phrase("remove", language, name=path.name)} for path in pictures]
+    return {"title": phrase("names", language, count=len(items)), "items": items}

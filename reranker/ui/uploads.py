@@ -1,7 +1,8 @@
-"""Which files the web may open: those that were uploaded here, and nothing else.
+"""Decide which files a request may open: uploads, and the pictures of the server's galleries, but nothing else.
 
-Gradio checks a file only if the client marks it as one: without the mark our functions receive any string, and with it
-Gradio fetches any URL. So there are two checks: `UploadGuard` before Gradio, and `Uploads.admit` before we open a file.
+Gradio checks a file only if the client has given it a "meta" field. Without the field, our functions receive any
+string; with it, Gradio fetches any URL. So there are two checks: `UploadGuard` before Gradio, and `Uploads.resolve`
+before we open a file.
 """
 
 import json
@@ -19,24 +20,24 @@ from reranker.core.types import Candidate, Failed
 from reranker.server.documents import decode_base64, is_data_uri
 from reranker.ui.galleries import Galleries
 
-MAX_BODY_BYTES: Final = 16_000_000  # of a request that is no upload; 500 pictures of a gallery take 0.3 MB
+MAX_BODY_BYTES: Final = 16_000_000  # of a request other than an upload; 500 pictures of a gallery take 0.3 MB
 _MAX_NAME_LENGTH: Final = 80
-# Gradio's addresses that answer what another server says; left is a path from the root, of Windows too.
-_ELSEWHERE: Final = re.compile(r"/gradio_api/(proxy=|file/|file=(?!/|[A-Za-z]:[\\/]))")
-_HAS_LIMITS: Final = re.compile(r"/upload$|^/v1/")  # of their own, and opens no paths
+# The paths under which Gradio fetches from other servers. Absolute paths of files, of Windows too, are not among them.
+_FETCHES_ELSEWHERE: Final = re.compile(r"/gradio_api/(proxy=|file/|file=(?!/|[A-Za-z]:[\\/]))")
+_HAS_OWN_LIMIT: Final = re.compile(r"/upload$|^/v1/")  # these requests open no paths
 
 
 @dataclass(frozen=True, kw_only=True)
-class Admission:
-    """What a caller gave: what may be judged, each one's position, and those that may not."""
+class CheckedPictures:
+    """The pictures of a request: the allowed ones with their positions in the request, and the refused ones."""
 
     candidates: tuple[Candidate, ...]
     positions: tuple[int, ...]
     refused: tuple[Failed, ...]
 
     @property
-    def pictures(self) -> list[Path]:
-        """The files among the candidates."""
+    def paths(self) -> list[Path]:
+        """The paths of the candidates that are files."""
         return [candidate.source for candidate in self.candidates if isinstance(candidate.source, Path)]
 
     @property
@@ -45,48 +46,51 @@ class Admission:
 
 
 class Uploads:
-    """The folder that visitors upload into, and the galleries of the server.
+    """The folder that Gradio stores uploads in, and the galleries of the server.
 
-    `thumbnails/` in it mirrors the rest, a file `<original>.jpg` for each, and `thumbnails/galleries/` the galleries.
-    A picture of a gallery is known to browsers by its thumbnail alone.
+    Its subfolder `thumbnails/` has a file `<original>.jpg` for each picture under the same relative path, and for those
+    of galleries in `thumbnails/galleries/`. Browsers know the pictures of galleries only by their thumbnails.
     """
 
     def __init__(self, folder: Path, galleries: Galleries | None = None) -> None:
         self.folder = folder.resolve()
         self.galleries = galleries or Galleries(())
         self.thumbnails, self.samples = self.folder / "thumbnails", self.folder / "samples"
-        self._of_galleries = self.thumbnails / "galleries"
+        self._gallery_thumbnails = self.thumbnails / "galleries"
 
     @classmethod
-    def here(cls, galleries: Iterable[Path] = ()) -> "Uploads":
-        """Over the folder that Gradio uploads into, and those that the settings name."""
+    def from_gradio(cls, galleries: Iterable[Path] = ()) -> "Uploads":
+        """Use Gradio's upload folder, and these folders as galleries."""
         folder = Path(get_upload_folder()).resolve()
         return cls(folder, Galleries(galleries, hidden=folder))
 
-    def admit(self, item: object) -> Path:
-        """The picture that a gallery item, a file object or a path means; that of its thumbnail is as good.
+    def resolve(self, item: object) -> Path:
+        """Return the picture of a gallery item, a file object or a path, or of the path of its thumbnail.
 
-        Raises `PictureForbidden` for whatever lies elsewhere, and `PictureMissing` for what was deleted since.
+        Raises `PictureForbidden` if it is outside the folders, and `PictureMissing` if it was deleted.
         """
-        text, is_gone = _path_text(item), False
+        text, is_missing = _path_text(item), False
         try:
-            path = self._meant(Path(text))
+            path = self._original(Path(text))
             if path is not None and path.is_file():
                 return path
-            is_gone = path is not None and not path.exists()
+            is_missing = path is not None and not path.exists()
         except (OSError, ValueError, RuntimeError):  # too long, a zero byte, a loop of links
             pass
-        raise (PictureMissing if is_gone else PictureForbidden)(name=_name(text))
+        raise (PictureMissing if is_missing else PictureForbidden)(name=_display_name(text))
 
-    def _meant(self, path: Path) -> Path | None:
-        """What a path leads to with all links followed; None outside the folder, as are all addresses and `data:`."""
+    def _original(self, path: Path) -> Path | None:
+        """Return the path with all links followed, and the picture in place of its thumbnail.
+
+        Returns None if it is outside the folders, as URLs and data URIs are.
+        """
         resolved = path.resolve()
         if not path.is_absolute() or self.folder not in resolved.parents:
             return None
-        if resolved.is_relative_to(self._of_galleries):
-            return self._in_gallery(*resolved.relative_to(self._of_galleries).with_suffix("").parts)
+        if resolved.is_relative_to(self._gallery_thumbnails):
+            return self._in_gallery(*resolved.relative_to(self._gallery_thumbnails).with_suffix("").parts)
         if resolved.is_relative_to(self.thumbnails):
-            return self._meant(self.folder / resolved.relative_to(self.thumbnails).with_suffix(""))
+            return self._original(self.folder / resolved.relative_to(self.thumbnails).with_suffix(""))
         return resolved
 
     def _in_gallery(self, name: str = "", *parts: str) -> Path | None:
@@ -96,60 +100,66 @@ class Uploads:
         resolved = folder.joinpath(*parts).resolve()
         return resolved if folder in resolved.parents else None
 
-    def admits(self, item: object) -> bool:
-        """True where `admit` would not raise."""
+    def is_allowed(self, item: object) -> bool:
+        """Return whether `resolve` finds a picture."""
         try:
-            self.admit(item)
+            self.resolve(item)
         except PictureError:
             return False
         return True
 
     def thumbnail(self, picture: Path) -> Path:
-        """Where the thumbnail of a picture in the folder, or in a gallery, belongs."""
-        held = self.galleries.holding(picture)
-        if held is not None:
-            mirrored = self._of_galleries / held[0] / held[1]
+        """Return the path for the thumbnail of a picture in the upload folder or in a gallery."""
+        location = self.galleries.locate(picture)
+        if location is not None:
+            thumbnail = self._gallery_thumbnails / location[0] / location[1]
         else:
-            mirrored = self.thumbnails / picture.relative_to(self.folder)
-        return mirrored.with_name(f"{mirrored.name}.jpg")
+            thumbnail = self.thumbnails / picture.relative_to(self.folder)
+        return thumbnail.with_name(f"{thumbnail.name}.jpg")
 
-    def delete(self, picture: Path) -> None:
-        """An upload, or a file made for somebody, and its thumbnail; never the samples, or what lies elsewhere."""
-        if picture.is_relative_to(self.folder) and not picture.is_relative_to(self.samples):
-            for path in (picture, self.thumbnail(picture)):
+    def delete(self, file: Path) -> None:
+        """Delete a file in the upload folder and its thumbnail. Samples and files elsewhere are kept."""
+        if file.is_relative_to(self.folder) and not file.is_relative_to(self.samples):
+            for path in (file, self.thumbnail(file)):
                 path.unlink(missing_ok=True)
 
-    def admission(self, items: Iterable[object], *, with_data_uris: bool = False) -> Admission:
-        """All items, in their order; who may not come in costs only itself. Data URIs are for programs alone."""
-        admitted: dict[int, Candidate] = {}
+    def check(self, items: Iterable[object], *, allow_data_uris: bool = False) -> CheckedPictures:
+        """Check all items of a request. An item that is not allowed does not affect the others."""
+        candidates: dict[int, Candidate] = {}
         refused: list[Failed] = []
         for position, item in enumerate(items):
             try:
-                admitted[position] = self._candidate(item, position, with_data_uris)
+                candidates[position] = self._candidate(item, position, allow_data_uris)
             except PictureError as error:
                 candidate = Candidate(name=error.name, source=b"")
                 refused.append(Failed(position=position, candidate=candidate, error=error))
-        return Admission(candidates=tuple(admitted.values()), positions=tuple(admitted), refused=tuple(refused))
+        return CheckedPictures(
+            candidates=tuple(candidates.values()), positions=tuple(candidates), refused=tuple(refused)
+        )
 
-    def _candidate(self, item: object, position: int, with_data_uris: bool) -> Candidate:
+    def _candidate(self, item: object, position: int, allow_data_uris: bool) -> Candidate:
+        """Raises `PictureError`."""
         text = _path_text(item)
-        if not (with_data_uris and is_data_uri(text)):
-            return Candidate.of(self.admit(item))
-        sent = Candidate.of(decode_base64(text) or b"", position)
-        if not sent.source:
-            raise PictureUnreadable(name=sent.name, reason="empty")
-        return sent
+        if not (allow_data_uris and is_data_uri(text)):
+            return Candidate.of(self.resolve(item))
+        candidate = Candidate.of(decode_base64(text) or b"", position)
+        if not candidate.source:
+            raise PictureUnreadable(name=candidate.name, reason="empty")
+        return candidate
 
 
 def _path_text(item: object) -> str:
-    """Of {"image": {"path": ...}} as galleries send it, {"path": ...} or the path itself; empty for anything else."""
+    """Return the path in {"image": {"path": ...}}, as galleries send it, in {"path": ...}, or the path itself.
+
+    Returns an empty text for anything else.
+    """
     while isinstance(item, dict):
         item = next((item[key] for key in ("image", "video", "path") if key in item), None)
     return item if isinstance(item, str) else ""
 
 
-def _name(text: str) -> str:
-    """What is shown of a path that is not opened: the last of it, and not all of a long one."""
+def _display_name(text: str) -> str:
+    """Return the last part of a path that is not opened, shortened if it is long."""
     name = re.split(r"[\\/]", text.rstrip("\\/"))[-1] or "?"
     return name if len(name) <= _MAX_NAME_LENGTH else f"{name[:_MAX_NAME_LENGTH]}…"
 
@@ -158,53 +168,54 @@ class UploadGuard:
     """ASGI middleware in front of Gradio: no request makes the server fetch or copy a file that it may not open.
 
     A file object in a request's JSON that is not an upload loses its "meta" field, so that Gradio does not process it
-    and `Uploads.admit` refuses it; the paths under which Gradio fetches from other servers answer 403.
+    and `Uploads.resolve` refuses it. The paths under which Gradio fetches from other servers answer 403.
     """
 
     def __init__(self, app: ASGIApp, uploads: Uploads) -> None:
         self._app, self._uploads = app, uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _ELSEWHERE.search(scope["path"]):
+        if scope["type"] == "http" and _FETCHES_ELSEWHERE.search(scope["path"]):
             await _refuse(send, 403)
-        elif scope["type"] == "http" and scope["method"] == "POST" and not _HAS_LIMITS.search(scope["path"]):
-            await self._checked(scope, receive, send)
+        elif scope["type"] == "http" and scope["method"] == "POST" and not _HAS_OWN_LIMIT.search(scope["path"]):
+            await self._forward_checked(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _read(receive)
+    async def _forward_checked(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _read_body(receive)
         if body is None:
             await _refuse(send, 413)
             return
-        unsent: list[Message] = [{"type": "http.request", "body": self._unmarked(body), "more_body": False}]
+        unsent: list[Message] = [{"type": "http.request", "body": self._checked_body(body), "more_body": False}]
 
-        async def replay() -> Message:
+        async def receive_checked() -> Message:
             return unsent.pop() if unsent else await receive()
 
-        await self._app(scope, replay, send)
+        await self._app(scope, receive_checked, send)
 
-    def _unmarked(self, body: bytes) -> bytes:
+    def _checked_body(self, body: bytes) -> bytes:
         try:
             content = json.loads(body)
         except (ValueError, RecursionError):
             return body  # not JSON: the endpoint reports it if it expects JSON
-        self._unmark(content)
-        return json.dumps(content).encode()  # always, so that a repeated key is read the same way by all
+        self._remove_meta(content)
+        return json.dumps(content).encode()  # always, so that Gradio reads the same value of a repeated key
 
-    def _unmark(self, content: Any) -> None:
-        unseen = [content]
-        while unseen:
-            value = unseen.pop()
+    def _remove_meta(self, content: Any) -> None:
+        """Remove the "meta" field of each file object that is not allowed."""
+        unvisited = [content]
+        while unvisited:
+            value = unvisited.pop()
             if isinstance(value, dict):
-                if "meta" in value and "path" in value and not self._uploads.admits(value["path"]):
+                if "meta" in value and "path" in value and not self._uploads.is_allowed(value["path"]):
                     del value["meta"]
-                unseen += value.values()
+                unvisited += value.values()
             elif isinstance(value, list):
-                unseen += value
+                unvisited += value
 
 
-async def _read(receive: Receive) -> bytes | None:
+async def _read_body(receive: Receive) -> bytes | None:
     """Read the body of a request. Returns None if it is larger than `MAX_BODY_BYTES`."""
     body = bytearray()
     more = True

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from reranker.benchmarks import memory as rooms
-from reranker.benchmarks.memory import CAPS_GIB, as_table, memory_report
+from reranker.benchmarks.memory import CAPS_GIB, as_table
 from reranker.benchmarks.speed import Options
 from reranker.cli.main import main
 from reranker.core.errors import CheckpointMissing
@@ -18,6 +18,7 @@ def one_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rooms, "PRECISIONS", ("nf4",))
 
 
+@pytest.mark.extended
 @pytest.mark.usefixtures("one_precision")
 def test_the_command_says_what_fits_and_measures_what_is_here(
     tmp_path: Path, capsysbinary: pytest.CaptureFixture
@@ -25,6 +26,7 @@ def test_the_command_says_what_fits_and_measures_what_is_here(
     output = tmp_path / "memory.json"
     assert main(["memory", "--images", "2", "--device", "cpu", "--output", str(output)]) == 0
     result = json.loads(output.read_text())
+    assert result["device"] == "CPU"
     assert [(fit["cap_gib"], fit["fits"]) for fit in result["fits"]] == [
         (cap, cap in {24, 16, 12, 8}) for cap in CAPS_GIB
     ]
@@ -46,17 +48,17 @@ def test_running_out_of_memory_is_a_result_and_other_trouble_is_not(monkeypatch:
 
     monkeypatch.setattr(rooms, "bench_of", fail)
     raised: Exception = MemoryError()
-    found = rooms._own_footprint(Options(precision="fp32", images=2), None)
+    found = rooms.own_memory_use(Options(precision="fp32", images=2), None)
     assert (found.precision, found.peak_bytes) == ("fp32", None)
     raised = CheckpointMissing(name="x")
     with pytest.raises(CheckpointMissing):
-        rooms._own_footprint(Options(images=2), None)
+        rooms.own_memory_use(Options(images=2), None)
 
 
 def test_layers_in_host_memory_are_no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = SimpleNamespace(model=SimpleNamespace(checkpoint=SimpleNamespace(load_warnings=("offloaded",))))
     monkeypatch.setattr(rooms, "bench_of", lambda options, **_: bench)
-    assert rooms._own_footprint(Options(precision="bf16", images=2), None).peak_bytes is None
+    assert rooms.own_memory_use(Options(precision="bf16", images=2), None).peak_bytes is None
 
 
 def test_where_there_is_no_room_the_table_says_so() -> None:
@@ -72,7 +74,7 @@ def test_where_there_is_no_room_the_table_says_so() -> None:
 
 
 @pytest.mark.usefixtures("one_precision")
-@pytest.mark.parametrize("option", ["--geometry", "--here"])
+@pytest.mark.parametrize("option", ["--geometry", pytest.param("--here", marks=pytest.mark.extended)])
 def test_a_model_that_is_not_there_is_told(option: str, capsys: pytest.CaptureFixture) -> None:
     assert main(["memory", option, "no such folder"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("There is no folder “no such folder”")
@@ -84,10 +86,3 @@ def test_a_shape_that_cannot_be_is_told() -> None:
 
 def test_nothing_is_written_where_nothing_can_be(tmp_path: Path) -> None:
     assert main(["memory", "--output", str(tmp_path)]) == 2
-
-
-@pytest.mark.usefixtures("one_precision")
-def test_gpus_are_measured_only_where_there_is_one() -> None:
-    result = memory_report("3b", "toybox", device="cpu", images=2)
-    assert result["device"] == "CPU"
-    assert all(fit["computed"] for fit in result["fits"])

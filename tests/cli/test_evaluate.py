@@ -1,4 +1,4 @@
-"""`evaluate` on the command line: what it takes, says, writes, and how it goes on after a stop."""
+"""`evaluate` on the command line: its options, messages and files, and how it resumes."""
 
 import csv
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reranker import Query
-from reranker.cli.console import DONE, FAILED, INTERRUPTED, MISTAKE
+from reranker.cli.console import DONE, FAILED, INTERRUPTED, USAGE_ERROR
 from reranker.cli.main import main
 from reranker.evaluation.datasets.json_lines import as_line
 from reranker.storage.calibrations import CalibrationStore
@@ -22,7 +22,7 @@ def labels(*rows: tuple[str, list[str], list[str]], to: str = "labels.jsonl") ->
 
 @pytest.fixture
 def dataset(shell: Shell) -> str:
-    """Two sets of three pictures: the right one first in one of them."""
+    """Two sets of three pictures; in one of them the right picture is ranked first."""
     write(a=3, b=2, c=1)
     names = ["a.png", "b.png", "c.png"]
     return labels(("a house", names, ["a.png"]), ("一只猫", names, ["b.png"]))
@@ -42,7 +42,7 @@ def test_a_table_goes_to_stdout(shell: Shell, dataset: str) -> None:
     assert sorted(path.name for path in Path().iterdir()) == ["a.png", "b.png", "c.png", "labels.jsonl"]
 
 
-def test_everything_lies_in_the_folder(shell: Shell, dataset: str) -> None:
+def test_output_folder_has_report_results_runs_and_scores(shell: Shell, dataset: str) -> None:
     shell("evaluate", dataset, "--output", "new/results")
     (row,) = results("new/results")
     assert (row["model"], row["precision"], row["scoring"]) == ("toybox", "fp32", "yes-no")
@@ -54,12 +54,12 @@ def test_everything_lies_in_the_folder(shell: Shell, dataset: str) -> None:
         assert [float(line["first"]) for line in csv.DictReader(file)] == [0.5]
 
 
-def test_both_ways_to_ask_are_compared(shell: Shell, dataset: str) -> None:
+def test_both_scoring_methods_are_compared(shell: Shell, dataset: str) -> None:
     done = shell("evaluate", dataset, "--scoring", "yes-no,rating", "--output", "out")
     assert [row["scoring"] for row in results("out")] == ["yes-no", "rating"]
     assert "more than chance in" in done.out
     assert shell.opened is not None
-    assert shell.opened.scoring == "rating"  # or what writes words would not be loaded
+    assert shell.opened.model.scoring == "rating"  # loads the language head that ratings need
 
 
 def test_models_and_precisions_are_all_opened(shell: Shell, dataset: str) -> None:
@@ -77,7 +77,7 @@ def test_models_and_precisions_are_all_opened(shell: Shell, dataset: str) -> Non
     ]
 
 
-def test_the_same_call_again_judges_nothing(shell: Shell, dataset: str) -> None:
+def test_the_same_call_again_scores_nothing(shell: Shell, dataset: str) -> None:
     shell("evaluate", dataset, "--output", "out")
     first, shell.scorer = results("out"), ScriptedScorer(judge=number)
     done = shell("evaluate", dataset, "--output", "out")
@@ -85,7 +85,7 @@ def test_the_same_call_again_judges_nothing(shell: Shell, dataset: str) -> None:
     assert results("out") == first
 
 
-def test_an_interrupted_evaluation_goes_on(shell: Shell) -> None:
+def test_an_interrupted_evaluation_is_resumed(shell: Shell) -> None:
     def interrupted(query: Query, content: bytes) -> float:
         if query.text == "stop":
             raise KeyboardInterrupt
@@ -107,8 +107,8 @@ def test_an_interrupted_evaluation_goes_on(shell: Shell) -> None:
 # Mistakes in the call
 
 
-def said(done: CommandResult) -> str:
-    assert done.code == MISTAKE
+def usage_error(done: CommandResult) -> str:
+    assert done.code == USAGE_ERROR
     assert "Traceback" not in done.err
     return done.err
 
@@ -116,46 +116,46 @@ def said(done: CommandResult) -> str:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--scoring", "maybe"], "--scoring “maybe” is none of yes-no, rating"),
-        (["--detail", "auto"], "--detail “auto” is none of low, usual, high or a number of visual tokens"),
+        (["--scoring", "maybe"], "--scoring “maybe” is not one of yes-no, rating"),
+        (["--detail", "auto"], "--detail “auto” is not one of low, usual, high or a number of visual tokens"),
         (["--precision", "fp8"], "fp8"),
         (["--output", "a.png"], "a.png"),
     ],
 )
-def test_a_mistake_in_the_call_is_said_before_anything_is_judged(shell: Shell, dataset: str, arguments, words) -> None:
-    assert words in said(shell("evaluate", dataset, *arguments))
+def test_usage_errors_are_reported_before_anything_is_scored(shell: Shell, dataset: str, arguments, words) -> None:
+    assert words in usage_error(shell("evaluate", dataset, *arguments))
     assert shell.scorer.scored == []
 
 
-def test_every_fault_of_a_dataset_is_said_with_file_and_line(shell: Shell) -> None:
+def test_every_fault_of_a_dataset_is_reported_with_file_and_line(shell: Shell) -> None:
     write(a=1)
     Path("labels.jsonl").write_text(
         as_line("a house", ["a.png", "gone.png"], ["a.png"]) + "{\n" + as_line("a cat", ["a.png", "b.png"], []),
         encoding="utf-8",
     )
-    err = said(shell("evaluate", "labels.jsonl"))
+    err = usage_error(shell("evaluate", "labels.jsonl"))
     assert all(f"line {number}" in err for number in (1, 2, 3))
     assert "gone.png" in err
     assert str(Path().resolve()) not in err
 
 
-def test_results_do_not_go_where_they_would_be_taken_for_a_query(shell: Shell) -> None:
+def test_output_inside_the_dataset_is_rejected(shell: Shell) -> None:
     for name in ("cats/a.png", "dogs/b.png"):
         Path("photos", name).parent.mkdir(parents=True)
         Path("photos", name).write_bytes(str(len(name)).encode() if "cats" in name else b"1")
-    assert "lies in the dataset's" in said(shell("evaluate", "photos:2:2", "--output", "photos/figures"))
+    assert "is inside the dataset" in usage_error(shell("evaluate", "photos:2:2", "--output", "photos/figures"))
     assert not Path("photos/figures").exists()
     assert shell("evaluate", "photos:2:2", "--output", "figures").code == DONE
 
 
-def test_a_query_that_is_too_long_is_named(shell: Shell) -> None:
+def test_a_query_that_is_too_long_is_reported_with_its_set(shell: Shell) -> None:
     write(a=1, b=2)
-    err = said(shell("evaluate", labels(("x" * 1001, ["a.png", "b.png"], ["a.png"]))))
+    err = usage_error(shell("evaluate", labels(("x" * 1001, ["a.png", "b.png"], ["a.png"]))))
     assert "Set “1” of labels.jsonl" in err
     assert "1,001" in err
 
 
-def test_what_a_terminal_would_obey_is_not_printed(shell: Shell) -> None:
+def test_control_characters_are_not_printed(shell: Shell) -> None:
     write(a=2, b=1)
     record = {"query": "x", "pictures": ["a.png", "b.png"], "relevant": ["a.png"], "kinds": {"b.png": "\x1b[31mred"}}
     Path("labels.jsonl").write_text(json.dumps(record), encoding="utf-8")
@@ -164,12 +164,12 @@ def test_what_a_terminal_would_obey_is_not_printed(shell: Shell) -> None:
     assert "\x1b" not in out
 
 
-def test_a_dataset_that_is_nothing(shell: Shell) -> None:
-    assert "nowhere" in said(shell("evaluate", "nowhere"))
+def test_a_missing_dataset_is_reported(shell: Shell) -> None:
+    assert "nowhere" in usage_error(shell("evaluate", "nowhere"))
 
 
-def test_a_model_that_is_not_there_is_left_out(shell: Shell, dataset: str) -> None:
-    """The real `Reranker`, which is not asked for a model of the hub that is not on this machine."""
+def test_a_missing_model_is_left_out(shell: Shell, dataset: str) -> None:
+    """Use the real `Reranker` with a model of the hub that is not on this machine."""
     code = main(["evaluate", dataset, "--model", "nobody/nothing", "--precision", "fp32"])
     out, err = shell.capture.readouterr()
     done = CommandResult(code=code, out=out.decode(), err=err.decode())
@@ -181,37 +181,37 @@ def test_a_model_that_is_not_there_is_left_out(shell: Shell, dataset: str) -> No
 # Calibration
 
 
-def many_sets(shell: Shell) -> str:
-    """Twelve sets, right in ten of them, told with less certainty than they could be."""
+def twelve_sets(shell: Shell) -> str:
+    """Twelve sets, ten of them ranked right, with scores that are closer to 5 than they should be."""
     write(a=0.2, b=-0.2)
     names = ["a.png", "b.png"]
     rows = ((f"query {number}", names, ["b.png" if number in (4, 7) else "a.png"]) for number in range(12))
     return labels(*rows)
 
 
-def test_a_calibration_is_kept_only_where_it_is_asked_for(shell: Shell) -> None:
-    dataset = many_sets(shell)
+def test_a_calibration_is_stored_only_with_the_option(shell: Shell) -> None:
+    dataset = twelve_sets(shell)
     shell("evaluate", dataset)
     assert CalibrationStore.for_user().get("scripted") is None
     done = shell("evaluate", dataset, "--calibrate")
     kept = CalibrationStore.for_user().get("scripted")
     assert kept is not None
     assert kept.temperature < 0.5
-    assert "scores are shown at T" in done.err
+    assert "scores are shown with the temperature" in done.err
     shell("evaluate", dataset, "--uncalibrate")
     assert CalibrationStore.for_user().get("scripted") is None
 
 
-def test_what_is_no_better_is_not_kept(shell: Shell) -> None:
+def test_a_calibration_without_improvement_is_not_stored(shell: Shell) -> None:
     write(a=2, b=-2)
     pairs = [["a.png"], ["b.png"]]
     rows = ((f"query {number}", ["a.png", "b.png"], pairs[number % 2]) for number in range(12))
     done = shell("evaluate", labels(*rows), "--calibrate")
-    assert "told no better" in done.err
+    assert "did not improve" in done.err
     assert CalibrationStore.for_user().get("scripted") is None
 
 
-def test_too_few_sets_are_no_calibration(shell: Shell, dataset: str) -> None:
+def test_too_few_sets_are_not_calibrated(shell: Shell, dataset: str) -> None:
     done = shell("evaluate", dataset, "--calibrate")
     assert done.code == DONE
     assert "too few sets" in done.err

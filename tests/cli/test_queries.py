@@ -1,4 +1,4 @@
-"""Several queries at once, what is left out for its score, and the best pictures as copies."""
+"""`rank` with several queries, with a threshold, and with copies of the best pictures."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reranker import Query
-from reranker.cli.console import DONE, FAILED, INTERRUPTED, MISTAKE
+from reranker.cli.console import DONE, FAILED, INTERRUPTED, USAGE_ERROR
 from reranker.export.rows import COLUMNS
 from tests.support.scripted_scorer import ScriptedScorer, checksum
 from tests.support.shell import CommandResult, Shell, read_csv, write
@@ -17,31 +17,31 @@ from tests.support.shell import CommandResult, Shell, read_csv, write
 QUERIES = ["a dog", "海边的房子", "=1+1"]
 
 
-def ask(shell: Shell, *arguments: object, queries: list[str] = QUERIES) -> CommandResult:
+def rank_queries(shell: Shell, *arguments: object, queries: list[str] = QUERIES) -> CommandResult:
     Path("queries.txt").write_text("\n".join(queries), encoding="utf-8")
     return shell("rank", "--queries", "queries.txt", *arguments)
 
 
-def turned(query: Query, content: bytes) -> float:
-    """Log-odds written down by hand, turned around for a query of more than one word."""
+def negated(query: Query, content: bytes) -> float:
+    """Return the number in a picture as its log-odds, negated for a query of more than one word."""
     return -float(content) if " " in query.text else float(content)
 
 
 # The result
 
 
-def test_json_has_the_very_object_that_each_query_gives_alone(shell: Shell) -> None:
+def test_json_has_the_object_that_each_query_gives_alone(shell: Shell) -> None:
     shell.scorer = ScriptedScorer(judge=checksum)
     write(a=1, b=2, c=3)
-    done = ask(shell, ".", "gone.png", "--top-k", 2, "--format", "json")
+    done = rank_queries(shell, ".", "gone.png", "--top-k", 2, "--format", "json")
     alone = [shell.json(query, ".", "gone.png", "--top-k", 2).result for query in QUERIES]
     assert (done.code, done.result) == (DONE, {"queries": alone})
 
 
-def test_csv_has_the_query_before_the_columns_of_one(shell: Shell) -> None:
+def test_csv_has_the_query_as_its_first_column(shell: Shell) -> None:
     shell.scorer = ScriptedScorer(judge=checksum)
     write(a=1, b=2)
-    together = read_csv(ask(shell, ".", "--format", "csv").out)
+    together = read_csv(rank_queries(shell, ".", "--format", "csv").out)
     assert tuple(together[0]) == ("query", *COLUMNS)
     assert [row.pop("query") for row in together] == ["a dog"] * 2 + ["海边的房子"] * 2 + ["'=1+1"] * 2
     alone = [read_csv(shell("rank", query, ".", "--format", "csv").out) for query in QUERIES]
@@ -49,9 +49,9 @@ def test_csv_has_the_query_before_the_columns_of_one(shell: Shell) -> None:
 
 
 def test_the_table_begins_with_the_best_picture_for_each_query(shell: Shell) -> None:
-    shell.scorer = ScriptedScorer(judge=turned)
+    shell.scorer = ScriptedScorer(judge=negated)
     write(a=9, b=0)
-    assert ask(shell, ".", queries=["a dog", "dog"]).out.splitlines() == [
+    assert rank_queries(shell, ".", queries=["a dog", "dog"]).out.splitlines() == [
         "query  score      best picture",
         "    1   5.0       a dog → b.png",
         "    2  10.0       dog → a.png",
@@ -68,33 +68,33 @@ def test_the_table_begins_with_the_best_picture_for_each_query(shell: Shell) -> 
     ]
 
 
-def test_a_query_for_which_nothing_is_left_has_no_best_picture(shell: Shell) -> None:
-    shell.scorer = ScriptedScorer(judge=turned)
+def test_a_query_without_pictures_above_the_threshold_has_no_best_picture(shell: Shell) -> None:
+    shell.scorer = ScriptedScorer(judge=negated)
     write(a=9)
-    done = ask(shell, ".", "--threshold", 5, queries=["a dog", "dog"])
+    done = rank_queries(shell, ".", "--threshold", 5, queries=["a dog", "dog"])
     assert done.out.splitlines()[1:3] == ["    1   -         a dog → none", "    2  10.0       dog → a.png"]
-    assert (done.code, done.said) == (DONE, ["Query 1: Left out with less than 5 of 10: 1 of 1 pictures."])
+    assert (done.code, done.said) == (DONE, ["Query 1: Left out, since they score less than 5 of 10: 1 of 1 pictures."])
 
 
 def test_the_progress_counts_every_picture_for_every_query(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reranker.cli.console.LOG_LINE_EVERY_S", 0)
+    monkeypatch.setattr("reranker.cli.progress.LOG_INTERVAL_S", 0)
     write(a=1, b=2)
-    done = ask(shell, ".")
+    done = rank_queries(shell, ".")
     assert "6/6 ·" in done.err
     assert "query 1 of 3 · a.png" in done.err
     assert "query 3 of 3 · b.png" in done.err
 
 
-def test_what_is_said_of_a_query_names_its_number(shell: Shell) -> None:
-    shell.scorer = ScriptedScorer(judge=turned)
+def test_messages_about_a_query_have_its_number(shell: Shell) -> None:
+    shell.scorer = ScriptedScorer(judge=negated)
     shell.scorer.with_info(relevance_threshold=5.0)
     write(a=1)
-    done = ask(shell, ".", queries=["dog", "a dog"])
-    assert (done.code, done.said) == (DONE, ["Query 2: Nothing here fits: no picture has 5 of 10."])
+    done = rank_queries(shell, ".", queries=["dog", "a dog"])
+    assert (done.code, done.said) == (DONE, ["Query 2: No picture matches: none scores 5 of 10 or more."])
 
 
-def test_where_nothing_could_be_ranked_for_any_query_the_exit_code_says_so(shell: Shell) -> None:
-    assert ask(shell, "gone.png").code == FAILED
+def test_exit_code_if_nothing_could_be_ranked_for_any_query(shell: Shell) -> None:
+    assert rank_queries(shell, "gone.png").code == FAILED
 
 
 def test_an_interrupt_leaves_no_result(shell: Shell) -> None:
@@ -105,7 +105,7 @@ def test_an_interrupt_leaves_no_result(shell: Shell) -> None:
 
     write(a=1)
     shell.scorer = ScriptedScorer(judge=interrupt)
-    done = ask(shell, ".", "--output", "a.txt", "--copy-top", "best")
+    done = rank_queries(shell, ".", "--output", "a.txt", "--copy-top", "best")
     assert (done.code, done.out, done.said) == (INTERRUPTED, "", ["Stopped."])
     assert not Path("a.txt").exists()
     assert not Path("best").exists()
@@ -117,14 +117,14 @@ def test_an_interrupt_leaves_no_result(shell: Shell) -> None:
 @pytest.mark.parametrize(
     "data", ["a dog\n海边\n", "\ufeffa dog\n海边", "\n  \na dog\r\n\r\n海边\r\n", "  a dog \t\n\n\n海边\n\n"]
 )
-def test_a_file_has_a_query_a_line(shell: Shell, data: str) -> None:
+def test_a_file_has_one_query_a_line(shell: Shell, data: str) -> None:
     write(a=1)
     Path("queries.txt").write_bytes(data.encode())
     done = shell("rank", "--queries", "queries.txt", "a.png", "--format", "json")
     assert [each["query"] for each in done.result["queries"]] == ["a dog", "海边"]
 
 
-def test_stdin_may_have_them(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_queries_are_read_from_stdin(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     write(a=1)
     monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO("a dog\n海边\n".encode())))
     done = shell("rank", "--queries", "-", "a.png", "--format", "json")
@@ -134,9 +134,9 @@ def test_stdin_may_have_them(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("data", "arguments", "sentence"),
     [
-        (None, ["a.png"], "The queries of the file “queries.txt” cannot be read: No such file or directory."),
+        (None, ["a.png"], "The queries in the file “queries.txt” cannot be read: No such file or directory."),
         ("\n \n", ["a.png"], "There is no query in the file “queries.txt”; write one a line."),
-        ("caf\udce9", ["a.png"], "The queries of the file “queries.txt” are not text in UTF-8; save them as such."),
+        ("caf\udce9", ["a.png"], "The queries in the file “queries.txt” are not UTF-8 text; save them as UTF-8."),
         (
             "a dog\n\n" + "x" * 1001,
             ["a.png"],
@@ -146,44 +146,44 @@ def test_stdin_may_have_them(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> N
         (
             "a dog",
             ["a cat", "a.png"],
-            "“a cat” is no picture or folder, and with --queries there is no QUERY; leave it out.",
+            "“a cat” is not a picture or folder; with --queries, omit QUERY.",
         ),
         (
             "a dog",
             ["a.png", "--format", "zip"],
-            "A file of the format zip holds one ranking; with --queries choose table, json or csv.",
+            "The format zip holds one ranking; with --queries, choose table, json or csv.",
         ),
         (
             "a dog",
             ["a.png", "--format", "html"],
-            "A file of the format html holds one ranking; with --queries choose table, json or csv.",
+            "The format html holds one ranking; with --queries, choose table, json or csv.",
         ),
     ],
 )
-def test_a_mistake_is_one_sentence_and_nothing_is_read(
+def test_usage_errors_are_one_sentence_and_nothing_is_read(
     shell: Shell, data: str | None, arguments: list[str], sentence: str
 ) -> None:
     write(a=1)
     if data is not None:
         Path("queries.txt").write_bytes(data.encode("utf-8", "surrogateescape"))
     done = shell("rank", "--queries", "queries.txt", *arguments)
-    assert (done.code, done.out, done.err) == (MISTAKE, "", f"{sentence}\n")
+    assert (done.code, done.out, done.err) == (USAGE_ERROR, "", f"{sentence}\n")
     assert shell.scorer.read_names == []
 
 
-def test_a_long_sentence_beside_the_queries_is_told_too(shell: Shell) -> None:
+def test_a_long_query_beside_the_file_of_queries_is_reported(shell: Shell) -> None:
     write(a=1)
-    assert "leave it out" in ask(shell, "a very long sentence " * 40, "a.png").err
+    assert "omit QUERY" in rank_queries(shell, "a very long sentence " * 40, "a.png").err
 
 
-# A result of before
+# Verifying a result
 
 
 def test_a_result_of_several_queries_is_verified(shell: Shell) -> None:
     write(a=1, b=2)
-    ask(shell, ".", "--format", "json", "--output", "r.json", queries=["a dog", "a cat"])
+    rank_queries(shell, ".", "--format", "json", "--output", "r.json", queries=["a dog", "a cat"])
     same = shell("verify", "r.json")
-    assert (same.code, same.out) == (DONE, "All 4 pictures of 2 queries are as they were.\n")
+    assert (same.code, same.out) == (DONE, "All 4 pictures of 2 queries have the same rank and score.\n")
     content = json.loads(Path("r.json").read_text())
     content["queries"][1]["results"][0]["log_odds"] = 1.5
     Path("r.json").write_text(json.dumps(content))
@@ -195,35 +195,35 @@ def test_a_result_of_several_queries_is_verified(shell: Shell) -> None:
     ]
 
 
-# What is left out
+# Thresholds
 
 
 def test_pictures_below_the_threshold_are_left_out_and_counted(shell: Shell) -> None:
     write(a=-1, b=0, c=2, d=-3)
     done = shell.json("a dog", ".", "gone.png", "--threshold", 5)
     assert (done.code, done.paths) == (DONE, ["c.png", "b.png", "gone.png"])
-    assert done.said == ["Left out with less than 5 of 10: 2 of 4 pictures."]
+    assert done.said == ["Left out, since they score less than 5 of 10: 2 of 4 pictures."]
 
 
-def test_where_all_are_left_out_something_was_ranked_all_the_same(shell: Shell) -> None:
+def test_exit_code_is_0_if_all_pictures_are_below_the_threshold(shell: Shell) -> None:
     write(a=-1, b=0)
     done = shell.json("a dog", ".", "--threshold", 9.5)
     assert (done.code, done.paths) == (DONE, [])
-    assert done.said == ["Left out with less than 9.5 of 10: 2 of 2 pictures."]
+    assert done.said == ["Left out, since they score less than 9.5 of 10: 2 of 2 pictures."]
 
 
 @pytest.mark.parametrize("score", ["-1", "11", "high"])
 def test_a_threshold_is_a_score(shell: Shell, score: str) -> None:
     write(a=1)
     done = shell("rank", "a dog", "a.png", "--threshold", score)
-    assert (done.code, len(done.said)) == (MISTAKE, 1)
+    assert (done.code, len(done.said)) == (USAGE_ERROR, 1)
 
 
 # Copies
 
 
 def copies(folder: str) -> dict[str, bytes]:
-    """By path in the folder; folders that are empty are not told."""
+    """The bytes of all files by their paths in the folder."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()
     }
@@ -242,7 +242,7 @@ def test_copies_have_the_names_and_the_bytes_of_the_archive(shell: Shell) -> Non
     assert len(archive.namelist()) == 3
 
 
-def test_ten_are_copied_unless_told(shell: Shell) -> None:
+def test_ten_pictures_are_copied_by_default(shell: Shell) -> None:
     write(**{f"n{number}": number for number in range(12)})
     Path("best").mkdir()
     done = shell.json("a dog", ".", "--copy-top", "best")
@@ -250,16 +250,16 @@ def test_ten_are_copied_unless_told(shell: Shell) -> None:
     assert [name.rpartition("_")[2] for name in sorted(copies("best"))] == [f"n{rank}.png" for rank in range(11, 1, -1)]
 
 
-def test_only_what_the_result_has_is_copied(shell: Shell) -> None:
+def test_only_pictures_of_the_result_are_copied(shell: Shell) -> None:
     write(a=1, b=-1)
     shell("rank", "a dog", ".", "--threshold", 5, "--copy-top", "best")
     assert list(copies("best")) == ["01_7.3_a.png"]
 
 
 def test_each_query_has_a_folder_of_its_own(shell: Shell) -> None:
-    shell.scorer = ScriptedScorer(judge=turned)
+    shell.scorer = ScriptedScorer(judge=negated)
     write(a=1, b=2)
-    ask(shell, ".", "--top-k", 1, "--copy-top", "best", queries=["cats/dogs", "../a dog", "..."])
+    rank_queries(shell, ".", "--top-k", 1, "--copy-top", "best", queries=["cats/dogs", "../a dog", "..."])
     assert copies("best") == {
         "01_cats_dogs/01_8.8_b.png": b"2",
         "02__a dog/01_2.7_a.png": b"1",
@@ -267,25 +267,25 @@ def test_each_query_has_a_folder_of_its_own(shell: Shell) -> None:
     }
 
 
-def test_a_folder_with_anything_in_it_is_refused_before_the_work(shell: Shell) -> None:
+def test_a_folder_that_is_not_empty_is_rejected_before_scoring(shell: Shell) -> None:
     write(a=1)
     Path("best").mkdir()
     Path("best/.old").write_bytes(b"old")
     done = shell("rank", "a dog", "a.png", "--copy-top", "best")
-    assert (done.code, done.out) == (MISTAKE, "")
+    assert (done.code, done.out) == (USAGE_ERROR, "")
     assert done.said == ["The folder “best” for the copies is not empty; empty it, or name a new one."]
     assert shell.scorer.read_names == []
     assert copies("best") == {".old": b"old"}
 
 
-def test_a_file_is_no_folder_for_copies(shell: Shell) -> None:
+def test_a_file_is_rejected_as_the_folder_for_copies(shell: Shell) -> None:
     write(a=1)
     done = shell("rank", "a dog", "a.png", "--copy-top", "a.png")
-    assert (done.code, done.said) == (MISTAKE, ["Pictures cannot be copied into “a.png”: Not a directory."])
+    assert (done.code, done.said) == (USAGE_ERROR, ["Pictures cannot be copied into “a.png”: Not a directory."])
     assert Path("a.png").read_bytes() == b"1"
 
 
-def test_what_comes_into_the_folder_meanwhile_is_not_overwritten(shell: Shell) -> None:
+def test_files_created_during_the_run_are_not_overwritten(shell: Shell) -> None:
     def judge(query: Query, content: bytes) -> float:
         Path("best").mkdir()
         Path("best/01_7.3_a.png").write_bytes(b"another's")
@@ -298,7 +298,7 @@ def test_what_comes_into_the_folder_meanwhile_is_not_overwritten(shell: Shell) -
     assert copies("best") == {"01_7.3_a.png": b"another's"}
 
 
-def test_a_picture_that_is_gone_by_then_is_told_and_costs_only_itself(shell: Shell) -> None:
+def test_a_picture_deleted_during_the_run_is_reported_and_the_others_are_copied(shell: Shell) -> None:
     def judge(query: Query, content: bytes) -> float:
         if content == b"2":  # read by now, and the copies are made later
             Path("a.png").unlink()

@@ -1,4 +1,4 @@
-"""The command line: what goes to which stream, which exit code, and that nothing else is ever said.
+"""The command line: the result on stdout, messages on stderr, exit codes.
 
 Most tests call `main` with a scorer whose answers are arithmetic; the last ones start the program with the toybox.
 """
@@ -26,7 +26,7 @@ from typer.main import get_command
 
 import reranker
 from reranker import Query, Reranker, Settings
-from reranker.cli.console import DONE, FAILED, INTERRUPTED, MISTAKE
+from reranker.cli.console import DONE, FAILED, INTERRUPTED, USAGE_ERROR
 from reranker.cli.main import application, main
 from reranker.core.errors import CheckpointBroken
 from reranker.core.scores import shown_score
@@ -37,13 +37,13 @@ from tests.support.scripted_scorer import PATIENCE_S, ScriptedImage, ScriptedSco
 from tests.support.shell import CommandResult, Shell, ended, read_csv, scripted, started, write
 
 COMMANDS = get_command(application()).commands
-SPOKEN = "The sentence is empty; write what the pictures should show."
+EMPTY_QUERY = "The sentence is empty; write what the pictures should show."
 
 
 # The result
 
 
-def test_json_is_the_object_that_was_promised(shell: Shell) -> None:
+def test_json_format(shell: Shell) -> None:
     write(a=-1.5, b=2.25)
     done = shell.json("海边 a dog", "a.png", "gone.png", "b.png")
     assert done.code == DONE
@@ -68,7 +68,7 @@ def test_json_keeps_every_digit(shell: Shell) -> None:
     assert row["score"] == shown_score(row["log_odds"])
 
 
-def test_csv_has_the_same_columns(shell: Shell) -> None:
+def test_csv_format(shell: Shell) -> None:
     write(a=0.5)
     done = shell("rank", "a dog", "a.png", "gone.png", "--format", "csv")
     best, gone = read_csv(done.out)
@@ -77,7 +77,7 @@ def test_csv_has_the_same_columns(shell: Shell) -> None:
     assert (gone["rank"], gone["status"], gone["score"], gone["log_odds"]) == ("", "failed", "", "")
 
 
-def test_the_table_is_for_reading(shell: Shell) -> None:
+def test_table_format(shell: Shell) -> None:
     write(a=9, b=0, c=0.001, d=-9)
     done = shell("rank", "a dog", "a.png", "b.png", "c.png", "d.png", "gone.png")
     assert done.out.splitlines() == [
@@ -86,8 +86,8 @@ def test_the_table_is_for_reading(shell: Shell) -> None:
         "   2   5.002     c.png",
         "   3   5.000     b.png",
         "   4   0.0       d.png",
-        "   -  failed     gone.png: “gone.png” was not found, or is not a file; "
-        "check that it was not moved or deleted, and add it again.",
+        "   -  failed     gone.png: “gone.png” was not found or is not a file; "
+        "check that it was not moved or deleted, then add it again.",
     ]
 
 
@@ -108,11 +108,11 @@ def test_paths_come_back_as_they_were_typed(shell: Shell) -> None:
     assert set(shell.json("a dog", "./a.png", whole).paths) == {"./a.png", str(whole)}
 
 
-def test_nothing_that_could_be_ranked_is_exit_code_1_and_the_result_says_why(shell: Shell) -> None:
+def test_exit_code_is_1_and_the_result_has_reasons_if_nothing_could_be_ranked(shell: Shell) -> None:
     done = shell.json("a dog", "gone.png", "lost.png")
     assert done.code == FAILED
     assert [row["status"] for row in done.result["results"]] == ["failed", "failed"]
-    assert done.said == ["Nothing could be ranked; the result names the reason for each picture."]
+    assert done.said == ["No picture could be scored; the result has the reason for each."]
 
 
 def test_the_model_comes_from_the_option_then_the_environment_then_is_chosen(
@@ -122,7 +122,7 @@ def test_the_model_comes_from_the_option_then_the_environment_then_is_chosen(
     monkeypatch.delenv("RERANKER_MODEL")
     done = shell.json("a dog", "a.png")
     assert done.result["model"] == "toybox"
-    assert "knows drawings and not photographs" in done.said[0]
+    assert "knows drawings, not photographs" in done.said[0]
     monkeypatch.setenv("RERANKER_MODEL", "~/other")
     monkeypatch.setenv("RERANKER_BATCH_TOKENS", "3")
     assert shell.json("a dog", "a.png").result["model"] == "~/other"
@@ -154,8 +154,8 @@ def test_a_name_of_any_bytes_comes_back_from_json(shell: Shell) -> None:
     assert r"caf\udce9.png" in shell("rank", "a dog", name, "--format", "csv").out
 
 
-def test_a_table_and_the_progress_obey_no_name(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reranker.cli.console.LOG_LINE_EVERY_S", 0)
+def test_table_and_progress_have_no_control_characters(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reranker.cli.progress.LOG_INTERVAL_S", 0)
     name = "\x1b[31mred\r.png"
     Path(name).write_bytes(b"1")
     done = shell("rank", "a dog", name)
@@ -182,14 +182,14 @@ def test_a_folder_has_only_pictures_and_no_hidden_ones(shell: Shell) -> None:
     assert shell.json("a dog", ".").paths == ["a.png"]
 
 
-def test_what_is_named_is_looked_at_whatever_its_name(shell: Shell) -> None:
+def test_a_file_that_is_named_is_read_whatever_its_extension(shell: Shell) -> None:
     for name in [".hidden.png", "picture", "notes.txt"]:
         Path(name).write_bytes(b"1")
     assert shell.json("a dog", ".hidden.png", "picture", "notes.txt").paths == [".hidden.png", "picture", "notes.txt"]
 
 
 @pytest.mark.parametrize("suffix", sorted(PICTURE_SUFFIXES))
-def test_every_format_that_is_read_is_found(suffix: str, shell: Shell) -> None:
+def test_folders_are_searched_for_every_supported_format(suffix: str, shell: Shell) -> None:
     Path(f"a{suffix.upper()}").write_bytes(b"1")
     assert shell.json("a dog", ".").paths == [f"a{suffix.upper()}"]
 
@@ -215,7 +215,7 @@ def test_files_and_folders_may_be_mixed_and_keep_their_order(shell: Shell) -> No
     ]
 
 
-def test_a_link_that_leads_nowhere_is_a_failure_and_one_in_a_circle_no_trap(shell: Shell) -> None:
+def test_broken_links_fail_and_circular_links_are_not_followed(shell: Shell) -> None:
     write(a=1)
     Path("broken.png").symlink_to("gone.png")
     Path("round").symlink_to(".", target_is_directory=True)
@@ -225,7 +225,7 @@ def test_a_link_that_leads_nowhere_is_a_failure_and_one_in_a_circle_no_trap(shel
 
 
 def close_folder(monkeypatch: pytest.MonkeyPatch, closed: str) -> None:
-    """As if the system refused to list it; the tests may run as somebody who is refused nothing."""
+    """Let the system refuse to list a folder; permissions would not do for tests that run as root."""
     scandir = os.scandir
 
     def refuse(path: str) -> object:
@@ -236,13 +236,13 @@ def close_folder(monkeypatch: pytest.MonkeyPatch, closed: str) -> None:
     monkeypatch.setattr(os, "scandir", refuse)
 
 
-def test_a_closed_folder_inside_is_left_out_and_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_subfolder_is_skipped_and_reported(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("all/closed").mkdir(parents=True)
     Path("all/a.png").write_bytes(b"1")
     close_folder(monkeypatch, "all/closed")
     done = shell.json("a dog", "all", "--recursive")
     assert (done.code, done.paths) == (DONE, ["all/a.png"])
-    assert done.said == ["The folder “all/closed” cannot be opened and was left out."]
+    assert done.said == ["The folder “all/closed” cannot be opened and was skipped."]
 
 
 # Mistakes
@@ -251,14 +251,14 @@ def test_a_closed_folder_inside_is_left_out_and_told(shell: Shell, monkeypatch: 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["", "a.png"], SPOKEN),
-        (["  ", "a.png"], SPOKEN),
-        (["", "empty"], SPOKEN),
+        (["", "a.png"], EMPTY_QUERY),
+        (["  ", "a.png"], EMPTY_QUERY),
+        (["", "empty"], EMPTY_QUERY),
         (["x" * 1001, "a.png"], "The sentence has 1,001 characters; the limit is 1,000: shorten it."),
         (["a dog"], "Missing argument 'PATH'."),
         ([], "Missing argument 'QUERY'."),
-        (["a dog", "empty"], "The folder “empty” has no pictures in it; add --recursive to look into its folders too."),
-        (["a dog", "a.png", "empty", "--recursive"], "The folder “empty” has no pictures in it or in its folders."),
+        (["a dog", "empty"], "The folder “empty” has no pictures; add --recursive to search its subfolders, too."),
+        (["a dog", "a.png", "empty", "--recursive"], "The folder “empty” and its subfolders have no pictures."),
         (["a dog", "closed"], "The folder “closed” cannot be opened; check its permissions."),
         (["a dog", "a.png", "--output", "empty"], None),
         (["a dog", "a.png", "--output", "gone/a.json"], None),
@@ -269,7 +269,7 @@ def test_a_closed_folder_inside_is_left_out_and_told(shell: Shell, monkeypatch: 
         (["a dog", "a.png", "--colour"], None),
     ],
 )
-def test_a_mistake_is_one_sentence_and_nothing_is_read(
+def test_usage_errors_are_one_sentence_and_nothing_is_read(
     arguments: list[str], sentence: str | None, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(a=1)
@@ -277,7 +277,7 @@ def test_a_mistake_is_one_sentence_and_nothing_is_read(
         Path(name).mkdir()
     close_folder(monkeypatch, "closed")
     done = shell("rank", *arguments)
-    assert (done.code, done.out) == (MISTAKE, "")
+    assert (done.code, done.out) == (USAGE_ERROR, "")
     assert len(done.err.splitlines()) == 1
     assert sentence in {None, done.err.strip()}
     assert shell.scorer.read_names == []
@@ -295,15 +295,15 @@ def test_pictures_and_a_contact_sheet_go_into_a_file(shell: Shell, format_: str)
         assert data.startswith(b"<!doctype html>")
 
 
-# A result of before
+# Verifying a result
 
 
-def test_a_result_is_verified_and_what_moved_is_said(shell: Shell) -> None:
+def test_verify_lists_pictures_that_moved(shell: Shell) -> None:
     write(a=1, b=2, c="no number")
     Path("titles.csv").write_text("path,text\na.png,title\n")
     shell("rank", "a dog", ".", "gone.png", "--format", "json", "--output", "r.json", "--text", "titles.csv")
     same = shell("verify", "r.json")
-    assert (same.code, same.out) == (DONE, "All 4 pictures are as they were.\n")
+    assert (same.code, same.out) == (DONE, "All 4 pictures have the same rank and score.\n")
     write(a=3.5)
     Path("gone.png").write_bytes(b"-1")
     moved = shell("verify", "r.json")
@@ -318,23 +318,24 @@ def test_a_result_is_verified_and_what_moved_is_said(shell: Shell) -> None:
     assert "fingerprint differs" in shell("verify", "r.json").err
 
 
-def test_verifying_uses_the_settings_of_the_result_and_no_known_score(shell: Shell) -> None:
+def test_verify_uses_the_settings_of_the_result_and_no_stored_scores(shell: Shell) -> None:
     write(a=1)
     shell("rank", "a dog", "a.png", "--format", "json", "--output", "r.json", "--model", "mine", "--detail", "high")
     shell("verify", "r.json")
-    assert (shell.opened.model, shell.opened.detail, shell.opened.score_store_mb) == ("mine", "high", 0)
-    assert shell.opened.precision == "fp32"
+    model = shell.opened.model
+    assert (model.name, model.detail, model.precision) == ("mine", "high", "fp32")
+    assert shell.opened.engine.score_store_mb == 0
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"judged_by": {}}', "\udcff"])
-def test_what_is_no_result_is_told(shell: Shell, content: str) -> None:
+def test_verify_rejects_files_that_are_not_results(shell: Shell, content: str) -> None:
     Path("r.json").write_bytes(content.encode("utf-8", "surrogateescape"))
     done = shell("verify", "r.json")
-    assert (done.code, len(done.said)) == (MISTAKE, 1)
-    assert shell("verify", "gone.json").code == MISTAKE
+    assert (done.code, len(done.said)) == (USAGE_ERROR, 1)
+    assert shell("verify", "gone.json").code == USAGE_ERROR
 
 
-# Texts beside pictures
+# Texts of pictures
 
 
 def texts_seen(shell: Shell, table: str, *pictures: str) -> tuple[CommandResult, dict[str, str]]:
@@ -350,7 +351,7 @@ def texts_seen(shell: Shell, table: str, *pictures: str) -> tuple[CommandResult,
     return shell("rank", "a dog", *pictures, "--text", "titles.csv"), seen
 
 
-def test_texts_are_found_by_path_or_by_the_name_of_the_file(shell: Shell) -> None:
+def test_texts_are_matched_by_path_or_by_file_name(shell: Shell) -> None:
     Path("in").mkdir()
     write(a=1, b=2, c=3)
     Path("c.png").rename("in/c.png")
@@ -358,10 +359,10 @@ def test_texts_are_found_by_path_or_by_the_name_of_the_file(shell: Shell) -> Non
     done, seen = texts_seen(shell, table, "a.png", "b.png", "in")
     assert done.code == DONE
     assert seen == {"a.png": "红色, a toy", "b.png": "", "in/c.png": "a mug"}
-    assert "2 of 3 pictures have a text beside them." in done.said
+    assert "2 of 3 pictures have a text." in done.said
 
 
-def test_a_name_that_is_there_twice_goes_by_its_path_alone(shell: Shell) -> None:
+def test_an_ambiguous_file_name_is_matched_by_path_only(shell: Shell) -> None:
     for folder in ("a", "b"):
         Path(folder).mkdir()
         Path(folder, "1.png").write_bytes(b"1" if folder == "a" else b"2")
@@ -374,61 +375,61 @@ def test_a_name_that_is_there_twice_goes_by_its_path_alone(shell: Shell) -> None
     [
         ("name,title\na.png,b\n", "columns path and text"),
         ("", "columns path and text"),
-        ("path,text\nz.png,b\n", "for none of the pictures"),
-        ("path,text\na.png,\n", "for none of the pictures"),
+        ("path,text\nz.png,b\n", "no text for any of the pictures"),
+        ("path,text\na.png,\n", "no text for any of the pictures"),
     ],
 )
-def test_a_file_of_texts_that_does_not_fit_is_told(shell: Shell, table: str, words: str) -> None:
+def test_a_file_without_matching_texts_is_reported(shell: Shell, table: str, words: str) -> None:
     write(a=1)
     done, _ = texts_seen(shell, table, "a.png")
-    assert done.code == MISTAKE
+    assert done.code == USAGE_ERROR
     assert len(done.said) == 1
     assert words in done.said[0]
 
 
 @pytest.mark.parametrize("name", ["gone.csv", "latin.csv", "."])
-def test_a_file_of_texts_that_cannot_be_read_is_told(shell: Shell, name: str) -> None:
+def test_an_unreadable_file_of_texts_is_reported(shell: Shell, name: str) -> None:
     write(a=1)
     Path("latin.csv").write_bytes("path,text\na.png,Größe\n".encode("latin-1"))
     done = shell("rank", "a dog", "a.png", "--text", name)
-    assert (done.code, len(done.said)) == (MISTAKE, 1)
+    assert (done.code, len(done.said)) == (USAGE_ERROR, 1)
 
 
-def test_where_no_number_comes_out_the_precision_is_named(shell: Shell) -> None:
+def test_an_unsuitable_precision_is_reported(shell: Shell) -> None:
     write(a=math.nan, b=math.inf)
     done = shell("rank", "a dog", "a.png", "b.png")
     assert done.code == FAILED
     assert done.said[-1].startswith("No picture got a finite score in fp32")
 
 
-def test_where_nothing_fits_it_is_said(shell: Shell) -> None:
+def test_a_ranking_without_relevant_pictures_is_reported(shell: Shell) -> None:
     write(a=-1, b=-2)
     shell.scorer.with_info(relevance_threshold=5.0)
-    assert "Nothing here fits: no picture has 5 of 10." in shell("rank", "a dog", "a.png", "b.png").said
+    assert "No picture matches: none scores 5 of 10 or more." in shell("rank", "a dog", "a.png", "b.png").said
     write(a=1)
-    assert "Nothing here fits: no picture has 5 of 10." not in shell("rank", "a dog", "a.png", "b.png").said
+    assert "No picture matches: none scores 5 of 10 or more." not in shell("rank", "a dog", "a.png", "b.png").said
 
 
-def test_how_the_model_had_to_be_loaded_is_said(shell: Shell) -> None:
+def test_load_warnings_are_reported(shell: Shell) -> None:
     write(a=1)
     shell.scorer.with_info(load_warnings=("offloaded",))
     done = shell("rank", "a dog", "a.png")
     assert any("does not fit on the GPU" in line for line in done.said)
 
 
-def test_a_wrong_setting_is_told_by_its_name(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_setting_is_reported_by_its_name(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RERANKER_PORT", "here")
     done = shell("rank", "a dog", "a.png")
-    assert (done.code, done.out) == (MISTAKE, "")
+    assert (done.code, done.out) == (USAGE_ERROR, "")
     assert done.said == ["The setting “port” is “here” but must be a whole number; correct it and start again."]
 
 
-def test_a_command_that_is_not_there(shell: Shell) -> None:
+def test_an_unknown_command_is_reported(shell: Shell) -> None:
     done = shell("sort", "a dog", "a.png")
-    assert (done.code, done.out, len(done.said)) == (MISTAKE, "", 1)
+    assert (done.code, done.out, len(done.said)) == (USAGE_ERROR, "", 1)
 
 
-def refuse(error: Exception) -> Callable[[Settings], Reranker]:
+def failing_reranker(error: Exception) -> Callable[[Settings], Reranker]:
     class Refusing(Reranker):
         def load(self) -> ScriptedScorer:
             raise error
@@ -436,25 +437,25 @@ def refuse(error: Exception) -> Callable[[Settings], Reranker]:
     return lambda settings: Refusing(settings=settings)
 
 
-def test_a_model_that_cannot_be_used_is_told_in_one_sentence(shell: Shell) -> None:
+def test_a_broken_model_is_reported_in_one_sentence(shell: Shell) -> None:
     error = CheckpointBroken(name="/home/me/mine", file="model.safetensors", reason="cut short")
-    code = main(["rank", "a dog", "a.png"], open_reranker=refuse(error))
+    code = main(["rank", "a dog", "a.png"], open_reranker=failing_reranker(error))
     out, err = shell.capture.readouterr()
-    assert (code, out) == (MISTAKE, b"")
+    assert (code, out) == (USAGE_ERROR, b"")
     assert len(err.splitlines()) == 1
     assert "“mine”".encode() in err
 
 
-def test_a_model_that_is_not_there_is_told_by_its_name(shell: Shell, tmp_path: Path) -> None:
+def test_a_missing_model_is_reported_by_its_name(shell: Shell, tmp_path: Path) -> None:
     code = main(["rank", "a dog", "a.png", "--model", str(tmp_path / "mine")])
     out, err = shell.capture.readouterr()
-    assert (code, out) == (MISTAKE, b"")
+    assert (code, out) == (USAGE_ERROR, b"")
     assert err.decode().startswith("There is no folder “mine” on this machine")
     assert len(err.splitlines()) == 1
 
 
-def test_what_nobody_foresaw_is_a_sentence_too(shell: Shell) -> None:
-    code = main(["rank", "a dog", "a.png"], open_reranker=refuse(RuntimeError("secret\nwords")))
+def test_unexpected_errors_are_reported_in_one_sentence(shell: Shell) -> None:
+    code = main(["rank", "a dog", "a.png"], open_reranker=failing_reranker(RuntimeError("secret\nwords")))
     out, err = shell.capture.readouterr()
     assert (code, out) == (FAILED, b"")
     assert err.decode().startswith("An unexpected error occurred")
@@ -503,9 +504,7 @@ def test_a_new_file_has_ordinary_permissions(shell: Shell) -> None:
     assert Path("new.json").stat().st_mode == Path("plain").stat().st_mode
 
 
-def test_a_file_that_cannot_be_written_is_told_and_the_old_one_stays(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_if_the_output_cannot_be_written_the_old_file_stays(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, data: bytes) -> None:
         path.touch()
         raise OSError(28, "No space left on device")
@@ -578,9 +577,7 @@ def test_help_names_every_option_and_shows_how(shell: Shell, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_has_examples_that_may_be_typed_as_they_stand(
-    name: str, shell: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_examples_in_the_help_can_be_parsed(name: str, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     shown = re.sub(r"\x1b\[[\d;]*m", "", shell(name, "--help").out)
     examples = re.findall(r"^ +(?:printf .* \| )?python -m reranker (\S+) ?(.*)$", shown, re.MULTILINE)
@@ -594,13 +591,13 @@ def test_version(shell: Shell) -> None:
     assert shell("--version") == CommandResult(code=DONE, out=f"reranker {reranker.__version__}\n", err="")
 
 
-def test_nothing_asked_is_answered_with_the_help(shell: Shell) -> None:
+def test_without_a_command_the_help_is_shown(shell: Shell) -> None:
     done = shell()
-    assert (done.code, done.out) == (MISTAKE, "")
+    assert (done.code, done.out) == (USAGE_ERROR, "")
     assert "rank" in done.err
 
 
-# As a program of its own
+# As a process of its own
 
 
 @pytest.fixture
@@ -610,7 +607,7 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_reader_who_leaves_is_not_complained_of(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_pipe_is_no_error(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     write(a=1)
     read, written = os.pipe()
     os.close(read)
@@ -621,7 +618,7 @@ def test_a_reader_who_leaves_is_not_complained_of(shell: Shell, monkeypatch: pyt
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
-def test_a_stdout_that_is_full_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_behind_stdout_is_reported(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     write(a=1)
     with suppress(OSError), Path("/dev/full").open("w") as full:
         monkeypatch.setattr(sys, "stdout", full)
@@ -644,7 +641,7 @@ given = {"judge": judge}
     assert (done.code, done.out, done.said) == (INTERRUPTED, "", ["Stopped."])
 
 
-def test_the_log_is_for_who_asks_for_it(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_is_written_only_with_verbose(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(query: Query, content: bytes) -> float:
         raise RuntimeError("why")
 
@@ -656,7 +653,7 @@ def test_the_log_is_for_who_asks_for_it(shell: Shell, monkeypatch: pytest.Monkey
     monkeypatch.setattr(logging.root, "handlers", [])
     verbose = shell("--verbose", "rank", "a dog", "a.png")
     assert quiet.code == verbose.code == FAILED
-    assert quiet.said == ["Nothing could be ranked; the result names the reason for each picture."]
+    assert quiet.said == ["No picture could be scored; the result has the reason for each."]
     assert "RuntimeError: why" in verbose.err
 
 
@@ -668,7 +665,7 @@ def encoded(picture: Image.Image, kind: str) -> bytes:
 
 @pytest.fixture
 def mixed_folder(tmp_path: Path) -> Path:
-    """Three good pictures and five that break in ways of their own, some of which make decoders talk."""
+    """Three good pictures and five that are broken in different ways, some of which make decoders print warnings."""
     noise = Image.effect_noise((240, 300), 90).convert("RGB")
     jpeg, tiff, png = (encoded(noise, kind) for kind in ("JPEG", "TIFF", "PNG"))
     files = {
@@ -690,7 +687,7 @@ def mixed_folder(tmp_path: Path) -> Path:
 
 def test_the_program_ranks_a_mixed_folder_with_the_toybox(mixed_folder: Path) -> None:
     done = ended(started(["-m", "reranker"], "rank", "海边 a dog", mixed_folder, "--recursive", "--format", "json"))
-    assert (done.code, done.said) == (DONE, ["Nothing here fits: no picture has 5 of 10."])
+    assert (done.code, done.said) == (DONE, ["No picture matches: none scores 5 of 10 or more."])
     assert "8/8" in done.err
     assert done.result["model"] == "toybox"
     assert len(done.result["fingerprint"]) == 32

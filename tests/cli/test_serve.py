@@ -1,4 +1,4 @@
-"""`serve`: an option for every setting, and a program that starts, answers and ends."""
+"""`serve`: an option for every setting, and a program that starts, responds and ends."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reranker.cli.console import MISTAKE
+from reranker.cli.console import USAGE_ERROR
 from reranker.cli.serve import serve
 from reranker.config.settings import all_settings
 from tests.support.http_server import answers
@@ -40,7 +40,7 @@ def test_the_page_and_the_api_are_served_until_interrupted(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("options", "detail"),
     [
         (["--port", "0"], "port"),
         (["--share"], "share_openly"),
@@ -49,7 +49,7 @@ def test_the_page_and_the_api_are_served_until_interrupted(tmp_path: Path) -> No
         (["--precision", "int3"], "nf4"),
     ],
 )
-def test_a_wrong_setting_is_one_sentence(shell: Shell, given: list[str], said: str) -> None:
-    done = shell("serve", *given)
-    assert (done.code, done.out, len(done.err.splitlines())) == (MISTAKE, "", 1)
-    assert said in done.err
+def test_a_wrong_setting_is_one_sentence(shell: Shell, options: list[str], detail: str) -> None:
+    result = shell("serve", *options)
+    assert (result.code, result.out, len(result.err.splitlines())) == (USAGE_ERROR, "", 1)
+    assert detail in result.err

@@ -1,4 +1,4 @@
-"""A folder that another program writes into: what has arrived, and the ranking so far; nobody waits for a clock."""
+"""`watch`: pictures that arrive in a folder, and the ranking so far. No test waits for a clock."""
 
 import os
 import signal
@@ -12,9 +12,8 @@ from random import Random
 import pytest
 
 from reranker import Query, Reranker, Settings
-from reranker.cli.console import DONE, FAILED, MISTAKE
-from reranker.cli.folder_watcher import arrivals
-from reranker.cli.watch import ranked_as_they_come
+from reranker.cli.console import DONE, FAILED, USAGE_ERROR
+from reranker.cli.watch import arrivals, rank_arrivals
 from tests.support.scripted_scorer import ScriptedScorer, number
 from tests.support.shell import CommandResult, Shell, ended, scripted, started
 
@@ -22,11 +21,11 @@ Step = Callable[[], object]
 
 
 def nothing() -> None:
-    """A step in which the other program does not write."""
+    """A step in which the other program writes nothing."""
 
 
 def waiting(*steps: Step) -> Callable[..., None]:
-    """In the place of waiting: the next step of the other program, and Ctrl-C after the last."""
+    """Return a function to call instead of waiting: it runs the next step, and presses Ctrl-C after the last."""
     left = iter(steps)
 
     def wait(*_: float) -> None:
@@ -39,7 +38,7 @@ def waiting(*steps: Step) -> Callable[..., None]:
 
 
 def put(name: str, content: object, at: int = 1) -> None:
-    """A file in the current folder, last changed at so many seconds."""
+    """Write a file into the current folder. at: the time of its last change, in seconds."""
     Path(name).write_text(str(content))
     os.utime(name, (at, at))
 
@@ -47,8 +46,8 @@ def put(name: str, content: object, at: int = 1) -> None:
 # What has arrived
 
 
-def seen(*steps: Step) -> list[list[str]]:
-    """Names of what arrived in the current folder, look by look."""
+def arrived_names(*steps: Step) -> list[list[str]]:
+    """Return the names of the pictures that arrived in the current folder, check by check."""
     looks = []
     with suppress(KeyboardInterrupt):
         for paths in arrivals(Path(), waiting(*steps)):
@@ -61,49 +60,52 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_a_picture_arrives_once_it_is_the_same_in_two_looks() -> None:
+def test_a_picture_arrives_if_it_is_unchanged_in_two_checks() -> None:
     put("here.png", 1)
-    assert seen() == []
-    assert seen(nothing) == [["here.png"]]
-    assert seen(partial(put, "new.png", 1), nothing, nothing, nothing) == [["here.png"], ["new.png"]]
+    assert arrived_names() == []
+    assert arrived_names(nothing) == [["here.png"]]
+    assert arrived_names(partial(put, "new.png", 1), nothing, nothing, nothing) == [["here.png"], ["new.png"]]
 
 
-def test_what_grows_has_not_arrived() -> None:
+def test_a_growing_file_does_not_arrive() -> None:
     growing = [partial(put, "a.png", "1" * length) for length in range(1, 5)]
-    assert seen(*growing) == []
-    assert seen(*growing, nothing) == [["a.png"]]
+    assert arrived_names(*growing) == []
+    assert arrived_names(*growing, nothing) == [["a.png"]]
 
 
-def test_what_is_written_over_has_not_arrived_though_its_size_is_the_same() -> None:
+def test_a_file_that_is_overwritten_with_the_same_size_does_not_arrive() -> None:
     changing = [partial(put, "a.png", at, at) for at in range(1, 5)]
-    assert seen(*changing) == []
-    assert seen(*changing, nothing) == [["a.png"]]
+    assert arrived_names(*changing) == []
+    assert arrived_names(*changing, nothing) == [["a.png"]]
 
 
-def test_what_changed_arrives_again() -> None:
-    assert seen(partial(put, "a.png", 1), nothing, partial(put, "a.png", 22), nothing) == [["a.png"], ["a.png"]]
+def test_a_changed_file_arrives_again() -> None:
+    assert arrived_names(partial(put, "a.png", 1), nothing, partial(put, "a.png", 22), nothing) == [
+        ["a.png"],
+        ["a.png"],
+    ]
 
 
-def test_what_came_together_arrives_in_natural_order() -> None:
+def test_pictures_of_one_check_arrive_in_natural_order() -> None:
     for name in ["img10.png", "IMG2.png", "img1.png"]:
         put(name, 1)
-    assert seen(nothing) == [["img1.png", "IMG2.png", "img10.png"]]
+    assert arrived_names(nothing) == [["img1.png", "IMG2.png", "img10.png"]]
 
 
-def test_only_pictures_that_are_not_hidden_arrive() -> None:
+def test_only_visible_pictures_arrive() -> None:
     Path("folder.png").mkdir()
     for name in ["a.png", ".b.png", "c.txt", "d.png.part", "folder.png/e.png"]:
         put(name, 1)
     Path("f.png").symlink_to("gone.png")
-    assert seen(nothing) == [["a.png"]]
+    assert arrived_names(nothing) == [["a.png"]]
 
 
-def test_a_name_given_at_the_end_is_a_new_picture() -> None:
+def test_a_renamed_file_arrives() -> None:
     put("a.part", 1)
-    assert seen(nothing, lambda: Path("a.part").rename("a.png"), nothing) == [["a.png"]]
+    assert arrived_names(nothing, lambda: Path("a.part").rename("a.png"), nothing) == [["a.png"]]
 
 
-def test_a_folder_that_is_away_for_a_while_brings_nothing_twice() -> None:
+def test_pictures_do_not_arrive_again_when_the_folder_reappears() -> None:
     Path("in").mkdir()
     put("in/a.png", 1)
     away = [nothing, lambda: Path("in").rename("out"), nothing, lambda: Path("out").rename("in"), nothing, nothing]
@@ -114,7 +116,7 @@ def test_a_folder_that_is_away_for_a_while_brings_nothing_twice() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_whatever_is_written_when_all_arrives_in_the_end_and_nothing_half_written(seed: int) -> None:
+def test_every_file_arrives_complete_in_any_order_of_writes(seed: int) -> None:
     random, now, changed, arrived = Random(seed), 0, {}, {}
 
     def write() -> None:
@@ -142,8 +144,8 @@ def reranker(scorer: ScriptedScorer) -> Reranker:
     return Reranker(settings=Settings.of(model="toybox", score_store_mb=0), scorer=scorer)
 
 
-def come(*looks: Sequence[str]) -> Iterator[list[Path]]:
-    """Looks at which these names arrived, then Ctrl-C."""
+def arriving(*looks: Sequence[str]) -> Iterator[list[Path]]:
+    """Yield the paths of each batch, then press Ctrl-C."""
     for names in looks:
         yield [Path(name) for name in names]
     raise KeyboardInterrupt
@@ -152,9 +154,7 @@ def come(*looks: Sequence[str]) -> Iterator[list[Path]]:
 def test_each_picture_has_a_line_with_its_rank_so_far(capsys: pytest.CaptureFixture) -> None:
     for name, content in {"a.png": 1, "b.png": 3, "c.png": 2, "d.png": "no number"}.items():
         put(name, content)
-    ranked_as_they_come(
-        reranker(ScriptedScorer(judge=number)), "a dog", come(["a.png"], ["b.png"], ["d.png"], ["c.png"])
-    )
+    rank_arrivals(reranker(ScriptedScorer(judge=number)), "a dog", arriving(["a.png"], ["b.png"], ["d.png"], ["c.png"]))
     out, err = capsys.readouterr()
     assert out == ""
     assert [line.split(maxsplit=4) for line in err.splitlines()[1:] if "failed" not in line] == [
@@ -167,14 +167,14 @@ def test_each_picture_has_a_line_with_its_rank_so_far(capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_ranking_is_that_of_all_pictures_at_once_however_they_came(seed: int) -> None:
+def test_the_order_of_arrival_does_not_change_the_ranking(seed: int) -> None:
     names = [f"{number}.png" for number in range(9)]
     for name in names:
         put(name, "none" if name == "4.png" else name[0])
     order = Random(seed).sample(names, len(names))
     looks = [order[start : start + seed + 1] for start in range(0, len(order), seed + 1)]
     scorer = reranker(ScriptedScorer(judge=number))
-    came = ranked_as_they_come(scorer, "a dog", come(*looks))
+    came = rank_arrivals(scorer, "a dog", arriving(*looks))
     whole = scorer.rank("a dog", [Path(name) for name in order])
     assert [one.score for one in came.scored] == [one.score for one in whole.scored]
     assert [one.candidate.name for one in came.scored] == [one.candidate.name for one in whole.scored]
@@ -182,7 +182,7 @@ def test_the_ranking_is_that_of_all_pictures_at_once_however_they_came(seed: int
     assert (came.query, came.fingerprint, came.temperature) == (whole.query, whole.fingerprint, whole.temperature)
 
 
-def test_what_comes_again_counts_once_as_it_is_now() -> None:
+def test_a_picture_that_arrives_again_replaces_its_score() -> None:
     def looks() -> Iterator[list[Path]]:
         for content in ("none", "3", "1"):
             put("a.png", content)
@@ -190,12 +190,12 @@ def test_what_comes_again_counts_once_as_it_is_now() -> None:
             yield [Path("a.png"), Path("b.png")]
         raise KeyboardInterrupt
 
-    ranking = ranked_as_they_come(reranker(ScriptedScorer(judge=number)), "a dog", looks())
+    ranking = rank_arrivals(reranker(ScriptedScorer(judge=number)), "a dog", looks())
     assert [(one.candidate.name, one.score.log_odds) for one in ranking.scored] == [("b.png", 2.0), ("a.png", 1.0)]
     assert ranking.failed == ()
 
 
-def test_what_can_be_judged_no_more_has_no_rank(capsys: pytest.CaptureFixture) -> None:
+def test_a_picture_that_fails_later_loses_its_rank(capsys: pytest.CaptureFixture) -> None:
     def looks() -> Iterator[list[Path]]:
         put("a.png", 3)
         yield [Path("a.png")]
@@ -205,13 +205,13 @@ def test_what_can_be_judged_no_more_has_no_rank(capsys: pytest.CaptureFixture) -
         yield [Path("b.png")]
         raise KeyboardInterrupt
 
-    ranking = ranked_as_they_come(reranker(ScriptedScorer(judge=number)), "a dog", looks())
+    ranking = rank_arrivals(reranker(ScriptedScorer(judge=number)), "a dog", looks())
     assert capsys.readouterr().err.splitlines()[-1].split() == ["#1", "of", "1", "8.8", "b.png"]
     assert [one.candidate.name for one in ranking.scored] == ["b.png"]
     assert [one.candidate.name for one in ranking.failed] == ["a.png"]
 
 
-def test_ctrl_c_while_a_picture_is_judged_keeps_the_ranking_before_it() -> None:
+def test_ctrl_c_during_scoring_keeps_the_earlier_pictures() -> None:
     def judge(query: Query, content: bytes) -> float:
         if content == b"9":
             raise KeyboardInterrupt
@@ -219,7 +219,7 @@ def test_ctrl_c_while_a_picture_is_judged_keeps_the_ranking_before_it() -> None:
 
     put("a.png", 1)
     put("b.png", 9)
-    ranking = ranked_as_they_come(reranker(ScriptedScorer(judge=judge)), "a dog", come(["a.png"], ["b.png"], ["a.png"]))
+    ranking = rank_arrivals(reranker(ScriptedScorer(judge=judge)), "a dog", arriving(["a.png"], ["b.png"], ["a.png"]))
     assert [one.candidate.name for one in ranking.scored] == ["a.png"]
 
 
@@ -233,7 +233,7 @@ def watch(
     return shell("watch", *arguments)
 
 
-def test_the_result_is_that_of_rank_in_every_format(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_formats_are_those_of_rank(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, content in {"a.png": 1, "b.png": 3, "c.png": 2, "d.png": "none"}.items():
         put(name, content)
     for form in ("table", "json", "csv"):
@@ -243,7 +243,7 @@ def test_the_result_is_that_of_rank_in_every_format(shell: Shell, monkeypatch: p
     assert zipfile.ZipFile("best.zip").namelist() == ["01_9.5_b.png", "02_8.8_c.png"]
 
 
-def test_the_interval_is_what_is_waited_for(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_interval_between_checks(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     waited = []
 
     def wait(seconds: float) -> None:
@@ -256,9 +256,9 @@ def test_the_interval_is_what_is_waited_for(shell: Shell, monkeypatch: pytest.Mo
     assert waited == [2.5, 1.0]
 
 
-def test_where_no_picture_came_nothing_was_ranked(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exit_code_is_1_if_no_picture_arrived(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     done = watch(shell, monkeypatch, ".", "a dog")
-    assert (done.code, done.said[-1]) == (FAILED, "No picture came, so there is nothing to rank.")
+    assert (done.code, done.said[-1]) == (FAILED, "No picture arrived, so there is nothing to rank.")
 
 
 @pytest.mark.parametrize(
@@ -272,17 +272,17 @@ def test_where_no_picture_came_nothing_was_ranked(shell: Shell, monkeypatch: pyt
         ([".", "a dog", "--output", "."], None),
     ],
 )
-def test_a_mistake_is_one_sentence_and_nothing_is_watched(
+def test_usage_errors_are_one_sentence_and_nothing_is_watched(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str | None
 ) -> None:
     put("a.png", 1)
     done = watch(shell, monkeypatch, *arguments)
-    assert (done.code, done.out, len(done.err.splitlines())) == (MISTAKE, "", 1)
+    assert (done.code, done.out, len(done.err.splitlines())) == (USAGE_ERROR, "", 1)
     assert sentence in {None, done.err.strip()}
     assert shell.scorer.read_names == []
 
 
-def test_the_program_ranks_what_comes_and_ends_with_the_ranking(tmp_path: Path) -> None:
+def test_the_program_ranks_arrivals_and_writes_the_ranking_at_the_end(tmp_path: Path) -> None:
     given = "from tests.support.scripted_scorer import number\ngiven = {'judge': number}"
     process = started(scripted(given), "watch", tmp_path, "a dog", "--interval", 0.1, "--format", "json")
     assert process.stderr.readline().startswith(b"Watching")

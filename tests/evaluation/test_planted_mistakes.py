@@ -18,7 +18,7 @@ from reranker.models.layers.yes_no_head import YesNoHead
 from reranker.models.qwen2_5_vl import language
 from reranker.models.scoring import methods as opinions
 
-DRAWN = draw_toybox_sets(Sampling(sets=48, candidates=6, seed=7))
+DRAWN = draw_toybox_sets(Sampling(sets=24, candidates=5, seed=7))
 
 
 def evaluated() -> Evaluated:
@@ -53,6 +53,7 @@ def test_nothing_planted_is_no_drop(sound):
     assert not any(one.is_real for one in comparison.differences.values())
 
 
+@pytest.mark.extended
 def test_a_wrong_prompt(sound, monkeypatch):
     """The document before the query, as in other rerankers' layouts: the picture is read without knowing what for."""
     parts = re.fullmatch(r"(.*)(<Query>:.*\n)(<Document>:.*?)(<\|im_end\|>.*)", opinions.LYCHEE.template, re.DOTALL)
@@ -61,6 +62,7 @@ def test_a_wrong_prompt(sound, monkeypatch):
     assert is_a_real_drop(against(sound))
 
 
+@pytest.mark.extended
 def test_positions_of_one_dimension(sound, monkeypatch):
     """What transformers does in silence where it is not told which tokens are a picture's."""
 

@@ -1,4 +1,4 @@
-"""Rows, JSON and CSV of a ranking, by hand and for names that nobody hopes for."""
+"""Rows, JSON and CSV of a ranking, on values written by hand and on generated names."""
 
 import csv
 import json
@@ -8,40 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reranker.core.errors import PictureError, PictureMissing, PictureUnreadable
+from reranker.core.errors import PictureMissing, PictureUnreadable
 from reranker.core.scores import shown_score
-from reranker.core.types import Candidate, Failed, Query, Ranking, Score, Scored
-from reranker.export.rows import COLUMNS, Row, as_csv, as_json, each_as_csv, each_as_json, rows
+from reranker.export.rows import COLUMNS, Row, as_csv, as_json, rankings_as_csv, rankings_as_json, rows
+from tests.support.rankings import failed, ranking, scored
 
 properties = settings(deadline=None, max_examples=100, database=None)
 names = st.text(min_size=1, max_size=30)
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1", "\n@x", "＝1", "＋1", "－1", "＠x"]
 
 
-def scored(name: str, log_odds: float, position: int = 0) -> Scored:
-    score = Score(log_odds=log_odds, visual_tokens=1, latency_ms=1.0)
-    return Scored(position=position, candidate=Candidate(name=name, source=b""), score=score)
-
-
-def failed(error: PictureError, position: int = 0) -> Failed:
-    return Failed(position=position, candidate=Candidate(name=error.name, source=b""), error=error)
-
-
-def ranking(*events: Scored | Failed, temperature: float = 1.0, query: str = "红裙子 red dress") -> Ranking:
-    return Ranking(
-        query=Query(text=query),
-        fingerprint="f1",
-        temperature=temperature,
-        scored=tuple(event for event in events if isinstance(event, Scored)),
-        failed=tuple(event for event in events if isinstance(event, Failed)),
-    )
-
-
 def read_csv(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(StringIO(text, newline="")))
 
 
-def test_rows_have_ranks_from_one_and_the_failed_ones_none() -> None:
+def test_ranks_count_from_one_and_failed_pictures_have_none() -> None:
     assert rows(ranking(scored("a.png", 0.0), scored("b.png", -1.5), failed(PictureMissing(name="c.png")))) == [
         Row(rank=1, path="a.png", status="scored", score=5.0, log_odds=0.0, words=None, text=None, error=None),
         Row(
@@ -73,7 +54,7 @@ def test_scores_are_shown_at_the_temperature_of_the_ranking() -> None:
     assert row.log_odds == 3.0
 
 
-def test_reasons_are_in_the_language_of_the_reader() -> None:
+def test_errors_are_in_the_language_of_the_reader() -> None:
     broken = ranking(failed(PictureUnreadable(name="海.png", reason="empty")))
     assert rows(broken, "zh")[0].error == "“海.png”是空文件；请重新导出或下载。"
     assert "是空文件" in as_json(broken, judged_by={"model": "toybox"}, language="zh")
@@ -82,15 +63,15 @@ def test_reasons_are_in_the_language_of_the_reader() -> None:
 
 def test_json_is_one_object_with_these_keys_in_this_order() -> None:
     text = as_json(ranking(scored("a.png", 0.25), failed(PictureMissing(name="b.png"))), judged_by={"model": "toybox"})
-    whole = json.loads(text)
-    assert list(whole) == ["query", "model", "fingerprint", "judged_by", "results"]
-    assert (whole["query"], whole["model"], whole["fingerprint"]) == ("红裙子 red dress", "toybox", "f1")
-    assert [tuple(result) for result in whole["results"]] == [COLUMNS, COLUMNS]
+    content = json.loads(text)
+    assert list(content) == ["query", "model", "fingerprint", "judged_by", "results"]
+    assert (content["query"], content["model"], content["fingerprint"]) == ("红裙子 red dress", "toybox", "f1")
+    assert [tuple(result) for result in content["results"]] == [COLUMNS, COLUMNS]
     assert text.endswith("}\n")
     assert "红裙子" in text
 
 
-def test_csv_has_a_header_and_a_line_a_picture() -> None:
+def test_csv_has_a_header_and_a_line_for_each_picture() -> None:
     assert as_csv(ranking(scored("a.png", 0.0), scored("b, c.png", -0.5))).split("\r\n") == [
         "rank,path,status,score,log_odds,words,text,error",
         "1,a.png,scored,5.0,0.0,,,",
@@ -101,26 +82,26 @@ def test_csv_has_a_header_and_a_line_a_picture() -> None:
 
 @properties
 @given(st.lists(st.tuples(names, st.lists(names, max_size=3)), max_size=3))
-def test_rankings_together_are_those_of_each_alone(asked: list[tuple[str, list[str]]]) -> None:
-    rankings = [ranking(*(scored(name, 0.5) for name in found), query=query) for query, found in asked]
+def test_a_file_of_several_rankings_has_what_the_file_of_each_has(cases: list[tuple[str, list[str]]]) -> None:
+    rankings = [ranking(*(scored(name, 0.5) for name in pictures), query=query) for query, pictures in cases]
     judged_by = {"model": "toybox"}
-    together = json.loads(each_as_json(rankings, judged_by=judged_by))
-    assert together == {"queries": [json.loads(as_json(one, judged_by=judged_by)) for one in rankings]}
-    lines = list(csv.reader(StringIO(each_as_csv(rankings), newline="")))
+    together = json.loads(rankings_as_json(rankings, judged_by=judged_by))
+    assert together == {"queries": [json.loads(as_json(each, judged_by=judged_by)) for each in rankings]}
+    lines = list(csv.reader(StringIO(rankings_as_csv(rankings), newline="")))
     assert lines[0] == ["query", *COLUMNS]
-    alone = [line for one in rankings for line in list(csv.reader(StringIO(as_csv(one), newline="")))[1:]]
+    alone = [line for each in rankings for line in list(csv.reader(StringIO(as_csv(each), newline="")))[1:]]
     assert [line[1:] for line in lines[1:]] == alone
-    queries = [query for query, found in asked for _ in found]
+    queries = [query for query, pictures in cases for _ in pictures]
     assert [line[0].removeprefix("'") for line in lines[1:]] == [query.removeprefix("'") for query in queries]
 
 
 @pytest.mark.parametrize("query", FORMULAS)
 def test_a_query_that_would_be_a_formula_is_marked_as_text(query: str) -> None:
-    (row,) = read_csv(each_as_csv([ranking(scored("a.png", 0.0), query=query)]))
+    (row,) = read_csv(rankings_as_csv([ranking(scored("a.png", 0.0), query=query)]))
     assert row["query"] == f"'{query}"
 
 
-def test_nothing_to_rank_is_an_empty_list() -> None:
+def test_an_empty_ranking_has_no_rows() -> None:
     assert json.loads(as_json(ranking(), judged_by={"model": "toybox"}))["results"] == []
     assert read_csv(as_csv(ranking())) == []
 
@@ -133,14 +114,14 @@ def test_a_name_that_would_be_a_formula_is_marked_as_text(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-def test_json_marks_nothing(name: str) -> None:
-    whole = json.loads(as_json(ranking(scored(name, 0.0), query=name), judged_by={"model": name}))
-    assert {whole["query"], whole["model"], whole["results"][0]["path"]} == {name}
+def test_json_does_not_mark_formulas(name: str) -> None:
+    content = json.loads(as_json(ranking(scored(name, 0.0), query=name), judged_by={"model": name}))
+    assert {content["query"], content["model"], content["results"][0]["path"]} == {name}
 
 
 @properties
 @given(names, st.floats(-50, 50))
-def test_json_gives_back_every_name_and_every_digit(name: str, log_odds: float) -> None:
+def test_json_keeps_every_name_and_every_digit(name: str, log_odds: float) -> None:
     (result,) = json.loads(as_json(ranking(scored(name, log_odds)), judged_by={"model": "toybox"}))["results"]
     assert result == {
         "rank": 1,
@@ -156,13 +137,13 @@ def test_json_gives_back_every_name_and_every_digit(name: str, log_odds: float) 
 
 @properties
 @given(names, st.floats(-50, 50))
-def test_csv_gives_back_every_name_and_every_digit(name: str, log_odds: float) -> None:
+def test_csv_keeps_every_name_and_every_digit(name: str, log_odds: float) -> None:
     (row,) = read_csv(as_csv(ranking(scored(name, log_odds))))
     assert row["path"] in {name, f"'{name}"}
     assert not row["path"].lstrip().startswith(("=", "+", "-", "@"))
     assert (float(row["score"]), float(row["log_odds"])) == (shown_score(log_odds), log_odds)
 
 
-def test_what_is_no_number_is_never_written_as_json() -> None:
+def test_json_refuses_what_is_not_a_number() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         as_json(ranking(scored("a.png", float("nan"))), judged_by={"model": "toybox"})

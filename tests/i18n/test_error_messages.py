@@ -1,4 +1,4 @@
-"""Every error has a sentence in both languages that names the file, and the tree of errors is as it is drawn."""
+"""Every error has a message in both languages, and the tree of errors is drawn as it is."""
 
 import inspect
 import pickle
@@ -41,10 +41,10 @@ VALUES = {str: "x7", int: 7_000_000, float: 3.5}
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
-def below(kind: type[RerankerError]) -> list[type[RerankerError]]:
-    """A class of the tree and all that derive from it there; others may derive from it in tests."""
-    children = [child for child in kind.__subclasses__() if child.__module__ == errors.__name__]
-    return [kind, *(deeper for child in children for deeper in below(child))]
+def subclasses_of(error_class: type[RerankerError]) -> list[type[RerankerError]]:
+    """Return a class of the tree and all its subclasses; tests may define others."""
+    children = [child for child in error_class.__subclasses__() if child.__module__ == errors.__name__]
+    return [error_class, *(deeper for child in children for deeper in subclasses_of(child))]
 
 
 REASONS = {
@@ -53,24 +53,26 @@ REASONS = {
     PictureUnreadable: UnreadableReason,
     DownloadFailed: DownloadFailureReason,
 }
-EVERY_CLASS = below(RerankerError)
+EVERY_CLASS = subclasses_of(RerankerError)
 FAULT = Fault(file="labels.jsonl", line=1234, reason="picture missing", value="b.jpg")
 
 
-def example(kind: type[RerankerError], **given) -> RerankerError:
-    """An error with a value in every field, sizes beyond their limits."""
-    if not is_dataclass(kind):
-        return kind()
-    if kind in REASONS:
-        given = {"reason": get_args(REASONS[kind])[0], **given}
+def example(error_class: type[RerankerError], **given) -> RerankerError:
+    """Return an error with a value in every field, and sizes beyond their limits."""
+    if not is_dataclass(error_class):
+        return error_class()
+    if error_class in REASONS:
+        given = {"reason": get_args(REASONS[error_class])[0], **given}
     given = {"name": NAME, "max_bytes": 5, "max_pixels": 5, "missing": "x7", "faults": (FAULT,), **given}
-    hints = get_type_hints(kind)
-    return kind(**{each.name: given.get(each.name, VALUES.get(hints[each.name])) for each in fields(kind)})
+    hints = get_type_hints(error_class)
+    return error_class(
+        **{each.name: given.get(each.name, VALUES.get(hints[each.name])) for each in fields(error_class)}
+    )
 
 
 EVERY_ERROR = [
     *map(example, EVERY_CLASS),
-    *(example(kind, reason=reason) for kind, reasons in REASONS.items() for reason in get_args(reasons)),
+    *(example(error_class, reason=reason) for error_class, reasons in REASONS.items() for reason in get_args(reasons)),
     *(example(CheckpointBroken, reason=reason) for reason in ("truncated", "digest", "weights")),
     example(CheckpointMissing, missing=None),
     example(DatasetInvalid, faults=(FAULT, FAULT)),
@@ -78,13 +80,13 @@ EVERY_ERROR = [
 
 
 @pytest.mark.parametrize("error", EVERY_ERROR, ids=str)
-def test_every_error_comes_whole_out_of_another_process(error):
+def test_errors_can_be_pickled(error):
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), vars(again)) == (type(error), vars(error))
 
 
 def drawn_tree() -> dict[str, str | None]:
-    """Class -> parent, as the docstring of the errors draws them: four columns a branch."""
+    """Return the base class of each class, as the docstring of `errors` draws them: four columns a branch."""
     lines = inspect.getdoc(errors).splitlines()
     left = next(line.index("RerankerError") for line in lines if line.strip() == "RerankerError")
     parents: dict[str, str | None] = {}
@@ -97,19 +99,19 @@ def drawn_tree() -> dict[str, str | None]:
     return parents
 
 
-def test_the_drawn_tree_is_the_real_tree():
-    real = {kind.__name__: None if kind is RerankerError else kind.__base__.__name__ for kind in EVERY_CLASS}
-    assert drawn_tree() == real
+def test_the_drawn_tree_matches_the_classes():
+    bases = {each.__name__: None if each is RerankerError else each.__base__.__name__ for each in EVERY_CLASS}
+    assert drawn_tree() == bases
 
 
-def test_every_error_of_the_module_stands_in_the_tree():
-    classes = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
-    assert {*classes} == {*EVERY_CLASS, Fault}
+def test_every_class_of_the_module_is_in_the_tree():
+    members = [member for _, member in inspect.getmembers(errors, inspect.isclass)]
+    assert {each for each in members if each.__module__ == errors.__name__} == {*EVERY_CLASS, Fault}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("error", EVERY_ERROR, ids=str)
-def test_every_error_has_one_line_that_names_its_file(error, language):
+def test_every_message_is_one_line_and_has_the_name(error, language):
     words = sentence(error, language)
     assert words.endswith({"en": ".", "zh": "。"}[language])
     assert words.count("\n") == 0
@@ -120,15 +122,15 @@ def test_every_error_has_one_line_that_names_its_file(error, language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_two_errors_share_a_sentence(language):
+def test_no_two_errors_share_a_message(language):
     words = {sentence(error, language) for error in EVERY_ERROR}
     assert len(words) == len(EVERY_ERROR) - len(REASONS)  # the first reason of each is there twice
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("kind", [kind for kind in EVERY_CLASS if is_dataclass(kind)])
-def test_every_field_of_an_error_is_told(kind, language):
-    error = example(kind)
+@pytest.mark.parametrize("error_class", [error_class for error_class in EVERY_CLASS if is_dataclass(error_class)])
+def test_every_field_of_an_error_is_in_its_message(error_class, language):
+    error = example(error_class)
     others = {
         "name": "other.png",
         "max_bytes": 6,
@@ -139,10 +141,10 @@ def test_every_field_of_an_error_is_told(kind, language):
         int: 8_000_000,
         float: 4.5,
     }
-    if kind in REASONS:
-        others["reason"] = get_args(REASONS[kind])[1]
-    hints = get_type_hints(kind)
-    for name in (each.name for each in fields(kind)):
+    if error_class in REASONS:
+        others["reason"] = get_args(REASONS[error_class])[1]
+    hints = get_type_hints(error_class)
+    for name in (each.name for each in fields(error_class)):
         other = replace(error, **{name: others.get(name, others.get(hints[name]))})
         assert sentence(other, language) != sentence(error, language), name
 
@@ -162,14 +164,14 @@ NARROW = PictureTooNarrow(name="a.png", width=10, height=2001, max_aspect_ratio=
         (TooManyPictures(count=501, max_count=500), "501 given, at most 500", "最多接受 500"),
     ],
 )
-def test_sizes_are_in_units_that_people_use(error, english, chinese):
+def test_units_of_sizes(error, english, chinese):
     assert english in sentence(error, "en")
     assert chinese in sentence(error, "zh")
 
 
 @pytest.mark.parametrize("over", [1, 10, 999, 12_345, 10**6, 10**9])
 @pytest.mark.parametrize("limit", [20_000, 1_500_000, 50_000_000, 2 * 10**9])
-def test_a_size_just_over_its_limit_does_not_look_like_the_limit(limit, over):
+def test_a_size_just_above_the_limit_is_shown_with_enough_decimals(limit, over):
     words = sentence(PictureFileTooLarge(name="a", size_bytes=limit + over, max_bytes=limit), "en")
     size, most = (float(number.replace(",", "")) for number in re.findall(r"([\d,.]+) [kMG]B", words))
     assert size > most or over / limit < 1e-6
@@ -180,7 +182,7 @@ FOLDERS = ["/srv/pictures/2024", "/srv/my pictures", "C:\\Users\\Li Hua", "\\\\s
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_folders_of_the_machine_are_not_shown(folder, language):
+def test_folders_are_not_shown(folder, language):
     path = folder + ("\\" if "\\" in folder else "/") + "a.bin"
     cause = f"No such file or directory: '{path}'"
     for error in [
@@ -196,14 +198,14 @@ def test_folders_of_the_machine_are_not_shown(folder, language):
         assert not re.search(r"[\\/]|srv|pictures/|Users|server", words)
 
 
-def test_the_name_of_a_published_model_stays_whole():
+def test_the_name_of_a_model_of_the_hub_is_not_shortened():
     assert "“vec-ai/lychee-rerank-mm”" in sentence(CheckpointMissing(name="vec-ai/lychee-rerank-mm"), "en")
 
 
 @pytest.mark.parametrize(
     "name", ["a\nb.png", "a\u202egnp.exe", "\udcff.png", "{name}.png", "%s {0} {size.real}.png", ""]
 )
-def test_odd_names_stay_on_one_visible_line(name):
+def test_names_with_control_characters_are_shown_on_one_line(name):
     for language in LANGUAGES:
         words = sentence(PictureMissing(name=name), language)
         assert words.isprintable()
@@ -211,9 +213,9 @@ def test_odd_names_stay_on_one_visible_line(name):
         assert not set(name) & set("{%") or name in words
 
 
-def test_an_error_defined_elsewhere_is_spoken_of_as_its_parent():
+def test_an_unknown_subclass_has_the_message_of_its_base_class():
     class StolenPictureError(PictureError):
-        """Not in the tree."""
+        """A class that is not in the tree."""
 
     for language in LANGUAGES:
         assert sentence(StolenPictureError(name=NAME), language) == sentence(PictureError(name=NAME), language)
@@ -234,7 +236,7 @@ def test_every_fault_has_one_line_that_names_file_and_line(fault, language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_two_faults_share_a_sentence(language):
+def test_no_two_faults_share_a_message(language):
     assert len({fault_sentence(fault, language) for fault in EVERY_FAULT}) == len(EVERY_FAULT)
 
 
@@ -256,7 +258,7 @@ def test_a_fault_shows_its_value_on_one_line_and_without_folders(language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_an_invalid_dataset_tells_its_first_fault_and_how_many_more_there_are(language):
+def test_an_invalid_dataset_shows_its_first_fault_and_the_number_of_others(language):
     several = DatasetInvalid(name="x", faults=(FAULT, *EVERY_FAULT))
     words = sentence(several, language)
     assert fault_sentence(FAULT, language) in words

@@ -24,8 +24,7 @@ from reranker.core.errors import DatasetInvalid
 from reranker.evaluation.datasets.loading import open_dataset
 from reranker.images.limits import Limits
 from reranker.labelling.handlers import Labelling
-from reranker.labelling.label_file import LabelFile
-from reranker.labelling.labelled_query import LabelledQuery
+from reranker.labelling.label_file import LabelFile, LabelledQuery
 from reranker.labelling.server import application
 from reranker.server.security import loopback_names_only
 from reranker.storage.thumbnail_store import HashedThumbnailPaths, ThumbnailStore
@@ -63,7 +62,7 @@ def test_what_is_added_is_read_again_and_so_does_the_evaluation(folder):
     sets = [marked(folder, "a red dress", "a.png"), marked(folder, '一只猫\\ " {}', "b.png", "sub/c.png")]
     for one in sets:
         file.add(one)
-    assert [line.marked for line in file.read()] == sets
+    assert [line.labelled for line in file.read()] == sets
     assert [line.number for line in file.read()] == [1, 2]
     dataset = open_dataset(str(folder / "labels.jsonl"))
     assert [one.query for one in dataset.sets] == ["a red dress", '一只猫\\ " {}']
@@ -81,7 +80,7 @@ def test_paths_count_from_the_folder_of_the_file(folder, place):
     (one,) = open_dataset(str(path)).sets
     assert [picture.source.read_text() for picture in one.pictures if picture.is_right] == ["2.5"]
     moved = folder.parent.rename(folder.parent.with_name(f"{folder.parent.name} moved")) / "photos" / place
-    assert [line.marked.relevant[0].read_text() for line in LabelFile(moved).read()] == ["2.5"]
+    assert [line.labelled.relevant[0].read_text() for line in LabelFile(moved).read()] == ["2.5"]
 
 
 def test_a_change_leaves_all_other_lines_as_they_are(folder):
@@ -91,7 +90,7 @@ def test_a_change_leaves_all_other_lines_as_they_are(folder):
     file = LabelFile(path)
     file.add(marked(folder, "one", "a.png"))
     file.add(marked(folder, "two", "b.png"))
-    assert [(line.number, line.marked.query, line.is_plain) for line in file.read()] == [
+    assert [(line.number, line.labelled.query, line.is_plain) for line in file.read()] == [
         (2, "graded", False),
         (4, "one", True),
         (5, "two", True),
@@ -99,10 +98,10 @@ def test_a_change_leaves_all_other_lines_as_they_are(folder):
     assert file.change(4, "one", marked(folder, "uno", "d.png"))
     assert not file.change(4, "one", None), "another is there by now"
     assert not file.change(3, "one", None)
-    assert [line.marked.query for line in file.read()] == ["graded", "uno", "two"]
+    assert [line.labelled.query for line in file.read()] == ["graded", "uno", "two"]
     assert file.change(5, "two", None)
     assert path.read_text().splitlines()[:3] == ["", kept, ""]
-    assert [line.marked.query for line in file.read()] == ["graded", "uno"]
+    assert [line.labelled.query for line in file.read()] == ["graded", "uno"]
     assert sorted(each.name for each in folder.iterdir()) == ["a.png", "b.png", "d.png", "labels.jsonl", "sub"]
 
 
@@ -110,7 +109,7 @@ def test_a_last_line_without_an_end_is_ended_first(folder):
     path = folder / "labels.jsonl"
     path.write_text('{"query": "q", "pictures": ["a.png"], "relevant": []}')
     LabelFile(path).add(marked(folder, "a cat", "a.png"))
-    assert [line.marked.query for line in LabelFile(path).read()] == ["q", "a cat"]
+    assert [line.labelled.query for line in LabelFile(path).read()] == ["q", "a cat"]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"query": 5}', '{"query": "a", "pictures": ["x"], "relevant": 5}', "\0"])
@@ -139,35 +138,41 @@ def labelling(folder: Path, reranker: Reranker | None = None, file: Path | None 
 
 def test_sets_are_saved_shown_again_changed_and_removed(folder):
     page = labelling(folder)
-    saved = page.save({"query": " a red dress ", "marked": ["b.png", "sub/c.png"]}, "en")
-    assert saved["said"]["text"] == "“a red dress” was saved. labels.jsonl has 1 labelled sentence."
-    assert (saved["is_done"], saved["said"]["tone"]) == (True, "done")
-    page.save({"query": "一只猫", "marked": ["a.png"]}, "zh")
-    latest, first = page.board("en")["sets"]
-    assert (first["query"], first["line"], first["marked"]) == ("a red dress", 1, ["b.png", "sub/c.png"])
+    saved = page.save({"query": " a red dress ", "relevant": ["b.png", "sub/c.png"]}, "en")
+    assert saved["status"]["text"] == "“a red dress” was saved. labels.jsonl has 1 labelled sentence."
+    assert (saved["is_done"], saved["status"]["tone"]) == (True, "done")
+    page.save({"query": "一只猫", "relevant": ["a.png"]}, "zh")
+    latest, first = page.state("en")["queries"]
+    assert (first["query"], first["line"], first["relevant"]) == ("a red dress", 1, ["b.png", "sub/c.png"])
     assert (latest["query"], latest["count"]) == ("一只猫", "1 of 4 right")
-    changed = page.save({"query": "a blue dress", "marked": ["d.png"], "line": 1, "was": "a red dress"}, "en")
-    assert changed["said"]["text"].startswith("“a blue dress” was changed.")
-    assert [one["query"] for one in changed["sets"]] == ["一只猫", "a blue dress"]
-    removed = page.remove({"line": 1, "was": "a blue dress"}, "en")
-    assert [one["query"] for one in removed["sets"]] == ["一只猫"]
+    changed = page.save({"query": "a blue dress", "relevant": ["d.png"], "line": 1, "saved_query": "a red dress"}, "en")
+    assert changed["status"]["text"].startswith("“a blue dress” was changed.")
+    assert [one["query"] for one in changed["queries"]] == ["一只猫", "a blue dress"]
+    removed = page.remove({"line": 1, "saved_query": "a blue dress"}, "en")
+    assert [one["query"] for one in removed["queries"]] == ["一只猫"]
 
 
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"query": "a cat", "marked": []}, "No picture is marked; mark every picture"),
-        ({"query": "a cat", "marked": list(NAMES)}, "All pictures are marked, so every order"),
-        ({"query": "a cat", "marked": ["/etc/passwd", "../x.png", 5, {}, None]}, "No picture is marked"),
-        ({"query": "a cat", "marked": "a.png"}, "No picture is marked"),
-        ({"query": "  ", "marked": ["a.png"]}, "The sentence is empty"),
-        ({"marked": ["a.png"]}, "The sentence is empty"),
-        ({"query": "x" * 1001, "marked": ["a.png"]}, "The sentence has 1,001 characters; the limit is 1,000"),
-        ({"query": "there", "marked": ["a.png"]}, "“there” is labelled already"),
-        ({"query": "new", "marked": ["a.png"], "line": 7, "was": "there"}, "The file was changed by another program"),
-        ({"query": "new", "marked": ["a.png"], "line": 1, "was": "other"}, "The file was changed by another program"),
+        ({"query": "a cat", "relevant": []}, "No picture is marked; mark every picture"),
+        ({"query": "a cat", "relevant": list(NAMES)}, "All pictures are marked, so every order"),
+        ({"query": "a cat", "relevant": ["/etc/passwd", "../x.png", 5, {}, None]}, "No picture is marked"),
+        ({"query": "a cat", "relevant": "a.png"}, "No picture is marked"),
+        ({"query": "  ", "relevant": ["a.png"]}, "The sentence is empty"),
+        ({"relevant": ["a.png"]}, "The sentence is empty"),
+        ({"query": "x" * 1001, "relevant": ["a.png"]}, "The sentence has 1,001 characters; the limit is 1,000"),
+        ({"query": "there", "relevant": ["a.png"]}, "“there” is labelled already"),
         (
-            {"query": "new", "marked": ["a.png"], "line": 2, "was": "graded"},
+            {"query": "new", "relevant": ["a.png"], "line": 7, "saved_query": "there"},
+            "The file was changed by another program",
+        ),
+        (
+            {"query": "new", "relevant": ["a.png"], "line": 1, "saved_query": "other"},
+            "The file was changed by another program",
+        ),
+        (
+            {"query": "new", "relevant": ["a.png"], "line": 2, "saved_query": "graded"},
             "“graded” has grades",
         ),
     ],
@@ -179,17 +184,17 @@ def test_a_mistake_is_one_sentence_and_changes_nothing(folder, asked, said):
         file.write('{"query": "graded", "pictures": ["a.png", "b.png"], "relevant": {"a.png": 3}}\n')
     before = path.read_bytes()
     answer = labelling(folder).save(asked, "en")
-    assert answer["said"]["text"].startswith(said)
-    assert (answer["said"]["tone"], answer["is_done"], len(answer["sets"])) == ("trouble", False, 2)
+    assert answer["status"]["text"].startswith(said)
+    assert (answer["status"]["tone"], answer["is_done"], len(answer["queries"])) == ("trouble", False, 2)
     assert path.read_bytes() == before
-    assert labelling(folder).save(asked, "zh")["said"]["text"] != answer["said"]["text"]
+    assert labelling(folder).save(asked, "zh")["status"]["text"] != answer["status"]["text"]
 
 
 def test_a_file_that_cannot_be_written_is_a_sentence_without_folders(folder):
     (folder / "labels.jsonl").mkdir()
     for language, said in (("en", "labels.jsonl"), ("zh", "labels.jsonl")):
-        answer = labelling(folder).save({"query": "a cat", "marked": ["a.png"]}, language)
-        assert (answer["said"]["tone"], said in answer["said"]["text"]) == ("trouble", True)
+        answer = labelling(folder).save({"query": "a cat", "relevant": ["a.png"]}, language)
+        assert (answer["status"]["tone"], said in answer["status"]["text"]) == ("trouble", True)
         assert str(folder) not in json.dumps(answer)
 
 
@@ -202,17 +207,17 @@ def test_a_change_keeps_what_the_set_says_of_pictures_that_are_not_shown(folder)
     file.add(LabelledQuery(query="a cat", pictures=pictures, relevant=(elsewhere, gone)))
     gone.unlink()
     page = labelling(folder)
-    assert page.board("en")["sets"][0]["marked"] == []
-    page.save({"query": "a cat", "marked": ["b.png"], "line": 1, "was": "a cat"}, "en")
+    assert page.state("en")["queries"][0]["relevant"] == []
+    page.save({"query": "a cat", "relevant": ["b.png"], "line": 1, "saved_query": "a cat"}, "en")
     (line,) = file.read()
-    assert line.marked.relevant == (folder / "b.png", elsewhere)
-    assert line.marked.pictures == (*(folder / name for name in NAMES), elsewhere)
+    assert line.labelled.relevant == (folder / "b.png", elsewhere)
+    assert line.labelled.pictures == (*(folder / name for name in NAMES), elsewhere)
     assert len(open_dataset(str(folder / "labels.jsonl")).sets[0].pictures) == 5
 
 
 def test_of_several_saves_at_once_one_is_kept(folder):
     answers = labelling(folder)
-    asked = {"query": "a cat", "marked": ["a.png"]}
+    asked = {"query": "a cat", "relevant": ["a.png"]}
     with ThreadPoolExecutor(8) as tabs:
         told = list(tabs.map(lambda _: answers.save(asked, "en"), range(16)))
     assert sum(one["is_done"] for one in told) == 1
@@ -221,8 +226,8 @@ def test_of_several_saves_at_once_one_is_kept(folder):
 
 def test_a_sentence_that_is_no_text_spoils_no_file(folder):
     answers = labelling(folder)
-    assert not answers.save({"query": "x \ud800 y", "marked": ["a.png"]}, "en")["is_done"]
-    assert answers.save({"query": "x y", "marked": ["a.png"]}, "en")["is_done"]
+    assert not answers.save({"query": "x \ud800 y", "relevant": ["a.png"]}, "en")["is_done"]
+    assert answers.save({"query": "x y", "relevant": ["a.png"]}, "en")["is_done"]
 
 
 def test_a_name_that_is_no_text_is_shown_saved_and_read_again(folder):
@@ -238,11 +243,11 @@ def test_a_name_that_is_no_text_is_shown_saved_and_read_again(folder):
         thumbnails=ThumbnailStore(HashedThumbnailPaths(folder.parent / "t"), Limits(), 1),
     )
     with TestClient(application(page)) as client:
-        shown = client.get("/board").json()["pictures"]
+        shown = client.get("/state").json()["pictures"]
         assert client.get("/thumbnails/0").status_code == 200
         headers = {"content-type": "application/json"}
-        client.post("/save", content=json.dumps({"query": "a", "marked": shown[:1]}), headers=headers)
-    assert [line.marked.relevant for line in file.read()] == [(folder / name,)]
+        client.post("/save", content=json.dumps({"query": "a", "relevant": shown[:1]}), headers=headers)
+    assert [line.labelled.relevant for line in file.read()] == [(folder / name,)]
 
 
 @pytest.fixture
@@ -254,15 +259,15 @@ def client(folder) -> Iterator[TestClient]:
 
 def test_the_page_is_all_that_is_served(client, folder):
     assert client.get("/").headers["content-security-policy"].startswith("default-src 'self'")
-    for path in ("/script.js", "/style.css", "/board", "/thumbnails/3"):
+    for path in ("/script.js", "/style.css", "/state", "/thumbnails/3"):
         assert client.get(path).status_code == 200
     for path in ("/thumbnails/4", "/thumbnails/-1", "/thumbnails/a.png", "/a.png", "/labels.jsonl", "/../a.png"):
         assert client.get(path).status_code == 404
 
 
 def test_foreign_names_and_foreign_forms_are_refused(client, folder):
-    assert client.get("/board", headers={"host": "evil.example"}).status_code == 400
-    asked = {"query": "a cat", "marked": ["a.png"]}
+    assert client.get("/state", headers={"host": "evil.example"}).status_code == 400
+    asked = {"query": "a cat", "relevant": ["a.png"]}
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""):
         for path in ("/save", "/remove", "/order"):
             answer = client.post(path, content=json.dumps(asked), headers={"content-type": kind})
@@ -277,7 +282,7 @@ def test_foreign_names_and_foreign_forms_are_refused(client, folder):
 def test_the_language_is_the_browsers_unless_it_is_said(client):
     titles = [
         client.get(path, headers={"accept-language": language}).json()["labels"]["title"]
-        for path, language in (("/board", "zh-CN"), ("/board?lang=en", "zh-CN"), ("/board?lang=zh", "en"))
+        for path, language in (("/state", "zh-CN"), ("/state?lang=en", "zh-CN"), ("/state?lang=zh", "en"))
     ]
     assert titles == ["标注图片", "Label pictures", "标注图片"]
 
@@ -288,7 +293,7 @@ def test_the_likely_ones_come_first_when_asked(client):
     assert [line["done"] for line in lines[:-1]] == [1, 2, 3, 4]
     assert [NAMES[place] for place in lines[-1]["order"]] == ["sub/c.png", "d.png", "b.png", "a.png"]
     (refused,) = client.post("/order?lang=zh", json={"query": " "}).text.splitlines()
-    assert json.loads(refused)["said"]["text"].startswith("句子为空")
+    assert json.loads(refused)["status"]["text"].startswith("句子为空")
 
 
 # The command
@@ -316,9 +321,9 @@ def test_it_serves_a_folder_until_it_is_interrupted(folder):
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         try:
             until(lambda: answers(f"http://127.0.0.1:{port}/"), 3 * PATIENCE_S)
-            board = httpx.get(f"http://127.0.0.1:{port}/board").json()
+            board = httpx.get(f"http://127.0.0.1:{port}/state").json()
             assert board["pictures"] == ["a.png", "b.png", "d.png", "sub/c.png"]
-            httpx.post(f"http://127.0.0.1:{port}/save", json={"query": "a cat", "marked": ["sub/c.png"]})
+            httpx.post(f"http://127.0.0.1:{port}/save", json={"query": "a cat", "relevant": ["sub/c.png"]})
             assert httpx.get(f"http://127.0.0.1:{port}/", headers={"host": "evil.example"}).status_code == 400
         finally:
             process.send_signal(signal.SIGINT)
@@ -335,7 +340,7 @@ def test_links_to_elsewhere_are_left_out(folder, tmp_path, monkeypatch):
     (folder / "inside.png").symlink_to(folder / "a.png")
     (tmp_path / "linked").symlink_to(folder, target_is_directory=True)
     shown = []
-    monkeypatch.setattr("reranker.cli.label._served", lambda app, host, port, what: shown.append(what) or 0)
+    monkeypatch.setattr("reranker.cli.label._serve", lambda app, host, port, what: shown.append(what) or 0)
     context = SimpleNamespace(obj=lambda settings: Reranker(settings=settings, scorer=ScriptedScorer()))
     assert label(context, tmp_path / "linked", output=None) == 0
     assert shown == ["4 pictures of “linked”"]
@@ -344,9 +349,9 @@ def test_links_to_elsewhere_are_left_out(folder, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nowhere"], "“nowhere” is no folder; name one with pictures."),
-        (["empty"], "The folder “empty” has no pictures in it; add --recursive"),
-        (["one"], "The folder “one” has fewer than 2 pictures, and so nothing to rank."),
+        (["nowhere"], "“nowhere” is not a folder; name one with pictures."),
+        (["empty"], "The folder “empty” has no pictures; add --recursive"),
+        (["one"], "The folder “one” has fewer than 2 pictures; add some."),
         (["two", "--output", "nowhere/x.jsonl"], "There is no folder “nowhere” to write the result into"),
         (["two", "--output", "empty"], "The result cannot be written to “empty”, which is a folder"),
         (["two", "--output", "broken.jsonl"], "“broken.jsonl”, line 1: "),
@@ -372,7 +377,7 @@ def test_a_port_that_is_taken_is_one_sentence(shell: Shell, tmp_path):
         done = shell("label", tmp_path, "--port", port)
     assert (done.code, done.err) == (
         1,
-        f"The page could not be opened at 127.0.0.1, port {port}; choose others by --host or --port.\n",
+        f"The page could not be opened at 127.0.0.1, port {port}; choose another --host or --port.\n",
     )
 
 
@@ -416,7 +421,7 @@ def opened(chromium) -> Iterator[Callable]:
 
 
 def said(tab, text: str) -> None:
-    tab.locator(".said", has_text=text).wait_for()
+    tab.locator(".status", has_text=text).wait_for()
 
 
 def right(tab) -> list[str]:
@@ -458,7 +463,7 @@ def test_pictures_are_marked_saved_opened_changed_and_deleted(folder, opened):
     assert [picture.name for picture in only.pictures if picture.is_right] == ["sub/c.png", "d.png"]
     tab.get_by_role("button", name="Save").click()
     said(tab, "The sentence is empty")
-    assert tab.locator(".said.trouble").count() == 1
+    assert tab.locator(".status.trouble").count() == 1
     assert "owned" not in tab.title()
     assert tab.locator("img[src=x]").count() == 0
 
@@ -511,7 +516,7 @@ def test_nothing_overflows_and_marks_are_counted_and_filtered(folder, opened, th
     for width in (360, 390, 768, 1280):
         tab.set_viewport_size({"width": width, "height": 800})
         assert tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), width
-    assert tab.locator(".marking output").inner_text() == "1 of 4 marked"
+    assert tab.locator(".label-grid output").inner_text() == "1 of 4 marked"
     tab.get_by_label("marked pictures only").check()
     assert tab.locator(".pictures li:visible").count() == 1
     tab.get_by_role("button", name="Clear the marks").click()

@@ -16,7 +16,7 @@ import pytest
 from huggingface_hub import constants, file_download
 from safetensors.torch import load_file, save_file
 
-from reranker.cli.console import DONE, MISTAKE
+from reranker.cli.console import DONE, USAGE_ERROR
 from reranker.cli.main import main
 from reranker.core.errors import CheckpointMissing, CheckpointNotDownloaded
 from reranker.models.hub import INDEX, REPOSITORIES, TOYBOX, choose, folder_of, is_missing, repository_of
@@ -193,7 +193,7 @@ def test_nothing_is_fetched_unasked_and_what_was_fetched_judges(machine: Program
     pictures = [str(ROOT / "assets" / "gallery" / name) for name in ("boat_and_fish.png", "dog_left_of_tree.png")]
     rank = ("rank", "a boat", *pictures, "--format", "json", "--model")
     missing = machine(*rank, "lychee")
-    assert missing.code == MISTAKE
+    assert missing.code == USAGE_ERROR
     assert "“lychee”" in last_line(missing)
     assert "python -m reranker download lychee" in last_line(missing)
     assert hub.asked == []
@@ -211,7 +211,7 @@ def test_nothing_is_fetched_unasked_and_what_was_fetched_judges(machine: Program
 def test_a_download_that_broke_off_goes_on_where_it_stood(machine: Program, hub: Hub) -> None:
     hub.breaks_after = 15_000_000
     broken = machine("download", "lychee")
-    assert broken.code == MISTAKE
+    assert broken.code == USAGE_ERROR
     assert last_line(broken).startswith("The download of “lychee” stopped")
     assert "“lychee”" in last_line(machine("rank", "a boat", "assets/gallery", "--model", "lychee"))
     hub.breaks_after, hub.deaf = None, False
@@ -224,7 +224,7 @@ def test_a_download_that_broke_off_goes_on_where_it_stood(machine: Program, hub:
 def test_other_bytes_than_the_hub_has_are_removed_and_fetched_anew(machine: Program, hub: Hub) -> None:
     hub.lies = True
     lied = machine("download", "lychee")
-    assert lied.code == MISTAKE
+    assert lied.code == USAGE_ERROR
     assert last_line(lied).startswith(
         f"The file “{WEIGHTS}” of the model “lychee” was removed because its checksum differs"
     )
@@ -238,7 +238,7 @@ def test_without_a_network_one_sentence_says_so(
 ) -> None:
     use_hub(monkeypatch, "http://127.0.0.1:9", tmp_path)
     done = program("download", "lychee")
-    assert done.code == MISTAKE
+    assert done.code == USAGE_ERROR
     assert "the hub could not be reached" in last_line(done)
 
 
@@ -252,7 +252,7 @@ def test_without_a_network_one_sentence_says_so(
 )
 def test_what_the_hub_does_not_have_is_said(machine: Program, model: str, words: str) -> None:
     done = machine("download", model)
-    assert done.code == MISTAKE
+    assert done.code == USAGE_ERROR
     assert last_line(done).startswith(words)
 
 

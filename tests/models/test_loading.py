@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import rename_source_key
 
-from reranker.benchmarks.model_shapes import _random_model
+from reranker.benchmarks.model_shapes import random_model
 from reranker.core.errors import CheckpointBroken, CheckpointError, CheckpointMissing, CheckpointUnsupported
 from reranker.core.types import Candidate, Query
 from reranker.engine.cross_encoder import CrossEncoder
@@ -111,7 +111,7 @@ def test_both_layouts_of_files_give_the_scores_of_one_file(layout: Callable[[Pat
 )
 def test_every_weight_of_the_published_models_has_its_place(geometry: str, parameters: int, on_the_disk: int) -> None:
     """Counts as published; names of then, written down here, find their places by transformers' own renaming."""
-    network = _random_model(geometry, torch.device("meta"), "bf16").network
+    network = random_model(geometry, torch.device("meta"), "bf16").network
     weights = dict(network.named_parameters())
     assert sum(weight.numel() for weight in weights.values()) == parameters
     assert sum(weight.nbytes for weight in weights.values()) == on_the_disk

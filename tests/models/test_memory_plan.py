@@ -137,8 +137,24 @@ def test_layers_stay_in_host_memory_from_where_the_room_ends(plain: list[float],
     assert log_odds(checkpoint) == pytest.approx(plain, abs=1e-4)
 
 
-@pytest.mark.parametrize(("first", "second", "writes"), [(3, 99, True), (0, 99, False), (2, 2, False), (0, 0, True)])
-@pytest.mark.parametrize("scoring", ["yes-no", "rating"])
+@pytest.mark.parametrize(
+    ("scoring", "first", "second", "writes"),
+    [
+        ("yes-no", 3, 99, True),
+        ("rating", 2, 2, False),
+        *(
+            pytest.param(*case, marks=pytest.mark.extended)
+            for case in [
+                ("yes-no", 0, 99, False),
+                ("yes-no", 2, 2, False),
+                ("yes-no", 0, 0, True),
+                ("rating", 3, 99, True),
+                ("rating", 0, 99, False),
+                ("rating", 0, 0, True),
+            ]
+        ),
+    ],
+)
 def test_a_model_spread_over_two_gpus_judges_alike(
     plain: list[float],
     first: int,

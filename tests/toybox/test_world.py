@@ -6,7 +6,9 @@ from random import Random
 
 import numpy as np
 import pytest
+from transformers import AutoTokenizer
 
+from reranker.config.paths import ASSETS
 from reranker.toybox.captions import LANGUAGES, word
 from reranker.toybox.drawing import draw_scene
 from reranker.toybox.exercises import ask_about, differences, examination, failed_kinds, lesson
@@ -152,9 +154,10 @@ def test_what_follows_from_a_missing_thing_is_no_difference_of_its_own(shown, pl
     assert differences(request, scene_of(*shown, place=place)) == expected
 
 
-def test_lessons_end_for_thousands_of_seeds_and_their_right_scene_is_right():
+@pytest.mark.parametrize("count", [300, pytest.param(3000, marks=pytest.mark.extended)])
+def test_lessons_end_and_their_right_scene_is_right(count):
     rng = Random(0)
-    for _ in range(3000):
+    for _ in range(count):
         exercise = lesson(rng)
         assert match(exercise.request, exercise.right) == 1
 
@@ -179,8 +182,13 @@ def test_captions_are_in_their_language_and_vary():
         assert len({word(request, language, rng).text for _ in range(60)}) >= 8
 
 
-def test_the_tokenizer_knows_words_and_answers_with_single_tokens():
-    tokenizer = build_tokenizer()
+def stored_tokenizer():
+    return AutoTokenizer.from_pretrained(ASSETS / "toybox")
+
+
+@pytest.mark.parametrize("tokenizer_of", [stored_tokenizer, pytest.param(build_tokenizer, marks=pytest.mark.extended)])
+def test_the_tokenizer_knows_words_and_answers_with_single_tokens(tokenizer_of):
+    tokenizer = tokenizer_of()
     for text in SINGLE_TOKENS:
         assert len(tokenizer.encode(text, add_special_tokens=False)) == 1
     for text in ("窗台上有一只黑猫", "a fire truck 在雪地里", "emoji 🐈 and 漢字"):

@@ -13,7 +13,7 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
 from reranker import Reranker, Settings
-from reranker.ui.api_endpoints import Programs
+from reranker.ui.api_endpoints import ApiEndpoints
 from reranker.ui.uploads import Uploads
 from tests.support.event_loop import run_async
 from tests.support.scripted_scorer import ScriptedScorer, number
@@ -29,9 +29,9 @@ def numbers(upload_folder: Path) -> list[str]:
     return [str(path) for path in paths]
 
 
-def programs(folder: Path, scorer: ScriptedScorer | None = None, **settings) -> Programs:
+def programs(folder: Path, scorer: ScriptedScorer | None = None, **settings) -> ApiEndpoints:
     reranker = Reranker(scorer=scorer or ScriptedScorer(judge=number), settings=Settings.of(model="toybox", **settings))
-    return Programs(reranker, Uploads(folder))
+    return ApiEndpoints(reranker, Uploads(folder))
 
 
 def test_the_stream_tells_of_every_picture_and_ends_with_the_ranking(upload_folder: Path, numbers: list[str]) -> None:

@@ -67,13 +67,13 @@ def test_stop_ends_a_long_run_and_keeps_what_was_judged(serve, visit, numbered):
     paced.allowed.release()
     assert tab.status("Stopped") == "Stopped · 2 of 4 pictures ranked"
     tab.captions(2)
-    assert tab.page.locator("#reasons .skipped li").count() == 2
+    assert tab.page.locator("#failures .skipped li").count() == 2
     assert not tab.page.locator("#rank").is_disabled()
     for _ in range(4):
         paced.allowed.release()
     tab.page.locator("#query textarea").press("Enter")
     tab.status(re.compile("^4 pictures ranked"))
-    tab.page.locator("#reasons li").first.wait_for(state="detached")
+    tab.page.locator("#failures li").first.wait_for(state="detached")
 
 
 def test_a_closed_tab_ends_its_run(serve, visit, numbered):
@@ -100,7 +100,7 @@ def test_broken_files_among_good_ones_are_listed_with_their_reasons(toybox_url, 
     tab.upload(drawings[0], broken, drawings[1], empty, text)
     tab.ask("一辆蓝色的车")
     assert "2 pictures ranked · 3 not scored" in tab.status("ranked")
-    reasons = tab.page.locator("#reasons li").all_inner_texts()
+    reasons = tab.page.locator("#failures li").all_inner_texts()
     assert [reason.split("”")[0].lstrip("“") for reason in reasons[:2]] == ["broken.png", "empty.jpg"]
     assert "is not a picture in a supported format" in reasons[2]
     first, second = tab.captions(2)
@@ -144,7 +144,7 @@ def test_one_file_that_is_too_heavy_costs_only_itself(serve, visit, drawings, tm
     tab.upload(drawings[0], heavy, drawings[1])
     tab.ask("a red house")
     tab.status("2 pictures ranked · 1 not scored")
-    assert "“heavy.bmp” is 1.000003 MB; the limit is 1 MB" in tab.page.locator("#reasons li").inner_text()
+    assert "“heavy.bmp” is 1.000003 MB; the limit is 1 MB" in tab.page.locator("#failures li").inner_text()
 
 
 def test_the_page_says_what_the_built_in_model_knows(toybox_url, visit):
@@ -167,13 +167,13 @@ def test_the_page_works_in_a_frame_that_may_store_nothing(toybox_url, visit, chr
 @pytest.mark.parametrize("format_", ["csv", "json", "zip", "html"])
 def test_the_ranking_can_be_taken_away(toybox_url, visit, drawings, format_, tmp_path):
     tab = visit(toybox_url)
-    assert not tab.page.locator("#takeaway").is_visible()
+    assert not tab.page.locator("#downloads").is_visible()
     tab.upload(*drawings[:3])
     tab.ask("a red house, 红色的房子")
     tab.status("3 pictures ranked")
     tab.page.locator("#best input").fill("2")
     with tab.page.expect_download() as download:
-        tab.page.locator(f"#take-{format_}").click()
+        tab.page.locator(f"#download-{format_}").click()
     file = tmp_path / "taken"
     download.value.save_as(file)
     assert download.value.suggested_filename == f"ranking.{format_}"

@@ -11,12 +11,12 @@ import pytest
 from reranker import Reranker, Settings
 from reranker.core.errors import CheckpointNotDownloaded
 from reranker.evaluation.results import Configuration, Difference, Interval
-from reranker.labelling.labelled_query import LabelledQuery
+from reranker.labelling.label_file import LabelledQuery
 from reranker.storage.thumbnail_store import ThumbnailStore
-from reranker.ui.evaluate_tab.evaluate_handlers import Evaluating, EvaluationState
-from reranker.ui.evaluate_tab.label_handlers import MOST_SETS, MarkedSets, Marking
-from reranker.ui.evaluate_tab.results_view import evaluation_board, way_name
-from reranker.ui.sessions import Visitors
+from reranker.ui.evaluate_tab.evaluate_handlers import EvaluateHandlers, EvaluateState
+from reranker.ui.evaluate_tab.label_handlers import MAX_LABELLED_QUERIES, LabelHandlers, LabelledQueries
+from reranker.ui.evaluate_tab.results_view import evaluation_value, method_name
+from reranker.ui.sessions import BrowserSessions
 from reranker.ui.uploads import Uploads
 from tests.support.browser import Paced
 from tests.support.scripted_scorer import ScriptedScorer, number
@@ -37,10 +37,10 @@ def numbers(upload_folder) -> list[str]:
 
 def tab_of(reranker: Reranker, folder: Path) -> SimpleNamespace:
     """What serves the events of the tab."""
-    uploads, visitors = Uploads(folder), Visitors()
+    uploads, visitors = Uploads(folder), BrowserSessions()
     thumbnails = ThumbnailStore(uploads, reranker.limits, 2)
-    marking = Marking(reranker, uploads, thumbnails, visitors)
-    evaluating = Evaluating(reranker, uploads, thumbnails, visitors, marking)
+    marking = LabelHandlers(reranker, uploads, thumbnails, visitors)
+    evaluating = EvaluateHandlers(reranker, uploads, thumbnails, visitors, marking)
     return SimpleNamespace(marking=marking, evaluating=evaluating, visitors=visitors, folder=folder)
 
 
@@ -59,20 +59,22 @@ def pressed(**data: object) -> SimpleNamespace:
     return SimpleNamespace(_data=data)
 
 
-def added(tab, query: object, items: list, *right: str, sets: MarkedSets | None = None, who=None) -> list:
-    marks = pressed(action="add", marked=[key(tab, path) for path in right])
-    return tab.marking.add(query, items, sets or MarkedSets(), marks, who or visitor())
+def added(tab, query: object, items: list, *right: str, sets: LabelledQueries | None = None, who=None) -> list:
+    marks = pressed(action="add", relevant=[key(tab, path) for path in right])
+    return tab.marking.add(query, items, sets or LabelledQueries(), marks, who or visitor())
 
 
-def evaluated(tab, items: list, sets: MarkedSets, *checked: bool, state: EvaluationState | None = None) -> list[list]:
+def evaluated(
+    tab, items: list, sets: LabelledQueries, *checked: bool, state: EvaluateState | None = None
+) -> list[list]:
     """All that a run shows. checked: yes-no, rating, low, usual, high."""
-    return list(tab.evaluating.evaluate(items, sets, state or EvaluationState(), visitor(), *checked))
+    return list(tab.evaluating.evaluate(items, sets, state or EvaluateState(), visitor(), *checked))
 
 
 ONE_WAY, TWO_WAYS = (True, False, False, True, False), (True, True, False, True, False)
 
 
-# Marking
+# Labelling
 
 
 def test_what_is_marked_becomes_a_set_and_the_board_is_ready_for_the_next(tab, numbers):
@@ -81,19 +83,22 @@ def test_what_is_marked_becomes_a_set_and_the_board_is_ready_for_the_next(tab, n
         "done",
         "“a cat” was added to the test set; continue with another sentence.",
     )
-    (one,) = sets.sets
+    (one,) = sets.queries
     assert (one.query, [str(path) for path in one.relevant]) == ("a cat", [numbers[1], numbers[3]])
     assert [str(path) for path in one.pictures] == numbers
-    assert (board["given"], query) == ([], "")
+    assert (board["relevant"], query) == ([], "")
     assert [row["name"] for row in board["pictures"]] == ["a.png", "b.png", "a.png", "猫.png"]
-    assert [(row["query"], row["count"]) for row in shown["sets"]] == [("a cat", "2 of 4 right")]
+    assert [(row["query"], row["count"]) for row in shown["queries"]] == [("a cat", "2 of 4 right")]
 
 
 def test_a_query_is_there_once_and_the_latest_stands_first(tab, numbers):
     _, sets, *_ = added(tab, "a cat", numbers, numbers[0])
     _, sets, *_ = added(tab, "一只狗", numbers, numbers[1], sets=sets)
     _, sets, *_ = added(tab, "a cat", numbers, numbers[2], sets=sets)
-    assert [(one.query, str(one.relevant[0])) for one in sets.sets] == [("a cat", numbers[2]), ("一只狗", numbers[1])]
+    assert [(one.query, str(one.relevant[0])) for one in sets.queries] == [
+        ("a cat", numbers[2]),
+        ("一只狗", numbers[1]),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -111,47 +116,49 @@ def test_a_query_is_there_once_and_the_latest_stands_first(tab, numbers):
 def test_a_mistake_in_marking_is_a_sentence_and_the_marks_stay(tab, numbers, query, kept, right, said):
     status, sets, board, _, left = added(tab, query, numbers[:kept], *(numbers[place] for place in right))
     assert (status["tone"], status["text"].startswith(said)) == ("trouble", True), status
-    assert (sets.sets, board["given"], "value" in left) == ((), None, False)
-    (again, *_) = tab.marking.follow(numbers[:kept], sets, visitor("zh-CN"))
+    assert (sets.queries, board["relevant"], "value" in left) == ((), None, False)
+    (again, *_) = tab.marking.draw(numbers[:kept], sets, visitor("zh-CN"))
     assert again["text"] != status["text"], "it is said again in another language"
 
 
 def test_marks_of_what_is_not_in_the_gallery_count_for_nothing(tab, numbers, upload_folder):
     (upload_folder / "other.png").write_text("1")
     for marks in (["/etc/passwd", str(upload_folder / "other.png"), 5, {}, None], "x", None):
-        status, *_ = tab.marking.add("a cat", numbers, MarkedSets(), pressed(marked=marks), visitor())
+        status, *_ = tab.marking.add("a cat", numbers, LabelledQueries(), pressed(relevant=marks), visitor())
         assert status["text"].startswith("No picture is marked")
 
 
 def test_no_more_sets_are_kept_than_some(tab, numbers):
-    full = MarkedSets(sets=tuple(LabelledQuery(query=str(at), pictures=(), relevant=()) for at in range(MOST_SETS)))
+    full = LabelledQueries(
+        queries=tuple(LabelledQuery(query=str(at), pictures=(), relevant=()) for at in range(MAX_LABELLED_QUERIES))
+    )
     status, sets, *_ = added(tab, "one more", numbers, numbers[0], sets=full)
-    assert (status["tone"], len(sets.sets)) == ("trouble", MOST_SETS)
+    assert (status["tone"], len(sets.queries)) == ("trouble", MAX_LABELLED_QUERIES)
     assert added(tab, "7", numbers, numbers[0], sets=full)[0]["tone"] == "done", "another in the place of one"
 
 
 def test_a_set_is_opened_and_removed(tab, numbers):
     _, sets, *_ = added(tab, "a cat", numbers, numbers[1])
     _, sets, *_ = added(tab, "a dog", numbers, numbers[2], sets=sets)
-    status, sets, board, _, query = tab.marking.press(numbers, sets, pressed(action="open", query="a cat"), visitor())
-    assert (board["given"], query) == ([key(tab, numbers[1])], "a cat")
+    status, sets, board, _, query = tab.marking.change(numbers, sets, pressed(action="open", query="a cat"), visitor())
+    assert (board["relevant"], query) == ([key(tab, numbers[1])], "a cat")
     assert status["text"].startswith("The marks of “a cat” are shown")
-    _, left, board, shown, query = tab.marking.press(numbers, sets, pressed(action="remove", query="a cat"), visitor())
-    assert [one["query"] for one in shown["sets"]] == ["a dog"] == [one.query for one in left.sets]
-    assert (board["given"], "value" in query) == (None, False)
-    assert tab.marking.press(numbers, left, pressed(action="remove", query="none"), visitor())[1] is left
+    _, left, board, shown, query = tab.marking.change(numbers, sets, pressed(action="remove", query="a cat"), visitor())
+    assert [one["query"] for one in shown["queries"]] == ["a dog"] == [one.query for one in left.queries]
+    assert (board["relevant"], "value" in query) == (None, False)
+    assert tab.marking.change(numbers, left, pressed(action="remove", query="none"), visitor())[1] is left
 
 
 def test_a_picture_that_leaves_the_gallery_drops_out_and_comes_back(tab, numbers):
     _, sets, *_ = added(tab, "a cat", numbers, numbers[1], numbers[3])
-    _, board, shown = tab.marking.follow([numbers[0], numbers[3]], sets, visitor())
-    assert (len(board["pictures"]), shown["sets"][0]["count"]) == (2, "1 of 2 right")
+    _, board, shown = tab.marking.draw([numbers[0], numbers[3]], sets, visitor())
+    assert (len(board["pictures"]), shown["queries"][0]["count"]) == (2, "1 of 2 right")
     (one,) = tab.marking.usable([numbers[0], numbers[3]], sets)
     assert [str(path) for path in one.pictures] == [numbers[0], numbers[3]]
-    _, _, shown = tab.marking.follow(numbers[:1], sets, visitor("zh"))
-    assert shown["sets"][0]["note"] == "不参与评测：图片已移除"
+    _, _, shown = tab.marking.draw(numbers[:1], sets, visitor("zh"))
+    assert shown["queries"][0]["note"] == "不参与评测：图片已移除"
     assert tab.marking.usable(numbers[:1], sets) == []
-    assert tab.marking.follow(numbers, sets, visitor())[2]["sets"][0]["count"] == "2 of 4 right"
+    assert tab.marking.draw(numbers, sets, visitor())[2]["queries"][0]["count"] == "2 of 4 right"
 
 
 # Evaluating
@@ -219,7 +226,7 @@ def test_an_evaluation_is_told_again_in_another_language(tab, numbers):
     ],
 )
 def test_too_early_is_a_sentence(tab, numbers, labelled, kept, checked, said):
-    sets = added(tab, "a cat", numbers, numbers[1])[1] if labelled else MarkedSets()
+    sets = added(tab, "a cat", numbers, numbers[1])[1] if labelled else LabelledQueries()
     (only,) = evaluated(tab, numbers[:kept], sets, *checked)
     assert (only[0]["tone"], only[0]["text"].startswith(said)) == ("trouble", True), only[0]
     assert [buttons["interactive"] for buttons in only[2:]] == [True, False]
@@ -237,11 +244,11 @@ def test_what_was_found_before_stays_when_the_next_one_fails(tab, numbers):
 def test_stopping_leaves_nothing_half_and_the_ranking_alone(upload_folder, numbers):
     paced = Paced()
     tab = tab_of(Reranker(scorer=paced.scorer, settings=Settings.of(model="toybox", score_store_mb=0)), upload_folder)
-    _, before, *_ = evaluated(tab, numbers, MarkedSets(), *ONE_WAY)[-1]
+    _, before, *_ = evaluated(tab, numbers, LabelledQueries(), *ONE_WAY)[-1]
     assert tab.evaluating.draw(before, visitor())[0]["text"].startswith("The test set is empty")
     _, sets, *_ = added(tab, "a cat", numbers, numbers[1])
-    ranking = tab.visitors.begin(visitor())
-    run = tab.evaluating.evaluate(numbers, sets, EvaluationState(), visitor(), *ONE_WAY)
+    ranking = tab.visitors.start_run(visitor())
+    run = tab.evaluating.evaluate(numbers, sets, EvaluateState(), visitor(), *ONE_WAY)
     paced.allowed.release()
     assert next(run)[0]["tone"] == "busy"
     assert "text" not in tab.evaluating.draw(before, visitor())[0], "the run itself speaks"
@@ -255,8 +262,8 @@ def test_stopping_leaves_nothing_half_and_the_ranking_alone(upload_folder, numbe
 
 
 def test_who_leaves_ends_the_evaluation(tab):
-    stop = tab.visitors.begin(visitor(), "evaluation")
-    tab.visitors.leave(visitor())
+    stop = tab.visitors.start_run(visitor(), "evaluation")
+    tab.visitors.close(visitor())
     assert stop.is_set()
 
 
@@ -282,14 +289,14 @@ def test_pictures_that_could_not_be_judged_are_counted(tab, numbers):
 
 
 def test_the_figures_are_taken_away_as_csv(tab, numbers):
-    assert tab.evaluating.take(EvaluationState(), visitor())["value"] is None
+    assert tab.evaluating.download(EvaluateState(), visitor())["value"] is None
     _, sets, *_ = added(tab, "a cat", numbers, numbers[1])
     _, state, *_ = evaluated(tab, numbers, sets, *TWO_WAYS)[-1]
-    file = Path(tab.evaluating.take(state, visitor())["value"])
+    file = Path(tab.evaluating.download(state, visitor())["value"])
     assert (file.name, file.is_relative_to(tab.folder)) == ("evaluation.csv", True)
     rows = list(csv.DictReader(file.read_text("utf-8-sig").splitlines()))
     assert [(row["scoring"], float(row["first"])) for row in rows] == [("yes-no", 1.0), ("rating", 1.0)]
-    assert tab.visitors.leave(visitor()) == {file}
+    assert tab.visitors.close(visitor()) == {file}
 
 
 def test_pictures_of_one_name_are_told_apart(tab, numbers):
@@ -311,7 +318,7 @@ def test_pictures_of_one_name_are_told_apart(tab, numbers):
 def test_the_own_way_is_chosen_from_the_beginning(upload_folder, settings, details, own):
     reranker = Reranker(scorer=ScriptedScorer(), settings=Settings.of(model="toybox", **settings))
     evaluating = tab_of(reranker, upload_folder).evaluating
-    assert (evaluating.details, evaluating.own) == (details, own)
+    assert (evaluating.details, evaluating.defaults) == (details, own)
 
 
 # What is shown of two ways that differ
@@ -336,7 +343,7 @@ def compared(tab, numbers, **differences: float) -> dict:
             for name, value in values.items()
         },
     )
-    board = evaluation_board(replace(found, comparisons=(pair,)), (1, 2, 3), lambda path: path, "en")
+    board = evaluation_value(replace(found, comparisons=(pair,)), (1, 2, 3), lambda path: path, "en")
     return board["verdicts"][0]
 
 
@@ -367,9 +374,9 @@ def test_the_better_of_two_is_named_first(tab, numbers, differences, said):
 
 def test_a_way_is_called_by_its_detail_or_by_its_tokens():
     details = (25, 49, 64)
-    assert way_name(way("yes-no", 64), details, "en") == "yes or no · high (64 tokens)"
-    assert way_name(way("rating", 36), details, "zh") == "文字评分 · 36 token"
-    assert way_name(way("rating", 49), (49, 49, 49), "en") == "rating · low (49 tokens)"
+    assert method_name(way("yes-no", 64), details, "en") == "yes or no · high (64 tokens)"
+    assert method_name(way("rating", 36), details, "zh") == "文字评分 · 36 token"
+    assert method_name(way("rating", 49), (49, 49, 49), "en") == "rating · low (49 tokens)"
 
 
 # In a real browser
@@ -377,52 +384,52 @@ def test_a_way_is_called_by_its_detail_or_by_its_tokens():
 
 def open_tab(tab) -> None:
     tab.page.get_by_role("tab", name=re.compile("Evaluate|评测")).click()
-    tab.page.locator("#marks .marking").wait_for()
+    tab.page.locator("#label-grid .label-grid").wait_for()
 
 
 def label(tab, query: str, *names: str) -> None:
-    tab.page.locator("#marked-query input, #marked-query textarea").fill(query)
+    tab.page.locator("#label-query input, #label-query textarea").fill(query)
     for name in names:
-        tab.page.locator(f"#marks .pictures button[title='{name}']").click()
-    tab.page.locator("#marks button.add").click()
-    tab.page.locator("#marking-status .done p", has_text=query).wait_for()
+        tab.page.locator(f"#label-grid .pictures button[title='{name}']").click()
+    tab.page.locator("#label-grid button.add").click()
+    tab.page.locator("#label-status .done p", has_text=query).wait_for()
 
 
 def listed(tab) -> list[str]:
-    return tab.page.locator("#sets button.open").all_inner_texts()
+    return tab.page.locator("#labelled-queries button.open").all_inner_texts()
 
 
 @pytest.mark.browser
 def test_three_queries_are_labelled_and_two_ways_compared(toybox_url, visit, drawings) -> None:
     tab = visit(toybox_url)
     open_tab(tab)
-    assert "appear here" in tab.page.locator("#marks .empty").inner_text()
+    assert "appear here" in tab.page.locator("#label-grid .empty").inner_text()
     tab.page.locator("#evaluate").click()
     tab.page.locator("#evaluation-status p", has_text="The test set is empty").wait_for()
     tab.page.get_by_role("tab", name="Rank").click()
     tab.upload(*drawings)
     tab.page.locator("#query textarea").fill("a blue car\n一只黑猫")
     open_tab(tab)
-    assert tab.page.locator("#marked-query input, #marked-query textarea").input_value() == "a blue car"
+    assert tab.page.locator("#label-query input, #label-query textarea").input_value() == "a blue car"
     label(tab, "a blue car", "blue_car.png")
     label(tab, "黑猫", "black_cat.png")
     label(tab, HOSTILE, "red_house.png", "yellow_ball.png")
     assert listed(tab) == [HOSTILE, "黑猫", "a blue car"]
-    tab.page.locator("#way-rating input").check()
+    tab.page.locator("#method-rating input").check()
     tab.page.locator("#evaluate").click()
     tab.page.locator("#evaluation-status p", has_text="3 sentences evaluated").wait_for()
     rows = tab.page.locator("#evaluation table").first.locator("tbody tr")
     rows.nth(1).wait_for()  # the table follows the status
     assert rows.locator("th").all_inner_texts() == ["yes or no · usual (49 tokens)", "rating · usual (49 tokens)"]
-    assert tab.page.locator("#evaluation .verdicts li").count() == 1
+    assert tab.page.locator("#evaluation .differences li").count() == 1
     with tab.page.expect_download() as download:
-        tab.page.locator("#take-evaluation").click()
+        tab.page.locator("#download-evaluation").click()
     assert len(Path(download.value.path()).read_text("utf-8-sig").splitlines()) == 3
     tab.page.get_by_text("中文").click()
     tab.page.locator("#evaluation th", has_text="是或否 · 常规").first.wait_for()
     tab.page.locator("#evaluation-status p", has_text="已评测 3 个句子").wait_for()
-    tab.page.locator("#marking-status p", has_text="已加入").wait_for()
-    tab.page.locator("#marks .shown", has_text="已标记 0 / 4 张").wait_for()
+    tab.page.locator("#label-status p", has_text="已加入").wait_for()
+    tab.page.locator("#label-grid .shown", has_text="已标记 0 / 4 张").wait_for()
     assert tab.page.get_by_role("tab", name="评测").count() == 1
     assert tab.page.title() != "owned"
     assert tab.page.locator("img[src=x]").count() == 0
@@ -441,7 +448,7 @@ def test_labels_go_on_while_an_evaluation_runs_and_stop_ends_it(serve, visit, nu
     tab.page.locator("#evaluation-status p", has_text="1/4").wait_for()
     label(tab, "a dog", numbered[0].name)
     tab.page.get_by_role("button", name="Remove a cat").click()
-    tab.page.locator("#marking-status p", has_text="removed from the test set").wait_for()
+    tab.page.locator("#label-status p", has_text="removed from the test set").wait_for()
     tab.page.keyboard.press("Escape")
     tab.page.locator("#evaluation-status p", has_text="Stopping").wait_for()
     paced.allowed.release()
@@ -467,18 +474,18 @@ def test_the_board_follows_the_gallery_and_every_tab_of_the_browser_has_its_own_
     label(other, "a cat", "black_cat.png")
     label(tab, "a house", "red_house.png")
     assert (listed(tab), listed(other)) == (["a house", "a blue car"], ["a cat"])
-    tab.page.locator("#sets button.open", has_text="a blue car").click()
-    tab.page.locator("#marks button[aria-pressed=true][title='blue_car.png']").wait_for()
+    tab.page.locator("#labelled-queries button.open", has_text="a blue car").click()
+    tab.page.locator("#label-grid button[aria-pressed=true][title='blue_car.png']").wait_for()
     tab.page.get_by_role("tab", name="Rank").click()
     tab.page.get_by_role("button", name="Remove blue_car.png").click()
     tab.names(3)
     open_tab(tab)
-    tab.page.wait_for_function("document.querySelectorAll('#marks .pictures button').length === 3")
-    tab.page.locator("#sets li.unused", has_text="not evaluated").wait_for()
-    tab.page.locator("#marked-query input, #marked-query textarea").fill("a ball")
-    tab.page.locator("#marks button[title='yellow_ball.png']").click()
-    tab.page.locator("#marked-query input, #marked-query textarea").press("Enter")
-    tab.page.locator("#sets button.open", has_text="a ball").wait_for()
+    tab.page.wait_for_function("document.querySelectorAll('#label-grid .pictures button').length === 3")
+    tab.page.locator("#labelled-queries li.unused", has_text="not evaluated").wait_for()
+    tab.page.locator("#label-query input, #label-query textarea").fill("a ball")
+    tab.page.locator("#label-grid button[title='yellow_ball.png']").click()
+    tab.page.locator("#label-query input, #label-query textarea").press("Enter")
+    tab.page.locator("#labelled-queries button.open", has_text="a ball").wait_for()
     tab.page.locator("#evaluate").click()
     tab.page.locator("#evaluation-status p", has_text="2 sentences evaluated").wait_for()
     assert listed(other) == ["a cat"]
@@ -492,7 +499,7 @@ def test_the_tab_overflows_at_no_width(toybox_url, visit, drawings, theme: str) 
     open_tab(tab)
     label(tab, "a blue car beside a house that stands on grass beneath a very long description", "black_cat.png")
     for box in ("rating", "low", "high"):
-        tab.page.locator(f"#way-{box} input").check()
+        tab.page.locator(f"#method-{box} input").check()
     tab.page.locator("#evaluate").click()
     tab.page.locator("#evaluation-status p", has_text="1 sentence evaluated").wait_for()
     tab.page.locator("#evaluation table").nth(1).wait_for()

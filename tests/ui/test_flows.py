@@ -49,11 +49,11 @@ def test_several_queries_have_a_table_and_a_tab_each(toybox_url, visit, drawings
     tab.status(re.compile("^2/2 .* ranked"))
     rows = tab.page.locator("#ranking .overview tbody tr").all_inner_texts()
     assert [re.findall(r"\w+\.png", row) for row in rows] == [["blue_car.png"], ["black_cat.png"]]
-    assert not tab.page.locator("#takeaway").is_visible()
+    assert not tab.page.locator("#downloads").is_visible()
     tab.page.get_by_role("tab", name="黑猫").click()
     assert "black_cat.png" in tab.captions(4)[0]
     with tab.page.expect_download() as download:
-        tab.page.locator("#take-csv").click()
+        tab.page.locator("#download-csv").click()
     assert "black_cat.png" in Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()[1]
     tab.page.get_by_role("tab", name="a blue car").click()
     assert "blue_car.png" in tab.captions(4)[0]
@@ -71,7 +71,7 @@ def test_an_earlier_ranking_is_a_click_away_and_stands_beside_another(toybox_url
     left, right = tab.page.locator("#ranking .columns section").all()
     assert [side.locator("h3").inner_text().strip() for side in (left, right)] == ["a blue car", "a black cat"]
     assert [side.locator("li .name").first.inner_text() for side in (left, right)] == ["blue_car.png", "black_cat.png"]
-    assert right.locator(".moved.up").first.inner_text().startswith("▲")
+    assert right.locator(".rank-change.up").first.inner_text().startswith("▲")
     tab.page.get_by_role("button", name="Close the comparison").click()
     tab.page.locator("#ranking .earlier button", has_text="a blue car").first.click()
     tab.page.locator("#ranking .cards li.first", has_text="blue_car").wait_for()
@@ -184,7 +184,7 @@ def test_a_picture_is_pasted_from_the_clipboard_by_button_and_by_key(toybox_url,
 def test_who_closes_the_tab_takes_the_uploads_along(serve, visit, numbered) -> None:
     tab = visit(serve(Reranker(scorer=ScriptedScorer(judge=number))))
     tab.upload(*numbered)
-    uploads = Uploads.here()
+    uploads = Uploads.from_gradio()
     held = [path for path in uploads.folder.rglob("猫*.png") if path.read_bytes() == numbered[0].read_bytes()]
     assert held
     tab.page.close()
@@ -221,7 +221,7 @@ def test_what_failed_is_tried_again(serve, visit, numbered) -> None:
 
 def test_a_saved_ranking_is_opened_beside_the_shown_one(ranked, tmp_path) -> None:
     with ranked.page.expect_download() as download:
-        ranked.page.locator("#take-json").click()
+        ranked.page.locator("#download-json").click()
     saved = tmp_path / "ranking.json"
     download.value.save_as(saved)
     ranked.ask("a dog")

@@ -26,7 +26,7 @@ from reranker.i18n.page_texts import language_of, phrase
 from reranker.images.limits import Limits
 from reranker.storage.thumbnail_store import MAX_THUMBNAIL_PX, ThumbnailStore
 from reranker.ui.launch import launch_settings
-from reranker.ui.model_status import is_from_here
+from reranker.ui.model_status import is_local_request
 from reranker.ui.page import FILE_TYPES
 from reranker.ui.uploads import MAX_BODY_BYTES, UploadGuard, Uploads
 from tests.support.event_loop import run_async
@@ -62,7 +62,7 @@ ELSEWHERE = [
 )
 def test_guests_are_told_from_who_sits_at_the_machine(host, client, headers, is_here):
     request = SimpleNamespace(headers={"host": host, **headers}, client=SimpleNamespace(host=client))
-    assert is_from_here(request) is is_here
+    assert is_local_request(request) is is_here
 
 
 # Words
@@ -113,19 +113,19 @@ def uploads(upload_folder) -> Uploads:
 def test_an_uploaded_file_comes_in_however_it_is_sent(uploads):
     path = uploads.folder / "f00d" / "a.png"
     for item in (str(path), {"path": str(path)}, {"image": {"path": str(path)}}, {"video": {"path": str(path)}}):
-        assert uploads.admit(item) == path
+        assert uploads.resolve(item) == path
 
 
 @pytest.mark.parametrize("text", ELSEWHERE, ids=lambda text: text[:30] or "empty")
 def test_nothing_from_elsewhere_comes_in(uploads, text):
     with pytest.raises(PictureForbidden):
-        uploads.admit(text)
-    assert not uploads.admits({"path": text})
+        uploads.resolve(text)
+    assert not uploads.is_allowed({"path": text})
 
 
 @pytest.mark.parametrize("item", [None, 7, [], {}, {"image": None}, {"path": 3}, {"url": "http://127.0.0.1/"}], ids=str)
 def test_what_is_no_file_does_not_come_in(uploads, item):
-    assert not uploads.admits(item)
+    assert not uploads.is_allowed(item)
 
 
 def test_ways_out_of_the_folder_are_closed(uploads, tmp_path):
@@ -139,25 +139,25 @@ def test_ways_out_of_the_folder_are_closed(uploads, tmp_path):
     dead_ends = ("", ".", "f00d", "thumbnails", "thumbnails/f00d", "a" * 5000, "a\0.png", "\ud800.png")
     for path in (*ways, *dead_ends):
         with pytest.raises(PictureForbidden):
-            uploads.admit(f"{uploads.folder}/{path}")
+            uploads.resolve(f"{uploads.folder}/{path}")
     with pytest.raises(PictureForbidden):
-        uploads.admit(str(uploads.thumbnails / ".." / ".." / "outside.png.jpg"))
-    assert uploads.admit(str(uploads.folder / "f00d" / ".." / "f00d" / "a.png")).name == "a.png"
+        uploads.resolve(str(uploads.thumbnails / ".." / ".." / "outside.png.jpg"))
+    assert uploads.resolve(str(uploads.folder / "f00d" / ".." / "f00d" / "a.png")).name == "a.png"
 
 
 def test_what_was_deleted_is_missing_and_not_forbidden(uploads):
     with pytest.raises(PictureMissing):
-        uploads.admit(str(uploads.folder / "f00d" / "b.png"))
+        uploads.resolve(str(uploads.folder / "f00d" / "b.png"))
 
 
 def test_a_long_address_is_not_repeated_whole(uploads):
-    (refused,) = uploads.admission([f"data:image/png;base64,{'A' * 10_000}"]).refused
+    (refused,) = uploads.check([f"data:image/png;base64,{'A' * 10_000}"]).refused
     assert len(refused.candidate.name) < 100
 
 
 def test_who_may_not_come_in_costs_only_itself(uploads):
     good = str(uploads.folder / "f00d" / "a.png")
-    admission = uploads.admission(["/etc/passwd", good, {"path": "http://127.0.0.1/"}, good])
+    admission = uploads.check(["/etc/passwd", good, {"path": "http://127.0.0.1/"}, good])
     assert admission.positions == (1, 3)
     assert [candidate.name for candidate in admission.candidates] == ["a.png", "a.png"]
     assert [refusal.position for refusal in admission.refused] == [0, 2]
@@ -254,7 +254,7 @@ def test_thumbnails_are_small_and_never_enlarged(uploads, thumbnails, size, show
     with Image.open(thumbnail) as picture:
         assert (picture.size, picture.format, picture.getpixel((0, 0))) == (shown, "JPEG", (255, 255, 255))
     assert max(shown) <= MAX_THUMBNAIL_PX
-    assert uploads.admit(str(thumbnail)) == path
+    assert uploads.resolve(str(thumbnail)) == path
 
 
 def test_a_thumbnail_is_made_once(uploads, thumbnails):
@@ -290,7 +290,7 @@ def test_launching_is_quiet_and_closed(upload_folder):
 def test_the_program_is_what_spaces_expect(monkeypatch):
     monkeypatch.setenv("RERANKER_MAX_PICTURES", "7")
     app = runpy.run_path("app.py")
-    assert app["reranker"].settings.max_pictures == 7
+    assert app["reranker"].settings.limits.max_pictures == 7
     assert type(app["demo"]).__name__ == "Blocks"
 
 
@@ -380,7 +380,7 @@ def test_two_at_once_advance_batch_by_batch(serve, tmp_path):
     [
         ("", ["x"], None, "The sentence is empty; write what the pictures should show."),
         ("cat", [], None, "Too few pictures: 0 given, at least 1 needed; add more."),
-        ("cat", ["x"] * 1001, None, "Too many pictures: 1,001 given, at most 1,000 taken"),
+        ("cat", ["x"] * 1001, None, "Too many pictures: 1,001 given, at most 1,000 allowed"),
         ("cat", ["x"], 0, "“query” must be text"),
         ("cat", ["x"], "3", "“query” must be text"),
         ("cat", ["x"], True, "“query” must be text"),

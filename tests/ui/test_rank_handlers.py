@@ -25,15 +25,15 @@ from reranker.images.limits import Limits
 from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.explain_handlers import ExplainHandlers
 from reranker.ui.galleries import Galleries
-from reranker.ui.history import KEPT, History, board, saved_ranking_view
+from reranker.ui.history import MAX_EARLIER, History, rankings_value, read_saved_ranking
 from reranker.ui.model_status import ModelStatus
 from reranker.ui.page import SAMPLES
 from reranker.ui.rank_handlers import RankHandlers
-from reranker.ui.ranking_view import RankingView, cards, facts, reasons
-from reranker.ui.run_progress import CARDS_WHILE_RUNNING, end_status, progress_text, watch
-from reranker.ui.sessions import Visitors
+from reranker.ui.ranking_view import RankingView, failure_lists, make_cards, picture_details
+from reranker.ui.run_progress import CARDS_WHILE_RUNNING, end_status, follow_run, progress_text
+from reranker.ui.sessions import BrowserSessions
 from reranker.ui.upload_handlers import UploadHandlers
-from reranker.ui.uploads import Admission, Uploads
+from reranker.ui.uploads import CheckedPictures, Uploads
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, number, until
 from tests.support.visitor import visitor
 
@@ -51,8 +51,8 @@ def failed(position: int, error: Exception) -> Failed:
 
 
 def test_cards_tell_neighbours_apart():
-    shown = cards([scored(0, 3.0, "b.png"), scored(1, 0.001, "c.png"), scored(2, 0.0, "d.png")], 1.0)
-    assert [(card.rank, card.score, card.name) for card in shown] == [
+    shown = make_cards([scored(0, 3.0, "b.png"), scored(1, 0.001, "c.png"), scored(2, 0.0, "d.png")], 1.0)
+    assert [(card.rank, card.score_text, card.name) for card in shown] == [
         (1, "9.5", "b.png"),
         (2, "5.002", "c.png"),
         (3, "5.000", "d.png"),
@@ -60,13 +60,13 @@ def test_cards_tell_neighbours_apart():
 
 
 def test_the_score_is_calibrated():
-    (card,) = cards([scored(0, 2.0)], temperature=2.0)
-    assert card.score == "7.3"
+    (card,) = make_cards([scored(0, 2.0)], temperature=2.0)
+    assert card.score_text == "7.3"
 
 
 def test_a_chosen_card_tells_its_numbers():
-    (card,) = cards([scored(0, -1.25, "猫.png", visual_tokens=64)], 1.0)
-    assert facts(card, (1920, 1080), "zh") == [
+    (card,) = make_cards([scored(0, -1.25, "猫.png", visual_tokens=64)], 1.0)
+    assert picture_details(card, (1920, 1080), "zh") == [
         ["分数（0–10）", "2.2"],
         ["像素", "1,920 × 1,080"],
         ["对数几率", "-1.2500"],
@@ -84,9 +84,9 @@ def test_a_chosen_card_tells_its_numbers():
     ],
 )
 def test_it_tells_whether_it_was_known(latency_ms, known, said):
-    (card,) = cards([scored(0, 1.0)], 1.0)
+    (card,) = make_cards([scored(0, 1.0)], 1.0)
     judged = replace(card, score=replace(card.score, latency_ms=latency_ms, cached=known))
-    assert facts(judged, None, "en")[-1][1] == said
+    assert picture_details(judged, None, "en")[-1][1] == said
 
 
 @pytest.mark.parametrize(
@@ -114,11 +114,11 @@ def test_how_a_run_ended():
     assert end_status(1, [broken], 3.04, "zh").text == "已排序 1 张图片 · 1 张未评分 · 用时 3.0 秒"
     assert end_status(1, [broken, skipped], 3.04, "en").text == "Stopped · 1 of 3 pictures ranked"
     assert end_status(0, [broken], 3.04, "en").tone == "trouble"
-    assert end_status(24, [], 3.04, "en", known=20).text == "24 pictures ranked · 20 from the cache · 3.0 s"
+    assert end_status(24, [], 3.04, "en", cached_count=20).text == "24 pictures ranked · 20 from the cache · 3.0 s"
 
 
 def test_failures_have_reasons_and_what_was_stopped_only_names():
-    shown = reasons(
+    shown = failure_lists(
         [failed(0, PictureUnreadable(name="b.png", reason="empty")), failed(1, PictureSkipped(name="c.png"))], "en"
     )
     assert shown["title"] == "Not scored (1)"
@@ -148,11 +148,11 @@ class Told:
         self.closed.set()
 
 
-def told(total: int) -> tuple[Told, Admission]:
+def told(total: int) -> tuple[Told, CheckedPictures]:
     events = [scored(position, float(position), f"{position}.png") for position in range(total)]
     ranking = Ranking(query=Query(text="?"), fingerprint="", temperature=1, scored=(), failed=())
     pictures = tuple(event.candidate.source for event in events)
-    return Told(*events, ranking), Admission(
+    return Told(*events, ranking), CheckedPictures(
         candidates=tuple(map(Candidate.of, pictures)), positions=tuple(range(total)), refused=()
     )
 
@@ -160,7 +160,9 @@ def told(total: int) -> tuple[Told, Admission]:
 def test_the_status_moves_with_every_picture_and_the_cards_now_and_then():
     stream, admission = told(12)
     ticks = count()
-    views = list(watch(stream, admission, query="?", temperature=1, language="en", clock=lambda: next(ticks) * 0.1))
+    views = list(
+        follow_run(stream, admission, query="?", temperature=1, language="en", clock=lambda: next(ticks) * 0.1)
+    )
     assert [view.status.text.split(" · ")[0] for view in views[:-1]] == [f"{done}/12" for done in range(13)]
     assert [view.status.percent for view in views[:-1]] == [100 * done // 12 for done in range(13)]
     ranking_views = [view.ranking_view for view in views[1:-1] if view.ranking_view is not None]
@@ -178,7 +180,7 @@ def test_who_reads_too_slowly_misses_pictures_and_not_the_end():
     stream, admission = told(100)
     judged = threading.Event()
     stream.items = (*stream.items, judged.set)
-    views = watch(stream, admission, query="?", temperature=1, language="en", clock=lambda: 0.0)
+    views = follow_run(stream, admission, query="?", temperature=1, language="en", clock=lambda: 0.0)
     next(views)
     assert judged.wait(PATIENCE_S)
     left = list(views)
@@ -188,13 +190,13 @@ def test_who_reads_too_slowly_misses_pictures_and_not_the_end():
 
 def test_cards_stand_still_while_no_time_passes():
     stream, admission = told(20)
-    views = list(watch(stream, admission, query="?", temperature=1, language="en", clock=lambda: 0.0))
+    views = list(follow_run(stream, admission, query="?", temperature=1, language="en", clock=lambda: 0.0))
     assert sum(view.ranking_view is not None for view in views) == 3  # none, the first, all
 
 
 def test_a_view_that_nobody_waits_for_any_more_ends_the_run():
     stream, admission = told(20)
-    views = watch(stream, admission, query="?", temperature=1, language="en")
+    views = follow_run(stream, admission, query="?", temperature=1, language="en")
     next(views)
     views.close()
     assert stream.closed.is_set()
@@ -205,7 +207,7 @@ def test_who_waits_is_told_how_many_go_first():
     stream, admission = told(1)
     stream.items = (lambda: waiting.wait(PATIENCE_S), *stream.items)
     stream.place = 2
-    views = watch(stream, admission, query="?", temperature=1, language="en")
+    views = follow_run(stream, admission, query="?", temperature=1, language="en")
     assert next(views).status.text == "0/1 · reading the pictures"
     assert next(views).status.text == "0/1 · waiting for 2 batches of other users"
     stream.place = 1
@@ -220,7 +222,7 @@ def test_what_is_provisional_is_told_and_is_no_result():
     first, *others = stream.items
     stream.items = (lambda: glimpsing.wait(PATIENCE_S), first, lambda: looking.wait(PATIENCE_S), *others)
     stream.coarse_count = 7
-    views = watch(stream, admission, query="?", temperature=1, language="en")
+    views = follow_run(stream, admission, query="?", temperature=1, language="en")
     next(views)
     view = next(views)
     assert view.status.text == "0/2 · 7 scored at low detail; the best are scored again at high detail"
@@ -234,14 +236,16 @@ def test_what_is_provisional_is_told_and_is_no_result():
 
 def test_what_breaks_a_run_is_raised_where_it_is_watched():
     with pytest.raises(ZeroDivisionError):
-        list(watch(Told(ZeroDivisionError()), told(1)[1], query="?", temperature=1, language="en"))
+        list(follow_run(Told(ZeroDivisionError()), told(1)[1], query="?", temperature=1, language="en"))
 
 
 def test_the_refused_are_counted_and_listed_in_their_places():
     stream, _ = told(2)
     refused = failed(1, PictureForbidden(name="passwd"))
-    admission = Admission(candidates=tuple(map(Candidate.of, ("0.png", "1.png"))), positions=(0, 2), refused=(refused,))
-    *_, last = watch(stream, admission, query="?", temperature=1, language="en")
+    admission = CheckedPictures(
+        candidates=tuple(map(Candidate.of, ("0.png", "1.png"))), positions=(0, 2), refused=(refused,)
+    )
+    *_, last = follow_run(stream, admission, query="?", temperature=1, language="en")
     assert last.ranking_view.failed == (refused,)
     assert last.status.text.startswith("2 pictures ranked · 1 not scored")
 
@@ -260,7 +264,7 @@ def numbers(upload_folder) -> list[str]:
 
 def rooms(reranker: Reranker, folder: Path) -> SimpleNamespace:
     """What serves the events of a page."""
-    uploads, visitors = Uploads(folder), Visitors()
+    uploads, visitors = Uploads(folder), BrowserSessions()
     thumbnails = ThumbnailStore(uploads, reranker.limits, 2)
     return SimpleNamespace(
         uploads_=UploadHandlers(reranker, uploads, thumbnails, visitors, SAMPLES),
@@ -281,7 +285,7 @@ def pressed(action: str, **place: object) -> SimpleNamespace:
 
 def shown_at(page: SimpleNamespace, history: History, place: int) -> str:
     """By what the browser knows a picture of the first deck."""
-    return page.runs.draw(history, visitor())[0]["decks"][0]["cards"][place]["src"]
+    return page.runs.draw(history, visitor())[0]["rankings"][0]["cards"][place]["src"]
 
 
 def asked(
@@ -310,7 +314,7 @@ def test_a_book_is_drawn_with_thumbnails_and_reasons(upload_folder, numbers):
     Path(numbers[0]).write_text("no number")
     history = asked(page, "cat", [*numbers, "/etc/passwd"])
     board, why, takeaway, chosen = page.runs.draw(history, visitor())
-    (ranking_view,) = board["decks"]
+    (ranking_view,) = board["rankings"]
     assert [(card["rank"], card["name"]) for card in ranking_view["cards"]] == [
         (1, "2.5.png"),
         (2, "1.5.png"),
@@ -319,7 +323,7 @@ def test_a_book_is_drawn_with_thumbnails_and_reasons(upload_folder, numbers):
     assert all(Path(card["src"]).is_relative_to(upload_folder / "thumbnails") for card in ranking_view["cards"])
     assert (ranking_view["ended"], takeaway["visible"], len(why["sentences"])) == (True, True, 2)
     assert "value" not in chosen
-    assert page.runs.draw(History().begun(1), visitor())[-1] is None
+    assert page.runs.draw(History().start_run(1), visitor())[-1] is None
 
 
 @pytest.mark.parametrize(
@@ -330,7 +334,7 @@ def test_a_book_is_drawn_with_thumbnails_and_reasons(upload_folder, numbers):
         ("x" * 51, 4, "The sentence has 51 characters; the limit is 50"),
         ("cat", 1, "Too few pictures: 1 given, at least 2 needed"),
         ("cat", 0, "Too few pictures: 0 given, at least 2 needed"),
-        ("cat", 4, "Too many pictures: 4 given, at most 3 taken"),
+        ("cat", 4, "Too many pictures: 4 given, at most 3 allowed"),
     ],
 )
 def test_a_mistake_in_the_asking_is_one_sentence(upload_folder, numbers, query, kept, text):
@@ -385,7 +389,7 @@ def test_a_closed_tab_ends_its_run(upload_folder, numbers):
 
 def test_a_model_that_is_not_there_is_a_sentence_without_its_folder(upload_folder, numbers):
     page = rooms(Reranker("/nowhere/secret/lychee-rerank-mm"), upload_folder)
-    for told in (page.reception.greet(visitor()), page.runs.rank("cat", numbers, History(), visitor())):
+    for told in (page.reception.show(visitor()), page.runs.rank("cat", numbers, History(), visitor())):
         *_, (last, *_) = told
         assert "lychee-rerank-mm" in last["text"]
         assert "secret" not in last["text"]
@@ -398,7 +402,7 @@ def test_the_memory_of_a_card_is_in_the_status_and_how_the_model_was_loaded_in_t
     scorer.with_info(load_warnings=("fp16",))
     page = page_of(scorer, upload_folder)
     assert any("1.5/24.0 GiB" in status["text"] for status, *_ in page.runs.rank("cat", numbers, History(), visitor()))
-    *_, (greeting, *_) = page.reception.greet(visitor("zh-CN"))
+    *_, (greeting, *_) = page.reception.show(visitor("zh-CN"))
     assert "FP16" in greeting["text"]
 
 
@@ -429,7 +433,7 @@ class Loading(Reranker):
 def test_while_the_model_loads_everybody_is_told_how_far(upload_folder, numbers, door):
     reranker = Loading()
     page = rooms(reranker, upload_folder)
-    told = page.reception.greet(visitor()) if door == "greet" else page.runs.rank("cat", numbers, History(), visitor())
+    told = page.reception.show(visitor()) if door == "greet" else page.runs.rank("cat", numbers, History(), visitor())
     first, half = next(told)[0], next(told)[0]
     assert (first["percent"], half["percent"]) == (0, 50)
     assert half["text"] == "Loading the model …"
@@ -444,10 +448,10 @@ def test_a_model_that_fails_to_load_is_said_and_tried_again(upload_folder, error
     reranker.go_on.set()
     page = rooms(reranker, upload_folder)
     for _ in range(2):
-        *_, (last, *_) = page.reception.greet(visitor())
+        *_, (last, *_) = page.reception.show(visitor())
         assert last["tone"] == "trouble"
     reranker.error = None
-    *_, (last, *_) = page.reception.greet(visitor())
+    *_, (last, *_) = page.reception.show(visitor())
     assert last["text"].startswith("The model “toybox” is ready")
 
 
@@ -462,7 +466,7 @@ def test_where_nothing_fits_the_status_says_so(upload_folder, numbers, line, say
 
 def test_more_pictures_than_allowed_are_cut_with_a_sentence(upload_folder, numbers):
     page = page_of(ScriptedScorer(), upload_folder, max_pictures=3)
-    shown, names, status = page.uploads_.take(numbers, visitor())
+    shown, names, status = page.uploads_.upload(numbers, visitor())
     assert [name for _, name in shown] == ["-1.5.png", "2.5.png", "0.5.png"]
     assert names["title"] == "3 pictures"
     assert status["text"] == "At most 3 pictures are allowed: the first 3 of 4 were kept."
@@ -498,13 +502,13 @@ def test_one_picture_is_asked_why_and_for_the_models_own_words(upload_folder, to
     history = asked(page, "a blue car and a tree", list(map(str, uploaded)))
     place = {"tab": 0, "src": shown_at(page, history, 0)}
     panel = page.inquiries.choose(history, pressed("choose", **place), visitor())
-    busy, why = page.inquiries.ask(history, panel, pressed("why", **place), visitor())
+    busy, why = page.inquiries.explain(history, panel, pressed("why", **place), visitor())
     assert (busy["busy"], why["busy"], busy["trouble"]) == (True, False, "Running the model …")
     assert [part["text"] for part in why["why"]["parts"]] == ["a blue car", "a tree"]
     assert why["why"]["parts"][0]["value"] > why["why"]["parts"][1]["value"]
-    drops = why["why"]["where"]["falls"]
+    drops = why["why"]["where"]["drops"]
     assert {len(row) for row in drops} == {4} == {len(drops)}
-    *_, both = page.inquiries.ask(history, why, pressed("words", **place), visitor("zh-CN"))
+    *_, both = page.inquiries.explain(history, why, pressed("words", **place), visitor("zh-CN"))
     assert both["words"].startswith("Score: ")
     assert both["why"] == why["why"]
 
@@ -516,7 +520,7 @@ def test_asking_of_what_is_not_shown_any_more_does_nothing(upload_folder, number
     panel = page.inquiries.choose(history, pressed("choose", tab=0, src=src), visitor())
     again = asked(page, "dog", numbers, history)
     for known, held, other in ((again, panel, src), (history, None, src), (history, panel, "/etc/passwd")):
-        (answer,) = page.inquiries.ask(known, held, pressed("why", tab=0, src=other), visitor())
+        (answer,) = page.inquiries.explain(known, held, pressed("why", tab=0, src=other), visitor())
         assert "src" not in answer
 
 
@@ -528,7 +532,7 @@ def test_a_picture_that_is_gone_when_it_is_asked_of_is_a_sentence(upload_folder,
     place = {"tab": 0, "src": shown_at(page, history, 0)}
     panel = page.inquiries.choose(history, pressed("choose", **place), visitor())
     gone.unlink()
-    *_, told = page.inquiries.ask(history, panel, pressed("why", **place), visitor())
+    *_, told = page.inquiries.explain(history, panel, pressed("why", **place), visitor())
     assert told["trouble"].startswith("“gone.png” was not found")
     assert str(upload_folder) not in told["trouble"]
 
@@ -565,7 +569,7 @@ def test_while_a_run_goes_on_the_book_is_its_own(upload_folder, numbers):
     history = asked(page, "a cat", numbers)
     run = page.runs.rank("a dog", numbers, history, visitor())
     next(run)
-    assert "decks" not in page.runs.press(history, pressed("open", index=0), visitor())[0]
+    assert "rankings" not in page.runs.change_view(history, pressed("open", index=0), visitor())[0]
     status, _ = page.runs.open_saved(history, {"path": numbers[0]}, visitor())
     assert status["text"].startswith("A run is in progress")
     run.close()
@@ -582,23 +586,25 @@ def test_earlier_rankings_are_kept_and_shown_again(upload_folder, numbers):
     page = page_of(ScriptedScorer(), upload_folder)
     history = asked(page, "a dog", numbers, asked(page, "a cat", numbers))
     assert [ranking_view.query for ranking_view in history.earlier] == ["a dog", "a cat"]
-    opened, chosen = page.runs.press(history, pressed("open", index=1), visitor())
+    opened, chosen = page.runs.change_view(history, pressed("open", index=1), visitor())
     assert ([ranking_view.query for ranking_view in opened.ranking_views], chosen) == (["a cat"], None)
     assert [ranking_view.query for ranking_view in asked(page, "a cat", numbers, opened).earlier] == ["a cat", "a dog"]
-    assert page.runs.press(history, pressed("open", index=7), visitor())[0] is history
+    assert page.runs.change_view(history, pressed("open", index=7), visitor())[0] is history
 
 
 def test_no_more_rankings_are_kept_than_some(upload_folder, numbers):
     page, history = page_of(ScriptedScorer(), upload_folder), History()
-    for query in range(KEPT + 3):
+    for query in range(MAX_EARLIER + 3):
         history = asked(page, str(query), numbers, history)
-    assert [ranking_view.query for ranking_view in history.earlier] == [str(query) for query in range(KEPT + 2, 2, -1)]
+    assert [ranking_view.query for ranking_view in history.earlier] == [
+        str(query) for query in range(MAX_EARLIER + 2, 2, -1)
+    ]
 
 
 def test_two_rankings_stand_side_by_side(upload_folder, numbers):
     page = page_of(ScriptedScorer(), upload_folder)
     history = asked(page, "a dog", numbers, asked(page, "a cat", numbers))
-    beside, _ = page.runs.press(history, pressed("compare", index=1, tab=0), visitor())
+    beside, _ = page.runs.change_view(history, pressed("compare", index=1, tab=0), visitor())
     board = page.runs.draw(beside, visitor())[0]
     assert [ranking_view["query"] for ranking_view in board["compared"]] == ["a cat", "a dog"]
     before, after = (
@@ -607,37 +613,37 @@ def test_two_rankings_stand_side_by_side(upload_folder, numbers):
     assert set(before) == set(after)
     assert before != after
     for index, tab in ((9, 0), (1, 5), (None, 0)):
-        assert page.runs.press(history, pressed("compare", index=index, tab=tab), visitor())[0] is history
+        assert page.runs.change_view(history, pressed("compare", index=index, tab=tab), visitor())[0] is history
 
 
 def test_pictures_of_one_name_are_told_apart(upload_folder):
-    shown = RankingView(cards=cards([scored(0, 1.0, "a.png"), scored(1, 0.5, "a.png")], 1.0), ended=True)
-    (ranking_view,) = board(History(ranking_views=(shown,)), lambda path: path, {})["decks"]
+    shown = RankingView(cards=make_cards([scored(0, 1.0, "a.png"), scored(1, 0.5, "a.png")], 1.0), ended=True)
+    (ranking_view,) = rankings_value(History(ranking_views=(shown,)), lambda path: path, {})["rankings"]
     assert len({card["key"] for card in ranking_view["cards"]}) == 2
 
 
 def test_a_ranking_that_was_taken_away_is_opened_beside_the_shown_one(upload_folder, numbers):
     page = page_of(ScriptedScorer(), upload_folder)
     history = asked(page, "a cat", numbers)
-    file = page.runs.taker("json")(history, 10, 0, visitor())["value"]
+    file = page.runs.download_handler("json")(history, 10, 0, visitor())["value"]
     opened = page.runs.open_saved(asked(page, "a dog", numbers, history), {"path": file}, visitor())[1]
     (ranking_view,) = opened.ranking_views
     assert (ranking_view.query, ranking_view.note, ranking_view.ranking) == ("a cat", "toybox · fp32", None)
-    assert [(card.name, card.score) for card in ranking_view.cards] == [
-        (card.name, card.score) for card in history.ranking_views[0].cards
+    assert [(card.name, card.score_text) for card in ranking_view.cards] == [
+        (card.name, card.score_text) for card in history.ranking_views[0].cards
     ]
     board = page.runs.draw(opened, visitor())[0]
-    assert [card["src"] for card in board["decks"][0]["cards"]] == [None] * 4
+    assert [card["src"] for card in board["rankings"][0]["cards"]] == [None] * 4
 
 
 def test_a_ranking_of_the_command_line_is_known_by_the_names_of_its_pictures():
     rows = '[{"status": "scored", "score": 9.5, "path": "photos/猫/a.png"}]'
     text = f'{{"query": "q", "judged_by": {{"model": "m", "precision": "bf16"}}, "results": {rows}}}'
-    (card,) = saved_ranking_view(text.encode(), "x.json").cards
+    (card,) = read_saved_ranking(text.encode(), "x.json").cards
     assert card.name == "a.png"
     for wrong in ("NaN", "Infinity", "-1", "10.5", "1" + "0" * 400):
         with pytest.raises(ResultUnreadable):
-            saved_ranking_view(text.replace("9.5", wrong).encode(), "x.json")
+            read_saved_ranking(text.replace("9.5", wrong).encode(), "x.json")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"results": [{}]}', "[" * 100_000, '{"results": 5, "query": "a"}'])
@@ -646,7 +652,7 @@ def test_what_is_no_saved_ranking_is_one_sentence(upload_folder, text):
     (upload_folder / "a.json").write_text(text)
     status, history = page.runs.open_saved(History(), {"path": str(upload_folder / "a.json")}, visitor())
     assert status["text"].startswith("“a.json” is not a ranking saved by this program")
-    assert "decks" not in history
+    assert "rankings" not in history
     status, _ = page.runs.open_saved(History(), {"path": "/etc/passwd"}, visitor())
     assert "outside" in status["text"]
 
@@ -662,10 +668,10 @@ def test_what_was_asked_before_costs_no_look(upload_folder, numbers):
 
 
 def test_the_language_that_was_chosen_holds_for_its_tab_alone(upload_folder, numbers):
-    visitors = Visitors()
-    visitors.choose("zh", visitor("en", "one"))
+    visitors = BrowserSessions()
+    visitors.set_language("zh", visitor("en", "one"))
     assert [visitors.language(visitor("en", session)) for session in ("one", "two")] == ["zh", "en"]
-    visitors.leave(visitor("en", "one"))
+    visitors.close(visitor("en", "one"))
     assert visitors.language(visitor("en", "one")) == "en"
 
 
@@ -673,10 +679,10 @@ def test_the_language_that_was_chosen_holds_for_its_tab_alone(upload_folder, num
 
 
 def test_what_comes_after_the_end_of_a_tab_is_not_remembered(upload_folder):
-    visitors, gone = Visitors(), visitor(session="gone")
-    visitors.leave(gone)
-    visitors.bring([upload_folder / "a.png"], gone)
-    assert visitors.leave(gone) == set()
+    visitors, gone = BrowserSessions(), visitor(session="gone")
+    visitors.close(gone)
+    visitors.add_files([upload_folder / "a.png"], gone)
+    assert visitors.close(gone) == set()
 
 
 def test_a_thumbnail_is_made_anew_for_a_picture_that_changed(upload_folder):
@@ -693,16 +699,16 @@ def test_a_thumbnail_is_made_anew_for_a_picture_that_changed(upload_folder):
 def test_what_a_closed_tab_alone_had_uploaded_is_deleted(upload_folder, numbers):
     page = page_of(ScriptedScorer(judge=number), upload_folder)
     first, second = visitor(session="one"), visitor(session="two")
-    page.uploads_.take(numbers[:3], first)
+    page.uploads_.upload(numbers[:3], first)
     page.uploads_.add_samples([], first)
-    page.uploads_.take(numbers[2:], second)
+    page.uploads_.upload(numbers[2:], second)
     thumbnails = [page.uploads_._uploads.thumbnail(Path(path)) for path in numbers]
-    page.uploads_.leave(first)
+    page.uploads_.close_session(first)
     assert [Path(path).exists() for path in numbers] == [False, False, True, True]
     assert [path.exists() for path in thumbnails] == [False, False, True, True]
     assert all((upload_folder / "samples" / sample.name).exists() for sample in page.uploads_.samples)
-    page.uploads_.leave(second)
-    page.uploads_.leave(second)
+    page.uploads_.close_session(second)
+    page.uploads_.close_session(second)
     assert not any(Path(path).exists() for path in numbers)
 
 
@@ -729,14 +735,14 @@ def test_a_gallery_of_the_server_is_read_and_never_left(upload_folder, tmp_path)
     for path in found:
         thumbnail = uploads.thumbnail(path)
         assert thumbnail.is_relative_to(upload_folder)
-        assert uploads.admit(str(thumbnail)) == path
+        assert uploads.resolve(str(thumbnail)) == path
     mirrored = uploads.thumbnails / "galleries"
     linked, unknown = mirrored / "名画" / "link.png.jpg", mirrored / "none" / "a.png.jpg"
     for elsewhere in (gallery / "2.png", linked, unknown, mirrored / "a.png.jpg"):
         with pytest.raises((PictureForbidden, PictureMissing)):
-            uploads.admit(str(elsewhere))
+            uploads.resolve(str(elsewhere))
     with pytest.raises(PictureForbidden):
-        uploads.admit(f"{uploads.thumbnails}/galleries/名画/../../../../secret/s.png.jpg")
+        uploads.resolve(f"{uploads.thumbnails}/galleries/名画/../../../../secret/s.png.jpg")
 
 
 def test_the_pictures_of_a_gallery_are_ranked_where_they_lie(upload_folder, tmp_path):
@@ -745,7 +751,7 @@ def test_the_pictures_of_a_gallery_are_ranked_where_they_lie(upload_folder, tmp_
     for value in ("1.5", "-2"):
         (gallery / f"{value}.png").write_text(value)
     reranker = Reranker(scorer=ScriptedScorer(judge=number), settings=Settings.of(galleries=(gallery,)))
-    uploads, visitors = Uploads(upload_folder, Galleries([gallery])), Visitors()
+    uploads, visitors = Uploads(upload_folder, Galleries([gallery])), BrowserSessions()
     thumbnails = ThumbnailStore(uploads, reranker.limits, 2)
     uploads_ = UploadHandlers(reranker, uploads, thumbnails, visitors, SAMPLES)
     shown, names, _ = uploads_.add_gallery([], "gallery", visitor())

@@ -1,4 +1,4 @@
-"""The tab “Evaluate” at work: the labelled sets are judged in each chosen way, and what comes of it is shown."""
+"""Handlers of the events that evaluate scoring methods on the labelled queries of the tab “Evaluate”."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,71 +19,86 @@ from reranker.evaluation.output_files import as_csv
 from reranker.evaluation.results import Evaluation
 from reranker.evaluation.runner import LeftOut, ModelRun, Progress, evaluate_stream
 from reranker.i18n.page_texts import phrase
-from reranker.labelling.labelled_query import LabelledQuery
+from reranker.labelling.label_file import LabelledQuery
 from reranker.server.status import Status, trouble
 from reranker.storage.thumbnail_store import ThumbnailStore
-from reranker.ui.background_progress import told_by
+from reranker.ui.background_progress import iterate_items
 from reranker.ui.downloads import BYTE_ORDER_MARK, Downloads
-from reranker.ui.evaluate_tab.label_handlers import MarkedSets, Marking, Telling, telling
-from reranker.ui.evaluate_tab.results_view import evaluation_board, way_name
+from reranker.ui.evaluate_tab.label_handlers import (
+    LabelHandlers,
+    LabelledQueries,
+    TranslatedStatus,
+    translated_status,
+)
+from reranker.ui.evaluate_tab.results_view import evaluation_value, method_name
 from reranker.ui.model_status import ModelStatus
-from reranker.ui.rank_handlers import outputs
-from reranker.ui.run_progress import left_text
-from reranker.ui.sessions import Visitors
+from reranker.ui.rank_handlers import run_outputs
+from reranker.ui.run_progress import remaining_text
+from reranker.ui.sessions import BrowserSessions
 from reranker.ui.uploads import Uploads
 
-STATUS_EVERY_S: Final = 0.1
+STATUS_INTERVAL_S: Final = 0.1
 DATASET_NAME: Final = "page"  # in the CSV
 
-_Way = TypeVar("_Way", bound=str)
+_Choice = TypeVar("_Choice", bound=str)
 _Item = Progress | LeftOut | Evaluation
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class EvaluationState:
-    """What one tab of a browser has of evaluations: the last that came to its end, and what was said last."""
+class EvaluateState:
+    """The last complete evaluation of one tab of a browser, and the last status."""
 
     evaluation: Evaluation | None = None
-    said: Telling | None = None
+    status: TranslatedStatus | None = None
 
 
-class Evaluating:
-    """Each method serves one event, for all visitors.
+class EvaluateHandlers:
+    """Handle the events of evaluations.
 
-    scorings, details: what may be chosen; own: what the settings say.
+    scorings, details: what people can choose from. defaults: those that the settings choose.
     """
 
     def __init__(
-        self, reranker: Reranker, uploads: Uploads, thumbnails: ThumbnailStore, visitors: Visitors, marking: Marking
+        self,
+        reranker: Reranker,
+        uploads: Uploads,
+        thumbnails: ThumbnailStore,
+        sessions: BrowserSessions,
+        label_handlers: LabelHandlers,
     ) -> None:
-        self._reranker, self._thumbnails, self._visitors, self._marking = reranker, thumbnails, visitors, marking
-        self._model_status = ModelStatus(reranker, visitors)
-        self._downloads = Downloads(folder=uploads.folder / "takeaway", limits=reranker.limits)
-        chosen = reranker.settings.model.detail
+        self._reranker, self._thumbnails, self._sessions = reranker, thumbnails, sessions
+        self._label_handlers, self._model_status = label_handlers, ModelStatus(reranker, sessions)
+        self._downloads = Downloads(folder=uploads.folder / "downloads", limits=reranker.limits)
+        detail = reranker.settings.model.detail
         self.scorings: tuple[Scoring, ...] = get_args(Scoring)
-        self.details = (*DETAILS[:3], chosen) if is_token_count(chosen) else DETAILS[:3]
-        self.own = {reranker.settings.model.scoring, "usual" if chosen == "auto" else chosen}
+        self.details = (*DETAILS[:3], detail) if is_token_count(detail) else DETAILS[:3]
+        self.defaults = {reranker.settings.model.scoring, "usual" if detail == "auto" else detail}
 
     def evaluate(
-        self, items: object, sets: MarkedSets, state: EvaluationState, request: gr.Request, *checked: object
+        self,
+        items: object,
+        labelled_queries: LabelledQueries,
+        state: EvaluateState,
+        request: gr.Request,
+        *checked: object,
     ) -> Iterator[list[Any]]:
-        """A run over all labelled sets: what is shown as it goes on, and at its end.
+        """Evaluate the chosen methods on the labelled queries, and show the progress.
 
-        Values of the status, the state, and the buttons to evaluate and to stop. checked: whether each of `scorings`
-        and then each of `details` is chosen. What is labelled meanwhile is not in it.
+        Yields values of the status, the state, and the buttons to evaluate and to stop. checked: whether each of
+        `scorings`, and then each of `details`, is chosen. What is labelled during the run is not part of it.
         """
-        stop = self._visitors.begin(request, "evaluation")
+        stop = self._sessions.start_run(request, "evaluation")
         try:
-            plan, usable = self._plan(checked), self._marking.usable(items, sets)
-            if mistake := _mistake(plan, usable, sets):
-                yield self._ended(state, telling("trouble", mistake), request)
+            plan, usable = self._plan(checked), self._label_handlers.usable(items, labelled_queries)
+            if problem := _problem(plan, usable, labelled_queries):
+                yield self._end(state, translated_status("trouble", problem), request)
             else:
                 yield from self._run(plan, usable, stop, state, request)
         except Exception as error:
-            yield self._ended(state, partial(trouble, error), request)
+            yield self._end(state, partial(trouble, error), request)
         finally:
             stop.cancel()
-            self._visitors.end(stop, request, "evaluation")
+            self._sessions.end_run(stop, request, "evaluation")
 
     def _plan(self, checked: Sequence[object]) -> ModelRun:
         return ModelRun(
@@ -97,104 +112,108 @@ class Evaluating:
         plan: ModelRun,
         usable: Sequence[LabelledQuery],
         stop: Cancellation,
-        state: EvaluationState,
+        state: EvaluateState,
         request: gr.Request,
     ) -> Iterator[list[Any]]:
         """Raises `CheckpointError`."""
-        language = self._visitors.language(request)
-        for loading in self._model_status.loading(language):
-            yield outputs(loading, None)
-        total = len(plan.scorings) * len(plan.details) * sum(len(one.pictures) for one in usable)
+        language = self._sessions.language(request)
+        for loading in self._model_status.load(language):
+            yield run_outputs(loading, None)
+        total = len(plan.scorings) * len(plan.details) * sum(len(labelled.pictures) for labelled in usable)
         reading = phrase("reading", language, done=0, total=total)
-        yield outputs(Status(text=reading, tone="busy", percent=0), None)
-        began, due, found = time.monotonic(), 0.0, None
-        for item in told_by(partial(_judge, _dataset(usable), plan, stop)):
+        yield run_outputs(Status(text=reading, tone="busy", percent=0), None)
+        started, status_due, evaluation = time.monotonic(), 0.0, None
+        for item in iterate_items(partial(_evaluate, _dataset(usable), plan, stop)):
             if isinstance(item, LeftOut):
                 raise item.error
             if isinstance(item, Evaluation):
-                found = item
-            elif time.monotonic() >= due:
-                due = time.monotonic() + STATUS_EVERY_S
-                yield outputs(self._progress(item, stop, request), None)
-        seconds = f"{time.monotonic() - began:.1f}"
-        said = telling("done", "evaluated", count=len(usable), seconds=seconds)
-        yield self._ended(
-            replace(state, evaluation=found or state.evaluation),
-            said if found else telling("idle", "not_evaluated"),
-            request,
-        )
+                evaluation = item
+            elif time.monotonic() >= status_due:
+                status_due = time.monotonic() + STATUS_INTERVAL_S
+                yield run_outputs(self._progress(item, stop, request), None)
+        if evaluation is None:
+            yield self._end(state, translated_status("idle", "not_evaluated"), request)
+            return
+        seconds = f"{time.monotonic() - started:.1f}"
+        status = translated_status("done", "evaluated", count=len(usable), seconds=seconds)
+        yield self._end(replace(state, evaluation=evaluation), status, request)
 
     def _progress(self, progress: Progress, stop: Cancellation, request: gr.Request) -> Status:
-        language = self._visitors.language(request)
+        language = self._sessions.language(request)
         if stop.cancelled:
             return Status(text=phrase("stopping", language), tone="busy")
-        way = way_name(progress.configuration, self._reranker.load().info.detail_levels, language)
-        parts = [phrase("progress", language, done=progress.done, total=progress.total, name=way)]
+        name = method_name(progress.configuration, self._reranker.info.detail_levels, language)
+        parts = [phrase("progress", language, done=progress.done, total=progress.total, name=name)]
         if progress.left_s is not None and progress.done < progress.total:
-            parts.append(left_text(progress.left_s, language))
+            parts.append(remaining_text(progress.left_s, language))
         return Status(text=" · ".join(parts), tone="busy", percent=100 * progress.done // max(1, progress.total))
 
-    def _ended(self, state: EvaluationState, said: Telling, request: gr.Request) -> list[Any]:
-        return outputs(said(self._visitors.language(request)), replace(state, said=said))
+    def _end(self, state: EvaluateState, status: TranslatedStatus, request: gr.Request) -> list[Any]:
+        return run_outputs(status(self._sessions.language(request)), replace(state, status=status))
 
     def stop(self, request: gr.Request) -> Any:
-        """Ends this visitor's run after the batch at work; nothing comes of it."""
-        if not self._visitors.stop(request, "evaluation"):
+        """Stop the evaluation of this tab after its current batch, and return the status. There are no results."""
+        if not self._sessions.stop_runs(request, "evaluation"):
             return gr.skip()
-        return Status(text=phrase("stopping", self._visitors.language(request)), tone="busy").value
+        return Status(text=phrase("stopping", self._sessions.language(request)), tone="busy").value
 
-    def draw(self, state: EvaluationState, request: gr.Request) -> list[Any]:
-        """Values of the status, of the component that shows what came of it, and of the button to take it away."""
-        language = self._visitors.language(request)
-        said = None if self._visitors.is_running(request, "evaluation") else state.said  # else the run speaks
-        status = gr.skip() if said is None else said(language).value
+    def draw(self, state: EvaluateState, request: gr.Request) -> list[Any]:
+        """Return values of the status, of the component with the results, and of the button that downloads them.
+
+        During a run the status is unchanged, since the run itself writes it.
+        """
+        language = self._sessions.language(request)
+        status = None if self._sessions.is_running(request, "evaluation") else state.status
+        status_value = gr.skip() if status is None else status(language).value
         if state.evaluation is None:
-            return [status, None, gr.update(visible=False)]
-        details = self._reranker.info.detail_levels
-        board = evaluation_board(state.evaluation, details, self._thumbnails.get, language)
-        return [status, board, gr.update(visible=True)]
+            return [status_value, None, gr.update(visible=False)]
+        detail_levels = self._reranker.info.detail_levels
+        results = evaluation_value(state.evaluation, detail_levels, self._thumbnails.get, language)
+        return [status_value, results, gr.update(visible=True)]
 
-    def take(self, state: EvaluationState, request: gr.Request) -> Any:
-        """The figures as CSV, for the button that the browser then presses."""
+    def download(self, state: EvaluateState, request: gr.Request) -> Any:
+        """Write the metrics to a CSV file, for a button that the browser then clicks."""
         if state.evaluation is None:
             return gr.update(value=None)
-        file = self._downloads.place("evaluation.csv")
+        file = self._downloads.new_path("evaluation.csv")
         file.write_text(BYTE_ORDER_MARK + as_csv(state.evaluation), encoding="utf-8", errors="backslashreplace")
-        self._visitors.bring([file], request)
+        self._sessions.add_files([file], request)
         return gr.update(value=str(file))
 
 
-def _mistake(plan: ModelRun, usable: Sequence[LabelledQuery], sets: MarkedSets) -> str | None:
-    """Which phrase says why there is nothing to judge yet; None where there is."""
+def _problem(plan: ModelRun, usable: Sequence[LabelledQuery], labelled_queries: LabelledQueries) -> str | None:
+    """Return the key of the phrase that says why nothing can be evaluated, or None if something can."""
     if not usable:
-        return "no_usable_sets" if sets.sets else "no_sets"
+        return "no_usable_sets" if labelled_queries.queries else "no_sets"
     return None if plan.scorings and plan.details else "no_method"
 
 
-def _chosen(options: Sequence[_Way], checked: Sequence[object]) -> tuple[_Way, ...]:
+def _chosen(options: Sequence[_Choice], checked: Sequence[object]) -> tuple[_Choice, ...]:
     return tuple(option for option, is_checked in zip(options, checked, strict=False) if is_checked is True)
 
 
-def _judge(dataset: Dataset, plan: ModelRun, stop: Cancellation, tell: Callable[[_Item], None]) -> None:
+def _evaluate(dataset: Dataset, plan: ModelRun, stop: Cancellation, send: Callable[[_Item], None]) -> None:
     with closing(evaluate_stream(dataset, [plan], cancellation=stop)) as stream:
         for item in stream:
-            tell(item)
+            send(item)
 
 
-def _dataset(sets: Sequence[LabelledQuery]) -> Dataset:
-    """Pictures of one name are numbered, as names are unique in a set."""
+def _dataset(labelled_queries: Sequence[LabelledQuery]) -> Dataset:
+    """Return the labelled queries as a dataset, in which pictures with equal names are numbered."""
     names: dict[Path, str] = {}
-    for picture in dict.fromkeys(picture for one in sets for picture in one.pictures):
-        alike = sum(other.name == picture.name for other in names)
-        names[picture] = f"{picture.stem} ({alike + 1}){picture.suffix}" if alike else picture.name
-    labelled = (_labelled(str(number), one, names) for number, one in enumerate(sets, start=1))
-    return Dataset(name=DATASET_NAME, sets=tuple(labelled))
+    for picture in dict.fromkeys(picture for labelled in labelled_queries for picture in labelled.pictures):
+        same_name = sum(other.name == picture.name for other in names)
+        names[picture] = f"{picture.stem} ({same_name + 1}){picture.suffix}" if same_name else picture.name
+    sets = (_labelled_set(str(number), labelled, names) for number, labelled in enumerate(labelled_queries, start=1))
+    return Dataset(name=DATASET_NAME, sets=tuple(sets))
 
 
-def _labelled(set_id: str, marked: LabelledQuery, names: dict[Path, str]) -> LabelledSet:
-    right = set(marked.relevant)
+def _labelled_set(set_id: str, labelled: LabelledQuery, names: dict[Path, str]) -> LabelledSet:
+    relevant = set(labelled.relevant)
     pictures = (
-        LabelledPicture(name=names[one], source=one, gain=int(one in right), grade=float(one in right))
-        for one in marked.pictures
+        LabelledPicture(
+            name=names[picture], source=picture, gain=int(picture in relevant), grade=float(picture in relevant)
+        )
+        for picture in labelled.pictures
     )
-    return LabelledSet(id=set_id, query=marked.query, language=language_of(marked.query), pictures=tuple(pictures))
+    return LabelledSet(id=set_id, query=labelled.query, language=language_of(labelled.query), pictures=tuple(pictures))

@@ -1,4 +1,4 @@
-"""The labelled sets of the tab “Evaluate”: pictures of the gallery are marked for one sentence after another."""
+"""Handlers of the events that label queries on the tab “Evaluate”: for each, people mark the relevant pictures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,134 +13,141 @@ from reranker.api import Reranker
 from reranker.core.errors import RequestError, TooFewPictures, TooManyQueries
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import phrase, phrases
-from reranker.labelling.handlers import shown_set
-from reranker.labelling.labelled_query import LabelledQuery
+from reranker.labelling.handlers import labelled_query_value
+from reranker.labelling.label_file import LabelledQuery
 from reranker.server.status import Status, Tone, trouble
 from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.model_status import MIN_PICTURES
-from reranker.ui.sessions import Visitors
-from reranker.ui.upload_handlers import listed
+from reranker.ui.sessions import BrowserSessions
+from reranker.ui.upload_handlers import as_list
 from reranker.ui.uploads import Uploads
 
-MOST_SETS: Final = 200
+MAX_LABELLED_QUERIES: Final = 200
 
-Telling = Callable[[Language], Status]
+TranslatedStatus = Callable[[Language], Status]
 
 
-def telling(tone: Tone, key: str, **values: object) -> Telling:
-    """One of the page's phrases, for whatever language is chosen when it is told."""
+def translated_status(tone: Tone, key: str, **values: object) -> TranslatedStatus:
+    """Return a function that makes a status of one of the page's phrases in a language."""
     return lambda language: Status(text=phrase(key, language, **values), tone=tone)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MarkedSets:
-    """What one tab of a browser has labelled, each query once, the latest first; and what became of the last change.
+class LabelledQueries:
+    """The labelled queries of one tab of a browser, each query once, the latest first.
 
-    A picture that left the gallery stays in them, and counts again when it comes back.
+    Pictures that leave the gallery stay in them, and count again when they come back. status: of the last change.
     """
 
-    sets: tuple[LabelledQuery, ...] = ()
-    said: Telling = lambda _: Status(text="")
+    queries: tuple[LabelledQuery, ...] = ()
+    status: TranslatedStatus = lambda _: Status(text="")
 
-    def among(self, pictures: Sequence[Path]) -> list[LabelledQuery]:
-        """With these pictures alone."""
-        there = set(pictures)
-        return [one.among(there) for one in self.sets]
+    def limited_to(self, pictures: Sequence[Path]) -> list[LabelledQuery]:
+        """Return the labelled queries with only these pictures."""
+        present = set(pictures)
+        return [labelled.limited_to(present) for labelled in self.queries]
 
-    def added(self, marked: LabelledQuery) -> "MarkedSets":
-        """With another, in the place of that of the same query."""
-        others = self.without(marked.query).sets
-        if len(others) >= MOST_SETS:
-            raise TooManyQueries(count=len(others) + 1, max_count=MOST_SETS)
-        return replace(self, sets=(marked, *others), said=telling("done", "set_added", query=marked.query))
+    def add(self, labelled: LabelledQuery) -> "LabelledQueries":
+        """Add a labelled query, or replace the one with the same query. Raises `TooManyQueries`."""
+        others = self.without(labelled.query).queries
+        if len(others) >= MAX_LABELLED_QUERIES:
+            raise TooManyQueries(count=len(others) + 1, max_count=MAX_LABELLED_QUERIES)
+        status = translated_status("done", "set_added", query=labelled.query)
+        return replace(self, queries=(labelled, *others), status=status)
 
-    def without(self, query: object) -> "MarkedSets":
-        return replace(self, sets=tuple(one for one in self.sets if one.query != query))
+    def without(self, query: object) -> "LabelledQueries":
+        return replace(self, queries=tuple(labelled for labelled in self.queries if labelled.query != query))
 
 
-class Marking:
-    """Each method serves one event, for all visitors, and gives values of the line that says what became of it, the
-    sets, the board, the list of the sets, and the query."""
+class LabelHandlers:
+    """Return values of the status, the labelled queries, the grid, the list of labelled queries, and the query."""
 
-    def __init__(self, reranker: Reranker, uploads: Uploads, thumbnails: ThumbnailStore, visitors: Visitors) -> None:
-        self._reranker, self._uploads, self._thumbnails, self._visitors = reranker, uploads, thumbnails, visitors
+    def __init__(
+        self, reranker: Reranker, uploads: Uploads, thumbnails: ThumbnailStore, sessions: BrowserSessions
+    ) -> None:
+        self._reranker, self._uploads, self._thumbnails, self._sessions = reranker, uploads, thumbnails, sessions
         self._serials = count(1)
 
     def add(
-        self, query: object, items: object, sets: MarkedSets, event: gr.EventData, request: gr.Request
+        self, query: object, items: object, labelled_queries: LabelledQueries, event: gr.EventData, request: gr.Request
     ) -> list[Any]:
-        """What is marked becomes a set; board and query are there for the next."""
+        """Add the query with the marked pictures to the test set, and clear the marks and the query."""
         pictures = self._pictures(items)
         try:
-            found = self._marked(query, event._data.get("marked"), pictures)
-            if found.mistake:
-                said = telling("trouble", found.mistake)
-                return self._values(replace(sets, said=said), pictures, request)
-            return self._values(sets.added(found), pictures, request, marks=(), query="")
+            labelled = self._labelled_query(query, event._data.get("relevant"), pictures)
+            if labelled.problem:
+                status = translated_status("trouble", labelled.problem)
+                return self._values(replace(labelled_queries, status=status), pictures, request)
+            return self._values(labelled_queries.add(labelled), pictures, request, relevant=(), query="")
         except RequestError as error:
-            return self._values(replace(sets, said=partial(trouble, error)), pictures, request)
+            return self._values(replace(labelled_queries, status=partial(trouble, error)), pictures, request)
 
-    def press(self, items: object, sets: MarkedSets, event: gr.EventData, request: gr.Request) -> list[Any]:
-        """A set of the list is to be shown on the board, or to go."""
-        pictures, pressed = self._pictures(items), dict(event._data)
-        chosen = next((one for one in sets.sets if one.query == pressed.get("query")), None)
-        if chosen is None:
-            return self._values(sets, pictures, request)
-        if pressed.get("action") == "remove":
-            removed = replace(sets.without(chosen.query), said=telling("done", "set_removed", query=chosen.query))
-            return self._values(removed, pictures, request)
-        opened = replace(sets, said=telling("idle", "set_opened", query=chosen.query))
-        return self._values(opened, pictures, request, marks=chosen.relevant, query=chosen.query)
+    def change(
+        self, items: object, labelled_queries: LabelledQueries, event: gr.EventData, request: gr.Request
+    ) -> list[Any]:
+        """Open or remove a labelled query, whichever was clicked in the list."""
+        pictures, click = self._pictures(items), dict(event._data)
+        clicked = next((each for each in labelled_queries.queries if each.query == click.get("query")), None)
+        if clicked is None:
+            return self._values(labelled_queries, pictures, request)
+        if click.get("action") == "remove":
+            status = translated_status("done", "set_removed", query=clicked.query)
+            remaining = replace(labelled_queries.without(clicked.query), status=status)
+            return self._values(remaining, pictures, request)
+        opened = replace(labelled_queries, status=translated_status("idle", "set_opened", query=clicked.query))
+        return self._values(opened, pictures, request, relevant=clicked.relevant, query=clicked.query)
 
-    def follow(self, items: object, sets: MarkedSets, request: gr.Request) -> list[Any]:
-        """After the gallery changed, or the language: the line, the board and the list."""
-        said, _, board, shown, _ = self._values(sets, self._pictures(items), request)
-        return [said, board, shown]
+    def draw(self, items: object, labelled_queries: LabelledQueries, request: gr.Request) -> list[Any]:
+        """Return values of the status, the grid and the list, after the gallery or the language has changed."""
+        status, _, grid, query_list, _ = self._values(labelled_queries, self._pictures(items), request)
+        return [status, grid, query_list]
 
-    def usable(self, items: object, sets: MarkedSets) -> list[LabelledQuery]:
-        """The sets, the first one first, as far as their pictures are in the gallery and something can be measured."""
-        found = sets.among(list(self._pictures(items).values()))
-        return [one for one in reversed(found) if not one.mistake]
+    def usable(self, items: object, labelled_queries: LabelledQueries) -> list[LabelledQuery]:
+        """Return the labelled queries that can be evaluated with the pictures of the gallery, the oldest first."""
+        present = labelled_queries.limited_to(list(self._pictures(items).values()))
+        return [labelled for labelled in reversed(present) if not labelled.problem]
 
     def _pictures(self, items: object) -> dict[str, Path]:
-        """Those of the gallery, by the thumbnails that the browser knows; one that is there twice is one."""
-        pictures = list(dict.fromkeys(self._uploads.admission(listed(items)).pictures))
+        """Return the pictures of the gallery, each once, by the paths of their thumbnails, which the browser knows."""
+        pictures = list(dict.fromkeys(self._uploads.check(as_list(items)).paths))
         return dict(zip(map(str, self._thumbnails.get_all(pictures)), pictures, strict=True))
 
-    def _marked(self, query: object, keys: object, pictures: dict[str, Path]) -> LabelledQuery:
+    def _labelled_query(self, query: object, keys: object, pictures: dict[str, Path]) -> LabelledQuery:
         """Raises `RequestError`."""
         if len(pictures) < MIN_PICTURES:
             raise TooFewPictures(count=len(pictures), min_count=MIN_PICTURES)
         text = " ".join(query.splitlines()) if isinstance(query, str) else ""
-        wanted = {key for key in listed(keys) if isinstance(key, str)}
+        relevant_keys = {key for key in as_list(keys) if isinstance(key, str)}
         return LabelledQuery(
             query=self._reranker.query(text).text,
             pictures=tuple(pictures.values()),
-            relevant=tuple(picture for key, picture in pictures.items() if key in wanted),
+            relevant=tuple(picture for key, picture in pictures.items() if key in relevant_keys),
         )
 
     def _values(
         self,
-        sets: MarkedSets,
+        labelled_queries: LabelledQueries,
         pictures: dict[str, Path],
         request: gr.Request,
         *,
-        marks: Sequence[Path] | None = None,
+        relevant: Sequence[Path] | None = None,
         query: str | None = None,
     ) -> list[Any]:
-        """marks: that the board is to show from now on; the visitor's own where None, as with the query."""
-        language = self._visitors.language(request)
-        given = None if marks is None else [key for key, picture in pictures.items() if picture in set(marks)]
-        board = {
+        """Return all values. relevant: the pictures that the grid marks. If it or `query` is None, it is unchanged."""
+        language = self._sessions.language(request)
+        marked = None if relevant is None else set(relevant)
+        grid = {
             "pictures": [{"key": key, "name": picture.name} for key, picture in pictures.items()],
             "labels": phrases("mark_", language),
-            "given": given,
+            "relevant": None if marked is None else [key for key, picture in pictures.items() if picture in marked],
             "serial": next(self._serials),
         }
-        shown = [self._shown(one, language) for one in sets.among(list(pictures.values()))]
-        values = [sets.said(language).value, sets, board, {"sets": shown, "title": phrase("sets", language)}]
-        return [*values, gr.skip() if query is None else query]
+        queries = [_list_item(each, language) for each in labelled_queries.limited_to(list(pictures.values()))]
+        query_list = {"queries": queries, "title": phrase("sets", language)}
+        status = labelled_queries.status(language).value
+        return [status, labelled_queries, grid, query_list, gr.skip() if query is None else query]
 
-    def _shown(self, marked: LabelledQuery, language: Language) -> dict[str, Any]:
-        note = phrase("set_left_out", language) if marked.mistake else ""
-        return {**shown_set(marked, language), "note": note}
+
+def _list_item(labelled: LabelledQuery, language: Language) -> dict[str, Any]:
+    note = phrase("set_left_out", language) if labelled.problem else ""
+    return {**labelled_query_value(labelled, language), "note": note}

@@ -1,92 +1,99 @@
-"""The tab “Evaluate”, laid out: a board to mark pictures on, the set that comes of it, ways to compare, and a table."""
+"""The layout of the tab “Evaluate”: a grid to label queries, the labelled queries, methods to compare, and results."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import gradio as gr
 
-from reranker.ui.component_labels import label
-from reranker.ui.components import EVALUATION, MARKS, SETS, STATUS, scripted
-from reranker.ui.evaluate_tab.evaluate_handlers import Evaluating, EvaluationState
-from reranker.ui.evaluate_tab.label_handlers import MarkedSets, Marking
+from reranker.ui.components import EVALUATION, LABEL_GRID, LABELLED_QUERIES, STATUS, label, scripted
+from reranker.ui.evaluate_tab.evaluate_handlers import EvaluateHandlers, EvaluateState
+from reranker.ui.evaluate_tab.label_handlers import LabelHandlers, LabelledQueries
 
-# Who has written there already keeps it.
-_PREFILL: Final = "(asked, own) => own || asked.split('\\n')[0]"
-_ADD: Final = "() => document.querySelector('#marks button.add').click()"
-_TAKE: Final = "() => document.querySelector('#evaluation-file').click()"
-_QUIET: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}
-_QUICK: Final[dict[str, Any]] = {"queue": False, **_QUIET}
-_NAMED: Final = frozenset({"yes-no", "rating", "low", "usual", "high"})  # of the ways; else it is a number
+_COPY_QUERY: Final = "(ranked, labelled) => labelled || ranked.split('\\n')[0]"  # only if none was written
+_CLICK_ADD: Final = "() => document.querySelector('#label-grid button.add').click()"
+_CLICK_FILE: Final = "() => document.querySelector('#evaluation-file').click()"
+_PRIVATE: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}
+_UNQUEUED: Final[dict[str, Any]] = {"queue": False, **_PRIVATE}
+_NAMED_METHODS: Final = frozenset({"yes-no", "rating", "low", "usual", "high"})  # another one is a token count
 
 
 class EvaluateTab:
-    """To be made where the tab is laid out; the settings' own way is chosen there from the beginning."""
+    """The components of the tab, created inside it. At first, the methods that the settings name are chosen."""
 
-    def __init__(self, evaluating: Evaluating) -> None:
+    def __init__(self, handlers: EvaluateHandlers) -> None:
         gr.Markdown(label("evaluate_lead"), elem_id="evaluate-lead")
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=320):
                 self.query = gr.Textbox(
-                    label=label("marked_query"), placeholder=label("query_hint"), max_lines=1, elem_id="marked-query"
+                    label=label("marked_query"), placeholder=label("query_hint"), max_lines=1, elem_id="label-query"
                 )
-                self.said = scripted(STATUS, "status", elem_id="marking-status")
-                self.marks = scripted(MARKS, "marking", "marks", elem_id="marks")
+                self.label_status = scripted(STATUS, "status.js", elem_id="label-status")
+                self.grid = scripted(LABEL_GRID, "label_grid.js", "evaluate_grid.js", elem_id="label-grid")
             with gr.Column(scale=2, min_width=320):
-                self.list = scripted(SETS, "marking", "sets", elem_id="sets")
-                self.ways = [*_boxes("scorings", evaluating.scorings, evaluating.own)]
-                self.ways += _boxes("details", evaluating.details, evaluating.own)
+                self.query_list = scripted(
+                    LABELLED_QUERIES, "label_grid.js", "labelled_queries.js", elem_id="labelled-queries"
+                )
+                self.methods = [*_checkboxes("scorings", handlers.scorings, handlers.defaults)]
+                self.methods += _checkboxes("details", handlers.details, handlers.defaults)
                 with gr.Row():
                     self.evaluate = gr.Button(label("evaluate"), variant="primary", scale=3, elem_id="evaluate")
                     self.stop = gr.Button(
                         label("stop"), interactive=False, scale=1, min_width=80, elem_id="stop-evaluation"
                     )
-                self.status = scripted(STATUS, "status", elem_id="evaluation-status")
-        self.board = scripted(EVALUATION, "evaluation", elem_id="evaluation")
-        self.csv = gr.Button(label("evaluation_csv"), size="sm", visible=False, elem_id="take-evaluation")
-        self.file = gr.DownloadButton(elem_id="evaluation-file")  # hidden by the style sheet, pressed by `_TAKE`
-        self.sets, self.state = gr.State(MarkedSets()), gr.State(EvaluationState())
-        self.drawn = [self.status, self.board, self.csv]  # by `Evaluating.draw`
-        self.followed = [self.said, self.marks, self.list]  # by `Marking.follow`
+                self.status = scripted(STATUS, "status.js", elem_id="evaluation-status")
+        self.evaluation = scripted(EVALUATION, "evaluation.js", elem_id="evaluation")
+        self.csv = gr.Button(label("evaluation_csv"), size="sm", visible=False, elem_id="download-evaluation")
+        self.file = gr.DownloadButton(elem_id="evaluation-file")  # the style sheet hides it, `_CLICK_FILE` clicks it
+        self.labelled_queries, self.state = gr.State(LabelledQueries()), gr.State(EvaluateState())
+        self.results = [self.status, self.evaluation, self.csv]  # outputs of `EvaluateHandlers.draw`
+
+    def redraw_labels_after(self, event: Callable[..., Any], handlers: LabelHandlers, pictures: gr.Gallery) -> None:
+        """Draw the grid and the list again after an event that changes the pictures or the language."""
+        outputs = [self.label_status, self.grid, self.query_list]
+        event(handlers.draw, [pictures, self.labelled_queries], outputs, preprocess=False, **_UNQUEUED)
 
 
-def _boxes(title: str, options: tuple[str, ...], own: set[str]) -> list[gr.Checkbox]:
-    """A check box for each."""
-    gr.Markdown(label(title), elem_classes="ways-title")
-    with gr.Row(elem_classes="ways"):
+def _checkboxes(title: str, options: tuple[str, ...], defaults: set[str]) -> list[gr.Checkbox]:
+    gr.Markdown(label(title), elem_classes="methods-title")
+    with gr.Row(elem_classes="methods"):
         return [
             gr.Checkbox(
-                option in own,
-                label=label(option if option in _NAMED else "own_detail"),
+                option in defaults,
+                label=label(option if option in _NAMED_METHODS else "own_detail"),
                 container=False,
                 min_width=100,
-                elem_id=f"way-{option}",
+                elem_id=f"method-{option}",
             )
             for option in options
         ]
 
 
-def wire_evaluate_tab(
-    shown: EvaluateTab,
+def connect_evaluate_tab(
+    evaluate_tab: EvaluateTab,
     tab: gr.Tab,
     query: gr.Textbox,
     pictures: gr.Gallery,
-    marking: Marking,
-    evaluating: Evaluating,
-    **run: Any,
+    label_handlers: LabelHandlers,
+    evaluate_handlers: EvaluateHandlers,
+    **queue: Any,
 ) -> None:
-    """query, pictures: of the other tab. run: the place of an evaluation in the page's queue."""
-    marked = [shown.said, shown.sets, shown.marks, shown.list, shown.query]
-    tab.select(None, [query, shown.query], shown.query, js=_PREFILL, **_QUICK)
-    shown.query.submit(None, js=_ADD, **_QUICK)
-    shown.marks.click(marking.add, [shown.query, pictures, shown.sets], marked, preprocess=False, **_QUICK)
-    shown.list.click(marking.press, [pictures, shown.sets], marked, preprocess=False, **_QUICK)
-    shown.evaluate.click(
-        evaluating.evaluate,
-        [pictures, shown.sets, shown.state, *shown.ways],
-        [shown.status, shown.state, shown.evaluate, shown.stop],
+    """Connect the events of the tab. query, pictures: those of the tab “Rank”. queue: options of an evaluation."""
+    parts = evaluate_tab
+    labelled = [parts.label_status, parts.labelled_queries, parts.grid, parts.query_list, parts.query]
+    tab.select(None, [query, parts.query], parts.query, js=_COPY_QUERY, **_UNQUEUED)
+    parts.query.submit(None, js=_CLICK_ADD, **_UNQUEUED)
+    add, change = [parts.query, pictures, parts.labelled_queries], [pictures, parts.labelled_queries]
+    parts.grid.click(label_handlers.add, add, labelled, preprocess=False, **_UNQUEUED)
+    parts.query_list.click(label_handlers.change, change, labelled, preprocess=False, **_UNQUEUED)
+    parts.evaluate.click(
+        evaluate_handlers.evaluate,
+        [pictures, parts.labelled_queries, parts.state, *parts.methods],
+        [parts.status, parts.state, parts.evaluate, parts.stop],
         preprocess=False,
         trigger_mode="once",
-        **_QUIET,
-        **run,
-    ).then(evaluating.draw, shown.state, shown.drawn, **_QUICK)
-    shown.stop.click(evaluating.stop, None, shown.status, **_QUICK)
-    shown.csv.click(evaluating.take, shown.state, shown.file, **_QUICK).then(None, js=_TAKE)
+        **_PRIVATE,
+        **queue,
+    ).then(evaluate_handlers.draw, parts.state, parts.results, **_UNQUEUED)
+    parts.stop.click(evaluate_handlers.stop, None, parts.status, **_UNQUEUED)
+    download = parts.csv.click(evaluate_handlers.download, parts.state, parts.file, **_UNQUEUED)
+    download.then(None, js=_CLICK_FILE)

@@ -1,4 +1,4 @@
-// Of the whole page: Escape stops what runs, and Ctrl+V adds the pictures of the clipboard, wherever one is.
+// Keys of the whole page: Escape stops the run, and Ctrl+V adds pictures from the clipboard, whatever has the focus.
 () => {
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
@@ -9,9 +9,9 @@
     const input = document.querySelector("#pictures input[type=file]");
     if (!pictures.length || !input) return;
     event.preventDefault();
-    const given = new DataTransfer();
-    for (const picture of pictures) given.items.add(picture);
-    input.files = given.files;
+    const files = new DataTransfer();
+    for (const picture of pictures) files.items.add(picture);
+    input.files = files.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
   });
 }
