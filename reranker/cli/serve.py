@@ -17,7 +17,8 @@ _OPTION_NAMES: Final = {"galleries": "--gallery"}  # the others follow from the 
 def serve(context: typer.Context, **options: Any) -> int:
     """Serve the page and the HTTP API until Ctrl-C; the HTTP API alone if Gradio is not installed.
 
-    A setting without an option is read from the environment: RERANKER_PORT and so on. Put secrets there, too.
+    Without an option, a setting is read from the environment: RERANKER_PORT for --port. Put secrets there: other users
+    of the machine can read the options of a running program.
 
     ```sh
     python -m reranker serve --model toybox --port 8000

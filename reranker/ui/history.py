@@ -64,7 +64,7 @@ class History:
 
 
 def _visible_content(ranking_view: RankingView) -> object:
-    """What people can see of a ranking: of two that look the same, only the newer one is kept."""
+    """Return the parts of a ranking that people see. Of two rankings with equal parts, only the newer one is kept."""
     return ranking_view.query, ranking_view.note, tuple((card.name, card.score_text) for card in ranking_view.cards)
 
 

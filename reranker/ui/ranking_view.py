@@ -1,4 +1,4 @@
-"""What the page shows of a ranking: the cards, the details of one picture, and the failures.
+"""Prepare a ranking for the page: the cards, the details of one picture, and the failures.
 
 Imports neither Gradio nor torch.
 """

@@ -1,4 +1,4 @@
-"""What the page shows of an evaluation: the metrics, the significant differences, and the queries with mistakes.
+"""Prepare an evaluation for the page: the metrics, the significant differences, and the queries with mistakes.
 
 Imports neither Gradio nor torch.
 """
