@@ -12,6 +12,7 @@ from reranker.cli.console import CommandError, printable, reranker_of
 from reranker.cli.inputs import candidates_at, is_path, read_queries, with_texts
 from reranker.cli.options import (
     DetailOption,
+    Format,
     FormatOption,
     InstructionOption,
     ModelOption,
@@ -163,7 +164,7 @@ def _inputs(
     return _Inputs(queries=checked, candidates=candidates if text is None else with_texts(candidates, text))
 
 
-def _check_outputs(output: Path | None, copy_top: Path | None, format_: str, *, several: bool) -> None:
+def _check_outputs(output: Path | None, copy_top: Path | None, format_: Format, *, several: bool) -> None:
     """Raise `CommandError` if the result could not be written."""
     check_output(output)
     check_empty(copy_top)

@@ -176,7 +176,7 @@ class Occluded:
 Scoring = Literal["yes-no", "rating"]
 """As rerankers are taught, nothing generated; or in the model's own words, for models that are not."""
 
-LoadWarning = Literal["fp16", "spread", "offloaded"]
+LoadWarning = Literal["fp16", "split", "offloaded"]
 """On how a model had to be loaded: in FP16, as the card has no BF16; over several cards; with layers in host memory."""
 
 
