@@ -15,7 +15,7 @@ from tests.support.http_server import answers
 from tests.support.paths import GALLERY
 from tests.support.ports import free_port
 from tests.support.scripted_scorer import PATIENCE_S, until
-from tests.support.shell import ended
+from tests.support.shell import HUNG_AFTER_S, ended
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def serving() -> Iterator[tuple[str, subprocess.Popen]]:
     port = free_port()
     process = installed.start("serve", "--model", "toybox", "--port", port, "--frame-ancestors", "https://a.example")
     try:
-        until(lambda: answers(f"http://127.0.0.1:{port}/health"), 3 * PATIENCE_S)
+        until(lambda: answers(f"http://127.0.0.1:{port}/health"), HUNG_AFTER_S)
         yield f"http://127.0.0.1:{port}", process
     finally:
         process.kill()
