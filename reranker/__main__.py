@@ -1,4 +1,4 @@
-"""`python -m reranker`, and the command `reranker` where the program is installed."""
+"""`python -m reranker`, and the command `reranker` if the package is installed."""
 
 import signal
 import sys
@@ -7,9 +7,9 @@ from reranker.cli.main import main
 
 
 def run(program: str = "reranker") -> None:
-    """Run the command line and end with its exit code. program: what it was called as."""
+    """Run the command line and exit with its code. program: the name that the help shows."""
     code = main(program=program)
-    # The last batch ends by itself before the program does; who presses Ctrl-C again does not want to wait for it.
+    # Python waits for the thread of the last batch before it exits; a second Ctrl-C ends the program at once.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)
 

@@ -12,7 +12,7 @@ import pytest
 
 from reranker import Reranker
 from reranker.toybox.drawing import draw_scene
-from reranker.toybox.scenes import Item, arranged
+from reranker.toybox.scenes import Item, arrange_scene
 from reranker.ui import gradio_environment
 from tests.support.ports import free_port
 from tests.support.scripted_scorer import ScriptedScorer, number
@@ -105,7 +105,7 @@ def drawings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     things = [("red", "house"), ("blue", "car"), ("black", "cat"), ("yellow", "ball")]
     paths = []
     for seed, (colour, thing) in enumerate(things):
-        scene = arranged((Item(thing=thing, colour=colour),), "grass", Random(seed))
+        scene = arrange_scene((Item(thing=thing, colour=colour),), "grass", Random(seed))
         paths.append(folder / f"{colour}_{thing}.png")
         draw_scene(scene).save(paths[-1])
     return paths

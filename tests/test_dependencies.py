@@ -40,7 +40,7 @@ ENTRY_POINTS = {PUBLIC_NAMES, "reranker.__main__", "app"}
 
 # The drawn world of the toybox is plain Python on the core; only its training needs models.
 DRAWN_WORLD = {
-    f"reranker.toybox.{name}" for name in ("scenes", "drawing", "matching", "captions", "exercises", "targets")
+    f"reranker.toybox.{name}" for name in ("scenes", "drawing", "matching", "captions", "examples", "targets")
 }
 
 # Where else a heavy library is imported, the program starts slowly.

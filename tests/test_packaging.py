@@ -44,6 +44,7 @@ def test_every_file_that_is_no_module_is_named() -> None:
         if "assets" not in package
         for pattern in patterns
         for path in (ROOT / package.replace(".", "/")).glob(pattern)
+        if path.is_file()
     }
     assert set(others) == named
 

@@ -128,7 +128,7 @@ def own_memory_use(options: Options, cap_bytes: int | None) -> MemoryUse:
         with TemporaryDirectory() as folder:
             paths = write_pictures(Path(folder), options.images)
             bench = bench_of(options, whole=False)
-            if {"offloaded", "spread"} & set(bench.model.checkpoint.load_warnings):
+            if {"offloaded", "split"} & set(bench.model.checkpoint.load_warnings):
                 raise MemoryError
             if cap_bytes is not None and is_random(options.geometry):
                 _limit(cap_bytes)

@@ -20,7 +20,7 @@ RANKING_BAR: Final = "{bar:20} {n_fmt}/{total_fmt} · {rate_noinv_fmt} · {remai
 TERMINAL_INTERVAL_S, LOG_INTERVAL_S = 0.1, 10.0
 
 WHY_THE_TOYBOX: Final = {
-    "no card": "Using the toybox, which knows drawings, not photographs: lychee needs a CUDA GPU, and there is none.",
+    "no GPU": "Using the toybox, which knows drawings, not photographs: lychee needs a CUDA GPU, and there is none.",
     "not downloaded": "Using the toybox, which knows drawings, not photographs: the files of lychee are not on this "
     "machine; download them with: python -m reranker download lychee",
 }
@@ -28,7 +28,7 @@ WHY_THE_TOYBOX: Final = {
 
 def announce(reranker: Reranker) -> None:
     """Write which model is about to be loaded, which takes a while, if the user did not name it."""
-    if reranker.choice.name == "toybox" and reranker.choice.reason != "asked":
+    if reranker.choice.name == "toybox" and reranker.choice.reason != "named":
         say(WHY_THE_TOYBOX[reranker.choice.reason])
     if sys.stderr.isatty():
         typer.echo("Loading the model ...\r", err=True, nl=False)

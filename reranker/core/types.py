@@ -15,7 +15,7 @@ _ImageT = TypeVar("_ImageT")
 Scoring = Literal["yes-no", "rating"]
 """How a score is read off a model: the log-odds of "yes" against "no", or a rating that the model writes."""
 
-LoadWarning = Literal["fp16", "spread", "offloaded"]
+LoadWarning = Literal["fp16", "split", "offloaded"]
 """What users should know of how a model was loaded: in FP16 because the GPU has no BF16; over several GPUs; with layers
 in host memory.
 """

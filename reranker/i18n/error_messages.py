@@ -363,7 +363,7 @@ _LOAD_WARNINGS: Final[dict[LoadWarning, dict[Language, str]]] = {
         "en": "This GPU does not support BF16, so the model runs in FP16, in which large values can overflow.",
         "zh": "此显卡不支持 BF16，模型改用 FP16 运行，数值过大时可能溢出。",
     },
-    "spread": {
+    "split": {
         "en": "The model does not fit on one GPU, so its layers are distributed over several, which compute in turn.",
         "zh": "一张显卡放不下整个模型，各层分布在多张显卡上，依次计算。",
     },

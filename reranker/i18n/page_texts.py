@@ -82,7 +82,7 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
         "photographs.",
         "zh": "**当前使用内置的小模型**，它只认识示例图库那样的图画，不认识照片。",
     },
-    "no card": {
+    "no GPU": {
         "en": "For photographs, use `lychee-rerank-mm`; it needs a CUDA GPU, which this machine does not have.",
         "zh": "给照片排序请用 `lychee-rerank-mm`；它需要 CUDA 显卡，而这台机器没有。",
     },
@@ -92,7 +92,7 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
         "zh": "给照片排序请用 `lychee-rerank-mm`；这台机器上没有它的文件。程序不会自动下载任何内容，"
         "请用命令 `python -m reranker download lychee` 下载。",
     },
-    "asked": {
+    "named": {
         "en": "For photographs, start with `RERANKER_MODEL=lychee`.",
         "zh": "要给照片排序，请以 `RERANKER_MODEL=lychee` 启动。",
     },

@@ -25,15 +25,15 @@ INDEX: Final = "model.safetensors.index.json"
 BEST: Final = "lychee"  # what "auto" would have
 WANTED: Final = ["*.safetensors", "*.json", "*.jinja", "merges.txt", "README.md", "LICENSE*"]
 
-Reason = Literal["asked", "card", "no card", "not downloaded"]
+Reason = Literal["named", "GPU", "no GPU", "not downloaded"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Which model is to judge, by a name other than "auto", and why.
+    """The model that scores, by a name other than "auto", and why.
 
-    "asked": somebody named it. "card": there is a graphics card, and the files of `BEST` are here. Else it is the
-    toybox, since there is "no card", or since those files are "not downloaded".
+    reason: "named" if the user named it; "GPU" if there is a GPU and the files of `BEST` are on this machine; "no GPU"
+        or "not downloaded" if the toybox is used instead.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Choice:
 def choose(model: str, revision: str, has_gpu: Callable[[], bool]) -> Choice:
     """What a setting means; `has_card` is asked for "auto" alone."""
     if model != "auto":
-        return Choice(name=model, reason="asked")
+        return Choice(name=model, reason="named")
     if not has_gpu():
-        return Choice(name="toybox", reason="no card")
+        return Choice(name="toybox", reason="no GPU")
     if is_missing(BEST, revision):
         return Choice(name="toybox", reason="not downloaded")
-    return Choice(name=BEST, reason="card")
+    return Choice(name=BEST, reason="GPU")
 
 
 def repository_of(model: str) -> str | None:

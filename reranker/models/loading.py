@@ -205,7 +205,7 @@ def assembled(
 def _load_warnings(language: LanguageTower) -> tuple[LoadWarning, ...]:
     if are_brought(language):
         return ("offloaded",)
-    return ("spread",) if len(gpus_of(language)) > 1 else ()
+    return ("split",) if len(gpus_of(language)) > 1 else ()
 
 
 def _single_token(model: str, tokenizer: PreTrainedTokenizerBase, word: str) -> int:

@@ -1,6 +1,6 @@
-"""`python -m reranker.toybox`: teach the embedded model again, draw its sample gallery.
+"""Train the embedded model again, or draw its sample gallery.
 
-`python -m reranker evaluate toybox:1000:10` measures it.
+`python -m reranker evaluate toybox:1000:10` measures the model.
 """
 
 import logging
@@ -17,27 +17,29 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 @app.command()
 def train(
     minutes: Annotated[
-        float, typer.Option(min=0.01, help="How long to teach; the shipped one took 126 on two CPU cores.")
+        float, typer.Option(min=0.01, help="Duration of the training; the embedded model took 126 on two CPU cores.")
     ] = 130,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    output: Annotated[Path, typer.Option(help="The folder for the checkpoint.")] = ASSETS / "toybox",
-    start: Annotated[Path | None, typer.Option(help="A checkpoint to go on from, with the last part alone.")] = None,
+    device: Annotated[str, typer.Option(help="Device: cpu or cuda.")] = "cpu",
+    output: Annotated[Path, typer.Option(help="Folder for the checkpoint.")] = ASSETS / "toybox",
+    start: Annotated[
+        Path | None, typer.Option(help="Checkpoint to continue from, with the rating stage alone.")
+    ] = None,
 ) -> None:
-    """Teach a new model from nothing and write its checkpoint."""
+    """Train a model and write its checkpoint."""
     import torch  # noqa: PLC0415  slow to import
 
-    from reranker.toybox.teaching import teach, teach_on  # noqa: PLC0415
+    from reranker.toybox.training import continue_training, train_from_scratch  # noqa: PLC0415
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    torch.set_flush_denormal(True)  # on CPUs they are slow, and nothing learns from them
+    torch.set_flush_denormal(True)  # arithmetic with denormal numbers is slow on CPUs, and training does not need it
     if start is None:
-        teach(output, minutes=minutes, device=device)
+        train_from_scratch(output, minutes=minutes, device=device)
     else:
-        teach_on(start, output, minutes=minutes, device=device)
+        continue_training(start, output, minutes=minutes, device=device)
 
 
 @app.command()
-def gallery(output: Annotated[Path, typer.Option(help="The folder for the pictures.")] = ASSETS / "gallery") -> None:
+def gallery(output: Annotated[Path, typer.Option(help="Folder for the pictures.")] = ASSETS / "gallery") -> None:
     """Draw the sample gallery."""
     from reranker.toybox.gallery import write_gallery  # noqa: PLC0415
 

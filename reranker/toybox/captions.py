@@ -1,9 +1,9 @@
-"""Requests put into words: Chinese, English, and both in one sentence, several wordings each."""
+"""Captions: requests as sentences in Chinese, in English and in both, with several wordings each."""
 
 from dataclasses import dataclass
 from random import Random
 
-from reranker.toybox.matching import Asked, Request
+from reranker.toybox.matching import Request, RequestedThing
 from reranker.toybox.scenes import PEOPLE
 
 LANGUAGES = ("en", "zh", "mixed")
@@ -98,21 +98,21 @@ ABSENT_GROUP_NAMES = {"people": ("people", "人")}
 
 @dataclass(frozen=True, kw_only=True)
 class Caption:
-    """A sentence, what it asks, and its language: en, zh or mixed."""
+    """A sentence for a request. language: en, zh or mixed."""
 
     text: str
     request: Request
     language: str
 
 
-def word(request: Request, language: str, rng: Random) -> Caption:
-    """One of the wordings of a request."""
+def write_caption(request: Request, language: str, rng: Random) -> Caption:
+    """A random wording of a request. language: one of `LANGUAGES`."""
     text = {"en": _english, "zh": _chinese, "mixed": _mixed}[language](request, rng)
     return Caption(text=" ".join(text.split()), request=request, language=language)
 
 
 def _english(request: Request, rng: Random) -> str:
-    phrases = [english_phrase(asked, rng) for asked in request.asked]
+    phrases = [english_phrase(requested, rng) for requested in request.things]
     place = rng.choice(ENGLISH_PLACES[request.place]) if request.place else ""
     absent = f"without {_english_absent(request.absent, rng)}" if request.absent else ""
     if not phrases:
@@ -123,7 +123,7 @@ def _english(request: Request, rng: Random) -> str:
         absent = absent.replace("without any", "no").replace("without", "no")
         separator = ", "
     frame = rng.choice(("{t} {p}", "{t} {p}", "{t} {p}", "a picture of {t} {p}", "there is {t} {p}", "{p}, {t}"))
-    if not place or request.asked[0].count:
+    if not place or request.things[0].count:
         frame = "{t} {p}"
     return frame.format(t=things, p=place).strip() + separator + absent
 
@@ -143,15 +143,15 @@ def _plural(name: str) -> str:
     return ENGLISH_PLURALS.get(name) or (name + "s" if not name.endswith("lady") else name[:-1] + "ies")
 
 
-def english_phrase(asked: Asked, rng: Random) -> str:
-    """The thing with its attributes: "two red cars", "a woman in a blue dress holding a ball"."""
-    name = rng.choice(ENGLISH_NAMES[asked.thing])
-    number = rng.choice(ENGLISH_NUMBERS[asked.count]) if asked.count else ""
-    is_plural = bool(asked.count and asked.count > 1)
+def english_phrase(requested: RequestedThing, rng: Random) -> str:
+    """A thing with its attributes, such as "two red cars" or "a woman in a blue dress holding a ball"."""
+    name = rng.choice(ENGLISH_NAMES[requested.thing])
+    number = rng.choice(ENGLISH_NUMBERS[requested.count]) if requested.count else ""
+    is_plural = bool(requested.count and requested.count > 1)
     noun = _plural(name) if is_plural else name
-    if asked.thing not in PEOPLE:
-        return _with_article(f"{asked.colour or ''} {noun}".strip(), number)
-    return f"{_with_article(noun, number)} {_english_outfit(asked, is_plural, rng)}".strip()
+    if requested.thing not in PEOPLE:
+        return _with_article(f"{requested.colour or ''} {noun}".strip(), number)
+    return f"{_with_article(noun, number)} {_english_outfit(requested, is_plural, rng)}".strip()
 
 
 def _with_article(noun: str, number: str) -> str:
@@ -160,29 +160,29 @@ def _with_article(noun: str, number: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
-def _english_outfit(asked: Asked, is_plural: bool, rng: Random) -> str:
+def _english_outfit(requested: RequestedThing, is_plural: bool, rng: Random) -> str:
     worn = []
-    if asked.colour:
-        worn.append(_english_clothes(asked, is_plural, rng))
-    if asked.straw_hat:
+    if requested.colour:
+        worn.append(_english_clothes(requested, is_plural, rng))
+    if requested.straw_hat:
         worn.append(rng.choice(("wearing a straw hat", "in a straw hat", "with a straw hat")))
-    if asked.held:
-        held = _with_article(f"{asked.held_colour or ''} {asked.held}".strip(), "")
+    if requested.held:
+        held = _with_article(f"{requested.held_colour or ''} {requested.held}".strip(), "")
         worn.append(f"{rng.choice(('holding', 'with'))} {held}")
     return f" {rng.choice(('and', ''))} ".join(worn)
 
 
-def _english_clothes(asked: Asked, is_plural: bool, rng: Random) -> str:
-    clothes = CLOTHES[asked.thing][0]
+def _english_clothes(requested: RequestedThing, is_plural: bool, rng: Random) -> str:
+    clothes = CLOTHES[requested.thing][0]
     if is_plural:
         plural = {"dress": "dresses", "coat": "coats"}[clothes]
-        return rng.choice((f"in {asked.colour} {plural}", f"in {asked.colour}"))
-    garment = _with_article(f"{asked.colour} {clothes}", "")
-    return rng.choice((f"in {garment}", f"wearing {garment}", f"in {asked.colour}"))
+        return rng.choice((f"in {requested.colour} {plural}", f"in {requested.colour}"))
+    garment = _with_article(f"{requested.colour} {clothes}", "")
+    return rng.choice((f"in {garment}", f"wearing {garment}", f"in {requested.colour}"))
 
 
 def _chinese(request: Request, rng: Random) -> str:
-    phrases = [chinese_phrase(asked, rng) for asked in request.asked]
+    phrases = [chinese_phrase(requested, rng) for requested in request.things]
     return _chinese_sentence(request, phrases, rng)
 
 
@@ -213,28 +213,30 @@ def _chinese_absent(absent: str, rng: Random) -> str:
     return f"{rng.choice(('没有', '没有', '不要有'))}{name}"
 
 
-def chinese_phrase(asked: Asked, rng: Random) -> str:
-    """The thing with its attributes: 两辆红色的汽车, 一个穿蓝裙子拿着球的女人."""
-    name = rng.choice(CHINESE_NAMES[asked.thing])
-    return _chinese_number(asked, rng) + _chinese_attributes(asked, rng) + name
+def chinese_phrase(requested: RequestedThing, rng: Random) -> str:
+    """A thing with its attributes, such as 两辆红色的汽车 or 一个穿蓝裙子拿着球的女人."""
+    name = rng.choice(CHINESE_NAMES[requested.thing])
+    return _chinese_number(requested, rng) + _chinese_attributes(requested, rng) + name
 
 
-def _chinese_number(asked: Asked, rng: Random) -> str:
-    if asked.count:
-        return rng.choice(CHINESE_NUMBERS[asked.count]) + MEASURES[asked.thing]
-    return rng.choice((f"一{MEASURES[asked.thing]}", ""))
+def _chinese_number(requested: RequestedThing, rng: Random) -> str:
+    if requested.count:
+        return rng.choice(CHINESE_NUMBERS[requested.count]) + MEASURES[requested.thing]
+    return rng.choice((f"一{MEASURES[requested.thing]}", ""))
 
 
-def _chinese_attributes(asked: Asked, rng: Random) -> str:
-    if asked.thing not in PEOPLE:
-        return _chinese_colour(asked.colour, rng)
+def _chinese_attributes(requested: RequestedThing, rng: Random) -> str:
+    if requested.thing not in PEOPLE:
+        return _chinese_colour(requested.colour, rng)
     worn = []
-    if asked.colour:
-        worn.append("穿" + _chinese_colour(asked.colour, rng) + CLOTHES[asked.thing][1])
-    if asked.straw_hat:
+    if requested.colour:
+        worn.append("穿" + _chinese_colour(requested.colour, rng) + CLOTHES[requested.thing][1])
+    if requested.straw_hat:
         worn.append(rng.choice(("戴草帽", "戴着草帽")))
-    if asked.held:
-        worn.append(rng.choice(("拿着", "拿")) + _chinese_colour(asked.held_colour, rng) + CHINESE_NAMES[asked.held][0])
+    if requested.held:
+        worn.append(
+            rng.choice(("拿着", "拿")) + _chinese_colour(requested.held_colour, rng) + CHINESE_NAMES[requested.held][0]
+        )
     return "、".join(worn) + "的" if worn else ""
 
 
@@ -243,39 +245,39 @@ def _chinese_colour(colour: str | None, rng: Random) -> str:
 
 
 def _mixed(request: Request, rng: Random) -> str:
-    """A sentence in one language with things, colours or the place in the other."""
-    if not request.asked or ((request.place or request.absent) and rng.random() < 0.5):
+    """A sentence in one language, with a thing or the place in the other."""
+    if not request.things or ((request.place or request.absent) and rng.random() < 0.5):
         return _mixed_place(request, rng)
-    is_bare = len(request.asked) == 1 and not request.place
+    is_bare = len(request.things) == 1 and not request.place
     if is_bare or rng.random() < 0.5:
-        return _chinese_sentence(request, [_mixed_phrase(asked, rng) for asked in request.asked], rng)
-    phrases = [english_phrase(asked, rng) for asked in request.asked]
+        return _chinese_sentence(request, [_mixed_phrase(requested, rng) for requested in request.things], rng)
+    phrases = [english_phrase(requested, rng) for requested in request.things]
     translated = rng.randrange(len(phrases))
-    phrases[translated] = chinese_phrase(request.asked[translated], rng)
+    phrases[translated] = chinese_phrase(request.things[translated], rng)
     things = _english_things(phrases, request.relation, rng)
     place = rng.choice(ENGLISH_PLACES[request.place]) if request.place else ""
     absent = f", {_chinese_absent(request.absent, rng)}" if request.absent else ""
     return f"{things} {place}".strip() + absent
 
 
-def _mixed_phrase(asked: Asked, rng: Random) -> str:
-    """A Chinese number and measure word before an English thing: 一只 black cat."""
-    phrase = english_phrase(_uncounted(asked), rng)
+def _mixed_phrase(requested: RequestedThing, rng: Random) -> str:
+    """A Chinese number and measure word before an English thing, such as 一只 black cat."""
+    phrase = english_phrase(_uncounted(requested), rng)
     article, _, rest = phrase.partition(" ")
     assert article in {"a", "an"}
-    return f"{_chinese_number(asked, rng)} {rest} "
+    return f"{_chinese_number(requested, rng)} {rest} "
 
 
-def _uncounted(asked: Asked) -> Asked:
-    return Asked(**{**vars(asked), "count": None})
+def _uncounted(requested: RequestedThing) -> RequestedThing:
+    return RequestedThing(**{**vars(requested), "count": None})
 
 
 def _mixed_place(request: Request, rng: Random) -> str:
-    """English things in a Chinese place, or the reverse."""
+    """English things in a Chinese place, or Chinese things in an English place."""
     chinese_things = rng.random() < 0.5
-    bare = Request(asked=request.asked, relation=request.relation)
+    bare = Request(things=request.things, relation=request.relation)
     things = ""
-    if request.asked:
+    if request.things:
         things = (_chinese if chinese_things else _english)(bare, rng)
     where = request.place and (
         rng.choice(ENGLISH_PLACES[request.place])
@@ -290,16 +292,16 @@ def _mixed_place(request: Request, rng: Random) -> str:
     return ", ".join(part for part in (f"{things} {where or ''}".strip(), absent) if part)
 
 
-def words() -> list[str]:
-    """Every word of the world, for a tokenizer that is never to join what lies between two of them."""
+def vocabulary() -> list[str]:
+    """All words of the captions, from which the tokenizer learns its merges."""
     tables = (ENGLISH_NAMES, CHINESE_NAMES, ENGLISH_PLACES, CHINESE_PLACES, ENGLISH_RELATIONS, CHINESE_RELATIONS)
-    listed = [text for table in tables for texts in table.values() for text in texts]
-    listed += [text for numbers in (ENGLISH_NUMBERS, CHINESE_NUMBERS) for texts in numbers.values() for text in texts]
-    listed += [*MEASURES.values(), *CHINESE_COLOURS.values(), *BARE_PLACES.values()]
-    listed += [f"{colour}色" for colour in CHINESE_COLOURS.values()]
-    listed += [clothes for pair in CLOTHES.values() for clothes in pair]
+    words = [text for table in tables for texts in table.values() for text in texts]
+    words += [text for numbers in (ENGLISH_NUMBERS, CHINESE_NUMBERS) for texts in numbers.values() for text in texts]
+    words += [*MEASURES.values(), *CHINESE_COLOURS.values(), *BARE_PLACES.values()]
+    words += [f"{colour}色" for colour in CHINESE_COLOURS.values()]
+    words += [clothes for pair in CLOTHES.values() for clothes in pair]
     return [
-        *listed,
+        *words,
         "没有",
         "不要有",
         "草帽",

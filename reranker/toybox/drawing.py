@@ -1,4 +1,4 @@
-"""Scene -> picture, with Pillow: flat colours and dark outlines, as in a picture book."""
+"""Draw scenes with Pillow, in flat colours with dark outlines."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from reranker.toybox.scenes import FIGURE_PARTS, HELD_PARTS, Item, Scene
 Point = tuple[float, float]
 RGB = tuple[int, int, int]
 
-SMOOTHING = 2  # drawn at this multiple and averaged down, so that edges are smooth
+SMOOTHING = 2  # scenes are drawn at this multiple of their size and averaged, so that edges are smooth
 OUTLINE: RGB = (45, 40, 48)
 SKIN: RGB = (244, 205, 170)
 STRAW: RGB = (214, 178, 102)
@@ -32,14 +32,14 @@ PAINT: dict[str, RGB] = {
 
 
 class Pen:
-    """Draws in a box of the picture: (0, 0) is the box's upper left corner, (1, 1) its lower right one."""
+    """Draws in a box of the picture. (0, 0) is the upper left corner of the box, (1, 1) the lower right one."""
 
     def __init__(self, draw: ImageDraw.ImageDraw, left: float, top: float, width: float, height: float) -> None:
         self._draw, self._left, self._top, self._width, self._height = draw, left, top, width, height
         self.line_px = max(1, round(min(width, height) / 45))
 
     def part(self, left: float, top: float, right: float, bottom: float) -> "Pen":
-        """A pen for a part of the box."""
+        """A pen for a part of the box, whose limits are in fractions of the box."""
         x, y = self._at((left, top))
         return Pen(self._draw, x, y, (right - left) * self._width, (bottom - top) * self._height)
 
@@ -47,28 +47,28 @@ class Pen:
         return self._left + point[0] * self._width, self._top + point[1] * self._height
 
     def shape(self, colour: RGB, *points: Point) -> None:
-        """A filled polygon with an outline."""
+        """Draw a filled polygon with an outline."""
         corners = [self._at(point) for point in points]
         self._draw.polygon(corners, fill=colour, outline=OUTLINE, width=self.line_px)
 
     def oval(self, colour: RGB, left: float, top: float, right: float, bottom: float) -> None:
-        """A filled ellipse with an outline."""
+        """Draw a filled ellipse with an outline."""
         box = (*self._at((left, top)), *self._at((right, bottom)))
         self._draw.ellipse(box, fill=colour, outline=OUTLINE, width=self.line_px)
 
     def slice(self, colour: RGB, box: tuple[float, float, float, float], start: float, end: float) -> None:
-        """A filled sector of an ellipse, angles in degrees, clockwise from three o'clock."""
+        """Draw a filled sector of an ellipse. start, end: in degrees, clockwise from the positive x axis."""
         corners = (*self._at(box[:2]), *self._at(box[2:]))
         self._draw.pieslice(corners, start, end, fill=colour, outline=OUTLINE, width=self.line_px)
 
-    def line(self, colour: RGB, *points: Point, thick: float = 1.0) -> None:
-        """A stroke; `thick` in line widths."""
-        stroke = max(1, round(self.line_px * thick))
-        self._draw.line([self._at(point) for point in points], fill=colour, width=stroke, joint="curve")
+    def line(self, colour: RGB, *points: Point, width: float = 1.0) -> None:
+        """Draw a line. width: as a multiple of the width of outlines."""
+        width_px = max(1, round(self.line_px * width))
+        self._draw.line([self._at(point) for point in points], fill=colour, width=width_px, joint="curve")
 
 
 def shade(colour: RGB, factor: float) -> RGB:
-    """Darker (factor < 1) or lighter."""
+    """The colour multiplied by a factor: darker if it is below 1, lighter if above."""
     red, green, blue = (min(255, round(value * factor)) for value in colour)
     return red, green, blue
 
@@ -97,10 +97,10 @@ def _legs(pen: Pen, colour: RGB, top: float) -> None:
 
 
 def _arms(pen: Pen, colour: RGB) -> None:
-    pen.line(OUTLINE, (0.30, 0.36), (0.08, 0.56), thick=6)
-    pen.line(colour, (0.30, 0.36), (0.08, 0.56), thick=4)
-    pen.line(OUTLINE, (0.70, 0.36), (0.92, 0.56), thick=6)
-    pen.line(colour, (0.70, 0.36), (0.92, 0.56), thick=4)
+    pen.line(OUTLINE, (0.30, 0.36), (0.08, 0.56), width=6)
+    pen.line(colour, (0.30, 0.36), (0.08, 0.56), width=4)
+    pen.line(OUTLINE, (0.70, 0.36), (0.92, 0.56), width=6)
+    pen.line(colour, (0.70, 0.36), (0.92, 0.56), width=4)
 
 
 def _woman(pen: Pen, colour: RGB) -> None:
@@ -121,7 +121,7 @@ def _girl(pen: Pen, colour: RGB) -> None:
     _legs(pen, SKIN, 0.76)
     _arms(pen, SKIN)
     pen.shape(colour, (0.36, 0.36), (0.64, 0.36), (0.92, 0.80), (0.08, 0.80))
-    for left in (0.02, 0.74):  # two bunches of hair tell her from the woman
+    for left in (0.02, 0.74):  # two bunches of hair distinguish her from the woman
         pen.oval((196, 120, 50), left, 0.16, left + 0.24, 0.40)
     pen.oval(SKIN, 0.22, 0.06, 0.78, 0.37)
     pen.slice((196, 120, 50), (0.20, 0.02, 0.80, 0.34), 180, 360)
@@ -131,8 +131,8 @@ def _girl(pen: Pen, colour: RGB) -> None:
 def _dog(pen: Pen, colour: RGB) -> None:
     for left in (0.16, 0.30, 0.54, 0.66):
         _rectangle(pen, colour, left, 0.60, left + 0.10, 0.97)
-    pen.line(OUTLINE, (0.14, 0.46), (0.02, 0.20), thick=5)
-    pen.line(colour, (0.14, 0.46), (0.02, 0.20), thick=3)
+    pen.line(OUTLINE, (0.14, 0.46), (0.02, 0.20), width=5)
+    pen.line(colour, (0.14, 0.46), (0.02, 0.20), width=3)
     pen.oval(colour, 0.08, 0.36, 0.80, 0.76)
     _rectangle(pen, colour, 0.76, 0.22, 0.99, 0.42)
     pen.oval(colour, 0.58, 0.06, 0.88, 0.48)
@@ -142,8 +142,8 @@ def _dog(pen: Pen, colour: RGB) -> None:
 
 
 def _cat(pen: Pen, colour: RGB) -> None:
-    pen.line(OUTLINE, (0.70, 0.88), (0.95, 0.80), (0.94, 0.45), thick=6)
-    pen.line(colour, (0.70, 0.88), (0.95, 0.80), (0.94, 0.45), thick=4)
+    pen.line(OUTLINE, (0.70, 0.88), (0.95, 0.80), (0.94, 0.45), width=6)
+    pen.line(colour, (0.70, 0.88), (0.95, 0.80), (0.94, 0.45), width=4)
     pen.oval(colour, 0.18, 0.44, 0.80, 0.99)
     pen.shape(colour, (0.16, 0.02), (0.40, 0.16), (0.18, 0.34))
     pen.shape(colour, (0.80, 0.02), (0.56, 0.16), (0.78, 0.34))
@@ -158,7 +158,7 @@ def _cat(pen: Pen, colour: RGB) -> None:
 def _bird(pen: Pen, colour: RGB) -> None:
     pen.shape(shade(colour, 0.8), (0.26, 0.52), (0.0, 0.36), (0.04, 0.68))
     for foot in (0.44, 0.54):
-        pen.line((200, 120, 20), (foot, 0.76), (foot, 0.98), thick=2)
+        pen.line((200, 120, 20), (foot, 0.76), (foot, 0.98), width=2)
     pen.oval(colour, 0.14, 0.28, 0.76, 0.82)
     pen.oval(colour, 0.54, 0.04, 0.88, 0.46)
     pen.shape(shade(colour, 0.7), (0.30, 0.44), (0.60, 0.48), (0.30, 0.72))
@@ -191,7 +191,7 @@ def _tree(pen: Pen, colour: RGB) -> None:
 
 
 def _flower(pen: Pen, colour: RGB) -> None:
-    pen.line((40, 120, 50), (0.5, 0.5), (0.5, 0.98), thick=4)
+    pen.line((40, 120, 50), (0.5, 0.5), (0.5, 0.98), width=4)
     pen.shape((52, 150, 62), (0.5, 0.86), (0.86, 0.68), (0.72, 0.90))
     pen.shape((52, 150, 62), (0.5, 0.92), (0.14, 0.72), (0.28, 0.94))
     for x, y in ((0.50, 0.16), (0.78, 0.27), (0.68, 0.50), (0.32, 0.50), (0.22, 0.27)):
@@ -227,7 +227,7 @@ def _fire_truck(pen: Pen, colour: RGB) -> None:
 
 def _boat(pen: Pen, colour: RGB) -> None:
     pen.shape(colour, (0.0, 0.66), (1.0, 0.66), (0.82, 0.99), (0.18, 0.99))
-    pen.line(OUTLINE, (0.48, 0.0), (0.48, 0.66), thick=3)
+    pen.line(OUTLINE, (0.48, 0.0), (0.48, 0.66), width=3)
     pen.shape(shade(colour, 0.85), (0.53, 0.04), (0.53, 0.60), (0.96, 0.60))
     pen.shape((246, 240, 226), (0.43, 0.12), (0.43, 0.60), (0.08, 0.60))
 
@@ -247,12 +247,12 @@ def _ball(pen: Pen, colour: RGB) -> None:
 
 
 def _umbrella(pen: Pen, colour: RGB) -> None:
-    pen.line(OUTLINE, (0.5, 0.4), (0.5, 0.92), (0.62, 0.96), thick=3)
+    pen.line(OUTLINE, (0.5, 0.4), (0.5, 0.92), (0.62, 0.96), width=3)
     _canopy(pen, colour, 0.0, 1.16)
 
 
 def _canopy(pen: Pen, colour: RGB, top: float, bottom: float) -> None:
-    """The cloth: the upper half of an ellipse, cut into gores."""
+    """The cloth of an umbrella: the upper half of an ellipse, divided by lines."""
     pen.slice(colour, (0.0, top, 1.0, bottom), 180, 360)
     middle = (top + bottom) / 2
     for x in (0.34, 0.66):
@@ -282,11 +282,11 @@ THING_DRAWERS: dict[str, Callable[[Pen, RGB], None]] = {
 def _straw_hat(pen: Pen) -> None:
     pen.oval(STRAW, 0.0, 0.08, 1.0, 0.22)
     pen.slice(STRAW, (0.20, -0.03, 0.80, 0.29), 180, 360)
-    pen.line((150, 104, 50), (0.22, 0.13), (0.78, 0.13), thick=3)
+    pen.line((150, 104, 50), (0.22, 0.13), (0.78, 0.13), width=3)
 
 
 def _draw_person(pen: Pen, item: Item) -> None:
-    """The figure, and what it wears and holds."""
+    """Draw the figure, and what it wears and holds."""
     figure = pen.part(*FIGURE_PARTS[item.held])
     THING_DRAWERS[item.thing](figure, PAINT[item.colour])
     if item.straw_hat:
@@ -297,7 +297,7 @@ def _draw_person(pen: Pen, item: Item) -> None:
 
 def _draw_held(pen: Pen, held: str, colour: RGB) -> None:
     if held == "umbrella":
-        pen.line(OUTLINE, (0.80, 0.10), (0.80, 0.62), thick=3)
+        pen.line(OUTLINE, (0.80, 0.10), (0.80, 0.62), width=3)
         _canopy(pen, colour, 0.0, 0.60)
     else:
         _ball(pen.part(*HELD_PARTS[held]), colour)
@@ -315,13 +315,13 @@ def _draw_item(draw: ImageDraw.ImageDraw, scene: Scene, index: int) -> None:
 
 
 def _bands(draw: ImageDraw.ImageDraw, scene: Scene, bands: Sequence[tuple[float, RGB]]) -> None:
-    """Horizontal bands of the background, each from its top (a fraction of the height) downwards."""
+    """Draw horizontal bands, each from its top (a fraction of the height) to the lower edge of the picture."""
     for top, colour in bands:
         draw.rectangle((0, top * scene.height_px, scene.width_px, scene.height_px), fill=colour)
 
 
 def _specks(draw: ImageDraw.ImageDraw, scene: Scene, rng: Random, colour: RGB, top: float, size: float) -> None:
-    """Small marks strewn below `top`: tufts, flakes, grains; `size` is a share of the width."""
+    """Scatter small marks below `top`, a fraction of the height. size: a fraction of the width."""
     radius = max(1.0, size * scene.width_px)
     for _ in range(26):
         x, y = rng.random() * scene.width_px, rng.uniform(top, 1.0) * scene.height_px
@@ -389,7 +389,7 @@ PLACE_DRAWERS: dict[str, Callable[[ImageDraw.ImageDraw, Scene, Random], None]] =
 
 
 def draw_scene(scene: Scene) -> Image.Image:
-    """The picture of a scene, RGB, `width_px` x `height_px`; the same scene gives the same pixels."""
+    """The picture of a scene: RGB, `width_px` x `height_px`. Equal scenes give equal pixels."""
     canvas = replace(scene, width_px=SMOOTHING * scene.width_px, height_px=SMOOTHING * scene.height_px)
     picture = Image.new("RGB", (canvas.width_px, canvas.height_px))
     draw = ImageDraw.Draw(picture)
@@ -400,7 +400,7 @@ def draw_scene(scene: Scene) -> Image.Image:
 
 
 def png_bytes(scene: Scene) -> bytes:
-    """The drawn scene as a file."""
+    """The picture of a scene as a PNG file."""
     buffer = BytesIO()
     draw_scene(scene).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

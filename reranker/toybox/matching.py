@@ -1,19 +1,19 @@
-"""What can be asked of a scene, and how much of it holds."""
+"""Requests about scenes, and the share of their conditions that hold."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from reranker.toybox.scenes import PEOPLE, Scene, Shown, related
+from reranker.toybox.scenes import PEOPLE, Scene, VisibleThing, related
 
 ABSENT_GROUPS = {"people": PEOPLE}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A thing that is asked for; None where an attribute is left open.
+class RequestedThing:
+    """A thing that a request mentions. An attribute that is None may have any value.
 
-    count: exactly so many things of the kind (and of the colour, where it is asked).
+    count: exactly this number of things of the kind, and of the colour if one is given.
     """
 
     thing: str
@@ -26,17 +26,21 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """All that a sentence asks: up to two things, how the first lies to the second, a place, what must be absent."""
+    """What a sentence requests: up to two things, the relation of the first to the second, a place, an absence."""
 
-    asked: tuple[Asked, ...] = ()
+    things: tuple[RequestedThing, ...] = ()
     relation: str | None = None
     place: str | None = None
     absent: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """One thing that is asked: `kind` is thing, colour, place, count, relation or absence; `slot` whose it is."""
+class Condition:
+    """One condition of a request, and whether it holds.
+
+    kind: thing, colour, count, hat, held, held colour, relation, place or absence. slot: the index of the requested
+        thing; 0 if the condition concerns none.
+    """
 
     kind: str
     slot: int
@@ -44,67 +48,77 @@ class Part:
 
 
 def match(request: Request, scene: Scene) -> float:
-    """Share in [0, 1] of what is asked that holds, under the best assignment of asked things to drawn ones."""
-    parts = best_parts(request, scene)
-    return sum(part.holds for part in parts) / len(parts)
+    """The share of the conditions that hold, in [0, 1], under the best assignment; see `best_conditions`."""
+    conditions = best_conditions(request, scene)
+    return sum(condition.holds for condition in conditions) / len(conditions)
 
 
-def best_parts(request: Request, scene: Scene) -> list[Part]:
-    """Every asked part, with its verdict under the assignment that satisfies most; empty where nothing is asked."""
-    shown = scene.shown
-    readings = [list(_readings(asked, shown)) for asked in request.asked]
-    assignments = (chosen for chosen in product(*readings) if _is_injective(chosen))
-    judged = (_parts(request, chosen, scene) for chosen in assignments)
-    return max(judged, key=lambda parts: sum(part.holds for part in parts))
+def best_conditions(request: Request, scene: Scene) -> list[Condition]:
+    """All conditions, under the assignment of requested to visible things that fulfils the most of them.
+
+    Empty if nothing is requested.
+    """
+    candidates = [list(_candidate_groups(requested, scene.visible)) for requested in request.things]
+    assignments = (groups for groups in product(*candidates) if _is_injective(groups))
+    outcomes = (_conditions(request, groups, scene) for groups in assignments)
+    return max(outcomes, key=lambda conditions: sum(condition.holds for condition in conditions))
 
 
-def _readings(asked: Asked, shown: tuple[Shown, ...]) -> Iterator[tuple[Shown, ...]]:
-    """The groups of drawn things that the asked one may mean; () is: nothing of the kind is there."""
-    of_kind = tuple(thing for thing in shown if thing.thing == asked.thing)
+def _candidate_groups(
+    requested: RequestedThing, visible: tuple[VisibleThing, ...]
+) -> Iterator[tuple[VisibleThing, ...]]:
+    """The groups of visible things that the requested one can be assigned to; () stands for no thing at all."""
+    of_kind = tuple(thing for thing in visible if thing.thing == requested.thing)
     yield ()
-    if asked.count is None:
+    if requested.count is None:
         yield from ((thing,) for thing in of_kind)
         return
-    of_colour = tuple(thing for thing in of_kind if thing.colour == asked.colour)
+    of_colour = tuple(thing for thing in of_kind if thing.colour == requested.colour)
     yield from dict.fromkeys(group for group in (of_kind, of_colour) if group)  # in this order, once each
 
 
-def _is_injective(chosen: tuple[tuple[Shown, ...], ...]) -> bool:
-    taken = [id(thing) for group in chosen for thing in group]
-    return len(taken) == len(set(taken))
+def _is_injective(groups: tuple[tuple[VisibleThing, ...], ...]) -> bool:
+    assigned = [id(thing) for group in groups for thing in group]
+    return len(assigned) == len(set(assigned))
 
 
-def _parts(request: Request, chosen: tuple[tuple[Shown, ...], ...], scene: Scene) -> list[Part]:
-    parts = [part for slot, asked in enumerate(request.asked) for part in _asked_parts(asked, chosen[slot], slot)]
+def _conditions(request: Request, groups: tuple[tuple[VisibleThing, ...], ...], scene: Scene) -> list[Condition]:
+    conditions = [
+        condition
+        for slot, requested in enumerate(request.things)
+        for condition in _thing_conditions(requested, groups[slot], slot)
+    ]
     if request.relation:
-        holds = any(related(a.box, request.relation, b.box) for a in chosen[0] for b in chosen[1])
-        parts.append(Part(kind="relation", slot=0, holds=holds))
+        holds = any(related(a.box, request.relation, b.box) for a in groups[0] for b in groups[1])
+        conditions.append(Condition(kind="relation", slot=0, holds=holds))
     if request.place:
-        parts.append(Part(kind="place", slot=0, holds=scene.place == request.place))
+        conditions.append(Condition(kind="place", slot=0, holds=scene.place == request.place))
     if request.absent:
-        parts.append(Part(kind="absence", slot=0, holds=is_absent(request.absent, scene)))
-    return parts
+        conditions.append(Condition(kind="absence", slot=0, holds=is_absent(request.absent, scene)))
+    return conditions
 
 
-def _asked_parts(asked: Asked, group: tuple[Shown, ...], slot: int) -> Iterator[Part]:
-    """An attribute holds only of a thing that is there."""
+def _thing_conditions(requested: RequestedThing, group: tuple[VisibleThing, ...], slot: int) -> Iterator[Condition]:
+    """An attribute holds only if the thing is there."""
     there = bool(group)
-    yield Part(kind="thing", slot=slot, holds=there)
-    if asked.colour:
-        yield Part(kind="colour", slot=slot, holds=there and all(thing.colour == asked.colour for thing in group))
-    if asked.count:
-        yield Part(kind="count", slot=slot, holds=len(group) == asked.count)
-    if asked.straw_hat:
-        yield Part(kind="hat", slot=slot, holds=there and all(thing.straw_hat for thing in group))
-    if asked.held:
-        holding = there and all(thing.held == asked.held for thing in group)
-        yield Part(kind="held", slot=slot, holds=holding)
-        if asked.held_colour:
-            of_colour = holding and all(thing.held_colour == asked.held_colour for thing in group)
-            yield Part(kind="held colour", slot=slot, holds=of_colour)
+    yield Condition(kind="thing", slot=slot, holds=there)
+    if requested.colour:
+        yield Condition(
+            kind="colour", slot=slot, holds=there and all(thing.colour == requested.colour for thing in group)
+        )
+    if requested.count:
+        yield Condition(kind="count", slot=slot, holds=len(group) == requested.count)
+    if requested.straw_hat:
+        yield Condition(kind="hat", slot=slot, holds=there and all(thing.straw_hat for thing in group))
+    if requested.held:
+        holding = there and all(thing.held == requested.held for thing in group)
+        yield Condition(kind="held", slot=slot, holds=holding)
+        if requested.held_colour:
+            of_colour = holding and all(thing.held_colour == requested.held_colour for thing in group)
+            yield Condition(kind="held colour", slot=slot, holds=of_colour)
 
 
 def is_absent(absent: str, scene: Scene) -> bool:
-    """Whether nothing of the thing, or of the group of things, is in the scene."""
+    """Whether no such thing is in the scene. absent: a thing, or a name in `ABSENT_GROUPS`."""
     things = ABSENT_GROUPS.get(absent, (absent,))
-    return not any(thing.thing in things for thing in scene.shown)
+    return not any(thing.thing in things for thing in scene.visible)

@@ -1,4 +1,4 @@
-"""The toybox's own byte-level BPE, with Qwen's special tokens and pre-tokenization."""
+"""The tokenizer of the toybox model: byte-level BPE with the special tokens and pre-tokenization of Qwen."""
 
 from collections.abc import Iterator
 from random import Random
@@ -7,8 +7,8 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from transformers import PreTrainedTokenizerFast
 
 from reranker.models.scoring.prompts import LYCHEE, RATING
-from reranker.toybox.captions import ENGLISH_NAMES, LANGUAGES, word, words
-from reranker.toybox.exercises import lesson
+from reranker.toybox.captions import ENGLISH_NAMES, LANGUAGES, vocabulary, write_caption
+from reranker.toybox.examples import training_example
 
 # Ids follow this order, from 0. The chat and vision tokens are Qwen2.5-VL's.
 SPECIAL_TOKENS = (
@@ -23,7 +23,7 @@ SPECIAL_TOKENS = (
 )
 SINGLE_TOKENS = ("yes", "no", "Score")
 VOCABULARY_SIZE = 1024
-# Qwen2's pattern: contractions, words with what stands before them, single digits, punctuation, line ends, blanks.
+# The pattern of Qwen2: contractions, words with the character before them, digits, punctuation, line ends, spaces.
 SPLIT_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -41,22 +41,22 @@ def _is_chinese(text: str) -> bool:
 
 
 def corpus(seed: int = 0, captions: int = 4000) -> Iterator[str]:
-    """Text to learn merges from. Chinese comes word by word: what lies between two words is never joined."""
+    """The texts to learn merges from. Chinese comes as single words, so that no token spans two of them."""
     rng = Random(seed)
     prompts = [layout.fill("") for layout in (LYCHEE, RATING)]
     for _ in range(200):
-        yield from words()
+        yield from vocabulary()
         yield from SINGLE_TOKENS
         yield from prompts
         yield from (f" {name}s" for names in ENGLISH_NAMES.values() for name in names)
     for _ in range(captions):
-        text = word(lesson(rng).request, rng.choice(LANGUAGES), rng).text
+        text = write_caption(training_example(rng).request, rng.choice(LANGUAGES), rng).text
         if not _is_chinese(text):
             yield text
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """The same tokenizer each time: the corpus is made from a seed."""
+    """Train the tokenizer on `corpus`; the result is always the same."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

@@ -17,7 +17,7 @@ from tests.support.http_server import answers
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.scripted_scorer import PATIENCE_S, until
-from tests.support.shell import Shell
+from tests.support.shell import HUNG_AFTER_S, Shell
 
 
 def test_there_is_an_option_for_every_setting() -> None:
@@ -31,7 +31,7 @@ def test_the_page_and_the_api_are_served_until_interrupted(tmp_path: Path) -> No
     environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path)}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
         try:
-            until(lambda: answers(f"http://127.0.0.1:{port}/health"), 3 * PATIENCE_S)
+            until(lambda: answers(f"http://127.0.0.1:{port}/health"), HUNG_AFTER_S)
             assert httpx.get(f"http://127.0.0.1:{port}/").is_success
             assert httpx.get(f"http://127.0.0.1:{port}/v1/models").status_code == 401
         finally:

@@ -311,8 +311,8 @@ def lychee_is_here() -> Iterator[Path]:
 
 
 def test_auto_is_lychee_only_with_a_gpu_and_its_files(lychee_is_here: Path) -> None:
-    assert (choose("auto", "", lambda: True).name, choose("auto", "", lambda: True).reason) == ("lychee", "card")
-    assert (choose("auto", "", lambda: False).name, choose("auto", "", lambda: False).reason) == ("toybox", "no card")
+    assert (choose("auto", "", lambda: True).name, choose("auto", "", lambda: True).reason) == ("lychee", "GPU")
+    assert (choose("auto", "", lambda: False).name, choose("auto", "", lambda: False).reason) == ("toybox", "no GPU")
     assert folder_of("lychee") == lychee_is_here
     assert folder_of("lychee", COMMIT) == lychee_is_here
     with pytest.raises(CheckpointNotDownloaded):
@@ -341,4 +341,4 @@ def test_a_name_is_taken_at_its_word() -> None:
         raise AssertionError("nobody asks for a card")
 
     assert choose("mine", "", never).name == "mine"
-    assert choose("mine", "", never).reason == "asked"
+    assert choose("mine", "", never).reason == "named"

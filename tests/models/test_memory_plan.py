@@ -190,7 +190,7 @@ def test_a_model_spread_over_two_gpus_judges_alike(
         distribute_layers(language, list(zip(gpus, rooms, strict=True)))
         checkpoint = with_its_files(network, files, gpus[0], "fp32")
         assert checkpoint.gpus == (gpus if second else gpus[:1])
-        assert checkpoint.load_warnings == (("spread",) if second == 99 else ("offloaded",))
+        assert checkpoint.load_warnings == (("split",) if second == 99 else ("offloaded",))
         judged = log_odds(checkpoint, scoring=scoring)
     assert judged == pytest.approx(here, abs=1e-3)
 

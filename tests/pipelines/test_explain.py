@@ -36,9 +36,9 @@ from reranker.models.loading import Checkpoint, load_checkpoint
 from reranker.models.occlusion import grid_of, occluded
 from reranker.models.scoring.method import Document
 from reranker.models.scoring.yes_no import YesNo
-from reranker.toybox.captions import LANGUAGES, word
+from reranker.toybox.captions import LANGUAGES, write_caption
 from reranker.toybox.drawing import png_bytes
-from reranker.toybox.exercises import ask_surroundings, ask_thing
+from reranker.toybox.examples import request_surroundings, request_thing
 from reranker.toybox.matching import Request, match
 from reranker.toybox.scenes import Box, Scene, random_scene
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, number, until
@@ -448,14 +448,14 @@ def case(language: str, rng: Random) -> Case:
     while True:
         scene = random_scene(rng)
         index = rng.randrange(len(scene.items))
-        request = Request(asked=(ask_thing(scene.items[index], rng),))
+        request = Request(things=(request_thing(scene.items[index], rng),))
         rest = replace(
             scene,
             items=scene.items[:index] + scene.items[index + 1 :],
             boxes=scene.boxes[:index] + scene.boxes[index + 1 :],
         )
         if match(request, rest) < 1:
-            text = word(ask_surroundings(request, scene, rng), language, rng).text
+            text = write_caption(request_surroundings(request, scene, rng), language, rng).text
             return Case(scene=scene, text=text, box=scene.boxes[index])
 
 

@@ -14,8 +14,8 @@ from tests.support import installed
 from tests.support.http_server import answers
 from tests.support.paths import GALLERY
 from tests.support.ports import free_port
-from tests.support.scripted_scorer import PATIENCE_S, until
-from tests.support.shell import ended
+from tests.support.scripted_scorer import until
+from tests.support.shell import HUNG_AFTER_S, ended
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def serving() -> Iterator[tuple[str, subprocess.Popen]]:
     port = free_port()
     process = installed.start("serve", "--model", "toybox", "--port", port, "--frame-ancestors", "https://a.example")
     try:
-        until(lambda: answers(f"http://127.0.0.1:{port}/health"), 3 * PATIENCE_S)
+        until(lambda: answers(f"http://127.0.0.1:{port}/health"), HUNG_AFTER_S)
         yield f"http://127.0.0.1:{port}", process
     finally:
         process.kill()
@@ -44,13 +44,13 @@ def test_pictures_are_ranked(url: str) -> None:
     names = ["house_by_the_sea.png", "house_in_the_desert.png"]
     documents = [f"data:image/png;base64,{base64.b64encode((GALLERY / name).read_bytes()).decode()}" for name in names]
     body = {"query": "a house in the desert", "documents": documents}
-    response = httpx.post(f"{url}/v1/rerank", json=body, timeout=PATIENCE_S)
+    response = httpx.post(f"{url}/v1/rerank", json=body, timeout=HUNG_AFTER_S)
     assert response.status_code == 200
     assert [result["index"] for result in response.json()["results"]] == [1, 0]
 
 
 def test_the_model_and_the_description_are_served_but_no_page(url: str) -> None:
-    assert httpx.get(f"{url}/v1/models", timeout=PATIENCE_S).json()["data"][0]["id"] == "toybox"
+    assert httpx.get(f"{url}/v1/models", timeout=HUNG_AFTER_S).json()["data"][0]["id"] == "toybox"
     assert set(httpx.get(f"{url}/v1/openapi.json").json()["paths"]) == {"/rerank", "/models"}
     assert httpx.get(url).status_code == 404
 

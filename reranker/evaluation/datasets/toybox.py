@@ -6,7 +6,7 @@ from typing import Final, cast
 
 from reranker.evaluation.datasets.labelled import Dataset, LabelledPicture, LabelledSet, QueryLanguage
 from reranker.evaluation.datasets.sampling import Sampling
-from reranker.toybox.captions import LANGUAGES, word
+from reranker.toybox.captions import LANGUAGES
 from reranker.toybox.drawing import png_bytes
 from reranker.toybox.exercises import EXAMINATION_SEED, Exercise, differences, examination
 from reranker.toybox.matching import Request, match
@@ -30,7 +30,7 @@ def _drawn_set(number: int, candidates: int, rng: Random, places: Random) -> Lab
     """places: where the right picture goes; of its own, so that scenes are those of an examination."""
     exercise = examination(rng, candidates)
     language = cast(QueryLanguage, LANGUAGES[number % len(LANGUAGES)])
-    query = word(exercise.request, language, rng).text
+    query = write_caption(exercise.request, language, rng).text
     place = places.randrange(candidates)
     set_id = f"toybox-{number + 1:04}"
     pictures = tuple(_pictures(exercise, place, set_id))

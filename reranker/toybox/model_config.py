@@ -1,13 +1,13 @@
-"""The shape of the toybox model: a Qwen2.5-VL of five million parameters."""
+"""The configuration of the toybox model: a Qwen2.5-VL of five million parameters."""
 
 from transformers import Qwen2_5_VLConfig
 
-VISUAL_TOKENS = 49  # what it looks at unless told otherwise
-LEVELS = (25, 49, 64)
+DEFAULT_VISUAL_TOKENS = 49
+DETAIL_LEVELS = (25, 49, 64)  # visual tokens: low, usual, high
 
 
 def toybox_config(vocabulary_size: int, ids: dict[str, int]) -> Qwen2_5_VLConfig:
-    """The configuration; `ids` maps the special tokens to their numbers."""
+    """The configuration of transformers. ids: token ids of the special tokens."""
     vision = {
         "depth": 6,
         "hidden_size": 160,

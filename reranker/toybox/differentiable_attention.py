@@ -1,7 +1,7 @@
-"""The towers' attention for teaching, with gradients through transformers' own forward.
+"""Attention functions for training, which transformers' own forward calls and gradients flow through.
 
-Of the language tower: plain products in the precision at hand. At the lessons' lengths, backwards on a CPU, they take
-under half the time of torch's fused attention (measured). Of the vision tower: one call for all windows.
+The language tower uses plain matrix products: on a CPU, at the lengths of the training sequences, the backward pass
+takes less than half the time of torch's fused attention (measured). The vision tower uses one call for all windows.
 """
 
 from typing import Any
@@ -11,19 +11,23 @@ from transformers import AttentionInterface
 
 from reranker.models.layers.attention import Spans, attend
 
-PLAIN = "plain_for_teaching"
-# transformers hands a vision block's attention all windows of all pictures as one packed sequence when the attention's
-# name contains "flash"; otherwise it loops over the windows in Python.
-WINDOWS = "flash_windows_for_teaching"
+# The names under which transformers finds the functions.
+MATRIX_ATTENTION = "matrix_products_for_training"
+# If the name contains "flash", transformers passes all windows of all pictures as one packed sequence; otherwise it
+# loops over the windows in Python.
+WINDOW_ATTENTION = "flash_windows_for_training"
 
 
 def causal_mask(width: int, start: int, device: torch.device) -> torch.Tensor:
-    """What to add to the scores, (width, start + width): positions see all of the beginning and what precedes them."""
+    """A bfloat16 mask to add to the attention scores: (width, start + width), 0 or -inf.
+
+    Each position attends to a prefix of `start` tokens, to the positions before it and to itself.
+    """
     hidden = torch.ones(width, start + width, dtype=torch.bool, device=device).triu(start + 1)
     return torch.zeros(width, start + width, dtype=torch.bfloat16, device=device).masked_fill(hidden, float("-inf"))
 
 
-def attend_plainly(
+def attend_by_matrix_products(
     module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -33,9 +37,13 @@ def attend_plainly(
     scaling: float,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """query (batch, heads, tokens, head_dim), key and value with fewer heads -> (batch, tokens, heads, head_dim)."""
+    """Grouped-query attention.
+
+    query: (batch, heads, tokens, head_dim). key, value: with fewer heads, and the tokens of a prefix first.
+    Returns (batch, tokens, heads, head_dim).
+    """
     batch, heads, tokens, head_dim = query.shape
-    groups = key.shape[1]  # the heads of a group share keys: stack their queries instead of copying the keys
+    groups = key.shape[1]  # the heads of a group share their keys: stack the queries instead of copying the keys
     stacked = (query * scaling).reshape(batch, groups, heads // groups * tokens, head_dim)
     scores = (stacked @ key.transpose(-1, -2)).view(batch, heads, tokens, -1) + attention_mask
     weights = torch.softmax(scores, dim=-1).view(batch, groups, heads // groups * tokens, -1)
@@ -53,9 +61,9 @@ def attend_windows(
     cu_seq_lens_q: torch.Tensor,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Full attention within each window or picture.
+    """Full attention within each window, or within each picture.
 
-    query, key, value: (1, heads, tokens, head_dim); cu_seq_lens_q: (pieces + 1,), the pieces' limits, first 0.
+    query, key, value: (1, heads, tokens, head_dim). cu_seq_lens_q: (spans + 1,), cumulative lengths, starting at 0.
     Returns (1, tokens, heads, head_dim).
     """
     packed = [part[0].transpose(0, 1) for part in (query, key, value)]
@@ -63,5 +71,5 @@ def attend_windows(
     return attend(packed[0], packed[1], packed[2], spans, scale=scaling, causal=False)[None], None
 
 
-AttentionInterface.register(PLAIN, attend_plainly)
-AttentionInterface.register(WINDOWS, attend_windows)
+AttentionInterface.register(MATRIX_ATTENTION, attend_by_matrix_products)
+AttentionInterface.register(WINDOW_ATTENTION, attend_windows)
