@@ -64,6 +64,7 @@ def test_three_queries_are_labelled_and_two_ways_compared(toybox_url, visit, dra
     assert tab.page.locator("img[src=x]").count() == 0
 
 
+@pytest.mark.extended
 def test_labels_go_on_while_an_evaluation_runs_and_stop_ends_it(serve, visit, numbered) -> None:
     paced = Paced()
     tab = visit(serve(Reranker(scorer=paced.scorer, settings=Settings.of(model="toybox"))))
@@ -90,6 +91,7 @@ def test_labels_go_on_while_an_evaluation_runs_and_stop_ends_it(serve, visit, nu
     assert tab.page.locator("#evaluation tbody th").first.inner_text() == "yes or no · usual (2 tokens)"
 
 
+@pytest.mark.extended
 def test_the_board_follows_the_gallery_and_every_tab_of_the_browser_has_its_own_set(
     toybox_url, visit, drawings
 ) -> None:
@@ -118,6 +120,7 @@ def test_the_board_follows_the_gallery_and_every_tab_of_the_browser_has_its_own_
     assert listed(other) == ["a cat"]
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_tab_overflows_at_no_width(toybox_url, visit, drawings, theme: str) -> None:
     tab = visit(f"{toybox_url}?__theme={theme}")
