@@ -87,7 +87,7 @@ def test_a_closed_tab_ends_its_run(serve, visit, numbered):
     paced.allowed.release()
     tab.status("1/4")
     tab.page.close()
-    until(lambda: reranker.stops[0].is_set())
+    until(reranker.stops[0].is_set)
     for _ in range(4):
         paced.allowed.release()
     reranker.rank("a dog", [b"1.0"])  # after all batches that stood in front of it
