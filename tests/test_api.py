@@ -404,7 +404,7 @@ def test_the_name_toybox_is_all_that_it_takes() -> None:
     reranker = Reranker("toybox", settings=PLAIN)
     ranking = reranker.rank("a red dog", PICTURES[:2])
     assert len(ranking.scored) == 2
-    assert ranking.fingerprint == reranker.load().info.fingerprint
+    assert ranking.fingerprint == reranker.info.fingerprint
 
 
 def test_the_model_is_loaded_once_however_many_ask() -> None:

@@ -43,6 +43,32 @@ DRAWN_WORLD = {
     f"reranker.toybox.{name}" for name in ("scenes", "drawing", "matching", "captions", "examples", "targets")
 }
 
+# Inside these two packages the order is finer: a module imports only from its own line and from those above it.
+INNER_LAYERS = {
+    "models": (
+        ("patchify", "layers", "hub", "scoring.prompts", "scoring.rating_parser"),
+        ("architecture", "device_map", "download"),
+        ("qwen2_5_vl.positions", "qwen2_5_vl.vision", "qwen2_5_vl.language", "qwen2_5_vl.model"),
+        ("registry", "memory_plan", "occlusion", "scoring.method"),
+        ("checkpoint",),
+        ("loading",),
+        ("scoring.yes_no", "scoring.rating"),
+        ("scoring.registry",),
+    ),
+    "engine": (
+        ("device_queue", "torch_thread", "process_memory", "memory_budget", "feature_cache", "results"),
+        ("executor", "prefetch"),
+        ("batching",),
+        ("scoring_run",),
+        ("cross_encoder",),
+    ),
+}
+# What schedules batches knows neither torch nor models, so that it can be tested and run without them.
+WITHOUT_MODELS = {
+    f"reranker.engine.{name}"
+    for name in ("device_queue", "torch_thread", "results", "executor", "prefetch", "batching", "scoring_run")
+}
+
 # Where else a heavy library is imported, the program starts slowly.
 HOMES = {
     "torch": ("reranker.models", "reranker.engine", "reranker.benchmarks", "reranker.toybox"),
@@ -143,6 +169,43 @@ def test_every_module_is_in_a_listed_package() -> None:
 
 def test_no_import_runs_upwards() -> None:
     assert upward_imports(import_graph()) == []
+
+
+def inner_rank(module: str) -> int | None:
+    """The line of a module in `INNER_LAYERS`; None for the package itself."""
+    package, _, inside = module.removeprefix("reranker.").partition(".")
+    ranks = [
+        number
+        for number, names in enumerate(INNER_LAYERS[package])
+        if any(inside == name or inside.startswith(f"{name}.") for name in names)
+    ]
+    return ranks[0] if ranks else None
+
+
+def test_no_import_runs_upwards_inside_a_package() -> None:
+    packages = tuple(INNER_LAYERS)
+    graph = {module: others for module, others in import_graph().items() if module.count(".") > 1}
+    inside = {module: others for module, others in graph.items() if layer(module) in packages}
+    unlisted = {module for module in inside if inner_rank(module) is None and syntax_trees()[module].body[1:]}
+    assert unlisted - {"reranker.models"} == set()
+    upward = [
+        (module, other)
+        for module, others in inside.items()
+        for other in others
+        if is_ours(other) and other.count(".") > 1 and layer(other) == layer(module)
+        if (inner_rank(other) or 0) > (inner_rank(module) or 0)
+    ]
+    assert upward == []
+
+
+def test_scheduling_knows_neither_torch_nor_models() -> None:
+    found = {
+        (module, other)
+        for module in WITHOUT_MODELS
+        for other in import_graph()[module]
+        if other.startswith(("torch", "transformers", "reranker.models", "reranker.images"))
+    }
+    assert found == set()
 
 
 def test_no_imports_run_in_a_circle() -> None:

@@ -6,9 +6,10 @@ from random import Random
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from reranker.toybox.captions import LANGUAGES, write_caption
-from reranker.toybox.encoded_examples import EncodedExample
+from reranker.toybox.encoded_examples import EncodedExample, EncodedScene
 from reranker.toybox.examples import request_about
 from reranker.toybox.matching import Request, RequestedThing, best_conditions
 from reranker.toybox.scenes import COLOURS, HELD, PLACES, RELATIONS, THINGS
@@ -98,7 +99,7 @@ def make_batch(
 
     image_id: the token id of a visual token. answer: the ids to generate after the prompt, for a match in [0, 1].
     """
-    pairs, matches, requests, slots, conditions = [], [], [], [], []
+    pairs, labels = [], []
     for example in examples:
         scenes = [example.scenes[0], *rng.sample(example.scenes[1:], SCENES_PER_EXAMPLE - 1)]
         request = example.request
@@ -106,24 +107,36 @@ def make_batch(
             request = request_about(rng.choice(scenes).scene, rng)
         prompt = prefix.encode(write_caption(request, rng.choice(LANGUAGES), rng).text)
         for scene in scenes:
-            holds = {(each.kind, each.slot): each.holds for each in best_conditions(request, scene.scene)}
-            matches.append(sum(holds.values()) / len(holds))
-            pairs.append(
-                Pair(
-                    prompt=prompt,
-                    tokens=scene.tokens,
-                    rows=scene.rows,
-                    columns=scene.columns,
-                    answer=answer(matches[-1]),
-                )
-            )
-            requests.append(request_labels(request))
-            slots.append(slot_targets(request, scene.scene, scene.targets))
-            conditions.append([float(holds[channel]) if channel in holds else -1.0 for channel in CONDITION_CHANNELS])
-    targets = PairTargets(
-        match=torch.tensor(matches),
-        request=torch.tensor(requests),
-        slots=torch.from_numpy(np.concatenate(slots)),
-        conditions=torch.tensor(conditions),
+            labels.append(_pair_labels(request, scene))
+            ids = answer(labels[-1].match)
+            pairs.append(Pair(prompt=prompt, tokens=scene.tokens, rows=scene.rows, columns=scene.columns, answer=ids))
+    return collate(pairs, len(prefix.ids), image_id), _stack(labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PairLabels:
+    """One row of `PairTargets`."""
+
+    match: float
+    request: list[int]
+    slots: NDArray[np.float32]
+    conditions: list[float]
+
+
+def _pair_labels(request: Request, scene: EncodedScene) -> _PairLabels:
+    holds = {(each.kind, each.slot): each.holds for each in best_conditions(request, scene.scene)}
+    return _PairLabels(
+        match=sum(holds.values()) / len(holds),
+        request=request_labels(request),
+        slots=slot_targets(request, scene.scene, scene.targets),
+        conditions=[float(holds[channel]) if channel in holds else -1.0 for channel in CONDITION_CHANNELS],
     )
-    return collate(pairs, len(prefix.ids), image_id), targets
+
+
+def _stack(labels: list[_PairLabels]) -> PairTargets:
+    return PairTargets(
+        match=torch.tensor([each.match for each in labels]),
+        request=torch.tensor([each.request for each in labels]),
+        slots=torch.from_numpy(np.concatenate([each.slots for each in labels])),
+        conditions=torch.tensor([each.conditions for each in labels]),
+    )

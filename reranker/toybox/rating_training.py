@@ -103,9 +103,21 @@ def train_rating(
         first_rates.append(first_rate(losses.log_odds, targets.match))
         exact_rates.append(exact_rate)
         if optimizer.step_number % 50 == 0:
-            yes_no_text = f"first {np.mean(first_rates[-50:]):.3f}  answer {losses.answer.item():.3f}"
-            recent = f"rating {rating_loss.item():.3f}  exact {np.mean(exact_rates[-50:]):.3f}"
-            terms = f"{auxiliary.answer.item():.3f} {auxiliary.conditions.item():.3f} {auxiliary.slots.item():.3f}"
-            _log.info(f"rating {progress:6.1%} step {optimizer.step_number:5d}  {yes_no_text}  {recent}  {terms}")
+            rates = f"first {np.mean(first_rates[-50:]):.3f}  exact {np.mean(exact_rates[-50:]):.3f}"
+            _log_progress(progress, optimizer.step_number, rates, losses, rating_loss, auxiliary)
         if optimizer.step_number % 500 == 0:
             save()
+
+
+def _log_progress(
+    progress: float, step: int, rates: str, losses: Losses, rating_loss: torch.Tensor, auxiliary: Losses
+) -> None:
+    terms = {
+        "answer": losses.answer,
+        "rating": rating_loss,
+        "auxiliary answer": auxiliary.answer,
+        "conditions": auxiliary.conditions,
+        "slots": auxiliary.slots,
+    }
+    text = "  ".join(f"{name} {loss.item():.3f}" for name, loss in terms.items())
+    _log.info(f"rating {progress:6.1%} step {step:5d}  {rates}  {text}")

@@ -25,6 +25,7 @@ def test_there_is_an_option_for_every_setting() -> None:
     assert set(options) == {setting.key for setting in all_settings()}
 
 
+@pytest.mark.extended
 def test_the_page_and_the_api_are_served_until_interrupted(tmp_path: Path) -> None:
     port = free_port()
     command = [sys.executable, "-m", "reranker", "serve", "--model", "toybox", "--port", str(port), "--api-key", "k"]

@@ -282,6 +282,7 @@ def test_usage_errors_are_one_sentence_and_nothing_is_watched(
     assert shell.scorer.read_names == []
 
 
+@pytest.mark.extended
 def test_the_program_ranks_arrivals_and_writes_the_ranking_at_the_end(tmp_path: Path) -> None:
     given = "from tests.support.scripted_scorer import number\ngiven = {'judge': number}"
     process = started(scripted(given), "watch", tmp_path, "a dog", "--interval", 0.1, "--format", "json")

@@ -117,7 +117,7 @@ def test_a_calibration_changes_the_scores_that_people_see_and_no_order():
     calibrated = Reranker("toybox", settings=Settings.of(score_store_mb=0))
     after = calibrated.rank("a black cat", pictures)
     assert (before.temperature, after.temperature) == (1.0, 0.5)
-    assert (plain.load().info.relevance_threshold, calibrated.load().info.relevance_threshold) == (5.0, 6.0)
+    assert (plain.info.relevance_threshold, calibrated.info.relevance_threshold) == (5.0, 6.0)
     assert [one.position for one in after.scored] == [one.position for one in before.scored]
     odds = [one.score.log_odds for one in before.scored]
     assert [one.score.log_odds for one in after.scored] == pytest.approx(odds, abs=1e-4)

@@ -117,7 +117,7 @@ def test_what_was_stopped_goes_on_without_judging_anything_twice(tmp_path):
     assert [list(judged.log_odds) for judged in one.judged] == RIGHT_FIRST
     third = ScriptedScorer(judge=number)
     assert evaluated(NUMBERS, plan_of(third), results_log=ResultsLog(tmp_path / "scores.jsonl")).evaluated == (one,)
-    assert third.answered == []
+    assert third.scored == []
 
 
 def test_a_stop_in_the_middle_of_a_set_leaves_nothing_of_it(tmp_path):
@@ -192,7 +192,7 @@ def test_what_failed_is_tried_again(tmp_path):
         again = ScriptedScorer(judge=number)
         (one,) = evaluated(NUMBERS, plan_of(again), results_log=ResultsLog(tmp_path / "s.jsonl")).evaluated
         assert (one.figures.failures, one.figures.first) == (0, 1.0)
-    assert again.answered == []
+    assert again.scored == []
 
 
 def test_what_is_known_counts_as_done(tmp_path):

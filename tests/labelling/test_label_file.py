@@ -18,7 +18,7 @@ def test_what_is_added_is_read_again_and_so_does_the_evaluation(folder):
     assert [line.number for line in file.read()] == [1, 2]
     dataset = open_dataset(str(folder / "labels.jsonl"))
     assert [one.query for one in dataset.sets] == ["a red dress", '一只猫\\ " {}']
-    right = [[picture.name for picture in one.pictures if picture.is_right] for one in dataset.sets]
+    right = [[picture.name for picture in one.pictures if picture.is_relevant] for one in dataset.sets]
     assert right == [["a.png"], ["b.png", "sub/c.png"]]
     assert [picture.name for picture in dataset.sets[0].pictures] == list(NAMES)
 
@@ -30,7 +30,7 @@ def test_paths_count_from_the_folder_of_the_file(folder, place):
     LabelFile(path).add(marked(folder, "a cat", "sub/c.png"))
     assert str(folder) not in path.read_text()
     (one,) = open_dataset(str(path)).sets
-    assert [picture.source.read_text() for picture in one.pictures if picture.is_right] == ["2.5"]
+    assert [picture.source.read_text() for picture in one.pictures if picture.is_relevant] == ["2.5"]
     moved = folder.parent.rename(folder.parent.with_name(f"{folder.parent.name} moved")) / "photos" / place
     assert [line.labelled.relevant[0].read_text() for line in LabelFile(moved).read()] == ["2.5"]
 

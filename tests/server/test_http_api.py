@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from reranker import Reranker, Settings
+from tests.support.recorded_stops import RecordedStops
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, content_of, until
 
 
@@ -262,20 +263,14 @@ def test_a_client_that_disconnects_stops_the_run_before_its_next_batch(serve_api
         assert released.wait(PATIENCE_S)
         return 1.0
 
-    class Recording(Reranker):
-        def rank_stream(self, *arguments, cancellation, **options):
-            cancellation.on_cancel(cancelled.set)
-            return super().rank_stream(*arguments, cancellation=cancellation, **options)
-
-    cancelled = threading.Event()
     scorer = ScriptedScorer(judge=judge, batch_tokens=1)
-    reranker = Recording(scorer=scorer)
+    reranker = RecordedStops(scorer=scorer)
     connection = HTTPConnection(urlsplit(serve_api(reranker)).netloc)
     body = json.dumps({"query": "a", "documents": [data_uri(b"%d" % number) for number in range(20)]})
     connection.request("POST", "/v1/rerank", body, {"content-type": "application/json"})
     assert started.wait(PATIENCE_S)
     connection.close()
-    assert cancelled.wait(PATIENCE_S)
+    assert reranker.stops[0].wait(PATIENCE_S)
     released.set()
     until(lambda: "reranker-batches" not in {thread.name for thread in threading.enumerate()})
     assert len(scorer.batches) == 1

@@ -1,32 +1,29 @@
 """The page's endpoints for programs: a stream, texts beside pictures, and tools over MCP by its own client library."""
 
 import base64
+import json
 from ast import literal_eval
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import gradio as gr
 import httpx
 import pytest
 from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
-from reranker import Reranker, Settings
+from reranker import Query, Reranker, Settings
 from reranker.ui.api_endpoints import ApiEndpoints
 from reranker.ui.uploads import Uploads
 from tests.support.event_loop import run_async
-from tests.support.scripted_scorer import ScriptedScorer, number
-from tests.support.visitor import visitor
-
-
-@pytest.fixture
-def numbers(upload_folder: Path) -> list[str]:
-    """Uploaded files whose contents are their log-odds."""
-    paths = [upload_folder / f"{name}.png" for name in ("-1.5", "2.5", "0.5", "1.5")]
-    for path in paths:
-        path.write_text(path.stem, encoding="utf-8")
-    return [str(path) for path in paths]
+from tests.support.scripted_scorer import ScriptedScorer, number, until
+from tests.support.visitor import ELSEWHERE, visitor
 
 
 def programs(folder: Path, scorer: ScriptedScorer | None = None, **settings) -> ApiEndpoints:
@@ -88,6 +85,101 @@ def test_the_stream_over_the_network(toybox_url: str, drawings: list[Path]) -> N
     *judged, ranked = list(job)
     assert ranked["results"][0]["name"] == "blue_car.png"
     assert 1 <= len(judged) <= 4  # a client that listens late hears the last of what was said at once
+
+
+# Over the network
+
+
+@pytest.fixture(scope="module")
+def client(toybox_url) -> Iterator[Client]:
+    with closing(Client(toybox_url, verbose=False)) as client:
+        yield client
+
+
+def test_a_program_is_answered_as_the_command_line_answers(client, toybox, drawings):
+    asked = client.predict("a red house", [handle_file(path) for path in drawings], 3, api_name="/rank")
+    ranking = toybox.rank("a red house", drawings)
+    assert asked["query"] == "a red house"
+    assert asked["model"] == "toybox"
+    assert asked["results"][0]["name"] == "red_house.png"
+    assert asked["fingerprint"] == ranking.fingerprint
+    assert [row["name"] for row in asked["results"]] == [one.candidate.name for one in ranking.scored[:3]]
+    for rank, (row, one) in enumerate(zip(asked["results"], ranking.scored, strict=False), 1):
+        assert (row["rank"], row["status"], row["error"]) == (rank, "scored", None)
+        assert row["log_odds"] == pytest.approx(one.score.log_odds, abs=1e-4)
+        assert 0 <= row["score"] <= 10
+
+
+def test_broken_and_forbidden_files_cost_only_themselves(client, drawings, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(drawings[0].read_bytes()[:200])
+    given = [handle_file(drawings[0]), handle_file(broken), *ELSEWHERE, {"path": 5}, 7]
+    results = client.predict("红色的房子", given, api_name="/rank")["results"]
+    assert [row["status"] for row in results] == ["scored"] + ["failed"] * (len(given) - 1)
+    assert results[1]["error"].startswith("“broken.png” is incomplete")
+    for elsewhere, row in zip([*ELSEWHERE, "", ""], results[2:], strict=True):
+        assert ("is damaged" if elsewhere.startswith("data:") else "is outside the folders") in row["error"]
+    assert "/etc" not in json.dumps(results)
+
+
+def answered(url: str, query: str, paths: list[Path]) -> list[dict]:
+    """By a client of its own."""
+    with closing(Client(url, verbose=False)) as client:
+        return client.predict(query, [handle_file(path) for path in paths], api_name="/rank")["results"]
+
+
+def test_two_at_once_both_get_all_of_their_pictures(toybox_url, drawings):
+    with ThreadPoolExecutor(2) as pool:
+        for results in pool.map(partial(answered, toybox_url, paths=drawings), ["a red house", "一只黑猫"]):
+            assert sorted(row["name"] for row in results) == sorted(path.name for path in drawings)
+            assert [row["rank"] for row in results] == [1, 2, 3, 4]
+
+
+def test_two_at_once_advance_batch_by_batch(serve, tmp_path):
+    order: list[str] = []
+
+    def judge(query: Query, _content: bytes) -> float:
+        order.append(query.text)
+        if order.count({"a": "b", "b": "a"}[query.text]) < 5:
+            until(lambda: reranker.device_queue.waiting > 0)
+        return 0.0
+
+    reranker = Reranker(scorer=ScriptedScorer(judge=judge, batch_tokens=1))
+    url = serve(reranker)
+
+    def rank(query: str) -> int:
+        paths = [tmp_path / f"{query}{index}.png" for index in range(5)]
+        for path in paths:
+            path.write_text(path.name)
+        return len(answered(url, query, paths))
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(rank, "ab")) == [5, 5]
+    assert order in (["a", "b"] * 5, ["b", "a"] * 5)
+
+
+@pytest.mark.parametrize(
+    ("query", "pictures", "top_k", "text"),
+    [
+        ("", ["x"], None, "The sentence is empty; write what the pictures should show."),
+        ("cat", [], None, "Too few pictures: 0 given, at least 1 needed; add more."),
+        ("cat", ["x"] * 1001, None, "Too many pictures: 1,001 given, at most 1,000 allowed"),
+        ("cat", ["x"], 0, "“query” must be text"),
+        ("cat", ["x"], "3", "“query” must be text"),
+        ("cat", ["x"], True, "“query” must be text"),
+        ("cat", {"path": "x"}, None, "“query” must be text"),
+        (None, ["x"], None, "“query” must be text"),
+    ],
+    ids=count(),
+)
+def test_a_mistake_of_a_program_is_one_sentence(client, query, pictures, top_k, text):
+    with pytest.raises(AppError) as refused:
+        client.predict(query, pictures, top_k, api_name="/rank")
+    assert str(refused.value).startswith(text)
+
+
+def test_only_the_ranking_is_open_to_programs(client):
+    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/rank", "/rank_stream"]
 
 
 # MCP

@@ -6,7 +6,7 @@ from typing import Final, cast
 
 from reranker.evaluation.datasets.labelled import Dataset, LabelledPicture, LabelledSet, QueryLanguage
 from reranker.evaluation.datasets.sampling import Sampling
-from reranker.toybox.captions import LANGUAGES
+from reranker.toybox.captions import LANGUAGES, write_caption
 from reranker.toybox.drawing import png_bytes
 from reranker.toybox.exercises import EXAMINATION_SEED, Exercise, differences, examination
 from reranker.toybox.matching import Request, match

@@ -13,6 +13,7 @@ from reranker.core.errors import CheckpointNotDownloaded
 from reranker.core.types import Scorer
 from reranker.ui.page import SAMPLES
 from tests.support.browser import Paced
+from tests.support.recorded_stops import RecordedStops
 from tests.support.scripted_scorer import ScriptedScorer, number, until
 
 pytestmark = pytest.mark.browser
@@ -39,6 +40,7 @@ def test_a_chinese_sentence_ranks_uploaded_pictures(serve, visit, numbered):
     assert [query_and_picture[:1] for query_and_picture in paced.scorer.batches]
 
 
+@pytest.mark.extended
 def test_choosing_a_result_shows_more_of_it(serve, visit, numbered):
     tab = visit(serve(Reranker(scorer=ScriptedScorer(judge=number))))
     tab.upload(*numbered)
@@ -78,17 +80,18 @@ def test_stop_ends_a_long_run_and_keeps_what_was_judged(serve, visit, numbered):
 
 def test_a_closed_tab_ends_its_run(serve, visit, numbered):
     paced = Paced()
-    reranker = Reranker(scorer=paced.scorer)
+    reranker = RecordedStops(scorer=paced.scorer)
     tab = visit(serve(reranker))
     tab.upload(*numbered)
     tab.ask("a black cat")
     paced.allowed.release()
     tab.status("1/4")
     tab.page.close()
-    until(lambda: all(ticket.cancelled for ticket in reranker.device_queue.holders))
-    paced.allowed.release()
-    until(lambda: not reranker.device_queue.holders)
-    assert len(paced.scorer.batches) == 2
+    until(reranker.stops[0].is_set)
+    for _ in range(4):
+        paced.allowed.release()
+    reranker.rank("a dog", [b"1.0"])  # after all batches that stood in front of it
+    assert len(paced.scorer.batches) == 3
 
 
 def test_broken_files_among_good_ones_are_listed_with_their_reasons(toybox_url, visit, drawings, tmp_path):
@@ -126,6 +129,7 @@ def test_the_sample_gallery_is_one_click_away(serve, visit):
     assert tab.names(0) == []
 
 
+@pytest.mark.extended
 def test_mistakes_are_sentences(toybox_url, visit, drawings):
     tab = visit(toybox_url)
     tab.page.locator("#rank").click()
@@ -137,6 +141,7 @@ def test_mistakes_are_sentences(toybox_url, visit, drawings):
     tab.status("Too few pictures: 1 given, at least 2 needed")
 
 
+@pytest.mark.extended
 def test_one_file_that_is_too_heavy_costs_only_itself(serve, visit, drawings, tmp_path):
     heavy = tmp_path / "heavy.bmp"
     heavy.write_bytes(b"BM" + bytes(1_000_001))
@@ -147,6 +152,7 @@ def test_one_file_that_is_too_heavy_costs_only_itself(serve, visit, drawings, tm
     assert "“heavy.bmp” is 1.000003 MB; the limit is 1 MB" in tab.page.locator("#failures li").inner_text()
 
 
+@pytest.mark.extended
 def test_the_page_says_what_the_built_in_model_knows(toybox_url, visit):
     english, chinese = visit(toybox_url), visit(toybox_url, "zh-HK")
     assert "not photographs" in english.page.locator("#about").inner_text().replace("and not", "not")
@@ -156,6 +162,7 @@ def test_the_page_says_what_the_built_in_model_knows(toybox_url, visit):
         assert not tab.page.locator("#download").is_visible()
 
 
+@pytest.mark.extended
 def test_the_page_works_in_a_frame_that_may_store_nothing(toybox_url, visit, chromium):
     tab = visit(toybox_url)
     tab.page.set_content(f'<iframe sandbox="allow-scripts allow-same-origin" src="{toybox_url}"></iframe>')
@@ -164,7 +171,9 @@ def test_the_page_works_in_a_frame_that_may_store_nothing(toybox_url, visit, chr
     frame.locator("#names li").first.wait_for()
 
 
-@pytest.mark.parametrize("format_", ["csv", "json", "zip", "html"])
+@pytest.mark.parametrize(
+    "format_", ["zip", *(pytest.param(name, marks=pytest.mark.extended) for name in ("csv", "json", "html"))]
+)
 def test_the_ranking_can_be_taken_away(toybox_url, visit, drawings, format_, tmp_path):
     tab = visit(toybox_url)
     assert not tab.page.locator("#downloads").is_visible()
@@ -198,6 +207,7 @@ def test_the_ranking_can_be_taken_away(toybox_url, visit, drawings, format_, tmp
         assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
 
 
+@pytest.mark.extended
 def test_a_model_that_is_not_there_is_said_on_the_page(serve, visit):
     tab = visit(serve(Reranker("/nowhere/lychee-rerank-mm")))
     tab.status("There is no folder “lychee-rerank-mm” on this machine")
@@ -246,6 +256,7 @@ def test_a_model_that_is_missing_is_fetched_by_a_button_and_then_ready(serve, vi
     button.wait_for(state="hidden")
 
 
+@pytest.mark.extended
 def test_guests_are_not_offered_a_download(serve, chromium):
     with chromium.new_context(extra_http_headers={"X-Forwarded-For": "192.0.2.7"}) as context:
         page = context.new_page()

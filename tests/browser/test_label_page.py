@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from reranker.labelling.server import application
 from reranker.server.security import loopback_names_only
 from tests.support.browser import Paced
 from tests.support.http_server import serving
-from tests.support.label_page import labelling, marked
+from tests.support.label_page import labelling, marked, numbered_folder
 from tests.support.scripted_scorer import PATIENCE_S
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">${document.title='owned'}{{value}} {count} \\users ` #?&"
@@ -24,6 +25,11 @@ pytestmark = pytest.mark.browser
 
 def page_over(page: Labelling) -> AbstractContextManager[str]:
     return serving(application(page, [loopback_names_only()]))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return numbered_folder(tmp_path / "photos")
 
 
 @pytest.fixture
@@ -74,7 +80,7 @@ def test_pictures_are_marked_saved_opened_changed_and_deleted(folder, opened):
     wait_for_status(tab, "has 2 labelled sentences")
     (first, second) = open_dataset(str(folder / "labels.jsonl")).sets
     assert (first.query, second.query) == (HOSTILE, "三只球")
-    assert [[picture.name for picture in one.pictures if picture.is_right] for one in (first, second)] == [
+    assert [[picture.name for picture in one.pictures if picture.is_relevant] for one in (first, second)] == [
         ["a.png", "b.png"],
         ["b.png", "sub/c.png", "d.png"],
     ]
@@ -87,7 +93,7 @@ def test_pictures_are_marked_saved_opened_changed_and_deleted(folder, opened):
     tab.get_by_role("button", name=f"Remove {HOSTILE}").click()
     wait_for_status(tab, "was removed. labels.jsonl has 1 labelled sentence.")
     (only,) = open_dataset(str(folder / "labels.jsonl")).sets
-    assert [picture.name for picture in only.pictures if picture.is_right] == ["sub/c.png", "d.png"]
+    assert [picture.name for picture in only.pictures if picture.is_relevant] == ["sub/c.png", "d.png"]
     tab.get_by_role("button", name="Save").click()
     wait_for_status(tab, "The sentence is empty")
     assert tab.locator(".status.trouble").count() == 1

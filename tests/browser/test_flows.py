@@ -26,6 +26,7 @@ def ranked(serve, visit, numbered):
     return tab
 
 
+@pytest.mark.extended
 def test_a_threshold_filters_at_once_and_so_does_the_number_of_the_best(ranked) -> None:
     ranked.page.locator("#ranking input[type=range]").fill("6")
     assert ranked.captions(3)[-1].startswith("#3")
@@ -112,6 +113,7 @@ def test_what_people_type_and_name_is_shown_as_it_is(serve, visit, tmp_path) -> 
     assert tab.page.title() != "owned"
 
 
+@pytest.mark.extended
 def test_keys_rank_walk_and_stop(serve, visit, numbered) -> None:
     paced = Paced()
     tab = visit(serve(Reranker(scorer=paced.scorer)))
@@ -137,6 +139,7 @@ def test_keys_rank_walk_and_stop(serve, visit, numbered) -> None:
     tab.page.locator("#chosen h3", has_text="#1").wait_for()
 
 
+@pytest.mark.extended
 def test_the_language_is_switched_with_all_that_was_said(ranked) -> None:
     ranked.page.get_by_text("中文").click()
     ranked.page.locator("#rank", has_text="排序").wait_for()
@@ -148,12 +151,14 @@ def test_the_language_is_switched_with_all_that_was_said(ranked) -> None:
     ranked.page.locator("#rank", has_text="Rank").wait_for()
 
 
+@pytest.mark.extended
 def test_an_address_may_name_the_language(toybox_url, visit) -> None:
     tab = visit(f"{toybox_url}?lang=zh")
     tab.page.locator("#rank", has_text="排序").wait_for()
     tab.status("已就绪")
 
 
+@pytest.mark.extended
 def test_a_folder_is_taken_whole(toybox_url, visit, drawings) -> None:
     tab = visit(toybox_url)
     tab.page.locator("#folder").locator("xpath=..").locator("input[type=file]").first.set_input_files(
@@ -170,6 +175,7 @@ PASTED = """async () => {
 }"""
 
 
+@pytest.mark.extended
 def test_a_picture_is_pasted_from_the_clipboard_by_button_and_by_key(toybox_url, visit) -> None:
     tab = visit(toybox_url)
     tab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -181,6 +187,7 @@ def test_a_picture_is_pasted_from_the_clipboard_by_button_and_by_key(toybox_url,
     assert len(tab.names(2)) == 2
 
 
+@pytest.mark.extended
 def test_who_closes_the_tab_takes_the_uploads_along(serve, visit, numbered) -> None:
     tab = visit(serve(Reranker(scorer=ScriptedScorer(judge=number))))
     tab.upload(*numbered)
@@ -191,6 +198,7 @@ def test_who_closes_the_tab_takes_the_uploads_along(serve, visit, numbered) -> N
     until(lambda: not any(path.exists() for path in held))
 
 
+@pytest.mark.extended
 def test_a_gallery_of_the_server_is_offered_by_name(serve, visit, drawings) -> None:
     folder = drawings[0].parent
     tab = visit(serve(Reranker("toybox", settings=Settings.of(galleries=(folder,)))))
@@ -201,6 +209,7 @@ def test_a_gallery_of_the_server_is_offered_by_name(serve, visit, drawings) -> N
     assert str(folder) not in tab.page.content()
 
 
+@pytest.mark.extended
 def test_what_failed_is_tried_again(serve, visit, numbered) -> None:
     broken = {"now": True}
 
@@ -219,6 +228,7 @@ def test_what_failed_is_tried_again(serve, visit, numbered) -> None:
     assert "3 from the cache" in tab.status("4 pictures ranked")
 
 
+@pytest.mark.extended
 def test_a_saved_ranking_is_opened_beside_the_shown_one(ranked, tmp_path) -> None:
     with ranked.page.expect_download() as download:
         ranked.page.locator("#download-json").click()
@@ -232,6 +242,7 @@ def test_a_saved_ranking_is_opened_beside_the_shown_one(ranked, tmp_path) -> Non
     assert ranked.page.locator("#ranking .columns li .name").count() == 8
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nothing_overflows_at_any_width(toybox_url, visit, drawings, theme: str) -> None:
     tab = visit(f"{toybox_url}?__theme={theme}")
@@ -247,6 +258,7 @@ def test_nothing_overflows_at_any_width(toybox_url, visit, drawings, theme: str)
             assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), width
 
 
+@pytest.mark.extended
 def test_two_visitors_at_once_see_each_their_own(toybox_url, visit, drawings) -> None:
     tabs = [visit(toybox_url), visit(toybox_url, "zh-CN")]
     for tab, pictures in zip(tabs, (drawings[:3], drawings[1:]), strict=True):
@@ -290,6 +302,7 @@ Object.defineProperty(Document.prototype, "cookie", { get: () => "", set() {} })
 """
 
 
+@pytest.mark.extended
 def test_the_page_works_in_a_frame_of_another_site_where_storage_is_denied(serve, chromium, drawings, elsewhere):
     """As browsers do that block what third parties would store: to reach for storage raises, cookies are lost."""
     site, shown = elsewhere
@@ -311,6 +324,7 @@ def test_the_page_works_in_a_frame_of_another_site_where_storage_is_denied(serve
         assert complaints == []
 
 
+@pytest.mark.extended
 def test_sites_that_are_not_named_cannot_frame_the_page(serve, chromium, elsewhere) -> None:
     site, shown = elsewhere
     url = serve(Reranker(scorer=ScriptedScorer()))

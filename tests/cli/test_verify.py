@@ -1,0 +1,45 @@
+"""`verify`: a saved result against the scores of now."""
+
+from pathlib import Path
+
+import pytest
+
+from reranker.cli.console import DONE, FAILED, USAGE_ERROR
+from tests.support.shell import Shell, write
+
+
+def test_verify_lists_pictures_that_moved(shell: Shell) -> None:
+    write(a=1, b=2, c="no number")
+    Path("titles.csv").write_text("path,text\na.png,title\n")
+    shell("rank", "a dog", ".", "gone.png", "--format", "json", "--output", "r.json", "--text", "titles.csv")
+    same = shell("verify", "r.json")
+    assert (same.code, same.out) == (DONE, "All 4 pictures have the same rank and score.\n")
+    write(a=3.5)
+    Path("gone.png").write_bytes(b"-1")
+    moved = shell("verify", "r.json")
+    assert moved.code == FAILED
+    assert moved.out.splitlines() == [
+        "3 of 4 pictures moved:",
+        "#2 -> #1  log-odds +2.5000  a.png",
+        "#1 -> #2  log-odds +0.0000  b.png",
+        "failed then  gone.png",
+    ]
+    shell.scorer.with_info(fingerprint="other")
+    assert "fingerprint differs" in shell("verify", "r.json").err
+
+
+def test_verify_uses_the_settings_of_the_result_and_no_stored_scores(shell: Shell) -> None:
+    write(a=1)
+    shell("rank", "a dog", "a.png", "--format", "json", "--output", "r.json", "--model", "mine", "--detail", "high")
+    shell("verify", "r.json")
+    model = shell.opened.model
+    assert (model.name, model.detail, model.precision) == ("mine", "high", "fp32")
+    assert shell.opened.engine.score_store_mb == 0
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"judged_by": {}}', "\udcff"])
+def test_verify_rejects_files_that_are_not_results(shell: Shell, content: str) -> None:
+    Path("r.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    done = shell("verify", "r.json")
+    assert (done.code, len(done.said)) == (USAGE_ERROR, 1)
+    assert shell("verify", "gone.json").code == USAGE_ERROR
