@@ -58,7 +58,8 @@ def best_conditions(request: Request, scene: Scene) -> list[Condition]:
 
     Empty if nothing is requested.
     """
-    candidates = [list(_candidate_groups(requested, scene.visible)) for requested in request.things]
+    visible = scene.visible  # once, as `_is_injective` compares identities
+    candidates = [list(_candidate_groups(requested, visible)) for requested in request.things]
     assignments = (groups for groups in product(*candidates) if _is_injective(groups))
     outcomes = (_conditions(request, groups, scene) for groups in assignments)
     return max(outcomes, key=lambda conditions: sum(condition.holds for condition in conditions))

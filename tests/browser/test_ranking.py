@@ -51,7 +51,7 @@ def test_choosing_a_result_shows_more_of_it(serve, visit, numbered):
     chosen.locator("h3").wait_for()
     words = " ".join(chosen.inner_text().split())
     assert words.startswith(
-        "#2 · 猫 3.png Score, 0 to 10 8.2 Log-odds +1.5000 Visual tokens 1 Judged in a batch of 1 ms"
+        "#2 · 猫 3.png Score, 0 to 10 8.2 Log-odds +1.5000 Visual tokens 1 Scored in a batch of 1 ms"
     )
 
 
@@ -103,7 +103,7 @@ def test_broken_files_among_good_ones_are_listed_with_their_reasons(toybox_url, 
     tab.upload(drawings[0], broken, drawings[1], empty, text)
     tab.ask("一辆蓝色的车")
     assert "2 pictures ranked · 3 not scored" in tab.status("ranked")
-    reasons = tab.page.locator("#failures li").all_inner_texts()
+    reasons = tab.failures(3)
     assert [reason.split("”")[0].lstrip("“") for reason in reasons[:2]] == ["broken.png", "empty.jpg"]
     assert "is not a picture in a supported format" in reasons[2]
     first, second = tab.captions(2)
@@ -149,7 +149,7 @@ def test_one_file_that_is_too_heavy_costs_only_itself(serve, visit, drawings, tm
     tab.upload(drawings[0], heavy, drawings[1])
     tab.ask("a red house")
     tab.status("2 pictures ranked · 1 not scored")
-    assert "“heavy.bmp” is 1.000003 MB; the limit is 1 MB" in tab.page.locator("#failures li").inner_text()
+    assert "“heavy.bmp” is 1.000003 MB; the limit is 1 MB" in tab.failures(1)[0]
 
 
 @pytest.mark.extended

@@ -91,6 +91,11 @@ class Tab:
         self.page.wait_for_function(f"document.querySelectorAll('#ranking .cards li:not([hidden])').length === {total}")
         return self.page.locator("#ranking .cards li:not([hidden]) .caption").all_inner_texts()
 
+    def failures(self, total: int) -> list[str]:
+        """The reasons why pictures were not scored, once there are `total` of them."""
+        self.page.wait_for_function(f"document.querySelectorAll('#failures li').length === {total}")
+        return self.page.locator("#failures li").all_inner_texts()
+
 
 @pytest.fixture
 def visit(chromium) -> Iterator:

@@ -31,5 +31,5 @@ def test_every_visible_thing_is_shown_by_a_token_at_the_usual_detail(level):
     """At 25 tokens, two small things may share their best token, which then shows the larger one."""
     side = int(level**0.5)
     for scene in many_scenes(100):
-        shown = set(token_targets(scene, side, side).visible.tolist()) - {-1}
+        shown = set(token_targets(scene, side, side).thing_indices.tolist()) - {-1}
         assert shown == set(range(len(scene.visible)))

@@ -171,5 +171,5 @@ def test_pictures_of_one_name_are_told_apart(tab, numbers):
 )
 def test_the_own_way_is_chosen_from_the_beginning(upload_folder, settings, details, own):
     reranker = Reranker(scorer=ScriptedScorer(), settings=Settings.of(model="toybox", **settings))
-    evaluating = evaluate_tab(reranker, upload_folder).evaluating
+    evaluating = evaluate_tab(reranker, upload_folder).evaluate_handlers
     assert (evaluating.details, evaluating.defaults) == (details, own)
