@@ -1,13 +1,13 @@
-"""Judges every set of a dataset by every combination: the same pictures, in the same batches, each looked at once.
+"""Score every set of a dataset by every configuration, with the same batches; each picture is encoded once a detail.
 
-What comes out depends on nothing but the dataset and the combination: batches are cut from the sets, and not from what
-the readers happen to have ready, so that the same evaluation gives the same scores again.
+The result depends only on the dataset and the configurations: batches are cut from the sets, and not from the pictures
+that happen to be read already, so that the same evaluation gives the same scores again.
 """
 
 import gc
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -20,20 +20,21 @@ from reranker.engine.batching import picture_failure, score_prepared
 from reranker.engine.device_queue import Ticket
 from reranker.engine.prefetch_buffer import ScoreResult
 from reranker.engine.process_memory import PeakMemory
-from reranker.evaluation.calibration import fitted
-from reranker.evaluation.comparison import compared
-from reranker.evaluation.datasets.labelled import Dataset, LabelledPicture, LabelledSet
-from reranker.evaluation.metrics import figures
-from reranker.evaluation.results import Configuration, Evaluated, Evaluation, JudgedSet
+from reranker.evaluation.calibration import fit_calibration
+from reranker.evaluation.comparison import compare_results
+from reranker.evaluation.datasets.types import Dataset, LabelledPicture, LabelledSet
+from reranker.evaluation.metrics import compute_metrics
+from reranker.evaluation.results import Configuration, Evaluation, EvaluationResult, ScoredSet
 from reranker.evaluation.results_log import ResultsLog
 from reranker.i18n.error_messages import sentence
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRun:
-    """One model in one precision, and the ways to ask it; `details` as in `Settings`, but for "auto".
+    """A model in one precision, with the scoring methods and details to evaluate.
 
-    open: called once, when its turn comes; the model is let go before the next plan's is opened.
+    open: called once, when the run starts; the model is released before the next run opens its own. details: as in
+    `Settings`, except "auto".
     """
 
     open: Callable[[], Reranker]
@@ -43,7 +44,7 @@ class ModelRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Pictures judged by one combination or another, of all that there are to judge; left_s: None before the first."""
+    """The number of scored pictures, counted once for each configuration. left_s: None before the first batch."""
 
     configuration: Configuration
     done: int
@@ -52,205 +53,219 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeftOut:
-    """A plan whose model could not be loaded, and why."""
+class SkippedRun:
+    """A run whose model could not be loaded."""
 
     error: CheckpointError
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Way:
+class _ConfiguredScorer:
     configuration: Configuration
     scorer: Scorer
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Part:
-    """Pictures of a set that go to the device together, for the ways that have not judged the set yet."""
+class _Batch:
+    """Pictures of one set that are encoded together, and the scorers that have not scored the set yet.
+
+    is_last: whether it has the last pictures of the set.
+    """
 
     labelled: LabelledSet
     query: Query
     pictures: Sequence[LabelledPicture]
-    ways: Sequence[_Way]
+    scorers: Sequence[_ConfiguredScorer]
     is_last: bool
 
 
 @dataclass(kw_only=True)
-class _Tally:
-    """What one way said of a set so far."""
+class _PartialSet:
+    """The scores of a set by one configuration, as far as its batches are done."""
 
     log_odds: list[float | None] = field(default_factory=list)
     errors: dict[int, str] = field(default_factory=dict)
-    looked_ms: float = 0.0
-    asked_ms: float = 0.0
+    encode_ms: float = 0.0
+    score_ms: float = 0.0
     peak_bytes: int | None = None
 
-    def add(self, outcome: ScoreResult) -> None:
-        if isinstance(outcome, PictureError):
-            self.errors[len(self.log_odds)] = sentence(outcome, "en")
+    def add(self, result: ScoreResult) -> None:
+        if isinstance(result, PictureError):
+            self.errors[len(self.log_odds)] = sentence(result, "en")
             self.log_odds.append(None)
         else:
-            self.log_odds.append(outcome.log_odds)
+            self.log_odds.append(result.log_odds)
 
-    def took(self, peak_bytes: int | None, *, looked_ms: float = 0.0, asked_ms: float = 0.0) -> None:
-        self.looked_ms += looked_ms
-        self.asked_ms += asked_ms
+    def add_cost(self, peak_bytes: int | None, *, encode_ms: float = 0.0, score_ms: float = 0.0) -> None:
+        self.encode_ms += encode_ms
+        self.score_ms += score_ms
         if peak_bytes is not None:
             self.peak_bytes = max(self.peak_bytes or 0, peak_bytes)
 
-    def judged(self, set_id: str) -> JudgedSet:
-        return JudgedSet(
+    def scored_set(self, set_id: str) -> ScoredSet:
+        return ScoredSet(
             id=set_id,
             log_odds=tuple(self.log_odds),
             errors=self.errors,
-            looked_ms=self.looked_ms,
-            asked_ms=self.asked_ms,
+            encode_ms=self.encode_ms,
+            score_ms=self.score_ms,
             peak_bytes=self.peak_bytes,
         )
 
 
 def evaluate_stream(
     dataset: Dataset,
-    plans: Sequence[ModelRun],
+    runs: Sequence[ModelRun],
     *,
     stop: threading.Event | None = None,
     results_log: ResultsLog | None = None,
-) -> Generator[Progress | LeftOut | Evaluation, None, None]:
-    """How far it is, after each batch; then the `Evaluation`, unless `stop` was set before or every plan was left out.
+) -> Generator[Progress | SkippedRun | Evaluation, None, None]:
+    """Yield the progress after each batch, and at last the `Evaluation`.
 
-    ledger: what was judged before, which is not judged again; it learns each set as it is done.
-    Raises `RequestError`.
+    There is no `Evaluation` if `stop` was set before, or if all runs were skipped. results_log: sets that it has are
+    not scored again; each set is added when it is complete. Raises `RequestError`.
     """
-    run = _Run(dataset, results_log, stop or threading.Event(), plans)
-    evaluated: dict[str, Evaluated] = {}
-    for plan in plans:
+    evaluator = _Evaluator(dataset, results_log, stop or threading.Event(), runs)
+    results_by_fingerprint: dict[str, EvaluationResult] = {}
+    for run in runs:
         try:
-            found = yield from run.of(plan)
+            results = yield from evaluator.evaluate(run)
         except CheckpointError as error:
-            run.leave_out(plan)
-            yield LeftOut(error=error)
+            evaluator.skip(run)
+            yield SkippedRun(error=error)
             continue
-        gc.collect()  # a network has cycles, and the next one needs its room
-        if run.stop.is_set():
+        gc.collect()  # a network has reference cycles, and the next one needs its memory
+        if evaluator.stop.is_set():
             return
-        evaluated |= {one.fingerprint: one for one in found}
-    if not evaluated:
+        results_by_fingerprint |= {result.fingerprint: result for result in results}
+    if not results_by_fingerprint:
         return
-    different = _distinct(list(evaluated.values()))
-    yield Evaluation(dataset=dataset, evaluated=different, comparisons=compared(dataset.sets, different))
+    distinct = _with_distinct_labels(list(results_by_fingerprint.values()))
+    yield Evaluation(dataset=dataset, results=distinct, comparisons=compare_results(dataset.sets, distinct))
 
 
-def _distinct(evaluated: Sequence[Evaluated]) -> tuple[Evaluated, ...]:
-    """Models of one name, each with the beginning of its fingerprint."""
-    labels = [one.configuration.label for one in evaluated]
+def _with_distinct_labels(results: Sequence[EvaluationResult]) -> tuple[EvaluationResult, ...]:
+    """Add the start of the fingerprint to the name of each model whose label is not unique."""
+    labels = [result.configuration.label for result in results]
     return tuple(
-        one if labels.count(label) == 1 else replace(one, configuration=_told_apart(one))
-        for one, label in zip(evaluated, labels, strict=True)
+        result
+        if labels.count(label) == 1
+        else replace(result, configuration=_with_fingerprint(result.configuration, result.fingerprint))
+        for result, label in zip(results, labels, strict=True)
     )
 
 
-def _told_apart(one: Evaluated) -> Configuration:
-    return replace(one.configuration, model=f"{one.configuration.model} ({one.fingerprint[:8]})")
+def _with_fingerprint(configuration: Configuration, fingerprint: str) -> Configuration:
+    return replace(configuration, model=f"{configuration.model} ({fingerprint[:8]})")
 
 
-class _Run:
-    """One dataset, several plans, and how far they are."""
+class _Evaluator:
+    """Evaluates runs on one dataset, and counts the progress over all of them."""
 
     def __init__(
-        self, dataset: Dataset, results_log: ResultsLog | None, stop: threading.Event, plans: Sequence[ModelRun]
+        self, dataset: Dataset, results_log: ResultsLog | None, stop: threading.Event, runs: Sequence[ModelRun]
     ) -> None:
         self.stop = stop
         self._dataset, self._results_log = dataset, results_log
-        self._done, self._judged, self._busy_s = 0, 0, 0.0
-        self._total = sum(map(self._pictures, plans))
+        self._done, self._scored, self._busy_s = 0, 0, 0.0
+        self._total = sum(map(self._picture_count, runs))
 
-    def _pictures(self, plan: ModelRun) -> int:
-        """To be judged, one as often as there are combinations."""
+    def _picture_count(self, run: ModelRun) -> int:
+        """Return the number of pictures to score, counted once for each configuration."""
         pictures = sum(len(labelled.pictures) for labelled in self._dataset.sets)
-        return len(plan.scorings) * len(plan.details) * pictures
+        return len(run.scorings) * len(run.details) * pictures
 
-    def leave_out(self, plan: ModelRun) -> None:
-        """It is not waited for."""
-        self._total -= self._pictures(plan)
+    def skip(self, run: ModelRun) -> None:
+        """Remove the pictures of a run from the total."""
+        self._total -= self._picture_count(run)
 
-    def of(self, plan: ModelRun) -> Generator[Progress, None, list[Evaluated]]:
-        """All combinations of a plan; of no use where it was stopped."""
-        reranker = plan.open()
-        asked = {labelled.id: reranker.query(labelled.query) for labelled in self._dataset.sets}
+    def evaluate(self, run: ModelRun) -> Generator[Progress, None, list[EvaluationResult]]:
+        """Return the results of all configurations of a run; none if it was stopped."""
+        reranker = run.open()
+        queries = {labelled.id: reranker.query(labelled.query) for labelled in self._dataset.sets}
         scorer, name = reranker.load(), reranker.model_name
-        ticket, found = reranker.device_queue.ticket(self.stop), []
-        details = dict.fromkeys(visual_tokens(detail, scorer) for detail in plan.details)
-        self._total -= self._pictures(plan) * (len(plan.details) - len(details)) // len(plan.details)
-        for tokens in details:
-            seen_at = scorer.at(tokens)
-            ways = [
-                _Way(configuration=_configuration(name, seen_at, scoring, tokens), scorer=seen_at.with_scoring(scoring))
-                for scoring in plan.scorings
+        ticket, results = reranker.device_queue.ticket(self.stop), []
+        token_counts = dict.fromkeys(visual_tokens(detail, scorer) for detail in run.details)
+        self._total -= self._picture_count(run) * (len(run.details) - len(token_counts)) // len(run.details)
+        for tokens in token_counts:
+            scorer_at_detail = scorer.at(tokens)
+            scorers = [
+                _ConfiguredScorer(
+                    configuration=_configuration(name, scorer_at_detail, scoring, tokens),
+                    scorer=scorer_at_detail.with_scoring(scoring),
+                )
+                for scoring in run.scorings
             ]
-            known = yield from self._judged_by(ways, asked, ticket, reranker.settings.engine.prefetch_threads)
+            scored = yield from self._score_sets(scorers, queries, ticket, reranker.settings.engine.prefetch_threads)
             if self.stop.is_set():
                 return []
-            found += [self._evaluated(way, known[way.scorer.fingerprint]) for way in ways]
-        return found
+            results += [self._result(each, scored[each.scorer.fingerprint]) for each in scorers]
+        return results
 
-    def _evaluated(self, way: _Way, known: Mapping[str, JudgedSet]) -> Evaluated:
-        sets = self._dataset.sets
-        judged = tuple(known[labelled.id] for labelled in sets)
-        return Evaluated(
-            configuration=way.configuration,
-            fingerprint=way.scorer.fingerprint,
-            calibration_key=way.scorer.calibration_key,
-            figures=figures(sets, judged, way.scorer.temperature),
-            judged=judged,
-            fit=fitted(sets, judged, way.scorer.temperature),
+    def _result(self, configured: _ConfiguredScorer, scored_by_id: Mapping[str, ScoredSet]) -> EvaluationResult:
+        sets, scorer = self._dataset.sets, configured.scorer
+        scored_sets = tuple(scored_by_id[labelled.id] for labelled in sets)
+        return EvaluationResult(
+            configuration=configured.configuration,
+            fingerprint=scorer.fingerprint,
+            calibration_key=scorer.calibration_key,
+            metrics=compute_metrics(sets, scored_sets, scorer.temperature),
+            scored_sets=scored_sets,
+            fit=fit_calibration(sets, scored_sets, scorer.temperature),
         )
 
-    def _judged_by(
-        self, ways: Sequence[_Way], asked: Mapping[str, Query], ticket: Ticket, prefetch_threads: int
-    ) -> Generator[Progress, None, dict[str, dict[str, JudgedSet]]]:
-        """Every set by every way: by fingerprint, then by the set's id. A way judges a set once, now or before."""
-        known = {way.scorer.fingerprint: self._known(way) for way in ways}
-        if before := sum(len(said.log_odds) for sets in known.values() for said in sets.values()):
-            self._done += before
-            yield self._progress(ways[-1].configuration)
-        tallies = {fingerprint: _Tally() for fingerprint in known}
-        memory = PeakMemory(on_gpu=ways[0].scorer.device_memory is not None)
-        for part, prepared in _ahead(
-            _parts(self._dataset, ways, known, asked), ways[0].scorer, prefetch_threads, self.stop
-        ):
-            began = time.perf_counter()
+    def _score_sets(
+        self,
+        scorers: Sequence[_ConfiguredScorer],
+        queries: Mapping[str, Query],
+        ticket: Ticket,
+        prefetch_threads: int,
+    ) -> Generator[Progress, None, dict[str, dict[str, ScoredSet]]]:
+        """Score every set by every scorer that has not scored it yet.
+
+        Returns the scored sets by the scorer's fingerprint, then by the set's id.
+        """
+        scored = {each.scorer.fingerprint: self._logged(each) for each in scorers}
+        if logged := sum(len(each.log_odds) for sets in scored.values() for each in sets.values()):
+            self._done += logged
+            yield self._progress(scorers[-1].configuration)
+        partial_sets: defaultdict[str, _PartialSet] = defaultdict(_PartialSet)
+        memory = PeakMemory(on_gpu=scorers[0].scorer.device_memory is not None)
+        batches = _batches(self._dataset, scorers, scored, queries)
+        for batch, prepared in _prefetch(batches, scorers[0].scorer, prefetch_threads, self.stop):
+            start = time.perf_counter()
             try:
-                _judge(part, prepared, tallies, ticket, memory)
+                _score_batch(batch, prepared, partial_sets, ticket, memory)
             except TicketCancelled:
                 break
-            if self.stop.is_set():  # what was judged of it is not all of it
+            if self.stop.is_set():  # the batch may be incomplete
                 break
-            self._busy_s += time.perf_counter() - began
-            self._judged += len(part.ways) * len(part.pictures)
-            self._done += len(part.ways) * len(part.pictures)
-            if part.is_last:
-                for way in part.ways:
-                    fingerprint = way.scorer.fingerprint
-                    known[fingerprint][part.labelled.id] = self._kept(way, part.labelled, tallies[fingerprint])
-                    tallies[fingerprint] = _Tally()
-            yield self._progress(part.ways[-1].configuration)
-        return known
+            self._busy_s += time.perf_counter() - start
+            self._scored += len(batch.scorers) * len(batch.pictures)
+            self._done += len(batch.scorers) * len(batch.pictures)
+            if batch.is_last:
+                for fingerprint in [each.scorer.fingerprint for each in batch.scorers]:
+                    scored_set = self._log(fingerprint, batch.labelled, partial_sets.pop(fingerprint))
+                    scored[fingerprint][batch.labelled.id] = scored_set
+            yield self._progress(batch.scorers[-1].configuration)
+        return scored
 
-    def _known(self, way: _Way) -> dict[str, JudgedSet]:
+    def _logged(self, configured: _ConfiguredScorer) -> dict[str, ScoredSet]:
+        """Return the sets in the log by id, except those with failures: memory or a drive may be available again."""
         if self._results_log is None:
             return {}
-        found = ((one.id, self._results_log.get(way.scorer.fingerprint, one)) for one in self._dataset.sets)
-        # What failed is tried again: it may have been for want of memory, or of a drive.
-        return {set_id: judged for set_id, judged in found if judged is not None and not judged.errors}
+        fingerprint = configured.scorer.fingerprint
+        logged = ((labelled.id, self._results_log.get(fingerprint, labelled)) for labelled in self._dataset.sets)
+        return {set_id: scored for set_id, scored in logged if scored is not None and not scored.errors}
 
-    def _kept(self, way: _Way, labelled: LabelledSet, tally: _Tally) -> JudgedSet:
-        judged = tally.judged(labelled.id)
+    def _log(self, fingerprint: str, labelled: LabelledSet, partial_set: _PartialSet) -> ScoredSet:
+        scored = partial_set.scored_set(labelled.id)
         if self._results_log is not None:
-            self._results_log.put(way.scorer.fingerprint, labelled, judged)
-        return judged
+            self._results_log.put(fingerprint, labelled, scored)
+        return scored
 
     def _progress(self, configuration: Configuration) -> Progress:
-        left_s = self._busy_s / self._judged * (self._total - self._done) if self._judged else None
+        left_s = self._busy_s / self._scored * (self._total - self._done) if self._scored else None
         return Progress(configuration=configuration, done=self._done, total=self._total, left_s=left_s)
 
 
@@ -258,73 +273,82 @@ def _configuration(model: str, scorer: Scorer, scoring: Scoring, tokens: int) ->
     return Configuration(model=model, precision=scorer.precision, scoring=scoring, visual_tokens=tokens)
 
 
-def _parts(
-    dataset: Dataset, ways: Sequence[_Way], known: Mapping[str, Mapping[str, JudgedSet]], asked: Mapping[str, Query]
-) -> Iterator[_Part]:
-    """What is still to be judged, cut into batches."""
-    scorer, configuration = ways[0].scorer, ways[0].configuration
+def _batches(
+    dataset: Dataset,
+    scorers: Sequence[_ConfiguredScorer],
+    scored: Mapping[str, Mapping[str, ScoredSet]],
+    queries: Mapping[str, Query],
+) -> Iterator[_Batch]:
+    """Cut the sets that are not scored by all scorers into batches."""
+    scorer, configuration = scorers[0].scorer, scorers[0].configuration
     size = max(1, scorer.batch_tokens // configuration.visual_tokens)
-    different = {way.scorer.fingerprint: way for way in ways}
+    by_fingerprint = {each.scorer.fingerprint: each for each in scorers}
     for labelled in dataset.sets:
-        left = [way for fingerprint, way in different.items() if labelled.id not in known[fingerprint]]
+        left = [each for fingerprint, each in by_fingerprint.items() if labelled.id not in scored[fingerprint]]
         for start in range(0, len(labelled.pictures) if left else 0, size):
             pictures = labelled.pictures[start : start + size]
             is_last = start + size >= len(labelled.pictures)
-            yield _Part(labelled=labelled, query=asked[labelled.id], pictures=pictures, ways=left, is_last=is_last)
+            yield _Batch(
+                labelled=labelled, query=queries[labelled.id], pictures=pictures, scorers=left, is_last=is_last
+            )
 
 
-def _ahead(
-    parts: Iterable[_Part], scorer: Scorer, prefetch_threads: int, stop: threading.Event
-) -> Iterator[tuple[_Part, list[Any]]]:
-    """Each part with its pictures prepared, or their errors; the next one is read while this one is judged."""
-    waiting: deque[tuple[_Part, list[Future[Any]]]] = deque()
+def _prefetch(
+    batches: Iterable[_Batch], scorer: Scorer, prefetch_threads: int, stop: threading.Event
+) -> Iterator[tuple[_Batch, list[Any]]]:
+    """Yield each batch with its prepared pictures or their errors, while threads prepare the next batch."""
+    waiting: deque[tuple[_Batch, list[Future[Any]]]] = deque()
     with ThreadPoolExecutor(prefetch_threads, thread_name_prefix="reranker-reader") as pool:
-        for part in parts:
-            waiting.append((part, [pool.submit(_prepared, scorer, picture) for picture in part.pictures]))
+        for batch in batches:
+            waiting.append((batch, [pool.submit(_prepare, scorer, picture) for picture in batch.pictures]))
             if len(waiting) > 1:
-                yield _read(waiting.popleft())
+                yield _wait_for(*waiting.popleft())
             if stop.is_set():
                 break
         while waiting and not stop.is_set():
-            yield _read(waiting.popleft())
+            yield _wait_for(*waiting.popleft())
 
 
-def _read(part: tuple[_Part, list[Future[Any]]]) -> tuple[_Part, list[Any]]:
-    return part[0], [future.result() for future in part[1]]
+def _wait_for(batch: _Batch, futures: Sequence[Future[Any]]) -> tuple[_Batch, list[Any]]:
+    return batch, [future.result() for future in futures]
 
 
-def _prepared(scorer: Scorer, picture: LabelledPicture) -> Any:
-    """Ready for the device; or its `PictureError`."""
+def _prepare(scorer: Scorer, picture: LabelledPicture) -> Any:
+    """Return the prepared picture or its `PictureError`."""
     try:
         return scorer.prepare(Candidate(name=picture.name, source=picture.source))
     except Exception as error:
         return picture_failure(error, picture.name)
 
 
-def _judge(
-    part: _Part, prepared: Sequence[Any], tallies: Mapping[str, _Tally], ticket: Ticket, memory: PeakMemory
+def _score_batch(
+    batch: _Batch,
+    prepared: Sequence[Any],
+    partial_sets: Mapping[str, _PartialSet],
+    ticket: Ticket,
+    memory: PeakMemory,
 ) -> None:
-    """Looks at the pictures of a part once, and asks in each way. Raises `TurnCancelled`."""
-    ready = {index: one for index, one in enumerate(prepared) if not isinstance(one, PictureError)}
-    names = [part.pictures[index].name for index in ready]
+    """Encode the pictures of a batch once, and score them by each scorer. Raises `TicketCancelled`."""
+    readable = {index: picture for index, picture in enumerate(prepared) if not isinstance(picture, PictureError)}
+    names = [batch.pictures[index].name for index in readable]
     memory.begin()
     start = time.perf_counter()
-    seen = _encode(part.ways[0].scorer, part.query, list(ready.values()), ticket)
-    looked_ms, looked_peak = 1000 * (time.perf_counter() - start), memory.taken()
-    for way in part.ways:
+    encoded = _encode(batch.scorers[0].scorer, batch.query, list(readable.values()), ticket)
+    encode_ms, encode_peak = 1000 * (time.perf_counter() - start), memory.taken()
+    for each in batch.scorers:
         memory.begin()
         start = time.perf_counter()
-        said = score_prepared(part.query, seen, names, way.scorer, ticket)
-        tally = tallies[way.scorer.fingerprint]
-        tally.took(memory.taken(), asked_ms=1000 * (time.perf_counter() - start))
-        tally.took(looked_peak, looked_ms=looked_ms)
-        outcomes: dict[int, ScoreResult] = dict(zip(ready, said, strict=True))
-        for index, one in enumerate(prepared):
-            tally.add(outcomes.get(index, one))
+        scores = score_prepared(batch.query, encoded, names, each.scorer, ticket)
+        partial_set = partial_sets[each.scorer.fingerprint]
+        partial_set.add_cost(memory.taken(), score_ms=1000 * (time.perf_counter() - start))
+        partial_set.add_cost(encode_peak, encode_ms=encode_ms)
+        results: dict[int, ScoreResult] = dict(zip(readable, scores, strict=True))
+        for index, picture in enumerate(prepared):
+            partial_set.add(results.get(index, picture))
 
 
 def _encode(scorer: Scorer, query: Query, prepared: Sequence[Any], ticket: Ticket) -> Sequence[Any]:
-    """The pictures, seen; as they were where that failed: whose fault it is is found when they are judged."""
+    """Return the encoded pictures; unchanged if that fails, since scoring then finds the picture that is the cause."""
     try:
         with ticket.turn():
             return scorer.encode(query, prepared) if prepared else prepared
