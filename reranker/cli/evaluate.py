@@ -22,9 +22,9 @@ from reranker.cli.progress import announce, progress_bar, report_load_warnings
 from reranker.config.settings import Settings, is_token_count
 from reranker.core.errors import DatasetInvalid, QueryTooLong
 from reranker.core.types import Scoring
-from reranker.evaluation.datasets.labelled import Dataset
 from reranker.evaluation.datasets.loading import open_dataset
-from reranker.evaluation.results import Evaluated, Evaluation
+from reranker.evaluation.datasets.types import Dataset
+from reranker.evaluation.results import Evaluation, EvaluationResult
 from reranker.evaluation.results_log import ResultsLog
 from reranker.evaluation.text_table import as_table
 from reranker.i18n.error_messages import fault_sentence, sentence
@@ -216,7 +216,7 @@ def _open_results_log(folder: Path) -> ResultsLog:
 
 def _run(context: typer.Context, dataset: Dataset, grid: _Grid, results_log: ResultsLog | None) -> Evaluation | None:
     """Evaluate, with the progress on stderr. Returns None if no model could be loaded."""
-    from reranker.evaluation.runner import LeftOut, ModelRun, Progress, evaluate_stream  # noqa: PLC0415 - loads torch
+    from reranker.evaluation.runner import ModelRun, Progress, SkippedRun, evaluate_stream  # noqa: PLC0415 - loads torch
 
     runs = [
         ModelRun(open=partial(_open_model, context, settings), scorings=cast(Any, grid.scorings), details=grid.details)
@@ -228,7 +228,7 @@ def _run(context: typer.Context, dataset: Dataset, grid: _Grid, results_log: Res
             for item in stream:
                 if isinstance(item, Evaluation):
                     return item
-                if isinstance(item, LeftOut):
+                if isinstance(item, SkippedRun):
                     say(sentence(item.error, "en"))
                 elif isinstance(item, Progress):
                     _show(bar, item)
@@ -266,18 +266,18 @@ def _write(evaluation: Evaluation, folder: Path, limits: Limits) -> None:
 
 def _store_calibrations(evaluation: Evaluation) -> None:
     """Store what was fitted for each model, precision and scoring method, at its first detail. Says so on stderr."""
-    first = {each.calibration_key: each for each in reversed(evaluation.evaluated)}
+    first = {each.calibration_key: each for each in reversed(evaluation.results)}
     for evaluated in reversed(first.values()):
         say(_store_calibration(evaluation.dataset.name, evaluated))
 
 
-def _store_calibration(dataset: str, evaluated: Evaluated) -> str:
+def _store_calibration(dataset: str, evaluated: EvaluationResult) -> str:
     """Store a calibration if it improves the scores of the sets that were held out. Returns a line about it."""
     configuration, fit = evaluated.configuration, evaluated.fit
     name = f"{configuration.model} {configuration.precision} {configuration.scoring}"
     if fit is None:
         return f"{name}: not calibrated, too few sets; 10 are needed, with right and wrong pictures in each half."
-    if fit.loss_after >= fit.loss_before or fit.right_over <= fit.wrong_over:
+    if fit.loss_after >= fit.loss_before or fit.relevant_above_threshold <= fit.irrelevant_above_threshold:
         return f"{name}: not calibrated, since the scores of the sets that were held out did not improve."
     about = {"model": configuration.model, "precision": configuration.precision, "scoring": configuration.scoring}
     calibration = Calibration(temperature=fit.temperature, relevance_threshold=fit.relevance_threshold)
@@ -295,7 +295,7 @@ def _store_calibration(dataset: str, evaluated: Evaluated) -> str:
 
 def _remove_calibrations(evaluation: Evaluation) -> None:
     """Remove what is stored for each model, precision and scoring method."""
-    for key in {evaluated.calibration_key for evaluated in evaluation.evaluated}:
+    for key in {evaluated.calibration_key for evaluated in evaluation.results}:
         try:
             CalibrationStore.for_user().delete(key)
         except OSError as error:

@@ -1,10 +1,10 @@
-"""An evaluation as files: JSON and CSV for what plots and computes, TREC's runs and qrels for other measures.
+"""Write an evaluation into files: JSON and CSV for other programs, a run and qrels for trec_eval, and a report.
 
-results.json   one object a combination, every digit
-results.csv    one line a combination, the same figures in flat columns
-report.html    for people; see `reranker.evaluation.report`
-qrels.trec     which pictures are right, and how much
-runs/          the order of each combination, by the names of the pictures
+results.json   one object for each configuration, with all digits
+results.csv    one line for each configuration, the same metrics in flat columns
+report.html    the report; see `reranker.evaluation.report`
+qrels.trec     the relevance of the pictures
+runs/          the ranking of each configuration, by the names of the pictures
 """
 
 import csv
@@ -13,29 +13,49 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from io import StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import numpy as np
 
 from reranker.engine.batching import float32
-from reranker.evaluation.datasets.labelled import Dataset
-from reranker.evaluation.metrics import best_first
+from reranker.evaluation.datasets.types import Dataset
+from reranker.evaluation.metrics import ranked_indices
 from reranker.evaluation.report import as_html
-from reranker.evaluation.results import Comparison, Configuration, Evaluated, Evaluation, Figures, Fit, Share
+from reranker.evaluation.results import (
+    CalibrationFit,
+    Comparison,
+    Configuration,
+    Evaluation,
+    EvaluationResult,
+    Metrics,
+    Share,
+)
 from reranker.export.rows import spreadsheet_cell
 from reranker.images.limits import Limits
 from reranker.storage.atomic_write import write_atomically
 
 _NOT_IN_FILE_NAMES: Final = '<>:"/\\|?*'
-_FIT_NUMBERS: Final = tuple(field.name for field in fields(Fit) if field.name not in {"before", "after"})
-_LEAST_NORMAL: Final = np.finfo(np.float32).tiny
+_SMALLEST_NORMAL: Final = np.finfo(np.float32).tiny
+_METRIC_KEYS: Final = {"hit_at_1": "first", "hit_at_3": "within_3"}  # the names in the files, if they are others
+_FIT_KEYS: Final = {  # field -> name in the files
+    "temperature": "temperature",
+    "relevance_threshold": "fits",
+    "loss_before": "loss_before",
+    "loss_after": "loss_after",
+    "relevant_above_threshold": "right_over",
+    "irrelevant_above_threshold": "wrong_over",
+    "sets": "sets",
+}
+
+_Value = TypeVar("_Value")
 
 
 def write_all(evaluation: Evaluation, folder: Path, limits: Limits) -> None:
-    """Write all files, each whole or not at all, into a folder that is made where it is missing. Raises OSError.
+    """Write all files into a folder, which is created if it is missing. Each is written completely or not at all.
 
-    What an earlier evaluation wrote there by the same names is replaced. limits: of the pictures that the report shows.
+    Files of an earlier evaluation with the same names are replaced. limits: of the pictures in the report. Raises
+    `OSError`.
     """
     texts = {
         "results.json": as_json(evaluation),
@@ -43,23 +63,23 @@ def write_all(evaluation: Evaluation, folder: Path, limits: Limits) -> None:
         "qrels.trec": as_qrels(evaluation.dataset),
         "report.html": as_html(evaluation, limits=limits),
     }
-    for one in evaluation.evaluated:
-        texts[f"runs/{_run_name(one.configuration)}.trec"] = as_trec_run(one, evaluation.dataset)
+    for result in evaluation.results:
+        texts[f"runs/{_run_name(result.configuration)}.trec"] = as_trec_run(result, evaluation.dataset)
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        # A name may hold bytes that are no text: they are written escaped, which is also how JSON writes them.
+        # File names may have bytes that are not text; they are written escaped, as in JSON.
         write_atomically(text.encode(errors="backslashreplace"), folder / name)
 
 
 def as_json(evaluation: Evaluation) -> str:
-    """A list with one object a combination, in their order. Raises ValueError where a figure is no finite number."""
-    results = [_result(one, evaluation) for one in evaluation.evaluated]
-    return json.dumps(results, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+    """Return a list with an object for each configuration. Raises `ValueError` if a metric is not finite."""
+    objects = [_result_object(result, evaluation) for result in evaluation.results]
+    return json.dumps(objects, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
 
 def as_csv(evaluation: Evaluation) -> str:
-    """A header and one line a combination, by RFC 4180; what nobody knows is empty, and no text is a formula."""
-    lines = [_line(one, evaluation) for one in evaluation.evaluated]
+    """Return CSV as in RFC 4180: a header and a line for each configuration. Unknown values are empty cells."""
+    lines = [_csv_line(result, evaluation) for result in evaluation.results]
     columns = dict.fromkeys(column for line in lines for column in line)
     text = StringIO(newline="")
     writer = csv.DictWriter(text, columns, restval="")
@@ -68,24 +88,24 @@ def as_csv(evaluation: Evaluation) -> str:
     return text.getvalue()
 
 
-def as_trec_run(evaluated: Evaluated, dataset: Dataset) -> str:
-    """`query-id Q0 picture rank score tag`, a line a judged picture, in the order that the figures are of.
+def as_trec_run(result: EvaluationResult, dataset: Dataset) -> str:
+    """Return a line `query-id Q0 picture rank score tag` for each scored picture, in the order of the metrics.
 
-    So trec_eval finds in it what results.json says: of equal scores the wrong picture's is lowered less.
+    Equal scores are lowered a little, so that trec_eval finds the same order and computes the same metrics.
     """
-    tag = _run_name(evaluated.configuration)
+    tag = _run_name(result.configuration)
     lines = []
-    for labelled, judged in zip(dataset.sets, evaluated.judged, strict=True):
-        order = best_first(labelled, judged)
-        falling = _strictly_falling([float32(odds) for index in order if (odds := judged.log_odds[index]) is not None])
-        for rank, (index, score) in enumerate(zip(order, falling, strict=True), start=1):
+    for labelled, scored in zip(dataset.sets, result.scored_sets, strict=True):
+        order = ranked_indices(labelled, scored)
+        scores = [float32(value) for index in order if (value := scored.log_odds[index]) is not None]
+        for rank, (index, score) in enumerate(zip(order, _strictly_falling(scores), strict=True), start=1):
             picture = _word(labelled.pictures[index].name)
             lines.append(f"{_word(labelled.id)} Q0 {picture} {rank} {score!r} {tag}\n")
     return "".join(lines)
 
 
 def as_qrels(dataset: Dataset) -> str:
-    """`query-id 0 picture gain`, a line a picture, by the same ids as the runs."""
+    """Return a line `query-id 0 picture gain` for each picture, with the ids of the runs."""
     return "".join(
         f"{_word(labelled.id)} 0 {_word(picture.name)} {picture.gain}\n"
         for labelled in dataset.sets
@@ -93,36 +113,57 @@ def as_qrels(dataset: Dataset) -> str:
     )
 
 
-def _result(one: Evaluated, evaluation: Evaluation) -> dict[str, Any]:
-    figures = one.figures
+def _result_object(result: EvaluationResult, evaluation: Evaluation) -> dict[str, Any]:
+    metrics = result.metrics
     return {
-        **asdict(one.configuration),
-        **_single_figures(figures),
-        "intervals": {name: [each.low, each.high] for name, each in sorted(figures.intervals.items())},
-        "languages": _shares(figures.languages),
-        "kinds": _shares(figures.kinds),
-        "fit": one.fit and {name: getattr(one.fit, name) for name in _FIT_NUMBERS},
+        **asdict(result.configuration),
+        **_single_values(metrics),
+        "intervals": {key: [each.low, each.high] for key, each in _by_key(metrics.intervals)},
+        "languages": _share_objects(metrics.languages),
+        "kinds": _share_objects(metrics.kinds),
+        "fit": result.fit and _fit_values(result.fit),
         "dataset": evaluation.dataset.name,
-        "fingerprint": one.fingerprint,
-        "compared": [_compared(each) for each in evaluation.comparisons if each.second == one.configuration],
+        "fingerprint": result.fingerprint,
+        "compared": [
+            _comparison_object(each) for each in evaluation.comparisons if each.second == result.configuration
+        ],
     }
 
 
-def _single_figures(figures: Figures) -> dict[str, Any]:
-    """Those that are one number, or None."""
-    values = {field.name: getattr(figures, field.name) for field in fields(figures)}
+def _key(metric: str) -> str:
+    """Return the name of a metric in the files."""
+    return _METRIC_KEYS.get(metric, metric)
+
+
+def _by_key(values: Mapping[str, _Value]) -> list[tuple[str, _Value]]:
+    """Return values by metric with their names in the files, sorted by these."""
+    return sorted(((_key(name), value) for name, value in values.items()), key=lambda item: item[0])
+
+
+def _single_values(metrics: Metrics) -> dict[str, Any]:
+    """Return the metrics that are a number or None."""
+    values = {_key(field.name): getattr(metrics, field.name) for field in fields(metrics)}
     return {name: value for name, value in values.items() if not isinstance(value, Mapping)}
 
 
-def _shares(shares: Mapping[str, Share]) -> dict[str, Any]:
+def _fit_values(fit: CalibrationFit | None) -> dict[str, Any]:
+    return {key: getattr(fit, field, None) for field, key in _FIT_KEYS.items()}
+
+
+def _share_objects(shares: Mapping[str, Share]) -> dict[str, Any]:
     return {name: asdict(share) for name, share in sorted(shares.items())}
 
 
-def _compared(comparison: Comparison) -> dict[str, Any]:
-    """What this combination is compared with, and the differences from it."""
+def _comparison_object(comparison: Comparison) -> dict[str, Any]:
+    """Return the differences from the first configuration."""
     differences = {
-        name: {**asdict(each), "interval": [each.interval.low, each.interval.high]}
-        for name, each in sorted(comparison.differences.items())
+        key: {
+            "value": each.value,
+            "interval": [each.interval.low, each.interval.high],
+            "p": each.p,
+            "is_real": each.is_significant,
+        }
+        for key, each in _by_key(comparison.differences)
     }
     return {
         "with": comparison.first.label,
@@ -132,43 +173,44 @@ def _compared(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _line(one: Evaluated, evaluation: Evaluation) -> dict[str, Any]:
-    """By column; those of intervals, languages and kinds are there where this combination has them."""
-    figures = one.figures
-    cells = {"dataset": evaluation.dataset.name, **asdict(one.configuration), **_single_figures(figures)}
-    for name, interval in sorted(figures.intervals.items()):
-        cells |= {f"{name}_low": interval.low, f"{name}_high": interval.high}
-    cells |= {f"first_{name}": share.value for name, share in sorted(figures.languages.items())}
-    cells |= {f"pairs_{name}": share.value for name, share in sorted(figures.kinds.items())}
-    cells |= {f"fit_{name}": getattr(one.fit, name, None) for name in _FIT_NUMBERS}
-    return {name: spreadsheet_cell(value) for name, value in {**cells, "fingerprint": one.fingerprint}.items()}
+def _csv_line(result: EvaluationResult, evaluation: Evaluation) -> dict[str, Any]:
+    """Return cells by column. Only intervals, languages and kinds that this configuration has get a column."""
+    metrics = result.metrics
+    cells = {"dataset": evaluation.dataset.name, **asdict(result.configuration), **_single_values(metrics)}
+    for key, interval in _by_key(metrics.intervals):
+        cells |= {f"{key}_low": interval.low, f"{key}_high": interval.high}
+    cells |= {f"first_{name}": share.value for name, share in sorted(metrics.languages.items())}
+    cells |= {f"pairs_{name}": share.value for name, share in sorted(metrics.kinds.items())}
+    cells |= {f"fit_{name}": value for name, value in _fit_values(result.fit).items()}
+    cells["fingerprint"] = result.fingerprint
+    return {name: spreadsheet_cell(value) for name, value in cells.items()}
 
 
 def _strictly_falling(scores: Sequence[float]) -> Iterator[float]:
-    """Scores in order, lowered where they are no lower than the one before, by as little as float32 can tell.
+    """Lower each score that is not below the one before it by the smallest step of float32.
 
-    trec_eval sorts by the score, in float32, and turns equal ones by their ids: only so does it find our order again.
+    trec_eval compares scores in float32, and orders equal ones by their ids.
     """
-    before = float("inf")
+    previous = float("inf")
     for score in scores:
-        before = min(score, _next_lower(before))
-        yield before
+        previous = min(score, _next_lower(previous))
+        yield previous
 
 
 def _next_lower(value: float) -> float:
-    """In float32, and below 0 a normal number at once: some processors take subnormal ones for 0."""
+    """Return the next lower float32 that is not subnormal, since some processors treat subnormal numbers as 0."""
     number = np.float32(value)
-    return float(min(np.nextafter(number, np.float32(-np.inf)), number - _LEAST_NORMAL))
+    return float(min(np.nextafter(number, np.float32(-np.inf)), number - _SMALLEST_NORMAL))
 
 
 def _run_name(configuration: Configuration) -> str:
-    """The label as one word that is also the name of a file; no two combinations have the same."""
+    """Return the label as one word that is a valid file name, different for each configuration."""
     model = _word(configuration.model, _NOT_IN_FILE_NAMES)
     return f"{model}_{configuration.precision}_{configuration.scoring}_{configuration.visual_tokens}"
 
 
 def _word(text: str, unwanted: str = "") -> str:
-    """Without white space or what cannot be printed: that is percent-quoted, so that no two texts become one."""
+    """Percent-encode white space, what cannot be printed, and unwanted characters; different texts stay different."""
     return "".join(
         quote(letter, safe="", errors="surrogatepass")
         if letter.isspace() or not letter.isprintable() or letter in f"%{unwanted}"

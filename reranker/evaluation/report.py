@@ -1,4 +1,4 @@
-"""An evaluation as one HTML page that stands alone: tables, charts and the worst sets, with no script."""
+"""An evaluation as a self-contained HTML page without scripts: tables, charts and the worst sets."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,20 +6,19 @@ from typing import Any, Final
 
 from jinja2 import Environment, StrictUndefined
 
-from reranker.evaluation.charts import HISTOGRAM, RELIABILITY, WHISKER_WIDTH, histograms, reliability
-from reranker.evaluation.results import Configuration, Evaluation, Fit, Share
-from reranker.evaluation.tables import (
+from reranker.evaluation.charts import ERROR_BAR_WIDTH, HISTOGRAM, RELIABILITY, histograms, reliability_curve
+from reranker.evaluation.report_tables import (
     COLUMNS,
-    COMPARED,
     LANGUAGES,
     TITLES,
-    compared_pairs,
+    comparison_rows,
     main_rows,
     number_text,
     percent_text,
     share_rows,
     short_names,
 )
+from reranker.evaluation.results import COMPARED_METRICS, CalibrationFit, Configuration, Evaluation, Share
 from reranker.evaluation.worst_sets import worst_sets
 from reranker.images.limits import Limits
 
@@ -27,9 +26,9 @@ _TEMPLATE: Final = Path(__file__).with_name("report.html.jinja")
 
 
 def as_html(evaluation: Evaluation, *, limits: Limits) -> str:
-    """The whole report, in English; the same evaluation gives the same page.
+    """Return the report in English; the same evaluation gives the same page.
 
-    limits: of the pictures that are shown; one that is gone or beyond them leaves its place empty.
+    limits: of the pictures that are shown; a picture that is missing or exceeds them is replaced by a text.
     """
     page = _environment().from_string(_TEMPLATE.read_text(encoding="utf-8")).render(_content(evaluation, limits))
     return page.encode("utf-8", "replace").decode("utf-8")
@@ -42,48 +41,51 @@ def _environment() -> Environment:
 
 
 def _content(evaluation: Evaluation, limits: Limits) -> dict[str, Any]:
-    dataset, evaluated = evaluation.dataset, evaluation.evaluated
-    configurations = [one.configuration for one in evaluated]
+    """Return the variables of the template."""
+    dataset, results = evaluation.dataset, evaluation.results
+    configurations = [result.configuration for result in results]
     names_of = short_names(configurations)
-    names = [names_of[one] for one in configurations]
-    figures = [one.figures for one in evaluated]
+    names = [names_of[configuration] for configuration in configurations]
+    metrics = [result.metrics for result in results]
     return {
         "dataset": dataset.name,
         "sets": len(dataset.sets),
-        "pictures": sum(len(each.pictures) for each in dataset.sets),
+        "pictures": sum(len(labelled.pictures) for labelled in dataset.sets),
         "facts": _facts(configurations),
         "names": names,
         "columns": COLUMNS,
-        "rows": main_rows(names, figures),
-        "compared": [TITLES[name] for name in COMPARED],
-        "pairs": compared_pairs(evaluation.comparisons, names_of, len(dataset.sets)),
-        "languages": share_rows([_in_words(each.languages) for each in figures]),
+        "rows": main_rows(names, metrics),
+        "compared": [TITLES[name] for name in COMPARED_METRICS],
+        "comparisons": comparison_rows(evaluation.comparisons, names_of, len(dataset.sets)),
+        "languages": share_rows([_by_language_name(each.languages) for each in metrics]),
         "language_names": LANGUAGES,
-        "kinds": share_rows([each.kinds for each in figures]),
-        "histograms": list(zip(names, histograms(dataset.sets, evaluated), strict=True)),
-        "fits": [_fit(name, one.fit) for name, one in zip(names, evaluated, strict=True)],
-        "frames": {"histogram": HISTOGRAM, "reliability": RELIABILITY, "whisker": WHISKER_WIDTH},
+        "kinds": share_rows([each.kinds for each in metrics]),
+        "histograms": list(zip(names, histograms(dataset.sets, results), strict=True)),
+        "fits": [_fit(name, result.fit) for name, result in zip(names, results, strict=True)],
+        "frames": {"histogram": HISTOGRAM, "reliability": RELIABILITY, "error_bar": ERROR_BAR_WIDTH},
         "worst": worst_sets(evaluation, limits),
         "names_of": names_of,
     }
 
 
 def _facts(configurations: Sequence[Configuration]) -> dict[str, str]:
-    """What was tried, each value once."""
+    """Return what was evaluated, each value once."""
     values: dict[str, list[str]] = {
-        "Model": [one.model for one in configurations],
-        "Precision": [one.precision for one in configurations],
-        "Scoring": [one.scoring for one in configurations],
-        "Visual tokens of a picture, at most": [str(one.visual_tokens) for one in configurations],
+        "Model": [each.model for each in configurations],
+        "Precision": [each.precision for each in configurations],
+        "Scoring method": [each.scoring for each in configurations],
+        "Visual tokens a picture, at most": [str(each.visual_tokens) for each in configurations],
     }
-    return {name: ", ".join(dict.fromkeys(tried)) for name, tried in values.items()}
+    return {name: ", ".join(dict.fromkeys(each)) for name, each in values.items()}
 
 
-def _in_words(languages: Mapping[str, Share]) -> dict[str, Share]:
-    return {LANGUAGES[name]: share for name, share in languages.items()}
+def _by_language_name(languages: Mapping[str, Share]) -> dict[str, Share]:
+    return {LANGUAGES[language]: share for language, share in languages.items()}
 
 
-def _fit(name: str, fit: Fit | None) -> dict[str, Any]:
-    """A fit, where there is one, with its curves before and after."""
-    curves = {} if fit is None else {"before": reliability(fit.before), "after": reliability(fit.after)}
+def _fit(name: str, fit: CalibrationFit | None) -> dict[str, Any]:
+    """Return a calibration, if there is one, with its reliability curves."""
+    curves = {}
+    if fit is not None:
+        curves = {"before": reliability_curve(fit.bins_before), "after": reliability_curve(fit.bins_after)}
     return {"name": name, "fit": fit, "curves": curves}

@@ -1,4 +1,4 @@
-"""The tables of an evaluation as texts, row by row, ready for a page."""
+"""The tables of an evaluation as texts, row by row, for the report and the page."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,28 +6,27 @@ from functools import partial
 from statistics import fmean
 from typing import Final, Literal
 
-from reranker.evaluation.charts import Whisker, whiskers
-from reranker.evaluation.results import Comparison, Configuration, Difference, Figures, Share
+from reranker.evaluation.charts import ErrorBar, error_bars
+from reranker.evaluation.results import COMPARED_METRICS, Comparison, Configuration, Difference, Metrics, Share
 
 UNKNOWN: Final = "–"
 MEGABYTE: Final = 1_000_000
 LANGUAGES: Final = {"en": "English", "zh": "Chinese", "mixed": "Chinese and English"}
-COMPARED: Final = ("first", "mrr", "ndcg_at_10")
 TITLES: Final = {
-    "first": "First",
-    "within_3": "Within 3",
+    "hit_at_1": "Hit@1",
+    "hit_at_3": "Hit@3",
     "mrr": "MRR",
     "ndcg_at_10": "nDCG@10",
     "recall_at_5": "Recall@5",
     "recall_at_10": "Recall@10",
 }
-_OF_100: Final = frozenset({"first", "within_3", "recall_at_5", "recall_at_10"})
-_LEAST_P: Final = 0.001
+_SHOWN_AS_PERCENT: Final = frozenset({"hit_at_1", "hit_at_3", "recall_at_5", "recall_at_10"})
+_MIN_SHOWN_P: Final = 0.001
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A figure as it is read. note: a smaller line below. is_best: nothing in its column reads better."""
+    """The text of a cell. note: a smaller line below it. is_best: no other cell in the column shows a better value."""
 
     text: str
     note: str = ""
@@ -36,7 +35,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of a table."""
+    """A row of a table."""
 
     name: str
     cells: tuple[Cell, ...]
@@ -44,117 +43,125 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A figure of the main table, by its name in `Figures`. better: which way; empty where neither is."""
+    """A column of the table of metrics. metric: a field of `Metrics`. better: which values are better, if any."""
 
-    figure: str
+    metric: str
     title: str
     better: Literal["higher", "lower", ""]
     text: Callable[[float], str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComparedFigure:
-    """A difference as it is read."""
+class DifferenceCell:
+    """The texts of a difference."""
 
     value: str
     interval: str
     p: str
-    is_real: bool
-    whisker: Whisker
+    is_significant: bool
+    error_bar: ErrorBar
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComparedPair:
-    """One line of the table of pairs."""
+class ComparisonRow:
+    """A row of the table of comparisons. differences: in the order of `COMPARED_METRICS`."""
 
     first: str
     second: str
-    figures: tuple[ComparedFigure, ...]
+    differences: tuple[DifferenceCell, ...]
     kendall_tau: str
     changed_first: str
 
     @property
-    def any_real(self) -> bool:
-        """Whether at least one difference is more than chance."""
-        return any(figure.is_real for figure in self.figures)
+    def is_any_significant(self) -> bool:
+        """Whether at least one difference is significant."""
+        return any(difference.is_significant for difference in self.differences)
 
 
 def short_names(configurations: Sequence[Configuration]) -> dict[Configuration, str]:
-    """Of each what tells it from the others; the whole label where there is only one."""
+    """Return the parts in which each configuration differs from others; the whole label if there is only one."""
     if len(configurations) == 1:
-        return {one: one.label for one in configurations}
-    parts = {one: (one.model, one.precision, one.scoring, f"{one.visual_tokens} tokens") for one in configurations}
-    varying = [len(set(values)) > 1 for values in zip(*parts.values(), strict=True)]
+        return {configuration: configuration.label for configuration in configurations}
+    parts = {
+        configuration: (
+            configuration.model,
+            configuration.precision,
+            configuration.scoring,
+            f"{configuration.visual_tokens} tokens",
+        )
+        for configuration in configurations
+    }
+    is_varying = [len(set(values)) > 1 for values in zip(*parts.values(), strict=True)]
     return {
-        one: " ".join(part for part, varies in zip(of_one, varying, strict=True) if varies)
-        for one, of_one in parts.items()
+        configuration: " ".join(part for part, varies in zip(own_parts, is_varying, strict=True) if varies)
+        for configuration, own_parts in parts.items()
     }
 
 
-def main_rows(names: Sequence[str], figures: Sequence[Figures]) -> list[Row]:
-    """A row a combination, in the columns of `COLUMNS`."""
-    columns = [_cells(column, figures) for column in COLUMNS]
+def main_rows(names: Sequence[str], metrics: Sequence[Metrics]) -> list[Row]:
+    """Return a row for each configuration, with the columns in `COLUMNS`."""
+    columns = [_cells(column, metrics) for column in COLUMNS]
     return [Row(name=name, cells=cells) for name, cells in zip(names, zip(*columns, strict=True), strict=True)]
 
 
 def share_rows(shares: Sequence[Mapping[str, Share]]) -> list[Row]:
-    """A row a name, a column a combination; the lowest first, so that what is hard stands on top."""
-    held = {name: [each[name].value for each in shares if name in each] for each in shares for name in each}
-    hardest_first = sorted(held, key=lambda name: (fmean(held[name]), name))
-    return [Row(name=name, cells=tuple(_share_cell(each.get(name)) for each in shares)) for name in hardest_first]
+    """Return a row for each name, with a column for each configuration; the lowest shares first."""
+    values = {name: [each[name].value for each in shares if name in each] for each in shares for name in each}
+    lowest_first = sorted(values, key=lambda name: (fmean(values[name]), name))
+    return [Row(name=name, cells=tuple(_share_cell(each.get(name)) for each in shares)) for name in lowest_first]
 
 
-def compared_pairs(
-    comparisons: Sequence[Comparison], names: Mapping[Configuration, str], sets: int
-) -> list[ComparedPair]:
-    """A line a pair, with the figures of `COMPARED`."""
-    columns = [_compared_figures(name, [pair.differences[name] for pair in comparisons]) for name in COMPARED]
+def comparison_rows(
+    comparisons: Sequence[Comparison], names: Mapping[Configuration, str], set_count: int
+) -> list[ComparisonRow]:
+    """Return a row for each pair."""
+    columns = [_difference_cells(name, [pair.differences[name] for pair in comparisons]) for name in COMPARED_METRICS]
     return [
-        ComparedPair(
+        ComparisonRow(
             first=names[pair.first],
             second=names[pair.second],
-            figures=figures,
+            differences=cells,
             kendall_tau=number_text(pair.kendall_tau, 3),
-            changed_first=f"{pair.changed_first:,} of {sets:,}",
+            changed_first=f"{pair.changed_first:,} of {set_count:,}",
         )
-        for pair, figures in zip(comparisons, zip(*columns, strict=True), strict=True)
+        for pair, cells in zip(comparisons, zip(*columns, strict=True), strict=True)
     ]
 
 
 def number_text(value: float, decimals: int) -> str:
-    """With a real minus, and none before a zero."""
+    """Return the number with a minus sign (U+2212), and no sign before zero."""
     return f"{value:z,.{decimals}f}".replace("-", "−")
 
 
 def percent_text(value: float) -> str:
-    """Of a share, with one decimal."""
+    """Return a share as a percentage with one decimal."""
     return f"{number_text(100 * value, 1)}%"
 
 
-def _cells(column: Column, figures: Sequence[Figures]) -> list[Cell]:
-    values: list[float | None] = [getattr(each, column.figure) for each in figures]
+def _cells(column: Column, metrics: Sequence[Metrics]) -> list[Cell]:
+    values: list[float | None] = [getattr(each, column.metric) for each in metrics]
     texts = [UNKNOWN if value is None else column.text(value) for value in values]
-    best = _best(values, texts, column.better)
-    notes = [_note(column.figure, each) for each in figures]
+    best = _best_text(values, texts, column.better)
+    notes = [_note(column.metric, each) for each in metrics]
     return [Cell(text=text, note=note, is_best=text == best) for text, note in zip(texts, notes, strict=True)]
 
 
-def _note(name: str, figures: Figures) -> str:
-    """How sure the figure is, or of how many."""
-    if name == "spearman" and figures.spearman is not None:
-        return f"of {figures.spearman_pairs:,}"
-    if name in figures.intervals:
-        interval = figures.intervals[name]
-        return f"{_plain(name, interval.low)}–{_plain(name, interval.high)}"
+def _note(name: str, metrics: Metrics) -> str:
+    """Return the interval of a metric, or the number of pictures that it was computed from."""
+    if name == "spearman" and metrics.spearman is not None:
+        return f"of {metrics.spearman_pairs:,}"
+    if name in metrics.intervals:
+        interval = metrics.intervals[name]
+        return f"{_unsigned(name, interval.low)}–{_unsigned(name, interval.high)}"
     return ""
 
 
-def _best(values: Iterable[float | None], texts: Sequence[str], better: str) -> str | None:
-    """What the best value reads as; None where all read the same, or none is better."""
-    known = {value: text for value, text in zip(values, texts, strict=True) if value is not None}
-    if not better or len(set(known.values())) < 2:
+def _best_text(values: Iterable[float | None], texts: Sequence[str], better: str) -> str | None:
+    """Return the text of the best value; None if all texts are equal, or if no value is better than another."""
+    text_by_value = {value: text for value, text in zip(values, texts, strict=True) if value is not None}
+    if not better or len(set(text_by_value.values())) < 2:
         return None
-    return known[max(known) if better == "higher" else min(known)]
+    return text_by_value[max(text_by_value) if better == "higher" else min(text_by_value)]
 
 
 def _share_cell(share: Share | None) -> Cell:
@@ -163,32 +170,32 @@ def _share_cell(share: Share | None) -> Cell:
     return Cell(text=percent_text(share.value), note=f"of {share.count:,}")
 
 
-def _compared_figures(name: str, differences: Sequence[Difference]) -> list[ComparedFigure]:
+def _difference_cells(name: str, differences: Sequence[Difference]) -> list[DifferenceCell]:
     return [
-        ComparedFigure(
-            value=_difference_text(name, each.value),
-            interval=f"[{_signed(name, each.interval.low)}, {_signed(name, each.interval.high)}]",
-            p="p < 0.001" if each.p < _LEAST_P else f"p = {each.p:.3f}",
-            is_real=each.is_real,
-            whisker=whisker,
+        DifferenceCell(
+            value=_difference_text(name, difference.value),
+            interval=f"[{_signed(name, difference.interval.low)}, {_signed(name, difference.interval.high)}]",
+            p=f"p < {_MIN_SHOWN_P}" if difference.p < _MIN_SHOWN_P else f"p = {difference.p:.3f}",
+            is_significant=difference.is_significant,
+            error_bar=error_bar,
         )
-        for each, whisker in zip(differences, whiskers(differences), strict=True)
+        for difference, error_bar in zip(differences, error_bars(differences), strict=True)
     ]
 
 
 def _difference_text(name: str, value: float) -> str:
-    return f"{_signed(name, value)} points" if name in _OF_100 else _signed(name, value)
+    return f"{_signed(name, value)} points" if name in _SHOWN_AS_PERCENT else _signed(name, value)
 
 
 def _signed(name: str, value: float) -> str:
-    """With a plus above zero, but not before what reads as zero."""
-    text = _plain(name, value)
+    """Return the text with a plus sign above zero, but without a sign if it rounds to zero."""
+    text = _unsigned(name, value)
     return f"+{text}" if value > 0 and text.strip("0.") else text
 
 
-def _plain(name: str, value: float) -> str:
-    """A measure of `TITLES`, or a difference of two, without its unit."""
-    return number_text(100 * value, 1) if name in _OF_100 else number_text(value, 3)
+def _unsigned(name: str, value: float) -> str:
+    """Return a metric of `TITLES`, or a difference of two, without its unit."""
+    return number_text(100 * value, 1) if name in _SHOWN_AS_PERCENT else number_text(value, 3)
 
 
 def _decimals(decimals: int) -> Callable[[float], str]:
@@ -196,27 +203,26 @@ def _decimals(decimals: int) -> Callable[[float], str]:
 
 
 def _ms_text(value: float) -> str:
-    """About three digits."""
+    """Return the number with about three significant digits."""
     return number_text(value, 0 if value >= 100 else 1 if value >= 10 else 2)
 
 
-def _bytes_text(value: float) -> str:
+def _megabytes_text(value: float) -> str:
     return f"{number_text(value / MEGABYTE, 0)} MB"
 
 
-def _measure(name: str) -> Column:
-    return Column(
-        figure=name, title=TITLES[name], better="higher", text=percent_text if name in _OF_100 else _decimals(3)
-    )
+def _ranking_metric(name: str) -> Column:
+    text = percent_text if name in _SHOWN_AS_PERCENT else _decimals(3)
+    return Column(metric=name, title=TITLES[name], better="higher", text=text)
 
 
 COLUMNS: Final = (
-    *(_measure(name) for name in TITLES),
-    Column(figure="score_std", title="Score std", better="", text=_decimals(2)),
-    Column(figure="separation", title="Separation", better="higher", text=_decimals(2)),
-    Column(figure="ties", title="Ties", better="lower", text=_decimals(0)),
-    Column(figure="failures", title="Failures", better="lower", text=_decimals(0)),
-    Column(figure="spearman", title="Spearman", better="higher", text=_decimals(3)),
-    Column(figure="ms_a_picture", title="ms a picture", better="lower", text=_ms_text),
-    Column(figure="peak_bytes", title="Peak memory", better="lower", text=_bytes_text),
+    *(_ranking_metric(name) for name in TITLES),
+    Column(metric="score_std", title="Score std", better="", text=_decimals(2)),
+    Column(metric="separation", title="Separation", better="higher", text=_decimals(2)),
+    Column(metric="ties", title="Ties", better="lower", text=_decimals(0)),
+    Column(metric="failures", title="Failures", better="lower", text=_decimals(0)),
+    Column(metric="spearman", title="Spearman", better="higher", text=_decimals(3)),
+    Column(metric="ms_a_picture", title="ms a picture", better="lower", text=_ms_text),
+    Column(metric="peak_bytes", title="Peak memory", better="lower", text=_megabytes_text),
 )

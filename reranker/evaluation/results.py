@@ -1,15 +1,18 @@
-"""What an evaluation finds: scores, figures, comparisons and fits, ready to be written and shown."""
+"""The results of an evaluation: scores, metrics, comparisons and calibrations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from reranker.core.types import Scoring
-from reranker.evaluation.datasets.labelled import Dataset
+from reranker.evaluation.datasets.types import Dataset
+
+COMPARED_METRICS: Final = ("hit_at_1", "mrr", "ndcg_at_10")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """One way to judge a dataset. visual_tokens: of a picture at most."""
+    """A model with its precision, scoring method and detail. visual_tokens: the maximum for a picture."""
 
     model: str
     precision: str
@@ -18,31 +21,32 @@ class Configuration:
 
     @property
     def label(self) -> str:
-        """For tables and names of files: `toybox bf16 yes-no 49`."""
+        """The text for tables and file names, such as `toybox bf16 yes-no 49`."""
         return f"{self.model} {self.precision} {self.scoring} {self.visual_tokens}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgedSet:
-    """What one combination said of one labelled set.
+class ScoredSet:
+    """The scores of one labelled set by one configuration.
 
-    log_odds: of each picture, in the set's order; None where it could not be judged. errors: one English sentence for
-    each of those, by its index. looked_ms: what looking at the pictures took, which serves all ways to ask; asked_ms:
-    what asking took; both at the device, reading beside it not counted. peak_bytes: of the card where there is one,
-    else of the process; None where nobody knows.
+    log_odds: of each picture, in the order of the set; None if scoring failed. errors: an English sentence for each
+    picture that failed, by index.
+    encode_ms: time to encode the pictures, which all scoring methods share; score_ms: time to score them. Both are
+    times on the device, without reading the files.
+    peak_bytes: peak memory of the GPU, or of the process if there is no GPU; None if unknown.
     """
 
     id: str
     log_odds: tuple[float | None, ...]
     errors: Mapping[int, str]
-    looked_ms: float
-    asked_ms: float
+    encode_ms: float
+    score_ms: float
     peak_bytes: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A bootstrap interval that holds the true value in 95 of 100 cases."""
+    """A 95 % confidence interval, by bootstrap."""
 
     low: float
     high: float
@@ -50,33 +54,33 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """How often something held: `value` in [0, 1] of `count` cases."""
+    """A share in [0, 1] of `count` cases."""
 
     value: float
     count: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures:
-    """How well one combination ranks a dataset.
+class Metrics:
+    """How well one configuration ranks a dataset.
 
-    first, within_3, mrr, ndcg_at_10, recall_at_5, recall_at_10: means over the sets, in [0, 1], as trec_eval has them;
-        a tie counts as if the wrong picture came first, and a picture that failed is not found.
-    intervals: by the name of one of these.
-    score_std: standard deviation of the scores of 10 within a set, mean over the sets.
-    separation: mean log-odds of the right minus that of the wrong pictures, over the standard deviation within the set;
-        mean over the sets.
-    ties: pairs of a right and a wrong picture with one score. failures: pictures that could not be judged.
-    spearman: rank correlation of score and grade over `spearman_pairs` pictures; None where there are no grades.
-    languages: sets whose first place is right, by the language of the query.
-    kinds: pairs of a right and a wrong picture the right way round, by what the wrong one differs in.
-    temperature: T of the score of 10.
+    hit_at_1, hit_at_3, mrr, ndcg_at_10, recall_at_5, recall_at_10: means over the sets in [0, 1], as in trec_eval. Ties
+        count as if the irrelevant picture came first; a picture that failed is not in the ranking.
+    intervals: of the mean, by the name of one of these.
+    score_std: standard deviation of the scores (0 to 10) within a set, mean over the sets.
+    separation: mean log-odds of the relevant minus those of the irrelevant pictures, divided by the standard deviation
+        within the set; mean over the sets.
+    ties: pairs of a relevant and an irrelevant picture with equal scores. failures: pictures that could not be scored.
+    spearman: rank correlation of score and grade over `spearman_pairs` pictures; None without graded labels.
+    languages: hit_at_1 by the language of the query.
+    kinds: share of pairs in which the relevant picture scores higher, by the kind of the irrelevant one.
+    temperature: T in the score, 10 * sigmoid(log-odds / T).
     """
 
     sets: int
     pictures: int
-    first: float
-    within_3: float
+    hit_at_1: float
+    hit_at_3: float
     mrr: float
     ndcg_at_10: float
     recall_at_5: float
@@ -96,74 +100,78 @@ class Figures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bin:
-    """Pictures whose probability lies between two edges: what was said on average, and how often it was right.
+class ReliabilityBin:
+    """The pictures whose probability lies between `low` and `high`.
 
-    Right and wrong pictures weigh the same in all. count: pictures.
+    mean_predicted: their mean probability. fraction_relevant: how many of them are relevant. Both are weighted, so that
+    all relevant pictures together weigh as much as all irrelevant ones. count: the number of pictures.
     """
 
     low: float
     high: float
-    said: float
-    right: float
+    mean_predicted: float
+    fraction_relevant: float
     count: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fit:
-    """A temperature and a line of "fits", found on one half of the sets and tested on the other.
+class CalibrationFit:
+    """A temperature and a relevance threshold, fitted on one half of the sets and tested on the other half.
 
-    temperature: T of 10 * sigmoid(log-odds / T). fits: the score of 10 from which a picture is called right.
-    loss_before, loss_after: mean negative log-likelihood (nats) on the half that was not fitted, at the T in use and at
-        this one.
-    right_over, wrong_over: there, the share of right and of wrong pictures with a score over the line.
-    before, after: reliability there, likewise. sets: fitted and tested together.
+    temperature: T in the score, 10 * sigmoid(log-odds / T). relevance_threshold: the score from which a picture counts
+        as relevant.
+    loss_before, loss_after: mean negative log-likelihood in nats on the tested half, with the T in use and this T.
+    relevant_above_threshold, irrelevant_above_threshold: shares of the relevant and of the irrelevant pictures of the
+        tested half with a score above the threshold.
+    bins_before, bins_after: reliability on the tested half, with the T in use and this T.
+    sets: the number of sets in both halves.
     """
 
     temperature: float
     relevance_threshold: float
     loss_before: float
     loss_after: float
-    right_over: float
-    wrong_over: float
-    before: tuple[Bin, ...]
-    after: tuple[Bin, ...]
+    relevant_above_threshold: float
+    irrelevant_above_threshold: float
+    bins_before: tuple[ReliabilityBin, ...]
+    bins_after: tuple[ReliabilityBin, ...]
     sets: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluated:
-    """One combination's part of an evaluation; sets in the dataset's order.
+class EvaluationResult:
+    """The result of one configuration. scored_sets: in the order of the dataset.
 
-    fingerprint, calibrated_as: of its `Scorer`. fit: None where the dataset is too small for one.
+    fingerprint, calibration_key: those of its `Scorer`. fit: None if the dataset is too small.
     """
 
     configuration: Configuration
     fingerprint: str
     calibration_key: str
-    figures: Figures
-    judged: tuple[JudgedSet, ...]
-    fit: Fit | None
+    metrics: Metrics
+    scored_sets: tuple[ScoredSet, ...]
+    fit: CalibrationFit | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A figure of the second combination minus that of the first.
+    """A metric of the second configuration minus that of the first.
 
-    p: of the paired randomization test, corrected for the number of comparisons (Holm). is_real: below 0.05.
+    p: of the paired randomization test, with Holm correction for the number of comparisons. is_significant: p < 0.05.
     """
 
     value: float
     interval: Interval
     p: float
-    is_real: bool
+    is_significant: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two combinations on the same sets; differences by figure: first, mrr, ndcg_at_10.
+    """Two configurations on the same sets. differences: by the names in `COMPARED_METRICS`.
 
-    kendall_tau: of the two orders of a set, mean over the sets. changed_first: sets whose first picture is another.
+    kendall_tau: between the two rankings of a set, mean over the sets. changed_first: the number of sets whose first
+    pictures differ.
     """
 
     first: Configuration
@@ -175,8 +183,8 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """All combinations on one dataset, and each pair of them compared."""
+    """The results of all configurations on one dataset, and a comparison of each pair of them."""
 
     dataset: Dataset
-    evaluated: tuple[Evaluated, ...]
+    results: tuple[EvaluationResult, ...]
     comparisons: tuple[Comparison, ...]

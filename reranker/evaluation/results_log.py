@@ -1,77 +1,91 @@
-"""What was judged already, in a file that grows by a line a set: an evaluation that was stopped goes on from there."""
+"""A log of scored sets in a file that grows by a line for each set, so that a stopped evaluation can be resumed."""
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from reranker.evaluation.datasets.labelled import LabelledSet
-from reranker.evaluation.results import JudgedSet
+from reranker.evaluation.datasets.types import LabelledSet
+from reranker.evaluation.results import ScoredSet
 
 _Key = tuple[str, str]
 
 
 class ResultsLog:
-    """Judged sets by fingerprint and content, in a JSON Lines file. A line that was cut off is judged again.
+    """Scored sets by fingerprint and content, in a JSON Lines file. Incomplete lines are ignored.
 
-    Raises `OSError` where it cannot be read and written.
+    Raises `OSError` if the file cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: dict[_Key, JudgedSet] = {}
-        self._append(b"")  # raises before anything is judged
+        self._scored_sets: dict[_Key, ScoredSet] = {}
+        self._append(b"")  # raises an error before anything is scored
         if path.is_file():
-            whole = path.read_bytes()
-            for line in whole.splitlines():
-                self._learn(line)
-            if whole and not whole.endswith(b"\n"):  # what comes next begins a line of its own
+            data = path.read_bytes()
+            for line in data.splitlines():
+                self._load(line)
+            if data and not data.endswith(b"\n"):  # the last line is incomplete
                 self._append(b"\n")
 
-    def _learn(self, line: bytes) -> None:
+    def _load(self, line: bytes) -> None:
         try:
-            found: dict[str, Any] = json.loads(line)
-            judged = JudgedSet(
-                id=found["id"],
-                log_odds=tuple(found["log_odds"]),
-                errors={int(index): text for index, text in found["errors"].items()},
-                looked_ms=found["looked_ms"],
-                asked_ms=found["asked_ms"],
-                peak_bytes=found["peak_bytes"],
-            )
-            self._known[found["fingerprint"], found["content"]] = judged
+            record: dict[str, Any] = json.loads(line)
+            self._scored_sets[record["fingerprint"], record["content"]] = _from_record(record)
         except (ValueError, KeyError, TypeError, AttributeError):
             return
 
-    def get(self, fingerprint: str, labelled: LabelledSet) -> JudgedSet | None:
-        """What the scorer of this fingerprint said of these very pictures; None where that is not known."""
-        return self._known.get((fingerprint, _content(labelled)))
+    def get(self, fingerprint: str, labelled: LabelledSet) -> ScoredSet | None:
+        """Return the scores of this set by the scorer with this fingerprint, or None if the log does not have them."""
+        return self._scored_sets.get((fingerprint, _content_digest(labelled)))
 
-    def put(self, fingerprint: str, labelled: LabelledSet, judged: JudgedSet) -> None:
-        """Keep it. Raises `OSError`."""
-        content = _content(labelled)
-        line = {"fingerprint": fingerprint, "content": content, **asdict(judged)}
-        self._append(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-        self._known[fingerprint, content] = judged
+    def put(self, fingerprint: str, labelled: LabelledSet, scored: ScoredSet) -> None:
+        """Append the scores of a set. Raises `OSError`."""
+        content = _content_digest(labelled)
+        record = {"fingerprint": fingerprint, "content": content, **_as_record(scored)}
+        self._append(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+        self._scored_sets[fingerprint, content] = scored
 
     def _append(self, line: bytes) -> None:
         with self._path.open("ab") as file:
             file.write(line)
 
 
-def _content(labelled: LabelledSet) -> str:
-    """Digest of the query, and of each picture: its bytes, or of a file the name, size and time."""
+def _as_record(scored: ScoredSet) -> dict[str, Any]:
+    """Return the fields of a line; their names are part of the file format."""
+    return {
+        "id": scored.id,
+        "log_odds": scored.log_odds,
+        "errors": scored.errors,
+        "looked_ms": scored.encode_ms,
+        "asked_ms": scored.score_ms,
+        "peak_bytes": scored.peak_bytes,
+    }
+
+
+def _from_record(record: dict[str, Any]) -> ScoredSet:
+    return ScoredSet(
+        id=record["id"],
+        log_odds=tuple(record["log_odds"]),
+        errors={int(index): text for index, text in record["errors"].items()},
+        encode_ms=record["looked_ms"],
+        score_ms=record["asked_ms"],
+        peak_bytes=record["peak_bytes"],
+    )
+
+
+def _content_digest(labelled: LabelledSet) -> str:
+    """Return a digest of the query and the pictures: of their bytes, or of the name, size and time of a file."""
     digest = hashlib.sha256(json.dumps([labelled.id, labelled.query]).encode())
     for picture in labelled.pictures:
         digest.update(f"\0{picture.name}\0".encode(errors="surrogatepass"))
-        digest.update(picture.source if isinstance(picture.source, bytes) else _state(picture.source))
+        digest.update(picture.source if isinstance(picture.source, bytes) else _file_state(picture.source))
     return digest.hexdigest()
 
 
-def _state(path: Path) -> bytes:
+def _file_state(path: Path) -> bytes:
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError:
         return b"missing"
-    return f"{found.st_size} {found.st_mtime_ns}".encode()
+    return f"{stat.st_size} {stat.st_mtime_ns}".encode()

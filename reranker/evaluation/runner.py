@@ -1,12 +1,12 @@
-"""Judges every set of a dataset by every combination: the same pictures, in the same batches, each looked at once.
+"""Score every set of a dataset by every configuration, with the same batches; each picture is encoded once a detail.
 
-What comes out depends on nothing but the dataset and the combination: batches are cut from the sets, and not from what
-the readers happen to have ready, so that the same evaluation gives the same scores again.
+The result depends only on the dataset and the configurations: batches are cut from the sets, and not from the pictures
+that happen to be read already, so that the same evaluation gives the same scores again.
 """
 
 import gc
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -21,20 +21,21 @@ from reranker.engine.device_queue import Ticket
 from reranker.engine.process_memory import PeakMemory
 from reranker.engine.results import ScoreResult, failure
 from reranker.engine.scoring_run import ScoringEngine, new_run_id
-from reranker.evaluation.calibration import fitted
-from reranker.evaluation.comparison import compared
-from reranker.evaluation.datasets.labelled import Dataset, LabelledPicture, LabelledSet
-from reranker.evaluation.metrics import figures
-from reranker.evaluation.results import Configuration, Evaluated, Evaluation, JudgedSet
+from reranker.evaluation.calibration import fit_calibration
+from reranker.evaluation.comparison import compare_results
+from reranker.evaluation.datasets.types import Dataset, LabelledPicture, LabelledSet
+from reranker.evaluation.metrics import compute_metrics
+from reranker.evaluation.results import Configuration, Evaluation, EvaluationResult, ScoredSet
 from reranker.evaluation.results_log import ResultsLog
 from reranker.i18n.error_messages import sentence
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRun:
-    """One model in one precision, and the ways to ask it; `details` as in `Settings`, but for "auto".
+    """A model in one precision, with the scoring methods and details to evaluate.
 
-    open: called once, when its turn comes; the model is let go before the next plan's is opened.
+    open: called once, when the run starts; the model is released before the next run opens its own. details: as in
+    `Settings`, except "auto".
     """
 
     open: Callable[[], Reranker]
@@ -44,7 +45,7 @@ class ModelRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Pictures judged by one combination or another, of all that there are to judge; left_s: None before the first."""
+    """The number of scored pictures, counted once for each configuration. left_s: None before the first batch."""
 
     configuration: Configuration
     done: int
@@ -53,15 +54,15 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeftOut:
-    """A plan whose model could not be loaded, and why."""
+class SkippedRun:
+    """A run whose model could not be loaded."""
 
     error: CheckpointError
 
 
 @dataclass(frozen=True, kw_only=True)
-class _ScoringRun:
-    """One configuration, and the engine that scores with it."""
+class _ConfiguredScorer:
+    """A configuration, and the engine that scores with it."""
 
     configuration: Configuration
     engine: ScoringEngine[Any]
@@ -73,199 +74,201 @@ class _ScoringRun:
 
 @dataclass(frozen=True, kw_only=True)
 class _Batch:
-    """Pictures of a set that go to the device together, for the configurations that have not scored the set yet."""
+    """Pictures of one set that are encoded together, and the scorers that have not scored the set yet.
+
+    is_last: whether it has the last pictures of the set.
+    """
 
     labelled: LabelledSet
     query: Query
     pictures: Sequence[LabelledPicture]
-    runs: Sequence[_ScoringRun]
+    scorers: Sequence[_ConfiguredScorer]
     is_last: bool
 
 
 @dataclass(kw_only=True)
-class _Tally:
-    """What one way said of a set so far."""
+class _PartialSet:
+    """The scores of a set by one configuration, as far as its batches are done."""
 
     log_odds: list[float | None] = field(default_factory=list)
     errors: dict[int, str] = field(default_factory=dict)
-    looked_ms: float = 0.0
-    asked_ms: float = 0.0
+    encode_ms: float = 0.0
+    score_ms: float = 0.0
     peak_bytes: int | None = None
 
-    def add(self, outcome: ScoreResult) -> None:
-        if isinstance(outcome, PictureError):
-            self.errors[len(self.log_odds)] = sentence(outcome, "en")
+    def add(self, result: ScoreResult) -> None:
+        if isinstance(result, PictureError):
+            self.errors[len(self.log_odds)] = sentence(result, "en")
             self.log_odds.append(None)
         else:
-            self.log_odds.append(outcome.log_odds)
+            self.log_odds.append(result.log_odds)
 
-    def took(self, peak_bytes: int | None, *, looked_ms: float = 0.0, asked_ms: float = 0.0) -> None:
-        self.looked_ms += looked_ms
-        self.asked_ms += asked_ms
+    def add_cost(self, peak_bytes: int | None, *, encode_ms: float = 0.0, score_ms: float = 0.0) -> None:
+        self.encode_ms += encode_ms
+        self.score_ms += score_ms
         if peak_bytes is not None:
             self.peak_bytes = max(self.peak_bytes or 0, peak_bytes)
 
-    def judged(self, set_id: str) -> JudgedSet:
-        return JudgedSet(
+    def scored_set(self, set_id: str) -> ScoredSet:
+        return ScoredSet(
             id=set_id,
             log_odds=tuple(self.log_odds),
             errors=self.errors,
-            looked_ms=self.looked_ms,
-            asked_ms=self.asked_ms,
+            encode_ms=self.encode_ms,
+            score_ms=self.score_ms,
             peak_bytes=self.peak_bytes,
         )
 
 
 def evaluate_stream(
     dataset: Dataset,
-    plans: Sequence[ModelRun],
+    runs: Sequence[ModelRun],
     *,
     cancellation: Cancellation | None = None,
     results_log: ResultsLog | None = None,
-) -> Generator[Progress | LeftOut | Evaluation, None, None]:
-    """How far it is, after each batch; then the `Evaluation`, unless it was cancelled before or every plan was left
-    out.
+) -> Generator[Progress | SkippedRun | Evaluation, None, None]:
+    """Yield the progress after each batch, and at last the `Evaluation`.
 
-    ledger: what was judged before, which is not judged again; it learns each set as it is done.
-    Raises `RequestError`.
+    There is no `Evaluation` if it was cancelled before, or if all runs were skipped. results_log: sets that it has are
+    not scored again; each set is added when it is complete. Raises `RequestError`.
     """
-    run = _Run(dataset, results_log, cancellation or Cancellation(), plans)
-    evaluated: dict[str, Evaluated] = {}
-    for plan in plans:
+    evaluator = _Evaluator(dataset, results_log, cancellation or Cancellation(), runs)
+    results_by_fingerprint: dict[str, EvaluationResult] = {}
+    for run in runs:
         try:
-            found = yield from run.evaluate(plan)
+            results = yield from evaluator.evaluate(run)
         except CheckpointError as error:
-            run.leave_out(plan)
-            yield LeftOut(error=error)
+            evaluator.skip(run)
+            yield SkippedRun(error=error)
             continue
-        gc.collect()  # a network has cycles, and the next one needs its room
-        if run.cancellation.cancelled:
+        gc.collect()  # a network has reference cycles, and the next one needs its memory
+        if evaluator.cancellation.cancelled:
             return
-        evaluated |= {one.fingerprint: one for one in found}
-    if not evaluated:
+        results_by_fingerprint |= {result.fingerprint: result for result in results}
+    if not results_by_fingerprint:
         return
-    different = _distinct(list(evaluated.values()))
-    yield Evaluation(dataset=dataset, evaluated=different, comparisons=compared(dataset.sets, different))
+    distinct = _with_distinct_labels(list(results_by_fingerprint.values()))
+    yield Evaluation(dataset=dataset, results=distinct, comparisons=compare_results(dataset.sets, distinct))
 
 
-def _distinct(evaluated: Sequence[Evaluated]) -> tuple[Evaluated, ...]:
-    """Models of one name, each with the beginning of its fingerprint."""
-    labels = [one.configuration.label for one in evaluated]
+def _with_distinct_labels(results: Sequence[EvaluationResult]) -> tuple[EvaluationResult, ...]:
+    """Add the start of the fingerprint to the name of each model whose label is not unique."""
+    labels = [result.configuration.label for result in results]
     return tuple(
-        one if labels.count(label) == 1 else replace(one, configuration=_told_apart(one))
-        for one, label in zip(evaluated, labels, strict=True)
+        result
+        if labels.count(label) == 1
+        else replace(result, configuration=_with_fingerprint(result.configuration, result.fingerprint))
+        for result, label in zip(results, labels, strict=True)
     )
 
 
-def _told_apart(one: Evaluated) -> Configuration:
-    return replace(one.configuration, model=f"{one.configuration.model} ({one.fingerprint[:8]})")
+def _with_fingerprint(configuration: Configuration, fingerprint: str) -> Configuration:
+    return replace(configuration, model=f"{configuration.model} ({fingerprint[:8]})")
 
 
-class _Run:
-    """One dataset, several model runs, and their progress."""
+class _Evaluator:
+    """Evaluates runs on one dataset, and counts the progress over all of them."""
 
     def __init__(
-        self, dataset: Dataset, results_log: ResultsLog | None, cancellation: Cancellation, plans: Sequence[ModelRun]
+        self, dataset: Dataset, results_log: ResultsLog | None, cancellation: Cancellation, runs: Sequence[ModelRun]
     ) -> None:
         self.cancellation = cancellation
         self._dataset, self._results_log = dataset, results_log
-        self._done, self._judged, self._busy_s = 0, 0, 0.0
-        self._total = sum(map(self._pictures, plans))
+        self._done, self._scored, self._busy_s = 0, 0, 0.0
+        self._total = sum(map(self._picture_count, runs))
 
-    def _pictures(self, plan: ModelRun) -> int:
-        """Count pictures to score, each once per configuration."""
+    def _picture_count(self, run: ModelRun) -> int:
+        """Return the number of pictures to score, counted once for each configuration."""
         pictures = sum(len(labelled.pictures) for labelled in self._dataset.sets)
-        return len(plan.scorings) * len(plan.details) * pictures
+        return len(run.scorings) * len(run.details) * pictures
 
-    def leave_out(self, plan: ModelRun) -> None:
-        """Do not wait for a model run."""
-        self._total -= self._pictures(plan)
+    def skip(self, run: ModelRun) -> None:
+        """Remove the pictures of a run from the total."""
+        self._total -= self._picture_count(run)
 
-    def evaluate(self, plan: ModelRun) -> Generator[Progress, None, list[Evaluated]]:
-        """Evaluate all configurations of a model run; returns nothing if it is cancelled."""
-        reranker = plan.open()
+    def evaluate(self, run: ModelRun) -> Generator[Progress, None, list[EvaluationResult]]:
+        """Return the results of all configurations of a run; none if it was cancelled."""
+        reranker = run.open()
         queries = {labelled.id: reranker.query(labelled.query) for labelled in self._dataset.sets}
-        model, name, found = reranker.load(), reranker.model_name, []
-        details = dict.fromkeys(visual_tokens(detail, model.info) for detail in plan.details)
-        self._total -= self._pictures(plan) * (len(plan.details) - len(details)) // len(plan.details)
-        for tokens in details:
-            runs = [
-                _ScoringRun(
+        model, name, results = reranker.load(), reranker.model_name, []
+        token_counts = dict.fromkeys(visual_tokens(detail, model.info) for detail in run.details)
+        self._total -= self._picture_count(run) * (len(run.details) - len(token_counts)) // len(run.details)
+        for tokens in token_counts:
+            scorers = [
+                _ConfiguredScorer(
                     configuration=_configuration(name, model.info, scoring, tokens),
                     engine=reranker.engine_of(model.variant(visual_tokens=tokens, scoring=scoring)),
                 )
-                for scoring in plan.scorings
+                for scoring in run.scorings
             ]
-            scored = yield from self._score_sets(runs, queries, on_gpu=model.device_memory is not None)
+            scored = yield from self._score_sets(scorers, queries, on_gpu=model.device_memory is not None)
             if self.cancellation.cancelled:
                 return []
-            found += [self._evaluated(run, scored[run.info.fingerprint]) for run in runs]
-        return found
+            results += [self._result(each, scored[each.info.fingerprint]) for each in scorers]
+        return results
 
-    def _evaluated(self, run: _ScoringRun, known: Mapping[str, JudgedSet]) -> Evaluated:
-        sets, info = self._dataset.sets, run.info
-        judged = tuple(known[labelled.id] for labelled in sets)
-        return Evaluated(
-            configuration=run.configuration,
+    def _result(self, configured: _ConfiguredScorer, scored_by_id: Mapping[str, ScoredSet]) -> EvaluationResult:
+        sets, info = self._dataset.sets, configured.info
+        scored_sets = tuple(scored_by_id[labelled.id] for labelled in sets)
+        return EvaluationResult(
+            configuration=configured.configuration,
             fingerprint=info.fingerprint,
             calibration_key=info.calibration_key,
-            figures=figures(sets, judged, info.temperature),
-            judged=judged,
-            fit=fitted(sets, judged, info.temperature),
+            metrics=compute_metrics(sets, scored_sets, info.temperature),
+            scored_sets=scored_sets,
+            fit=fit_calibration(sets, scored_sets, info.temperature),
         )
 
     def _score_sets(
-        self, runs: Sequence[_ScoringRun], queries: Mapping[str, Query], *, on_gpu: bool
-    ) -> Generator[Progress, None, dict[str, dict[str, JudgedSet]]]:
-        """Score every set by every configuration, each once, now or in an earlier evaluation.
+        self, scorers: Sequence[_ConfiguredScorer], queries: Mapping[str, Query], *, on_gpu: bool
+    ) -> Generator[Progress, None, dict[str, dict[str, ScoredSet]]]:
+        """Score every set by every scorer that has not scored it yet.
 
-        Returns scored sets by fingerprint, then by the id of the set.
+        Returns the scored sets by the scorer's fingerprint, then by the set's id.
         """
-        scored = {run.info.fingerprint: self._logged(run) for run in runs}
-        if before := sum(len(result.log_odds) for sets in scored.values() for result in sets.values()):
-            self._done += before
-            yield self._progress(runs[-1].configuration)
-        tallies = {fingerprint: _Tally() for fingerprint in scored}
-        memory, engine = PeakMemory(on_gpu=on_gpu), runs[0].engine
+        scored = {each.info.fingerprint: self._logged(each) for each in scorers}
+        if logged := sum(len(each.log_odds) for sets in scored.values() for each in sets.values()):
+            self._done += logged
+            yield self._progress(scorers[-1].configuration)
+        partial_sets: defaultdict[str, _PartialSet] = defaultdict(_PartialSet)
+        memory, engine = PeakMemory(on_gpu=on_gpu), scorers[0].engine
         ticket = engine.device_queue.ticket(self.cancellation)
-        for batch, prepared in _prefetch(_batches(self._dataset, runs, scored, queries), engine, self.cancellation):
+        batches = _batches(self._dataset, scorers, scored, queries)
+        for batch, prepared in _prefetch(batches, engine, self.cancellation):
             start = time.perf_counter()
             try:
-                _score(batch, prepared, tallies, ticket, memory)
+                _score_batch(batch, prepared, partial_sets, ticket, memory)
             except TicketCancelled:
                 break
-            if self.cancellation.cancelled:  # the batch may be scored in part
+            if self.cancellation.cancelled:  # the batch may be incomplete
                 break
             self._busy_s += time.perf_counter() - start
-            self._judged += len(batch.runs) * len(batch.pictures)
-            self._done += len(batch.runs) * len(batch.pictures)
+            self._scored += len(batch.scorers) * len(batch.pictures)
+            self._done += len(batch.scorers) * len(batch.pictures)
             if batch.is_last:
-                self._finish_set(batch, scored, tallies)
-            yield self._progress(batch.runs[-1].configuration)
+                for fingerprint in [each.info.fingerprint for each in batch.scorers]:
+                    scored_set = self._log(fingerprint, batch.labelled, partial_sets.pop(fingerprint))
+                    scored[fingerprint][batch.labelled.id] = scored_set
+            yield self._progress(batch.scorers[-1].configuration)
         ticket.close()
         return scored
 
-    def _finish_set(self, batch: _Batch, scored: dict[str, dict[str, JudgedSet]], tallies: dict[str, _Tally]) -> None:
-        """Keep the results of a set whose last batch was scored."""
-        for run in batch.runs:
-            fingerprint = run.info.fingerprint
-            result = tallies[fingerprint].judged(batch.labelled.id)
-            if self._results_log is not None:
-                self._results_log.put(fingerprint, batch.labelled, result)
-            scored[fingerprint][batch.labelled.id] = result
-            tallies[fingerprint] = _Tally()
-
-    def _logged(self, run: _ScoringRun) -> dict[str, JudgedSet]:
-        """Return the sets that the results log has. Sets with errors are scored again: the cause may have gone."""
+    def _logged(self, configured: _ConfiguredScorer) -> dict[str, ScoredSet]:
+        """Return the sets in the log by id, except those with failures: memory or a drive may be available again."""
         if self._results_log is None:
             return {}
-        found = (
-            (labelled.id, self._results_log.get(run.info.fingerprint, labelled)) for labelled in self._dataset.sets
-        )
-        return {set_id: result for set_id, result in found if result is not None and not result.errors}
+        fingerprint = configured.info.fingerprint
+        logged = ((labelled.id, self._results_log.get(fingerprint, labelled)) for labelled in self._dataset.sets)
+        return {set_id: scored for set_id, scored in logged if scored is not None and not scored.errors}
+
+    def _log(self, fingerprint: str, labelled: LabelledSet, partial_set: _PartialSet) -> ScoredSet:
+        scored = partial_set.scored_set(labelled.id)
+        if self._results_log is not None:
+            self._results_log.put(fingerprint, labelled, scored)
+        return scored
 
     def _progress(self, configuration: Configuration) -> Progress:
-        left_s = self._busy_s / self._judged * (self._total - self._done) if self._judged else None
+        left_s = self._busy_s / self._scored * (self._total - self._done) if self._scored else None
         return Progress(configuration=configuration, done=self._done, total=self._total, left_s=left_s)
 
 
@@ -275,47 +278,46 @@ def _configuration(model: str, info: ScorerInfo, scoring: Scoring, tokens: int) 
 
 def _batches(
     dataset: Dataset,
-    runs: Sequence[_ScoringRun],
-    scored: Mapping[str, Mapping[str, JudgedSet]],
+    scorers: Sequence[_ConfiguredScorer],
+    scored: Mapping[str, Mapping[str, ScoredSet]],
     queries: Mapping[str, Query],
 ) -> Iterator[_Batch]:
-    """Cut what is left to score into batches, set by set."""
-    size = max(1, runs[0].engine.executor.batch_tokens // runs[0].configuration.visual_tokens)
-    by_fingerprint = {run.info.fingerprint: run for run in runs}
+    """Cut the sets that are not scored by all scorers into batches."""
+    first = scorers[0]
+    size = max(1, first.engine.executor.batch_tokens // first.configuration.visual_tokens)
+    by_fingerprint = {each.info.fingerprint: each for each in scorers}
     for labelled in dataset.sets:
-        left = [run for fingerprint, run in by_fingerprint.items() if labelled.id not in scored[fingerprint]]
+        left = [each for fingerprint, each in by_fingerprint.items() if labelled.id not in scored[fingerprint]]
         for start in range(0, len(labelled.pictures) if left else 0, size):
+            pictures = labelled.pictures[start : start + size]
+            is_last = start + size >= len(labelled.pictures)
             yield _Batch(
-                labelled=labelled,
-                query=queries[labelled.id],
-                pictures=labelled.pictures[start : start + size],
-                runs=left,
-                is_last=start + size >= len(labelled.pictures),
+                labelled=labelled, query=queries[labelled.id], pictures=pictures, scorers=left, is_last=is_last
             )
 
 
 def _prefetch(
     batches: Iterable[_Batch], engine: ScoringEngine[Any], cancellation: Cancellation
 ) -> Iterator[tuple[_Batch, list[Any]]]:
-    """Yield each batch with its prepared images, or their errors, and prepare the next one while it is scored."""
+    """Yield each batch with its prepared pictures or their errors, while threads prepare the next batch."""
     waiting: deque[tuple[_Batch, list[Future[Any]]]] = deque()
     with ThreadPoolExecutor(engine.prefetch_threads, thread_name_prefix="reranker-prefetch") as pool:
         for batch in batches:
             waiting.append((batch, [pool.submit(_prepare, engine, picture) for picture in batch.pictures]))
             if len(waiting) > 1:
-                yield _results(waiting.popleft())
+                yield _wait_for(*waiting.popleft())
             if cancellation.cancelled:
                 break
         while waiting and not cancellation.cancelled:
-            yield _results(waiting.popleft())
+            yield _wait_for(*waiting.popleft())
 
 
-def _results(submitted: tuple[_Batch, list[Future[Any]]]) -> tuple[_Batch, list[Any]]:
-    return submitted[0], [future.result() for future in submitted[1]]
+def _wait_for(batch: _Batch, futures: Sequence[Future[Any]]) -> tuple[_Batch, list[Any]]:
+    return batch, [future.result() for future in futures]
 
 
 def _prepare(engine: ScoringEngine[Any], picture: LabelledPicture) -> Any:
-    """Return the prepared image, or its `PictureError`."""
+    """Return the prepared picture or its `PictureError`."""
     try:
         candidate = Candidate(name=picture.name, source=picture.source)
         return engine.preprocessor.prepare(engine.preprocessor.identify(candidate))
@@ -323,35 +325,39 @@ def _prepare(engine: ScoringEngine[Any], picture: LabelledPicture) -> Any:
         return failure(error, picture.name)
 
 
-def _score(
-    batch: _Batch, prepared: Sequence[Any], tallies: Mapping[str, _Tally], ticket: Ticket, memory: PeakMemory
+def _score_batch(
+    batch: _Batch,
+    prepared: Sequence[Any],
+    partial_sets: Mapping[str, _PartialSet],
+    ticket: Ticket,
+    memory: PeakMemory,
 ) -> None:
-    """Encode the images of a batch once, and score them by each configuration. Raises `TicketCancelled`."""
-    images = {index: image for index, image in enumerate(prepared) if not isinstance(image, PictureError)}
-    names, run_id = [batch.pictures[index].name for index in images], new_run_id()
+    """Encode the pictures of a batch once, and score them by each scorer. Raises `TicketCancelled`."""
+    readable = {index: picture for index, picture in enumerate(prepared) if not isinstance(picture, PictureError)}
+    names, run_id = [batch.pictures[index].name for index in readable], new_run_id()
     memory.begin()
     start = time.perf_counter()
-    encoded = _encode(batch.runs[0].engine, list(images.values()), ticket, run_id)
-    looked_ms, looked_peak = 1000 * (time.perf_counter() - start), memory.taken()
-    for run in batch.runs:
+    encoded = _encode(batch.scorers[0].engine, list(readable.values()), ticket, run_id)
+    encode_ms, encode_peak = 1000 * (time.perf_counter() - start), memory.taken()
+    for each in batch.scorers:
         memory.begin()
         start = time.perf_counter()
-        results = score_prepared(batch.query, encoded, names, run.engine.executor, ticket, run_id)
-        tally = tallies[run.info.fingerprint]
-        tally.took(memory.taken(), asked_ms=1000 * (time.perf_counter() - start))
-        tally.took(looked_peak, looked_ms=looked_ms)
-        by_index: dict[int, ScoreResult] = dict(zip(images, results, strict=True))
-        for index, image in enumerate(prepared):
-            tally.add(by_index.get(index, image))
+        scores = score_prepared(batch.query, encoded, names, each.engine.executor, ticket, run_id)
+        partial_set = partial_sets[each.info.fingerprint]
+        partial_set.add_cost(memory.taken(), score_ms=1000 * (time.perf_counter() - start))
+        partial_set.add_cost(encode_peak, encode_ms=encode_ms)
+        results: dict[int, ScoreResult] = dict(zip(readable, scores, strict=True))
+        for index, picture in enumerate(prepared):
+            partial_set.add(results.get(index, picture))
 
 
-def _encode(engine: ScoringEngine[Any], images: Sequence[Any], ticket: Ticket, run_id: str) -> Sequence[Any]:
-    """Return the images with their features; as they were if that failed: scoring finds the image at fault."""
+def _encode(engine: ScoringEngine[Any], prepared: Sequence[Any], ticket: Ticket, run_id: str) -> Sequence[Any]:
+    """Return the encoded pictures; unchanged if that fails, since scoring then finds the picture that is the cause."""
     try:
         with ticket.slot():
-            return engine.executor.encode(images, run_id).result() if images else images
+            return engine.executor.encode(prepared, run_id).result() if prepared else prepared
     except TicketCancelled:
         raise
     except Exception as error:
         failure(error, "")
-    return images
+    return prepared

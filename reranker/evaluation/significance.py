@@ -1,7 +1,7 @@
-"""How sure a figure is, and whether two differ by more than chance; everything over sets, which are what is sampled.
+"""Confidence intervals and significance tests. The sets are the samples.
 
-The randomization test is the one that Smucker, Allan and Carterette (CIKM 2007) recommend for rankings. All draws are
-seeded: the same values give the same answer.
+The paired randomization test is the one that Smucker, Allan and Carterette (CIKM 2007) recommend for rankings. All
+random draws are seeded, so that the same values give the same result.
 """
 
 from collections.abc import Sequence
@@ -14,53 +14,53 @@ from scipy import stats
 
 from reranker.evaluation.results import Interval
 
-CONFIDENCE: Final = 0.95
+CONFIDENCE_LEVEL: Final = 0.95
 RESAMPLES: Final = 9_999
-DRAWS_A_TEST: Final = 400  # at least, of each of many tests: else Holm's method could call nothing real
-VALUES_AT_ONCE: Final = 4_000_000  # of all draws together, for the memory that they take
+RESAMPLES_PER_TEST: Final = 400  # with fewer, p could not be small enough to stay significant after Holm correction
+MAX_VALUES_PER_BATCH: Final = 4_000_000  # limits the memory for the resamples
 SEED: Final = 0
 
 Values = NDArray[np.float64]
 
 
-def mean_interval(values: Values) -> Interval:
-    """Percentile bootstrap interval of the mean, at 95 %; a single value is its own interval."""
+def bootstrap_interval(values: Values) -> Interval:
+    """Return the percentile bootstrap interval of the mean at 95 %. The interval of a single value is that value."""
     if len(values) < 2:
         return Interval(low=float(values.mean()), high=float(values.mean()))
-    found = stats.bootstrap(
+    interval = stats.bootstrap(
         (values,),
         np.mean,
         n_resamples=RESAMPLES,
-        batch=_batch(values),
-        confidence_level=CONFIDENCE,
+        batch=_batch_size(values),
+        confidence_level=CONFIDENCE_LEVEL,
         method="percentile",
         rng=SEED,
     ).confidence_interval
-    return Interval(low=float(found.low), high=float(found.high))
+    return Interval(low=float(interval.low), high=float(interval.high))
 
 
-def paired_p(differences: Values, tests: int = 1) -> float:
-    """Two-sided p of a mean difference as large as this, were each difference's sign a coin's; in (0, 1].
+def paired_randomization_p(differences: Values, tests: int = 1) -> float:
+    """Return the two-sided p-value of the mean difference, in (0, 1], if the sign of each difference were random.
 
-    Exact where few sets differ, else by drawing signs. tests: for how many at once it will be corrected.
+    Exact if few sets differ, else by random signs. tests: the number of tests that the p-value will be corrected for.
     """
-    moved = differences[differences != 0]  # a sign changes nothing of the others
-    if len(moved) < 2:  # either sign of a single one is as far from 0
+    nonzero = differences[differences != 0]  # the sign of zero changes nothing
+    if len(nonzero) < 2:  # both signs of a single difference are equally far from 0
         return 1.0
-    found: Any = stats.permutation_test(
-        (moved,),
+    result: Any = stats.permutation_test(
+        (nonzero,),
         _mean,
         permutation_type="samples",
         vectorized=True,
-        n_resamples=max(RESAMPLES, DRAWS_A_TEST * tests),
-        batch=_batch(moved),
+        n_resamples=max(RESAMPLES, RESAMPLES_PER_TEST * tests),
+        batch=_batch_size(nonzero),
         rng=SEED,
     )
-    return float(found.pvalue)
+    return float(result.pvalue)
 
 
-def _batch(values: Values) -> int:
-    return max(1, VALUES_AT_ONCE // len(values))
+def _batch_size(values: Values) -> int:
+    return max(1, MAX_VALUES_PER_BATCH // len(values))
 
 
 def _mean(values: Values, axis: int) -> Values:
@@ -68,9 +68,9 @@ def _mean(values: Values, axis: int) -> Values:
     return means
 
 
-def corrected(ps: Sequence[float]) -> list[float]:
-    """Each p by Holm's method for so many tests at once (Scandinavian Journal of Statistics 6, 1979), in order."""
+def holm_correction(ps: Sequence[float]) -> list[float]:
+    """Correct p-values for their number (Holm, Scandinavian Journal of Statistics 6, 1979); the order is kept."""
     order = sorted(range(len(ps)), key=lambda index: ps[index])
     steps = ((len(ps) - place) * ps[index] for place, index in enumerate(order))
-    found = dict(zip(order, accumulate(steps, max), strict=True))
-    return [min(1.0, found[index]) for index in range(len(ps))]
+    corrected = dict(zip(order, accumulate(steps, max), strict=True))
+    return [min(1.0, corrected[index]) for index in range(len(ps))]

@@ -1,4 +1,4 @@
-"""The sets that are ranked worst, picture by picture, for people to look at."""
+"""Select the sets that are ranked worst, with their pictures, for the report."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,22 +8,23 @@ from typing import Final
 
 from reranker.core.scores import score_texts, shown_score
 from reranker.core.types import Candidate
-from reranker.evaluation.datasets.labelled import LabelledPicture, LabelledSet, QueryLanguage
-from reranker.evaluation.metrics import best_first
-from reranker.evaluation.results import Configuration, Evaluation, JudgedSet
+from reranker.evaluation.datasets.types import LabelledPicture, LabelledSet, QueryLanguage
+from reranker.evaluation.metrics import ranked_indices, split_log_odds
+from reranker.evaluation.results import Configuration, Evaluation, ScoredSet
 from reranker.images.limits import Limits
 from reranker.images.thumbnails import thumbnail_data_uris
 
-MOST_SETS: Final = 10
-MOST_PICTURES: Final = 15  # of a set, unless more are right
+MAX_SETS: Final = 10
+MAX_PICTURES: Final = 15  # of a set, unless more are relevant
 THUMBNAIL_PX: Final = 224
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShownPicture:
-    """A picture of a set. rank, score: of the first combination, None where that could not judge it: `error` says why.
+class WorstSetPicture:
+    """A picture of a set in the report.
 
-    thumbnail: a `data:` address, None where the picture cannot be read any more.
+    rank, score: by the first configuration; None if it could not score the picture, for the reason in `error`.
+    thumbnail: a `data:` URI; None if the picture can no longer be read.
     """
 
     rank: int | None
@@ -34,87 +35,88 @@ class ShownPicture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShownSet:
-    """A set to look at. places: of its first right picture, by combination, None where that was not found.
+class WorstSet:
+    """A set in the report. ranks: of its first relevant picture, by configuration; None if that is not in the ranking.
 
-    pictures: in the order of the first combination. hidden: how many wrong ones more there are.
+    pictures: in the order of the first configuration. hidden: the number of irrelevant pictures that are not shown.
     """
 
     id: str
     query: str
     language: QueryLanguage
-    places: Mapping[Configuration, int | None]
-    pictures: tuple[ShownPicture, ...]
+    ranks: Mapping[Configuration, int | None]
+    pictures: tuple[WorstSetPicture, ...]
     hidden: int
 
 
-def worst_sets(evaluation: Evaluation, limits: Limits) -> list[ShownSet]:
-    """The `MOST_SETS` sets whose first right picture comes last, on average over all combinations.
+def worst_sets(evaluation: Evaluation, limits: Limits) -> list[WorstSet]:
+    """Return the `MAX_SETS` sets in which the first relevant picture has the worst rank, mean over all configurations.
 
-    Over all, and not in the first alone: so a set that one precision spoils stands beside those that none gets right.
-    Equal ones by how far, on average, the best right picture is before the best wrong one, in units of T.
+    The mean shows both sets that no configuration ranks well and sets that a single one ranks badly. Sets with equal
+    ranks are ordered by the mean margin between the best relevant and the best irrelevant picture, in units of T.
     """
 
-    def goodness(number: int) -> tuple[float, float]:
-        return -_mean_place(evaluation, number), _mean_margin(evaluation, number)
+    def quality(number: int) -> tuple[float, float]:
+        return -_mean_rank(evaluation, number), _mean_margin(evaluation, number)
 
-    worst_first = sorted(range(len(evaluation.dataset.sets)), key=goodness)
-    return [_shown_set(evaluation, number, limits) for number in worst_first[:MOST_SETS]]
-
-
-def place_of_right(labelled: LabelledSet, judged: JudgedSet) -> int | None:
-    """From 1, of the first right picture; None where no right picture was judged."""
-    order = best_first(labelled, judged)
-    return next((place for place, index in enumerate(order, start=1) if labelled.pictures[index].is_right), None)
+    worst_first = sorted(range(len(evaluation.dataset.sets)), key=quality)
+    return [_worst_set(evaluation, number, limits) for number in worst_first[:MAX_SETS]]
 
 
-def _mean_place(evaluation: Evaluation, number: int) -> float:
-    """Of one set over the combinations; a right picture that was not found is placed behind all others."""
+def first_relevant_rank(labelled: LabelledSet, scored: ScoredSet) -> int | None:
+    """Return the rank of the first relevant picture, from 1, or None if no relevant picture was scored."""
+    order = ranked_indices(labelled, scored)
+    return next((rank for rank, index in enumerate(order, start=1) if labelled.pictures[index].is_relevant), None)
+
+
+def _mean_rank(evaluation: Evaluation, number: int) -> float:
+    """Return the mean over the configurations; a relevant picture without a rank counts as behind all others."""
     labelled = evaluation.dataset.sets[number]
-    places = (place_of_right(labelled, one.judged[number]) for one in evaluation.evaluated)
-    return fmean(len(labelled.pictures) + 1 if place is None else place for place in places)
+    ranks = (first_relevant_rank(labelled, result.scored_sets[number]) for result in evaluation.results)
+    return fmean(len(labelled.pictures) + 1 if rank is None else rank for rank in ranks)
 
 
 def _mean_margin(evaluation: Evaluation, number: int) -> float:
     labelled = evaluation.dataset.sets[number]
-    return fmean(_margin(labelled, one.judged[number]) / one.figures.temperature for one in evaluation.evaluated)
-
-
-def _margin(labelled: LabelledSet, judged: JudgedSet) -> float:
-    """Log-odds of the best right minus those of the best wrong picture; 0 where nothing right was judged."""
-    sides: dict[bool, list[float]] = {True: [], False: []}
-    for picture, odds in zip(labelled.pictures, judged.log_odds, strict=True):
-        if odds is not None:
-            sides[picture.is_right].append(odds)
-    if not sides[True]:
-        return 0.0
-    return max(sides[True]) - max(sides[False], default=-math.inf)
-
-
-def _shown_set(evaluation: Evaluation, number: int, limits: Limits) -> ShownSet:
-    labelled, first = evaluation.dataset.sets[number], evaluation.evaluated[0]
-    shown = _shown_pictures(labelled, first.judged[number], first.figures.temperature, limits)
-    return ShownSet(
-        id=labelled.id,
-        query=labelled.query,
-        language=labelled.language,
-        places={one.configuration: place_of_right(labelled, one.judged[number]) for one in evaluation.evaluated},
-        pictures=tuple(shown),
-        hidden=len(labelled.pictures) - len(shown),
+    return fmean(
+        _margin(labelled, result.scored_sets[number]) / result.metrics.temperature for result in evaluation.results
     )
 
 
-def _shown_pictures(labelled: LabelledSet, judged: JudgedSet, temperature: float, limits: Limits) -> list[ShownPicture]:
-    order = best_first(labelled, judged)
-    shown = [shown_score(odds, temperature) for index in order if (odds := judged.log_odds[index]) is not None]
-    placed = dict(zip(order, enumerate(score_texts(shown), start=1), strict=True))
-    chosen = _chosen(labelled, [*order, *(index for index in range(len(labelled.pictures)) if index not in placed)])
+def _margin(labelled: LabelledSet, scored: ScoredSet) -> float:
+    """Return the log-odds of the best relevant minus the best irrelevant picture; 0 if no relevant one was scored."""
+    relevant, irrelevant = split_log_odds(labelled, scored)
+    return max(relevant) - max(irrelevant, default=-math.inf) if relevant else 0.0
+
+
+def _worst_set(evaluation: Evaluation, number: int, limits: Limits) -> WorstSet:
+    labelled, first = evaluation.dataset.sets[number], evaluation.results[0]
+    pictures = _pictures(labelled, first.scored_sets[number], first.metrics.temperature, limits)
+    ranks = {
+        result.configuration: first_relevant_rank(labelled, result.scored_sets[number]) for result in evaluation.results
+    }
+    return WorstSet(
+        id=labelled.id,
+        query=labelled.query,
+        language=labelled.language,
+        ranks=ranks,
+        pictures=tuple(pictures),
+        hidden=len(labelled.pictures) - len(pictures),
+    )
+
+
+def _pictures(labelled: LabelledSet, scored: ScoredSet, temperature: float, limits: Limits) -> list[WorstSetPicture]:
+    order = ranked_indices(labelled, scored)
+    scores = [shown_score(value, temperature) for index in order if (value := scored.log_odds[index]) is not None]
+    rank_and_score = dict(zip(order, enumerate(score_texts(scores), start=1), strict=True))
+    failed = (index for index in range(len(labelled.pictures)) if index not in rank_and_score)
+    chosen = _choose_pictures(labelled, [*order, *failed])
     thumbnails = thumbnail_data_uris([_candidate(labelled.pictures[index]) for index in chosen], limits, THUMBNAIL_PX)
     return [
-        ShownPicture(
-            rank=placed.get(index, (None, None))[0],
-            score=placed.get(index, (None, None))[1],
-            error=judged.errors.get(index, ""),
+        WorstSetPicture(
+            rank=rank_and_score.get(index, (None, None))[0],
+            score=rank_and_score.get(index, (None, None))[1],
+            error=scored.errors.get(index, ""),
             picture=labelled.pictures[index],
             thumbnail=thumbnail,
         )
@@ -126,9 +128,9 @@ def _candidate(picture: LabelledPicture) -> Candidate:
     return Candidate(name=picture.name, source=picture.source)
 
 
-def _chosen(labelled: LabelledSet, order: Sequence[int]) -> list[int]:
-    """All right ones, and of the wrong ones the best, `MOST_PICTURES` together where so many are wrong."""
-    right = sum(picture.is_right for picture in labelled.pictures)
-    wrong = [index for index in order if not labelled.pictures[index].is_right]
-    hidden = set(wrong[max(0, MOST_PICTURES - right) :])
+def _choose_pictures(labelled: LabelledSet, order: Sequence[int]) -> list[int]:
+    """Return all relevant pictures and the best irrelevant ones, in this order, up to `MAX_PICTURES` if possible."""
+    relevant_count = sum(picture.is_relevant for picture in labelled.pictures)
+    irrelevant = [index for index in order if not labelled.pictures[index].is_relevant]
+    hidden = set(irrelevant[max(0, MAX_PICTURES - relevant_count) :])
     return [index for index in order if index not in hidden]

@@ -254,19 +254,19 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
     "method_usual": {"en": "usual ({tokens} tokens)", "zh": "常规（{tokens} token）"},
     "method_high": {"en": "high ({tokens} tokens)", "zh": "高（{tokens} token）"},
     "method_own": {"en": "{tokens} tokens", "zh": "{tokens} token"},
-    "figure_first": {"en": "First right", "zh": "首位正确"},
-    "figure_within_3": {"en": "Within 3", "zh": "前三命中"},
+    "figure_hit_at_1": {"en": "First right", "zh": "首位正确"},
+    "figure_hit_at_3": {"en": "Within 3", "zh": "前三命中"},
     "figure_mrr": {"en": "MRR", "zh": "MRR"},
     "figure_ndcg_at_10": {"en": "nDCG@10", "zh": "nDCG@10"},
     "figure_recall_at_5": {"en": "Recall@5", "zh": "召回率@5"},
     "figure_separation": {"en": "Separation", "zh": "区分度"},
     "figure_score_std": {"en": "Score std", "zh": "分数标准差"},
     "figure_ms_a_picture": {"en": "ms a picture", "zh": "毫秒/张"},
-    "meaning_first": {
+    "meaning_hit_at_1": {
         "en": "How often a right picture is ranked first; below it the 95 % confidence interval.",
         "zh": "正确图片排在第一位的比例；下方是 95 % 置信区间。",
     },
-    "meaning_within_3": {
+    "meaning_hit_at_3": {
         "en": "How often a right picture is among the first three.",
         "zh": "正确图片进入前三名的比例。",
     },
@@ -305,7 +305,7 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
         "en": "“{better}” and “{worse}” do not differ significantly: {figures}.",
         "zh": "“{better}”与“{worse}”没有显著差异：{figures}。",
     },
-    "difference_first": {
+    "difference_hit_at_1": {
         "en": "first place {value} points (95 %: {low} to {high})",
         "zh": "首位正确 {value} 个百分点（95 %：{low} 至 {high}）",
     },

@@ -12,7 +12,7 @@ from typing import Any
 from reranker.api import Reranker
 from reranker.core.errors import RerankerError
 from reranker.core.types import Ranking
-from reranker.evaluation.datasets.reading import is_text
+from reranker.evaluation.datasets.faults import is_text
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import LANGUAGES, phrase, phrases
 from reranker.labelling.label_file import LabelFile, LabelledQuery, absolute

@@ -11,8 +11,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Literal
 
+from reranker.evaluation.datasets.faults import Faults, is_text
+from reranker.evaluation.datasets.file_reading import read_objects
 from reranker.evaluation.datasets.json_lines import as_line
-from reranker.evaluation.datasets.reading import Faults, is_text, read_objects
 from reranker.storage.atomic_write import write_atomically
 
 PLAIN_FIELDS: Final = {"query", "pictures", "relevant"}

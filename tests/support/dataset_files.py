@@ -1,4 +1,4 @@
-"""Datasets written to the disk for tests, and what is found wrong in them."""
+"""Dataset files for tests, and the faults that are found in them."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from reranker.evaluation.datasets.loading import open_dataset
 
 
 def put_pictures(folder: Path, *names: str) -> None:
-    """Files, each with bytes of its own: no reader of a dataset decodes them."""
+    """Write files, each with its own bytes; no reader of datasets decodes them."""
     for name in names:
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -17,7 +17,7 @@ def put_pictures(folder: Path, *names: str) -> None:
 
 
 def faults_of(spec: Path | str) -> list[tuple[str, int | None, FaultReason, str]]:
-    """All that is wrong with a dataset, in its order: file, line, reason, value."""
+    """Return all faults of a dataset in their order: file, line, reason, value."""
     with pytest.raises(DatasetInvalid) as caught:
         open_dataset(str(spec))
     assert caught.value.faults

@@ -1,4 +1,4 @@
-"""Evaluations written by hand, for tests of how they are written down and shown."""
+"""Evaluations with metrics written by hand, for tests of their files and of the report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,27 +6,27 @@ from io import BytesIO
 
 from PIL import Image
 
-from reranker.evaluation.datasets.labelled import Dataset, LabelledSet
+from reranker.evaluation.datasets.types import Dataset, LabelledSet
 from reranker.evaluation.results import (
-    Bin,
+    CalibrationFit,
     Comparison,
     Configuration,
     Difference,
-    Evaluated,
     Evaluation,
-    Figures,
-    Fit,
+    EvaluationResult,
     Interval,
-    JudgedSet,
+    Metrics,
+    ReliabilityBin,
+    ScoredSet,
     Share,
 )
 
-MEASURES = ("first", "within_3", "mrr", "ndcg_at_10", "recall_at_5", "recall_at_10")
-FIGURES = Figures(
+MEASURES = ("hit_at_1", "hit_at_3", "mrr", "ndcg_at_10", "recall_at_5", "recall_at_10")
+METRICS = Metrics(
     sets=2,
     pictures=5,
-    first=2 / 3,
-    within_3=0.9,
+    hit_at_1=2 / 3,
+    hit_at_3=0.9,
     mrr=0.71,
     ndcg_at_10=0.815,
     recall_at_5=0.92,
@@ -44,25 +44,25 @@ FIGURES = Figures(
     kinds={"colour": Share(value=0.96, count=50), "count": Share(value=0.81, count=21)},
     temperature=1.0,
 )
-CURVE = (
-    Bin(low=0.1, high=0.2, said=0.15, right=0.25, count=40),
-    Bin(low=0.8, high=0.9, said=0.85, right=0.75, count=20),
+BINS = (
+    ReliabilityBin(low=0.1, high=0.2, mean_predicted=0.15, fraction_relevant=0.25, count=40),
+    ReliabilityBin(low=0.8, high=0.9, mean_predicted=0.85, fraction_relevant=0.75, count=20),
 )
-FIT = Fit(
+FIT = CalibrationFit(
     temperature=1.62,
     relevance_threshold=5.8,
     loss_before=0.412,
     loss_after=0.371,
-    right_over=0.931,
-    wrong_over=0.082,
-    before=CURVE,
-    after=CURVE[:1],
+    relevant_above_threshold=0.931,
+    irrelevant_above_threshold=0.082,
+    bins_before=BINS,
+    bins_after=BINS[:1],
     sets=60,
 )
 
 
 def png(colour: str = "red", size: tuple[int, int] = (40, 30)) -> bytes:
-    """A small picture as a file."""
+    """Return the bytes of a small PNG file."""
     file = BytesIO()
     Image.new("RGB", size, colour).save(file, "PNG")
     return file.getvalue()
@@ -72,22 +72,29 @@ def configuration(precision: str = "fp32", model: str = "toybox") -> Configurati
     return Configuration(model=model, precision=precision, scoring="yes-no", visual_tokens=49)
 
 
-def evaluated(
-    judged: Sequence[JudgedSet], precision: str = "fp32", *, model: str = "toybox", fit: Fit | None = FIT, **figures
-) -> Evaluated:
-    """What one combination said, with figures that are `FIGURES` but for those given."""
-    return Evaluated(
+def evaluation_result(
+    scored_sets: Sequence[ScoredSet],
+    precision: str = "fp32",
+    *,
+    model: str = "toybox",
+    fit: CalibrationFit | None = FIT,
+    **metrics,
+) -> EvaluationResult:
+    """Make the result of a configuration, with the metrics in `METRICS` except those that are given."""
+    return EvaluationResult(
         configuration=configuration(precision, model),
         fingerprint=f"of {precision}",
         calibration_key=f"{model} {precision}",
-        figures=replace(FIGURES, **figures),
-        judged=tuple(judged),
+        metrics=replace(METRICS, **metrics),
+        scored_sets=tuple(scored_sets),
         fit=fit,
     )
 
 
 def difference(value: float, p: float) -> Difference:
-    return Difference(value=value, interval=Interval(low=value - 0.0625, high=value + 0.0625), p=p, is_real=p < 0.05)
+    return Difference(
+        value=value, interval=Interval(low=value - 0.0625, high=value + 0.0625), p=p, is_significant=p < 0.05
+    )
 
 
 def comparison(
@@ -102,5 +109,8 @@ def comparison(
     )
 
 
-def evaluation(sets: Sequence[LabelledSet], *parts: Evaluated, compared: Sequence[Comparison] = ()) -> Evaluation:
-    return Evaluation(dataset=Dataset(name="a dataset", sets=tuple(sets)), evaluated=parts, comparisons=tuple(compared))
+def evaluation(
+    sets: Sequence[LabelledSet], *results: EvaluationResult, comparisons: Sequence[Comparison] = ()
+) -> Evaluation:
+    dataset = Dataset(name="a dataset", sets=tuple(sets))
+    return Evaluation(dataset=dataset, results=results, comparisons=tuple(comparisons))

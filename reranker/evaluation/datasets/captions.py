@@ -1,9 +1,9 @@
-"""Sets drawn from captions of pictures: a caption asks for its picture, and others stand beside it.
+"""Datasets drawn from picture captions: a caption is the query, its picture is relevant, and other pictures are not.
 
-Pictures are looked for beside the file and in folders there, named as the usual sets name them, and in such folders
-beside the file's own, as COCO has `annotations/` beside `val2017/`; nothing is fetched. Those that are not on the disk
-are left out with their captions, as people have only a part of such a set. What a caption says may be true of another
-picture, too: only pictures with the very same caption are kept from standing beside each other.
+Pictures are searched in the folder of the file, in the folders that the common datasets use, and in such folders next
+to the file's own: COCO has `annotations/` next to `val2017/`. Nothing is downloaded. Pictures that are missing are left
+out with their captions, since many people have only a part of a dataset. A caption may also describe other pictures;
+only pictures with the same caption are never candidates for each other's query.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +14,9 @@ from random import Random
 from typing import Final
 
 from reranker.evaluation.datasets.caption_files import Caption, read_captions
-from reranker.evaluation.datasets.labelled import Dataset, LabelledPicture, LabelledSet, language_of
-from reranker.evaluation.datasets.reading import Faults, is_folder
-from reranker.evaluation.datasets.sampling import Sampling
+from reranker.evaluation.datasets.faults import Faults
+from reranker.evaluation.datasets.file_reading import is_folder
+from reranker.evaluation.datasets.types import Dataset, LabelledPicture, LabelledSet, Sampling, language_of
 from reranker.images.formats import is_picture
 
 _FOLDERS: Final = (
@@ -30,112 +30,119 @@ _FOLDERS: Final = (
     "val2014",
     "train2014",
 )
-_EXAMPLES: Final = "images, flickr30k-images, val2017"
+_EXAMPLE_FOLDERS: Final = "images, flickr30k-images, val2017"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Pictured:
-    """A picture on the disk and all that is written of it."""
+class _CaptionedPicture:
+    """A picture on the disk with all of its captions."""
 
     name: str
     source: Path
-    texts: list[str]
+    captions: list[str]
 
 
 def read_caption_sets(file: Path, name: str, sampling: Sampling) -> Dataset | None:
-    """So many sets, as long as there are captions: one of each picture, then a second of each, and so on, all drawn.
+    """Draw sets from a file of captions. Returns None if the file has no format of captions. Raises `DatasetInvalid`.
 
-    A set has its caption's picture and wrong ones, drawn, as many as asked for or as there are. None where the file is
-    of no form of captions. Raises `DatasetInvalid`.
+    Each set has the picture of its caption and irrelevant ones, up to the number of candidates. One caption of each
+    picture is drawn, then a second one of each, and so on until there are enough sets or no captions are left.
     """
     faults = Faults(name)
     captions = read_captions(file, faults)
     if captions is None:
         return None
-    pictured = _pictured(captions, _Places(file.parent))
-    if not len(faults) and captions and not pictured:
-        faults.add(file, None, "pictures elsewhere", _EXAMPLES)
-    elif not len(faults) and len(pictured) == 1:
+    pictures = _captioned_pictures(captions, _PictureFinder(file.parent))
+    if not len(faults) and captions and not pictures:
+        faults.add(file, None, "pictures elsewhere", _EXAMPLE_FOLDERS)
+    elif not len(faults) and len(pictures) == 1:
         faults.add(file, None, "too few pictures", "1")
-    sets = [] if len(faults) else list(islice(_drawn_sets(pictured, sampling), sampling.sets))
+    sets = [] if len(faults) else list(islice(_draw_sets(pictures, sampling), sampling.sets))
     return faults.dataset(file, sets)
 
 
-class _Places:
-    """Where the pictures of a file may be; each folder is looked into once."""
+class _PictureFinder:
+    """Finds the pictures of a file of captions; each folder is listed once."""
 
     def __init__(self, base: Path) -> None:
-        near = [base, *(base / name for name in _FOLDERS), *(base / ".." / name for name in _FOLDERS)]
-        self._folders = [folder for folder in near if is_folder(folder)]
+        nearby = [base, *(base / name for name in _FOLDERS), *(base / ".." / name for name in _FOLDERS)]
+        self._folders = [folder for folder in nearby if is_folder(folder)]
         self._files: dict[Path, Mapping[str, Path]] = {}
 
     def find(self, paths: Sequence[str]) -> Path | None:
-        """The first of the paths that leads to a picture from one of the folders, its extension said or not."""
-        for whole in (folder / path for folder in self._folders for path in paths):
-            if whole.parent not in self._files:
-                self._files[whole.parent] = _pictures_in(whole.parent)
-            if found := self._files[whole.parent].get(whole.name):
-                return found
+        """Return the first picture that one of the paths leads to, with or without its extension, or None."""
+        for candidate in (folder / path for folder in self._folders for path in paths):
+            if candidate.parent not in self._files:
+                self._files[candidate.parent] = _pictures_in(candidate.parent)
+            if file := self._files[candidate.parent].get(candidate.name):
+                return file
         return None
 
 
 def _pictures_in(folder: Path) -> Mapping[str, Path]:
-    """By name, and by what is left of it without its extension where no picture has that for a name."""
+    """Return the pictures of a folder by name, and by stem if no picture has that as its name."""
     try:
-        files = sorted(each for each in folder.iterdir() if is_picture(each.name))
+        files = sorted(file for file in folder.iterdir() if is_picture(file.name))
     except (OSError, ValueError):  # ValueError: a name that no folder can have
         return {}
     return {file.stem: file for file in reversed(files)} | {file.name: file for file in files}
 
 
-def _pictured(captions: Sequence[Caption], places: _Places) -> list[_Pictured]:
-    """The pictures that are there, in the order of the file."""
-    found: dict[tuple[str, ...], Path | None] = {}
-    pictured: dict[Path, _Pictured] = {}
+def _captioned_pictures(captions: Sequence[Caption], finder: _PictureFinder) -> list[_CaptionedPicture]:
+    """Return the pictures that exist, in the order of the file."""
+    sources: dict[tuple[str, ...], Path | None] = {}
+    pictures: dict[Path, _CaptionedPicture] = {}
     for caption in captions:
-        if caption.paths not in found:
-            found[caption.paths] = places.find(caption.paths)
-        source = found[caption.paths]
+        if caption.paths not in sources:
+            sources[caption.paths] = finder.find(caption.paths)
+        source = sources[caption.paths]
         if source is not None:
-            own = pictured.setdefault(source, _Pictured(name=caption.paths[0], source=source, texts=[]))
-            own.texts.append(caption.text)
-    return list(pictured.values())
+            new = _CaptionedPicture(name=caption.paths[0], source=source, captions=[])
+            pictures.setdefault(source, new).captions.append(caption.text)
+    return list(pictures.values())
 
 
-def _drawn_sets(pictured: Sequence[_Pictured], sampling: Sampling) -> Iterator[LabelledSet]:
+def _draw_sets(pictures: Sequence[_CaptionedPicture], sampling: Sampling) -> Iterator[LabelledSet]:
     rng = Random(sampling.seed)
-    described: dict[str, set[int]] = {}
-    for place, one in enumerate(pictured):
-        for text in one.texts:
-            described.setdefault(text, set()).add(place)
-    for place, number in _drawn_captions(pictured, rng):
-        query = pictured[place].texts[number]
-        others = _drawn_others(described[query], len(pictured), sampling.candidates - 1, rng)
+    indices_by_caption: dict[str, set[int]] = {}
+    for index, picture in enumerate(pictures):
+        for caption in picture.captions:
+            indices_by_caption.setdefault(caption, set()).add(index)
+    for index, number in _draw_captions(pictures, rng):
+        described = indices_by_caption[pictures[index].captions[number]]
+        others = _draw_irrelevant(described, len(pictures), sampling.candidates - 1, rng)
         if others:
-            yield _set_of(pictured, place, number, rng.sample([place, *others], len(others) + 1))
+            yield _labelled_set(pictures, index, number, rng.sample([index, *others], len(others) + 1))
 
 
-def _drawn_captions(pictured: Sequence[_Pictured], rng: Random) -> Iterator[tuple[int, int]]:
-    """Every caption once, by the places of its picture and of its text; one of each picture before any second."""
-    order = rng.sample(range(len(pictured)), len(pictured))
-    own = {place: rng.sample(range(len(pictured[place].texts)), len(pictured[place].texts)) for place in order}
-    for turn in range(max(map(len, own.values()), default=0)):
-        yield from ((place, own[place][turn]) for place in order if turn < len(own[place]))
+def _draw_captions(pictures: Sequence[_CaptionedPicture], rng: Random) -> Iterator[tuple[int, int]]:
+    """Yield every caption once as (index of the picture, index of its caption), one of each picture in each round."""
+    order = rng.sample(range(len(pictures)), len(pictures))
+    numbers = {index: _shuffled(len(pictures[index].captions), rng) for index in order}
+    for round_ in range(max(map(len, numbers.values()), default=0)):
+        yield from ((index, numbers[index][round_]) for index in order if round_ < len(numbers[index]))
 
 
-def _drawn_others(described: set[int], count: int, wanted: int, rng: Random) -> list[int]:
-    """So many of the pictures that the caption does not describe, or all."""
-    drawn = rng.sample(range(count), min(count, wanted + len(described)))
-    return [place for place in drawn if place not in described][:wanted]
+def _shuffled(count: int, rng: Random) -> list[int]:
+    return rng.sample(range(count), count)
 
 
-def _set_of(pictured: Sequence[_Pictured], right: int, number: int, places: Sequence[int]) -> LabelledSet:
-    query = pictured[right].texts[number]
-    pictures = (_picture(pictured[place], int(place == right)) for place in places)
+def _draw_irrelevant(described: set[int], picture_count: int, wanted: int, rng: Random) -> list[int]:
+    """Draw indices of pictures that the caption does not describe, as many as wanted if there are enough."""
+    drawn = rng.sample(range(picture_count), min(picture_count, wanted + len(described)))
+    return [index for index in drawn if index not in described][:wanted]
+
+
+def _labelled_set(
+    pictures: Sequence[_CaptionedPicture], relevant: int, number: int, indices: Sequence[int]
+) -> LabelledSet:
+    """relevant: the index of the relevant picture. number: the index of its caption. indices: of all candidates."""
+    query = pictures[relevant].captions[number]
+    candidates = tuple(_labelled_picture(pictures[index], int(index == relevant)) for index in indices)
     return LabelledSet(
-        id=f"{pictured[right].name}#{number}", query=query, language=language_of(query), pictures=tuple(pictures)
+        id=f"{pictures[relevant].name}#{number}", query=query, language=language_of(query), pictures=candidates
     )
 
 
-def _picture(one: _Pictured, gain: int) -> LabelledPicture:
-    return LabelledPicture(name=one.name, source=one.source, gain=gain, grade=float(gain))
+def _labelled_picture(picture: _CaptionedPicture, gain: int) -> LabelledPicture:
+    return LabelledPicture(name=picture.name, source=picture.source, gain=gain, grade=float(gain))

@@ -1,7 +1,8 @@
-"""A folder with one sub-folder a query: its name is the query, its pictures are right for it.
+"""Datasets of a folder with one sub-folder for each query: its name is the query, its pictures are relevant.
 
-The pictures of the other sub-folders are wrong for it. Pictures with the same bytes are one, by the name that comes
-first, and right wherever one of them is. Passed over: what is hidden, pictures beside the sub-folders, folders in them.
+The pictures of the other sub-folders are irrelevant. Files with the same bytes are one picture, named after the first
+one, and relevant for the query of each sub-folder that has it. Hidden entries, pictures next to the sub-folders, and
+folders inside the sub-folders are ignored.
 """
 
 from collections import Counter
@@ -9,64 +10,65 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
-from reranker.evaluation.datasets.labelled import Dataset, LabelledPicture, LabelledSet, language_of
-from reranker.evaluation.datasets.reading import Faults, is_text, listed
-from reranker.evaluation.datasets.sampling import Sampling
+from reranker.evaluation.datasets.faults import Faults, is_text
+from reranker.evaluation.datasets.file_reading import list_folder
+from reranker.evaluation.datasets.types import Dataset, LabelledPicture, LabelledSet, Sampling, language_of
 from reranker.images.formats import is_picture
 from reranker.images.hashing import content_hash
 
 
 def read_folders(folder: Path, name: str, sampling: Sampling | None) -> Dataset | None:
-    """A set for each sub-folder, with all pictures of all of them; None where no sub-folder has pictures.
+    """Return a set for each sub-folder, with the pictures of all of them; None if no sub-folder has pictures.
 
-    sampling: so many of the sub-folders, drawn; in each set one right picture, one wrong one, and the rest drawn from
-    all that are left. Whatever is drawn stays in natural order. Raises `DatasetInvalid`.
+    sampling: draw this many sub-folders, and in each set a relevant picture, an irrelevant one, and the rest from all
+    others. What is drawn stays in natural order. Raises `DatasetInvalid`.
     """
     faults = Faults(name)
-    found = {sub: listed(sub, _is_picture_file, faults) for sub in listed(folder, _is_shown_folder, faults) or ()}
-    files = {sub: those for sub, those in found.items() if those is not None}
-    if not any(files.values()) and not len(faults):
+    listings = {sub: list_folder(sub, _is_picture_file, faults) for sub in _sub_folders(folder, faults)}
+    files_by_folder = {sub: files for sub, files in listings.items() if files is not None}
+    if not any(files_by_folder.values()) and not len(faults):
         return None
-    _check_names(files, faults)
-    firsts = _firsts_of_copies([file for those in files.values() for file in those], faults)
-    pictures = list(dict.fromkeys(firsts.values()))
-    right = {sub: {firsts[file] for file in those if file in firsts} for sub, those in files.items()}
-    for sub, own in right.items():
+    _check_folders(files_by_folder, faults)
+    originals = _originals([file for files in files_by_folder.values() for file in files], faults)
+    pictures = list(dict.fromkeys(originals.values()))
+    relevant = {sub: {originals[file] for file in files if file in originals} for sub, files in files_by_folder.items()}
+    for sub, own in relevant.items():
         if own and len(own) == len(pictures):
             faults.add(sub, None, "only right pictures")
-    return faults.dataset(folder, [] if len(faults) else list(_sets(right, pictures, sampling)))
+    return faults.dataset(folder, [] if len(faults) else list(_sets(relevant, pictures, sampling)))
 
 
-def _is_shown_folder(path: Path) -> bool:
-    return not path.name.startswith(".") and path.is_dir()
+def _sub_folders(folder: Path, faults: Faults) -> list[Path]:
+    return list_folder(folder, lambda path: not path.name.startswith(".") and path.is_dir(), faults) or []
 
 
 def _is_picture_file(path: Path) -> bool:
     return is_picture(path.name) and path.is_file()
 
 
-def _check_names(files: Mapping[Path, Sequence[Path]], faults: Faults) -> None:
-    for sub, those in files.items():
+def _check_folders(files_by_folder: Mapping[Path, Sequence[Path]], faults: Faults) -> None:
+    for sub, files in files_by_folder.items():
         if not is_text(sub.name):
             faults.add(sub, None, "not UTF-8")
         elif not sub.name.strip():
             faults.add(sub, None, "empty query")
-        if not those:
+        if not files:
             faults.add(sub, None, "no pictures")
 
 
-def _firsts_of_copies(files: Sequence[Path], faults: Faults) -> dict[Path, Path]:
-    """Of each file the first with the same bytes, in the order of the files; without those that cannot be read."""
-    found: dict[Path, Path] = {}
-    first: dict[str, Path] = {}
+def _originals(files: Sequence[Path], faults: Faults) -> dict[Path, Path]:
+    """Map each file that can be read to the first file with the same bytes. Only files of the same size are read."""
+    originals: dict[Path, Path] = {}
+    first_by_hash: dict[str, Path] = {}
     sizes = _sizes(files, faults)
-    shared = {size for size, count in Counter(sizes.values()).items() if count > 1}
+    shared_sizes = {size for size, count in Counter(sizes.values()).items() if count > 1}
     for file, size in sizes.items():
         try:
-            found[file] = first.setdefault(content_hash(file.read_bytes()), file) if size in shared else file
+            is_shared = size in shared_sizes
+            originals[file] = first_by_hash.setdefault(content_hash(file.read_bytes()), file) if is_shared else file
         except OSError:
             faults.add(file, None, "no access")
-    return found
+    return originals
 
 
 def _sizes(files: Sequence[Path], faults: Faults) -> dict[Path, int]:
@@ -80,37 +82,40 @@ def _sizes(files: Sequence[Path], faults: Faults) -> dict[Path, int]:
 
 
 def _sets(
-    right: Mapping[Path, set[Path]], pictures: Sequence[Path], sampling: Sampling | None
+    relevant: Mapping[Path, set[Path]], pictures: Sequence[Path], sampling: Sampling | None
 ) -> Iterator[LabelledSet]:
-    """Pictures are shared by the sets, as there may be millions of places."""
-    labelled = {gain: [_picture(file, gain) for file in pictures] for gain in (0, 1)}
+    """Yield a set for each sub-folder. The sets share their pictures, since together they may have millions."""
+    labelled = {gain: [_labelled_picture(file, gain) for file in pictures] for gain in (0, 1)}
     rng = Random(sampling.seed if sampling else 0)
-    for sub in _drawn_queries(list(right), sampling, rng):
-        places = [place for place, file in enumerate(pictures) if file in right[sub]]
-        chosen = _drawn_places(places, len(pictures), sampling, rng)
-        own = set(places)
+    for sub in _draw_queries(list(relevant), sampling, rng):
+        own = [index for index, file in enumerate(pictures) if file in relevant[sub]]
+        chosen = _draw_candidates(own, len(pictures), sampling, rng)
+        own_set = set(own)
         yield LabelledSet(
             id=sub.name,
             query=sub.name,
             language=language_of(sub.name),
-            pictures=tuple(labelled[place in own][place] for place in chosen),
+            pictures=tuple(labelled[index in own_set][index] for index in chosen),
         )
 
 
-def _picture(file: Path, gain: int) -> LabelledPicture:
+def _labelled_picture(file: Path, gain: int) -> LabelledPicture:
     return LabelledPicture(name=f"{file.parent.name}/{file.name}", source=file, gain=gain, grade=float(gain))
 
 
-def _drawn_queries(subs: Sequence[Path], sampling: Sampling | None, rng: Random) -> Sequence[Path]:
-    if sampling is None or sampling.sets >= len(subs):
-        return subs
-    return [subs[place] for place in sorted(rng.sample(range(len(subs)), sampling.sets))]
+def _draw_queries(sub_folders: Sequence[Path], sampling: Sampling | None, rng: Random) -> Sequence[Path]:
+    if sampling is None or sampling.sets >= len(sub_folders):
+        return sub_folders
+    return [sub_folders[index] for index in sorted(rng.sample(range(len(sub_folders)), sampling.sets))]
 
 
-def _drawn_places(right: Sequence[int], count: int, sampling: Sampling | None, rng: Random) -> Sequence[int]:
-    if sampling is None or sampling.candidates >= count:
-        return range(count)
-    wrong = sorted(set(range(count)) - set(right))
-    sure = [rng.choice(right), rng.choice(wrong)]
-    rest = [place for place in range(count) if place not in sure]
-    return sorted([*sure, *rng.sample(rest, sampling.candidates - 2)])
+def _draw_candidates(
+    relevant: Sequence[int], picture_count: int, sampling: Sampling | None, rng: Random
+) -> Sequence[int]:
+    """Draw the indices of a set's pictures, at least one relevant and one irrelevant one."""
+    if sampling is None or sampling.candidates >= picture_count:
+        return range(picture_count)
+    irrelevant = sorted(set(range(picture_count)) - set(relevant))
+    required = [rng.choice(relevant), rng.choice(irrelevant)]
+    rest = [index for index in range(picture_count) if index not in required]
+    return sorted([*required, *rng.sample(rest, sampling.candidates - 2)])

@@ -1,10 +1,10 @@
-"""Our own form of labelled pictures: JSON Lines, a line a set, with paths that count from the file's folder.
+"""The program's own format of labelled pictures: JSON Lines, one set a line, with paths relative to the file's folder.
 
     {"query": "a red dress", "pictures": ["a.jpg", "sub/b.jpg"], "relevant": ["a.jpg"]}
 
-`relevant` may say how relevant each is: {"a.jpg": 2, "sub/b.jpg": 1}, whole numbers from 0, and 0 for what is left out.
-There may be an `id`, else it is the number of the line; and `kinds`, in what a wrong picture differs: {"b.jpg":
-"colour"}. Blank lines are passed over, and so are other fields.
+`relevant` may also give a gain for each picture: {"a.jpg": 2, "sub/b.jpg": 1}. Gains are integers from 0, and 0 for the
+pictures that it leaves out. Optional are `id`, by default the number of the line, and `kinds`, how an irrelevant
+picture differs from the query: {"b.jpg": "colour"}. Blank lines and other fields are ignored.
 """
 
 import json
@@ -14,42 +14,46 @@ from pathlib import Path
 from typing import Any, Final
 
 from reranker.core.errors import FaultReason
-from reranker.evaluation.datasets.labelled import Dataset, LabelledPicture, LabelledSet, language_of
-from reranker.evaluation.datasets.reading import HALF_CHARACTERS, Faults, is_file, is_id, is_text, misfits, read_objects
+from reranker.evaluation.datasets.faults import SURROGATES, Faults, invalid_fields, is_id, is_text
+from reranker.evaluation.datasets.file_reading import is_file, read_objects
+from reranker.evaluation.datasets.types import Dataset, LabelledPicture, LabelledSet, language_of
 from reranker.images.hashing import content_hash
 
 
 def as_line(query: str, pictures: Sequence[str], relevant: Sequence[str]) -> str:
-    """One set as a line of such a file, with its end; `relevant` are some of `pictures`. Can be written as UTF-8."""
+    """Return a set as a line of such a file, with its line break; it can be encoded as UTF-8.
+
+    relevant: some of `pictures`.
+    """
     record = {"query": query, "pictures": list(pictures), "relevant": list(relevant)}
     line = json.dumps(record, ensure_ascii=False)
-    return HALF_CHARACTERS.sub(lambda found: f"\\u{ord(found[0]):04x}", line) + "\n"
+    return SURROGATES.sub(lambda match: f"\\u{ord(match[0]):04x}", line) + "\n"
 
 
 def read_json_lines(file: Path, name: str) -> Dataset:
-    """The sets of a file, in its order. Raises `DatasetInvalid`."""
+    """Return the sets of a file in its order. Raises `DatasetInvalid`."""
     faults = Faults(name)
-    reader = _Reader(file, faults)
-    sets = [reader.labelled_set(line, record) for line, record in read_objects(file, faults)]
-    return faults.dataset(file, [one for one in sets if one])
+    parser = _SetParser(file, faults)
+    sets = [parser.parse(number, record) for number, record in read_objects(file, faults)]
+    return faults.dataset(file, [labelled for labelled in sets if labelled])
 
 
-def _is_names(value: object) -> bool:
+def _is_name_list(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) and name for name in value)
 
 
 def _is_relevance(value: object) -> bool:
-    return isinstance(value, dict) or _is_names(value)
+    return isinstance(value, dict) or _is_name_list(value)
 
 
 def _is_kinds(value: object) -> bool:
     return value is None or (isinstance(value, dict) and all(map(is_text, value.values())))
 
 
-_MOST: Final = 999_999_999  # as relevant as anything needs to be
+_MAX_GAIN: Final = 999_999_999
 _FIELDS: Final[dict[str, Callable[[object], bool]]] = {
     "query": is_text,
-    "pictures": _is_names,
+    "pictures": _is_name_list,
     "relevant": _is_relevance,
     "id": lambda value: value is None or is_id(value),
     "kinds": _is_kinds,
@@ -58,37 +62,37 @@ _FIELDS: Final[dict[str, Callable[[object], bool]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class _Line:
-    """A line whose fields are of their kinds; what they hold may be wrong. relevance: by picture, whatever is there."""
+    """A line whose fields have the right types, but perhaps wrong values. gains: by picture, not yet checked."""
 
     id: str
     query: str
     pictures: Sequence[str]
-    relevance: Mapping[str, Any]
+    gains: Mapping[str, Any]
     kinds: Mapping[str, str]
 
 
-class _Reader:
-    """Makes sets of lines, and knows what the lines before had."""
+class _SetParser:
+    """Makes a set of each line, and remembers the earlier lines to find duplicates."""
 
     def __init__(self, file: Path, faults: Faults) -> None:
         self._file, self._faults = file, faults
         self._ids: set[str] = set()
-        self._earlier: dict[tuple[str, str], str] = {}
-        self._is_there: dict[Path, bool] = {}
+        self._id_by_content: dict[tuple[str, str], str] = {}
+        self._exists: dict[Path, bool] = {}
         self._pictures: dict[tuple[str, int, str], LabelledPicture] = {}
 
-    def labelled_set(self, number: int, record: dict[str, Any]) -> LabelledSet | None:
-        """The set of a line; None where something is wrong with it."""
-        wrong = misfits(record, _FIELDS)
-        for field in wrong:
+    def parse(self, number: int, record: dict[str, Any]) -> LabelledSet | None:
+        """Return the set of a line, or None if the line has faults."""
+        invalid = invalid_fields(record, _FIELDS)
+        for field in invalid:
             self._faults.add(self._file, number, "field", field)
-        return None if wrong else self._checked(number, _line(number, record))
+        return None if invalid else self._checked_set(number, _line(number, record))
 
-    def _checked(self, number: int, line: _Line) -> LabelledSet | None:
-        problems = [*self._query_problems(line), *self._picture_problems(line), *_relevance_problems(line)]
+    def _checked_set(self, number: int, line: _Line) -> LabelledSet | None:
+        problems = [*self._query_problems(line), *self._picture_problems(line), *_gain_problems(line)]
         for reason, value in problems:
             self._faults.add(self._file, number, reason, value)
-        return None if problems else self._set_of(line)
+        return None if problems else self._labelled_set(line)
 
     def _query_problems(self, line: _Line) -> Iterator[tuple[FaultReason, str]]:
         if not line.query.strip():
@@ -96,37 +100,35 @@ class _Reader:
         if line.id in self._ids:
             yield "id twice", line.id
         self._ids.add(line.id)
-        key = line.query, _digest(line.pictures)
-        if key in self._earlier:
-            yield "set twice", self._earlier[key]
-        self._earlier.setdefault(key, line.id)
+        content = line.query, _digest(line.pictures)
+        if content in self._id_by_content:
+            yield "set twice", self._id_by_content[content]
+        self._id_by_content.setdefault(content, line.id)
 
     def _picture_problems(self, line: _Line) -> Iterator[tuple[FaultReason, str]]:
         if len(line.pictures) < 2:
             yield "too few pictures", str(len(line.pictures))
-        met = set()
+        earlier = set()
         for name in line.pictures:
             path = self._file.parent / name
-            if path in met:
+            if path in earlier:
                 yield "picture twice", name
-            elif not self._found(path):
+            elif not self._is_file(path):
                 yield "picture missing", name
-            met.add(path)
+            earlier.add(path)
 
-    def _found(self, path: Path) -> bool:
-        """Asked of the disk once for each picture, however many sets it is in."""
-        if path not in self._is_there:
-            self._is_there[path] = is_file(path)
-        return self._is_there[path]
+    def _is_file(self, path: Path) -> bool:
+        """Whether the picture exists. The disk is asked once for each picture, however many sets have it."""
+        if path not in self._exists:
+            self._exists[path] = is_file(path)
+        return self._exists[path]
 
-    def _set_of(self, line: _Line) -> LabelledSet:
-        pictures = (
-            self._picture(name, line.relevance.get(name, 0), line.kinds.get(name, "")) for name in line.pictures
-        )
+    def _labelled_set(self, line: _Line) -> LabelledSet:
+        pictures = (self._picture(name, line.gains.get(name, 0), line.kinds.get(name, "")) for name in line.pictures)
         return LabelledSet(id=line.id, query=line.query, language=language_of(line.query), pictures=tuple(pictures))
 
     def _picture(self, name: str, gain: int, kind: str) -> LabelledPicture:
-        """One object for all sets that have the picture so: there may be millions of places."""
+        """Return one object for all sets with the same label of the picture, since there may be millions of labels."""
         key = name, gain, kind
         if key not in self._pictures:
             source = self._file.parent / name
@@ -135,34 +137,34 @@ class _Reader:
 
 
 def _digest(names: Sequence[str]) -> str:
-    """The same in any order; there may be thousands of names in thousands of sets."""
+    """Return a digest of the names that does not depend on their order; the names themselves would take more memory."""
     return content_hash("\0".join(sorted(names)).encode("utf-8", "surrogatepass"))
 
 
 def _line(number: int, record: dict[str, Any]) -> _Line:
-    relevant, given = record["relevant"], record.get("id")
+    relevant, set_id = record["relevant"], record.get("id")
     return _Line(
-        id=str(number if given is None else given),
+        id=str(number if set_id is None else set_id),
         query=record["query"],
         pictures=record["pictures"],
-        relevance=relevant if isinstance(relevant, dict) else dict.fromkeys(relevant, 1),
+        gains=relevant if isinstance(relevant, dict) else dict.fromkeys(relevant, 1),
         kinds=record.get("kinds") or {},
     )
 
 
-def _relevance_problems(line: _Line) -> Iterator[tuple[FaultReason, str]]:
-    marked = dict.fromkeys([*line.relevance, *line.kinds])
-    strangers = marked.keys() - set(line.pictures)
-    yield from (("not among the pictures", name) for name in marked if name in strangers)
-    gains = line.relevance.values()
-    wrong = [gain for gain in gains if type(gain) is not int or not 0 <= gain <= _MOST]
-    yield from (("relevance", json.dumps(gain, ensure_ascii=False)) for gain in wrong)
-    if not wrong and not strangers:  # else it is not known what is right
-        yield from _nothing_to_rank(line)
+def _gain_problems(line: _Line) -> Iterator[tuple[FaultReason, str]]:
+    labelled = dict.fromkeys([*line.gains, *line.kinds])
+    unknown = labelled.keys() - set(line.pictures)
+    yield from (("not among the pictures", name) for name in labelled if name in unknown)
+    invalid = [gain for gain in line.gains.values() if type(gain) is not int or not 0 <= gain <= _MAX_GAIN]
+    yield from (("relevance", json.dumps(gain, ensure_ascii=False)) for gain in invalid)
+    if not invalid and not unknown:  # else it is unknown which pictures are relevant
+        yield from _ranking_problems(line)
 
 
-def _nothing_to_rank(line: _Line) -> Iterator[tuple[FaultReason, str]]:
-    gains = {line.relevance.get(name, 0) for name in line.pictures}
+def _ranking_problems(line: _Line) -> Iterator[tuple[FaultReason, str]]:
+    """Yield a problem if all pictures have the same gain, so that no order is better than another."""
+    gains = {line.gains.get(name, 0) for name in line.pictures}
     if gains == {0}:
         yield "no right picture", ""
     elif len(gains) == 1 and len(line.pictures) > 1:

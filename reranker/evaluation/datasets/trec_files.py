@@ -1,6 +1,6 @@
-"""Relevance judgements (qrels) and runs, as trec_eval and BEIR have them: a line says something of a query's document.
+"""Read qrels and runs in the formats of trec_eval and BEIR: each line is about one document for one query.
 
-Columns are separated by tabulators where a line has any, as ids may then hold spaces, else by blanks.
+Columns are separated by tabs if the line has any, so that ids may contain spaces, and else by spaces.
 """
 
 import math
@@ -11,105 +11,107 @@ from pathlib import Path
 from typing import Final
 
 from reranker.core.errors import FaultReason
-from reranker.evaluation.datasets.reading import Faults, numbered_lines, read_text
+from reranker.evaluation.datasets.faults import Faults
+from reranker.evaluation.datasets.file_reading import numbered_lines, read_text
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A line of such a file; number: its relevance, a whole one of at least 0, or its score."""
+    """A line of qrels or of a run. value: in qrels the gain, an integer from 0; in a run the score."""
 
     file: Path
     line: int
     query: str
     document: str
-    number: float
+    value: float
 
 
-def _relevance(text: str) -> int | None:
-    """What is below 0 marks documents that are worse than wrong; trec_eval counts them as wrong."""
+def _parse_gain(text: str) -> int | None:
+    """Return the gain, or None if it is not an integer. As in trec_eval, negative values count as irrelevant."""
     return max(0, int(text)) if re.fullmatch("[+-]?[0-9]{1,9}", text) else None
 
 
-def _score(text: str) -> float | None:
+def _parse_score(text: str) -> float | None:
     try:
-        number = float(text)
+        score = float(text)
     except ValueError:
         return None
-    return number if math.isfinite(number) else None
+    return score if math.isfinite(score) else None
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Form:
-    """Names of the columns, and where document and number stand among them; the query is the first.
+class _Format:
+    """The columns of a format; the query is the first one.
 
-    misfit, twice: the reasons where the number is none, and where a document stands there twice.
+    columns: their names. document, value: their indices. value_fault, duplicate_fault: the reasons if a value cannot be
+    parsed, and if a document comes twice for a query.
     """
 
     columns: str
     document: int
-    number: int
-    parsed: Callable[[str], float | None]
-    misfit: FaultReason
-    twice: FaultReason
+    value: int
+    parse_value: Callable[[str], float | None]
+    value_fault: FaultReason
+    duplicate_fault: FaultReason
 
 
-_BEIR: Final = _Form(
+_BEIR: Final = _Format(
     columns="query-id corpus-id score",
     document=1,
-    number=2,
-    parsed=_relevance,
-    misfit="relevance",
-    twice="labelled twice",
+    value=2,
+    parse_value=_parse_gain,
+    value_fault="relevance",
+    duplicate_fault="labelled twice",
 )
-_TREC: Final = _Form(
+_TREC: Final = _Format(
     columns="query 0 document relevance",
     document=2,
-    number=3,
-    parsed=_relevance,
-    misfit="relevance",
-    twice="labelled twice",
+    value=3,
+    parse_value=_parse_gain,
+    value_fault="relevance",
+    duplicate_fault="labelled twice",
 )
-_RUN: Final = _Form(
+_RUN: Final = _Format(
     columns="query Q0 document rank score tag",
     document=2,
-    number=4,
-    parsed=_score,
-    misfit="score",
-    twice="picture twice",
+    value=4,
+    parse_value=_parse_score,
+    value_fault="score",
+    duplicate_fault="picture twice",
 )
 
 
 def read_qrels(file: Path, faults: Faults) -> list[Row]:
-    """Three columns, with BEIR's header or without, or TREC's four."""
+    """Read BEIR's three columns, with or without its header, or TREC's four columns."""
     lines = list(numbered_lines(read_text(file, faults)))
     if lines and lines[0][1].startswith("query-id"):
-        return _rows(file, lines[1:], _BEIR, faults)
-    is_trec = lines and len(_cells(lines[0][1])) == len(_TREC.columns.split())
-    return _rows(file, lines, _TREC if is_trec else _BEIR, faults)
+        return _parse_rows(file, lines[1:], _BEIR, faults)
+    is_trec = lines and len(_split_columns(lines[0][1])) == len(_TREC.columns.split())
+    return _parse_rows(file, lines, _TREC if is_trec else _BEIR, faults)
 
 
 def read_run(file: Path, faults: Faults) -> list[Row]:
-    """TREC's six columns; the larger score first, and else as the file has them."""
+    """Read TREC's six columns. Returns the rows by descending score; equal scores keep the order of the file."""
     lines = list(numbered_lines(read_text(file, faults)))
-    return sorted(_rows(file, lines, _RUN, faults), key=lambda row: -row.number)
+    return sorted(_parse_rows(file, lines, _RUN, faults), key=lambda row: -row.value)
 
 
-def _rows(file: Path, lines: Sequence[tuple[int, str]], form: _Form, faults: Faults) -> list[Row]:
+def _parse_rows(file: Path, lines: Sequence[tuple[int, str]], format_: _Format, faults: Faults) -> list[Row]:
     rows: dict[tuple[str, str], Row] = {}
     for line, text in lines:
-        cells = _cells(text)
-        if len(cells) != len(form.columns.split()) or not all(cells):
-            faults.add(file, line, "columns", form.columns)
+        cells = _split_columns(text)
+        if len(cells) != len(format_.columns.split()) or not all(cells):
+            faults.add(file, line, "columns", format_.columns)
             continue
-        query, document, number = cells[0], cells[form.document], form.parsed(cells[form.number])
-        if number is None:
-            faults.add(file, line, form.misfit, cells[form.number])
+        query, document, value = cells[0], cells[format_.document], format_.parse_value(cells[format_.value])
+        if value is None:
+            faults.add(file, line, format_.value_fault, cells[format_.value])
         elif (query, document) in rows:
-            faults.add(file, line, form.twice, document)
+            faults.add(file, line, format_.duplicate_fault, document)
         else:
-            rows[query, document] = Row(file=file, line=line, query=query, document=document, number=number)
+            rows[query, document] = Row(file=file, line=line, query=query, document=document, value=value)
     return list(rows.values())
 
 
-def _cells(line: str) -> list[str]:
+def _split_columns(line: str) -> list[str]:
     return [cell.strip() for cell in line.split("\t")] if "\t" in line else line.split()

@@ -1,4 +1,4 @@
-"""What is known before anything is judged: queries, their pictures, and which of them are right."""
+"""Labelled datasets: queries, the pictures of each, and how relevant each picture is."""
 
 import re
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ _LETTER: Final = re.compile(r"[A-Za-z\u00c0-\u024f]")
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledPicture:
-    """A picture of a set, and how well it is known to fit.
+    """A picture of a set, and its relevance.
 
-    name: what people and files know it by, unique in its set, and the same picture wherever a dataset repeats it.
-    gain: how relevant it is, as qrels have it: 0 is wrong, 1 and more is right. grade: the same or finer, the larger
-        the better it fits; of the toybox the share of the request that holds.
-    kind: in what a wrong picture differs from what is asked for; empty where nobody knows.
+    name: unique in its set; the same name is the same picture in the whole dataset.
+    gain: the relevance as in qrels: 0 is irrelevant, 1 or more is relevant.
+    grade: the relevance on a scale that may be finer than `gain`; in the toybox the share of the request that matches.
+    kind: how an irrelevant picture differs from the query; empty if unknown.
     """
 
     name: str
@@ -28,14 +28,14 @@ class LabelledPicture:
     kind: str = ""
 
     @property
-    def is_right(self) -> bool:
-        """Whether it belongs before the others."""
+    def is_relevant(self) -> bool:
+        """Whether the gain is above 0."""
         return self.gain > 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledSet:
-    """A query and the pictures to be ranked by it; at least one is right. id: unique in its dataset."""
+    """A query and the pictures to rank for it, at least one of them relevant. id: unique in its dataset."""
 
     id: str
     query: str
@@ -45,14 +45,30 @@ class LabelledSet:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """Labelled sets, in their order. name: what people call it, without folders of the machine."""
+    """Labelled sets in their order. name: without the folders of the machine."""
 
     name: str
     sets: tuple[LabelledSet, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How many sets are drawn from a dataset, as in `toybox:127:15:0`.
+
+    sets: at most, at least 1. candidates: pictures in a set at most, at least 2. seed: the same seed draws the same
+    sets.
+    """
+
+    sets: int = 127
+    candidates: int = 15
+    seed: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.sets}:{self.candidates}:{self.seed}"
+
+
 def language_of(query: str) -> QueryLanguage:
-    """By its letters: Han characters alone are zh, both kinds are mixed, anything else is en."""
+    """Return zh if all letters are Han characters, mixed if there are Latin ones too, and en without Han characters."""
     if not _HAN.search(query):
         return "en"
     return "mixed" if _LETTER.search(query) else "zh"

@@ -14,10 +14,10 @@ from reranker.api import Reranker
 from reranker.config.settings import DETAILS, is_token_count
 from reranker.core.cancellation import Cancellation
 from reranker.core.types import Scoring
-from reranker.evaluation.datasets.labelled import Dataset, LabelledPicture, LabelledSet, language_of
+from reranker.evaluation.datasets.types import Dataset, LabelledPicture, LabelledSet, language_of
 from reranker.evaluation.output_files import as_csv
 from reranker.evaluation.results import Evaluation
-from reranker.evaluation.runner import LeftOut, ModelRun, Progress, evaluate_stream
+from reranker.evaluation.runner import ModelRun, Progress, SkippedRun, evaluate_stream
 from reranker.i18n.page_texts import phrase
 from reranker.labelling.label_file import LabelledQuery
 from reranker.server.status import Status, trouble
@@ -41,7 +41,7 @@ STATUS_INTERVAL_S: Final = 0.1
 DATASET_NAME: Final = "page"  # in the CSV
 
 _Choice = TypeVar("_Choice", bound=str)
-_Item = Progress | LeftOut | Evaluation
+_Item = Progress | SkippedRun | Evaluation
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -124,7 +124,7 @@ class EvaluateHandlers:
         yield run_outputs(Status(text=reading, tone="busy", percent=0), None)
         started, status_due, evaluation = time.monotonic(), 0.0, None
         for item in iterate_items(partial(_evaluate, _dataset(usable), plan, stop)):
-            if isinstance(item, LeftOut):
+            if isinstance(item, SkippedRun):
                 raise item.error
             if isinstance(item, Evaluation):
                 evaluation = item

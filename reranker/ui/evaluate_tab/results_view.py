@@ -8,16 +8,24 @@ from pathlib import Path
 from typing import Any, Final
 
 from reranker.config.settings import DETAILS
-from reranker.evaluation.datasets.labelled import LabelledSet
-from reranker.evaluation.metrics import best_first
-from reranker.evaluation.results import Comparison, Configuration, Difference, Evaluated, Evaluation, JudgedSet
-from reranker.evaluation.tables import COLUMNS, COMPARED, Cell, main_rows, number_text
-from reranker.evaluation.worst_sets import place_of_right
+from reranker.evaluation.datasets.types import LabelledSet
+from reranker.evaluation.metrics import ranked_indices
+from reranker.evaluation.report_tables import COLUMNS, Cell, main_rows, number_text
+from reranker.evaluation.results import (
+    COMPARED_METRICS,
+    Comparison,
+    Configuration,
+    Difference,
+    Evaluation,
+    EvaluationResult,
+    ScoredSet,
+)
+from reranker.evaluation.worst_sets import first_relevant_rank
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import phrase, phrases
 
 FIGURES: Final = frozenset(
-    {"first", "within_3", "mrr", "ndcg_at_10", "recall_at_5", "score_std", "separation", "ms_a_picture"}
+    {"hit_at_1", "hit_at_3", "mrr", "ndcg_at_10", "recall_at_5", "score_std", "separation", "ms_a_picture"}
 )
 MIN_QUERIES: Final = 30  # with fewer, only large differences are significant
 
@@ -32,16 +40,16 @@ def evaluation_value(
     detail_levels: the numbers of visual tokens at the lowest, usual and highest detail.
     """
     names = {
-        each.configuration: method_name(each.configuration, detail_levels, language) for each in evaluation.evaluated
+        each.configuration: method_name(each.configuration, detail_levels, language) for each in evaluation.results
     }
     titles, meanings = phrases("figure_", language), phrases("meaning_", language)
-    columns = [column.figure for column in COLUMNS if column.figure in FIGURES]
+    columns = [column.metric for column in COLUMNS if column.metric in FIGURES]
     verdicts = [_verdict(pair, names, len(evaluation.dataset.sets), language) for pair in evaluation.comparisons]
     return {
         "labels": phrases("evaluation_", language),
         "caption": _caption(evaluation, language),
         "heads": [{"title": titles[figure], "meaning": meanings[figure]} for figure in columns],
-        "rows": _rows(evaluation.evaluated, names, language),
+        "rows": _rows(evaluation.results, names, language),
         "verdicts": verdicts,
         "by_chance": phrase("by_chance", language, count=sum(not verdict["real"] for verdict in verdicts)),
         "wrong": _mistakes(evaluation, thumbnail_of, language),
@@ -59,49 +67,49 @@ def method_name(configuration: Configuration, detail_levels: Sequence[int], lang
 
 
 def _caption(evaluation: Evaluation, language: Language) -> str:
-    first = evaluation.evaluated[0]
-    sets, pictures = first.figures.sets, first.figures.pictures
+    first = evaluation.results[0]
+    sets, pictures = first.metrics.sets, first.metrics.pictures
     model = f"{first.configuration.model} · {first.configuration.precision}"
     return f"{model} · {phrase('measured', language, count=sets, pictures=f'{pictures:,}')}"
 
 
-def _rows(evaluated: Sequence[Evaluated], names: Names, language: Language) -> list[dict[str, Any]]:
-    rows = main_rows([names[each.configuration] for each in evaluated], [each.figures for each in evaluated])
+def _rows(evaluated: Sequence[EvaluationResult], names: Names, language: Language) -> list[dict[str, Any]]:
+    rows = main_rows([names[each.configuration] for each in evaluated], [each.metrics for each in evaluated])
     return [
         {
             "name": row.name,
             "cells": [
-                _cell(column.figure, cell, each, language)
+                _cell(column.metric, cell, each, language)
                 for column, cell in zip(COLUMNS, row.cells, strict=True)
-                if column.figure in FIGURES
+                if column.metric in FIGURES
             ],
         }
         for row, each in zip(rows, evaluated, strict=True)
     ]
 
 
-def _cell(figure: str, cell: Cell, evaluated: Evaluated, language: Language) -> dict[str, Any]:
+def _cell(figure: str, cell: Cell, evaluated: EvaluationResult, language: Language) -> dict[str, Any]:
     """Return a cell of the table. Only the share of right first places, the main metric, shows its interval."""
     note = ""
-    if figure == "first":
-        interval = evaluated.figures.intervals[figure]
+    if figure == "hit_at_1":
+        interval = evaluated.metrics.intervals[figure]
         low, high = f"{100 * interval.low:.0f}", f"{100 * interval.high:.0f}"
         note = phrase("no_range" if low == high else "between", language, low=low, high=high)
     return {"text": cell.text, "note": note, "best": cell.is_best}
 
 
 def _significant_figures(pair: Comparison) -> list[str]:
-    return [figure for figure in COMPARED if pair.differences[figure].is_real]
+    return [figure for figure in COMPARED_METRICS if pair.differences[figure].is_significant]
 
 
 def _verdict(pair: Comparison, names: Names, set_count: int, language: Language) -> dict[str, Any]:
     """Return a sentence about two methods, the better one first."""
     significant = _significant_figures(pair)
-    is_second_better = pair.differences[(significant or ["first"])[0]].value >= 0
+    is_second_better = pair.differences[(significant or ["hit_at_1"])[0]].value >= 0
     better, worse = (pair.second, pair.first) if is_second_better else (pair.first, pair.second)
     differences = (
         _difference_text(figure, pair.differences[figure], is_second_better, language)
-        for figure in significant or ["first"]
+        for figure in significant or ["hit_at_1"]
     )
     values = {"better": names[better], "worse": names[worse], "figures": phrase("and", language).join(differences)}
     text = phrase("real" if significant else "chance", language, **values)
@@ -119,7 +127,7 @@ def _difference_text(figure: str, difference: Difference, is_second_better: bool
 
 
 def _signed(figure: str, value: float) -> str:
-    text = number_text(100 * value, 0) if figure == "first" else number_text(value, 3)
+    text = number_text(100 * value, 0) if figure == "hit_at_1" else number_text(value, 3)
     return f"+{text}" if value > 0 and text.strip("0.") else text
 
 
@@ -127,8 +135,8 @@ def _mistakes(evaluation: Evaluation, thumbnail_of: Callable[[Path], Path], lang
     """Return the queries for which a method did not rank a right picture first, with the outcome of each method."""
     rows = []
     for index, labelled in enumerate(evaluation.dataset.sets):
-        results = [evaluated.judged[index] for evaluated in evaluation.evaluated]
-        ranks = [place_of_right(labelled, result) for result in results]
+        results = [evaluated.scored_sets[index] for evaluated in evaluation.results]
+        ranks = [first_relevant_rank(labelled, result) for result in results]
         if any(rank != 1 for rank in ranks):
             cells = [
                 _outcome(labelled, result, rank, thumbnail_of, language)
@@ -140,13 +148,13 @@ def _mistakes(evaluation: Evaluation, thumbnail_of: Callable[[Path], Path], lang
 
 def _outcome(
     labelled: LabelledSet,
-    result: JudgedSet,
+    result: ScoredSet,
     rank: int | None,
     thumbnail_of: Callable[[Path], Path],
     language: Language,
 ) -> dict[str, Any]:
     """Return the rank of the first right picture, and the wrong picture that was ranked first, if any."""
-    order = best_first(labelled, result)
+    order = ranked_indices(labelled, result)
     text = phrase("not_found", language) if rank is None else f"#{rank}"
     if rank == 1 or not order:
         return {"text": text, "right": rank == 1, "src": None, "title": ""}
@@ -157,8 +165,8 @@ def _outcome(
 
 def _notes(evaluation: Evaluation, names: Names, language: Language) -> list[str]:
     notes = [phrase("few_sets", language, enough=MIN_QUERIES)] if len(evaluation.dataset.sets) < MIN_QUERIES else []
-    for evaluated in evaluation.evaluated:
-        if count := evaluated.figures.failures:
+    for evaluated in evaluation.results:
+        if count := evaluated.metrics.failures:
             name = names[evaluated.configuration]
             notes.append(phrase("unscored", language, method=name, count=count))
     return notes

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from reranker.core.errors import DatasetFormatUnknown, DatasetSpecInvalid
 from reranker.evaluation.datasets.captions import read_caption_sets
-from reranker.evaluation.datasets.labelled import Dataset
 from reranker.evaluation.datasets.loading import open_dataset
-from reranker.evaluation.datasets.sampling import Sampling
-from tests.support.labelled_files import faults_of, put_pictures
+from reranker.evaluation.datasets.types import Dataset, Sampling
+from tests.support.dataset_files import faults_of, put_pictures
 
 NAMES = [f"{number}.jpg" for number in range(20)]
 CAPTIONS = {name: [f"a dog on {name}", f"一只狗，{name} ."] for name in NAMES}
@@ -81,7 +80,7 @@ def opened(folder: Path, name: str, content: object, numbers: str = "") -> Datas
 
 def asked(dataset: Dataset) -> dict[str, str]:
     """The name of the right picture by query."""
-    return {one.query: next(each.name for each in one.pictures if each.is_right) for one in dataset.sets}
+    return {one.query: next(each.name for each in one.pictures if each.is_relevant) for one in dataset.sets}
 
 
 EVERY_CAPTION = {text: name for name, texts in CAPTIONS.items() for text in texts}
@@ -97,7 +96,7 @@ def test_every_form_says_which_caption_is_of_which_picture(folder, name):
     assert asked(dataset) == EVERY_CAPTION
     assert {one.language for one in dataset.sets if "dog" in one.query} == {"en"}
     for one in dataset.sets:
-        assert [each.gain for each in one.pictures if each.is_right] == [1]
+        assert [each.gain for each in one.pictures if each.is_relevant] == [1]
         assert len({each.name for each in one.pictures}) == len(one.pictures) == 15
         assert all(each.source == folder / each.name and each.grade == each.gain for each in one.pictures)
 
@@ -225,12 +224,12 @@ def test_sets_are_drawn_one_of_each_picture_before_any_second(drawn_from, sets, 
     drawn = read_caption_sets(drawn_from, "x", Sampling(sets=sets, candidates=candidates, seed=seed)).sets
     assert len(drawn) == min(sets, 39)
     assert len({one.id for one in drawn}) == len({one.query for one in drawn}) == len(drawn)
-    right = [next(each.name for each in one.pictures if each.is_right) for one in drawn]
+    right = [next(each.name for each in one.pictures if each.is_relevant) for one in drawn]
     assert len(set(right[:20])) == len(right[:20])
     assert len(set(right[20:])) == len(right[20:])
     for one in drawn:
         assert len({each.name for each in one.pictures}) == len(one.pictures) == min(candidates, 20)
-        assert sum(each.is_right for each in one.pictures) == 1
+        assert sum(each.is_relevant for each in one.pictures) == 1
 
 
 def test_the_seed_draws_the_same_again_and_more_sets_begin_with_the_same(drawn_from):
@@ -243,14 +242,16 @@ def test_the_seed_draws_the_same_again_and_more_sets_begin_with_the_same(drawn_f
 
 
 def test_the_right_picture_may_stand_anywhere(drawn_from):
-    places = {[each.is_right for each in one.pictures].index(True) for one in open_dataset(f"{drawn_from}:39:4").sets}
+    places = {
+        [each.is_relevant for each in one.pictures].index(True) for one in open_dataset(f"{drawn_from}:39:4").sets
+    }
     assert places == {0, 1, 2, 3}
 
 
 def test_a_picture_with_the_very_same_caption_is_not_called_wrong(folder):
     captions = {name: [f"a dog {number % 2}"] for number, name in enumerate(NAMES)}
     for one in opened(folder, "captions.txt", table(captions)).sets:
-        wrong = [each.name for each in one.pictures if not each.is_right]
+        wrong = [each.name for each in one.pictures if not each.is_relevant]
         assert len(wrong) == 10
         assert all(captions[name] != [one.query] for name in wrong)
 

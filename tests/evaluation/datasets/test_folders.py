@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from reranker.core.errors import DatasetSpecInvalid
 from reranker.evaluation.datasets.folders import read_folders
 from reranker.evaluation.datasets.loading import open_dataset
-from reranker.evaluation.datasets.sampling import Sampling
-from tests.support.labelled_files import faults_of, put_pictures
+from reranker.evaluation.datasets.types import Sampling
+from tests.support.dataset_files import faults_of, put_pictures
 
 DRESSES = ("a red dress/1.jpg", "a red dress/2.jpg", "a red dress/10.PNG")
 TRUCKS = ("消防车/1.jpg", "消防车/truck.webp")
@@ -32,7 +32,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def right_by_query(spec: object) -> dict[str, list[str]]:
-    return {one.query: [each.name for each in one.pictures if each.is_right] for one in open_dataset(str(spec)).sets}
+    return {one.query: [each.name for each in one.pictures if each.is_relevant] for one in open_dataset(str(spec)).sets}
 
 
 def test_a_sub_folder_is_a_query_and_its_pictures_are_right(photos):
@@ -100,7 +100,7 @@ def test_every_drawn_set_has_right_and_wrong_pictures_of_the_whole_one(many, set
     assert len(drawn) == len({one.query for one in drawn}) == min(sets, 20)
     for one in drawn:
         assert len(one.pictures) == min(candidates, 120)
-        assert {each.is_right for each in one.pictures} == {True, False}
+        assert {each.is_relevant for each in one.pictures} == {True, False}
         kept = set(one.pictures)
         assert one.pictures == tuple(
             each for each in whole[one.query] if each in kept

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from reranker.core.errors import DatasetFormatUnknown, DatasetMissing, DatasetSpecInvalid
 from reranker.evaluation.datasets.json_lines import as_line
-from reranker.evaluation.datasets.labelled import Dataset, LabelledPicture, language_of
 from reranker.evaluation.datasets.loading import open_dataset
+from reranker.evaluation.datasets.types import Dataset, LabelledPicture, language_of
 from reranker.i18n.error_messages import sentence
-from tests.support.labelled_files import faults_of, put_pictures
+from tests.support.dataset_files import faults_of, put_pictures
 
 PICTURES = ["a.jpg", "b.jpg", "sub/c.png"]
 GOOD = {"query": "a red dress", "pictures": PICTURES, "relevant": ["a.jpg"]}
@@ -104,7 +104,7 @@ def test_relevance_may_be_graded_and_kinds_be_named(labels):
 
 def test_graded_pictures_may_all_be_right(labels):
     (only,) = opened(labels, GOOD | {"relevant": {"a.jpg": 2, "b.jpg": 1, "sub/c.png": 1}}).sets
-    assert all(one.is_right for one in only.pictures)
+    assert all(one.is_relevant for one in only.pictures)
 
 
 def test_ids_are_the_numbers_of_the_lines_and_blank_lines_count(labels):
@@ -266,7 +266,7 @@ def test_a_written_line_is_read_back(query, is_second):
         file.write_bytes((line + as_line("x" + query, ["b.jpg", "a.jpg"], [right])).encode())
         one, other = open_dataset(str(file)).sets
         assert (one.query, other.query) == (query, "x" + query)
-        assert [picture.name for picture in one.pictures if picture.is_right] == [right]
+        assert [picture.name for picture in one.pictures if picture.is_relevant] == [right]
         assert [picture.name for picture in other.pictures] == ["b.jpg", "a.jpg"]
 
 

@@ -1,4 +1,4 @@
-"""Sets drawn in the toybox's world: those of its own examination, and larger and smaller ones."""
+"""Sets drawn in the toybox's world: those that measure its model, and larger and smaller ones."""
 
 from collections import Counter
 from random import Random
@@ -6,9 +6,9 @@ from random import Random
 import pytest
 
 from reranker.evaluation.datasets.loading import open_dataset
-from reranker.toybox.captions import LANGUAGES, word
+from reranker.toybox.captions import LANGUAGES, write_caption
 from reranker.toybox.drawing import png_bytes
-from reranker.toybox.exercises import EXAMINATION_SEED, WRONG_IN_TURN, differences, examination
+from reranker.toybox.examples import EVALUATION_SEED, WRONG_KINDS_CYCLE, differences, evaluation_example
 from reranker.toybox.matching import match
 
 KINDS = {"thing", "colour", "place", "count", "relation", "absence", "outfit", "several"}
@@ -20,22 +20,22 @@ def sets():
 
 
 def test_sets_of_ten_are_those_of_the_examination(sets):
-    rng = Random(EXAMINATION_SEED)
+    rng = Random(EVALUATION_SEED)
     for number, one in enumerate(sets):
-        exercise = examination(rng)
-        assert one.query == word(exercise.request, LANGUAGES[number % 3], rng).text
+        example = evaluation_example(rng)
+        assert one.query == write_caption(example.request, LANGUAGES[number % 3], rng).text
         assert one.language == LANGUAGES[number % 3]
-        right = [each for each in one.pictures if each.is_right]
-        wrong = [each for each in one.pictures if not each.is_right]
-        assert [each.source for each in right] == [png_bytes(exercise.right)]
-        assert [each.source for each in wrong] == [png_bytes(scene) for scene in exercise.wrong]
-        assert [each.grade for each in wrong] == [match(exercise.request, scene) for scene in exercise.wrong]
+        right = [each for each in one.pictures if each.is_relevant]
+        wrong = [each for each in one.pictures if not each.is_relevant]
+        assert [each.source for each in right] == [png_bytes(example.right)]
+        assert [each.source for each in wrong] == [png_bytes(scene) for scene in example.wrong]
+        assert [each.grade for each in wrong] == [match(example.request, scene) for scene in example.wrong]
         assert [(each.gain, each.grade, each.kind) for each in right] == [(1, 1.0, "")]
 
 
 def test_the_examination_asks_what_it_asked_when_its_figures_were_published():
-    rng = Random(EXAMINATION_SEED)
-    asked = [word(examination(rng).request, LANGUAGES[number % 3], rng).text for number in range(6)]
+    rng = Random(EVALUATION_SEED)
+    asked = [write_caption(evaluation_example(rng).request, LANGUAGES[number % 3], rng).text for number in range(6)]
     assert asked == [
         "a bird right of a ball",
         "一个红色皮球下面有穿红色裙子的小女孩在窗边，没有猫",
@@ -54,14 +54,14 @@ def test_names_and_ids_tell_pictures_and_sets_apart(sets):
 
 
 def test_a_wrong_picture_is_of_the_kind_of_the_one_part_that_does_not_hold():
-    rng = Random(EXAMINATION_SEED + 2)
+    rng = Random(EVALUATION_SEED + 2)
     kinds = set()
     for one in open_dataset("toybox:30:6:2").sets:
-        exercise = examination(rng, 6)
-        word(exercise.request, one.language, rng)
-        wrong = [each for each in one.pictures if not each.is_right]
-        for each, scene in zip(wrong, exercise.wrong, strict=True):
-            failed = differences(exercise.request, scene)
+        example = evaluation_example(rng, 6)
+        write_caption(example.request, one.language, rng)
+        wrong = [each for each in one.pictures if not each.is_relevant]
+        for each, scene in zip(wrong, example.wrong, strict=True):
+            failed = differences(example.request, scene)
             worn = failed[0] in ("hat", "held", "held colour")
             assert each.kind == ("several" if len(failed) > 1 else "outfit" if worn else failed[0])
             kinds.add(each.kind)
@@ -69,14 +69,14 @@ def test_a_wrong_picture_is_of_the_kind_of_the_one_part_that_does_not_hold():
 
 
 def test_wrong_pictures_say_in_what_they_differ(sets):
-    wrong = [each for one in sets for each in one.pictures if not each.is_right]
+    wrong = [each for one in sets for each in one.pictures if not each.is_relevant]
     assert {each.kind for each in wrong} <= KINDS
     assert len({each.kind for each in wrong}) >= 6
     assert all(each.grade < 1 for each in wrong)
 
 
 def test_the_right_picture_may_stand_anywhere(sets):
-    places = {[each.is_right for each in one.pictures].index(True) for one in sets}
+    places = {[each.is_relevant for each in one.pictures].index(True) for one in sets}
     assert len(places) >= 6
 
 
@@ -98,9 +98,9 @@ def test_the_numbers_have_defaults():
 
 @pytest.mark.parametrize("candidates", [2, 3, 5, 10, 15, 19, 46, 100])
 def test_wrong_scenes_are_of_the_same_kinds_in_any_number(candidates):
-    exercise = examination(Random(7), candidates)
-    assert len(exercise.wrong) == len(exercise.kinds) == candidates - 1
+    example = evaluation_example(Random(7), candidates)
+    assert len(example.wrong) == len(example.kinds) == candidates - 1
     structure = {"count": "structure", "relation": "structure"}
-    counts = Counter(structure.get(kind, kind) for kind in exercise.kinds)
-    for kind, share in Counter(WRONG_IN_TURN).items():
+    counts = Counter(structure.get(kind, kind) for kind in example.kinds)
+    for kind, share in Counter(WRONG_KINDS_CYCLE).items():
         assert abs(counts[kind] - share / 9 * (candidates - 1)) < 1, kind

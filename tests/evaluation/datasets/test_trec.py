@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from reranker.core.errors import DatasetSpecInvalid
-from reranker.evaluation.datasets.labelled import LabelledSet
 from reranker.evaluation.datasets.loading import open_dataset
-from tests.support.labelled_files import faults_of, put_pictures
+from reranker.evaluation.datasets.types import LabelledSet
+from tests.support.dataset_files import faults_of, put_pictures
 
 QUERIES = {"q1": "a red dress", "q2": "红色 fire truck", "q3": "a boat"}
 DOCUMENTS = ["d1", "d2", "d3", "d10"]

@@ -1,0 +1,52 @@
+"""Collect the faults of a dataset, and check the fields of its JSON objects."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from reranker.core.errors import DatasetInvalid, Fault, FaultReason
+from reranker.evaluation.datasets.types import Dataset, LabelledSet
+
+SURROGATES: Final = re.compile("[\ud800-\udfff]")  # not valid in UTF-8, but in JSON escapes and in file names
+
+
+class Faults:
+    """The faults of one dataset, collected while it is read, so that all of them can be reported at once."""
+
+    def __init__(self, dataset_name: str) -> None:
+        self._dataset_name = dataset_name
+        self._faults: list[Fault] = []
+
+    def __len__(self) -> int:
+        return len(self._faults)
+
+    def add(self, file: Path, line: int | None, reason: FaultReason, value: str = "") -> None:
+        """Add a fault. The parameters are the fields of `Fault`."""
+        self._faults.append(Fault(file=file.name, line=line, reason=reason, value=value))
+
+    def dataset(self, path: Path, sets: Sequence[LabelledSet]) -> Dataset:
+        """Return the sets that were read from a file or folder. Raises `DatasetInvalid` if there are faults or no sets.
+
+        path: the file or folder that is named if there are no sets.
+        """
+        if not sets and not self._faults:
+            self.add(path, None, "no sets")
+        if self._faults:
+            raise DatasetInvalid(name=self._dataset_name, faults=tuple(self._faults))
+        return Dataset(name=self._dataset_name, sets=tuple(sets))
+
+
+def is_text(value: object) -> bool:
+    """Whether the value is a string that can be encoded as UTF-8."""
+    return isinstance(value, str) and not SURROGATES.search(value)
+
+
+def is_id(value: object) -> bool:
+    """Whether the value is a text that is not empty, or an integer."""
+    return (is_text(value) and value != "") or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def invalid_fields(record: Mapping[str, Any], fields: Mapping[str, Callable[[object], bool]]) -> list[str]:
+    """Return the fields that are missing from a JSON object, or that have the wrong type."""
+    return [field for field, is_valid in fields.items() if not is_valid(record.get(field))]
