@@ -9,8 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
-
+from reranker.config.paths import cache_folder
 from reranker.config.settings import DETAILS, MEGABYTE, Settings
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import QueryEmpty, QueryTooLong, TextTooLong
@@ -91,8 +90,7 @@ class Reranker:
         megabytes = self.settings.engine.score_store_mb
         if not megabytes:
             return None
-        folder = platformdirs.user_cache_path("reranker", appauthor=False)
-        return SqliteScoreStore(folder / "scores.sqlite", megabytes * MEGABYTE)
+        return SqliteScoreStore(cache_folder() / "scores.sqlite", megabytes * MEGABYTE)
 
     @property
     def choice(self) -> "Choice":

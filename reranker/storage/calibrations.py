@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
+from reranker.config.paths import data_folder
 from reranker.storage.atomic_write import write_atomically
 
 _log = logging.getLogger(__name__)
@@ -44,7 +43,7 @@ class CalibrationStore:
     @classmethod
     def for_user(cls) -> "CalibrationStore":
         """The store in the user's data folder, which all programs of this user share."""
-        return cls(platformdirs.user_data_path("reranker", appauthor=False) / "calibrations")
+        return cls(data_folder() / "calibrations")
 
     def get(self, key: str) -> Calibration | None:
         """The calibration of a scorer; None if there is none, or if its file is unreadable or has invalid numbers."""
