@@ -10,6 +10,7 @@ import gradio as gr
 from reranker.api import Reranker
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import QueryEmpty, TooFewPictures, TooManyPictures, TooManyQueries
+from reranker.core.types import Query
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import phrase, phrases
 from reranker.server.status import Status, trouble
@@ -60,10 +61,10 @@ class RankHandlers:
         for loading in self._model_status.load(language):
             yield run_outputs(loading, None)
         history = history.start_run(len(queries))
-        for index, text in enumerate(queries):
+        for index, each in enumerate(queries):
             is_last = index + 1 == len(queries)
-            prefix = f"{index + 1}/{len(queries)} “{text}” · " if len(queries) > 1 else ""
-            for update in self._updates(text, checked, language, stop):
+            prefix = f"{index + 1}/{len(queries)} “{each.text}” · " if len(queries) > 1 else ""
+            for update in self._updates(each, checked, language, stop):
                 if update.ranking_view is not None:
                     history = history.update(index, self._with_judged_by(update.ranking_view))
                 is_stopping = update.status.tone == "busy" and stop.cancelled
@@ -80,30 +81,28 @@ class RankHandlers:
         return replace(ranking_view, judged_by=judged_by(self._reranker)) if ranking_view.ended else ranking_view
 
     def _updates(
-        self, query: str, checked: CheckedPictures, language: Language, stop: Cancellation
+        self, query: Query, checked: CheckedPictures, language: Language, stop: Cancellation
     ) -> Iterator[RunUpdate]:
         scorer = self._reranker.load()
         return follow_run(
             self._reranker.rank_stream(query, checked.candidates, cancellation=stop),
             checked,
-            query=query,
+            query=query.text,
             temperature=scorer.info.temperature,
             language=language,
             device_memory=lambda: scorer.device_memory,
             relevance_threshold=scorer.info.relevance_threshold,
         )
 
-    def _queries(self, text: object) -> list[str]:
-        """Return the lines of a text, each once. Raises `RequestError`."""
+    def _queries(self, text: object) -> list[Query]:
+        """Return the validated lines of a text, each once. Raises `RequestError`."""
         lines = text.splitlines() if isinstance(text, str) else []
         queries = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
         if not queries:
             raise QueryEmpty
         if len(queries) > MAX_QUERIES:
             raise TooManyQueries(count=len(queries), max_count=MAX_QUERIES)
-        for query in queries:
-            self._reranker.query(query)
-        return queries
+        return [self._reranker.query(query) for query in queries]
 
     def _checked(self, items: object) -> CheckedPictures:
         """Raises `RequestError` if there are too few or too many items."""
