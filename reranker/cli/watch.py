@@ -29,7 +29,7 @@ from reranker.cli.options import (
 from reranker.cli.outputs import check_output, render, summarize, write_output
 from reranker.cli.progress import announce, report_load_warnings
 from reranker.core.scores import shown_score
-from reranker.core.types import Candidate, Failed, Ranking, Scored
+from reranker.core.types import Candidate, Failed, Query, Ranking, Scored
 from reranker.i18n.error_messages import sentence
 from reranker.images.formats import is_picture
 from reranker.images.natural_order import natural_key
@@ -85,11 +85,11 @@ def watch(  # noqa: PLR0913 - the options of a command
     model_options = {"model": model, "revision": revision, "precision": precision}
     settings = settings_of(**model_options, scoring=scoring, instruction=instruction, detail=detail)
     reranker = reranker_of(context, settings)
-    reranker.query(query)
+    checked = reranker.query(query)
     _check_readable(folder)
     check_output(output)
     announce(reranker)
-    ranking = rank_arrivals(reranker, query, arrivals(folder, partial(sleep, interval)))
+    ranking = rank_arrivals(reranker, checked, arrivals(folder, partial(sleep, interval)))
     write_output(render([replace(ranking, scored=ranking.scored[:top_k])], format_, reranker), output)
     return summarize([ranking], reranker.info.relevance_threshold)
 
@@ -133,7 +133,7 @@ def _picture_states(folder: Path) -> dict[Path, tuple[int, int]]:
     return states
 
 
-def rank_arrivals(reranker: Reranker, query: str, arrived: Iterable[Sequence[Path]]) -> Ranking:
+def rank_arrivals(reranker: Reranker, query: str | Query, arrived: Iterable[Sequence[Path]]) -> Ranking:
     """Rank pictures as they arrive until Ctrl-C, with a line on stderr for each. Returns the ranking of all of them.
 
     A picture that arrives again is scored again.

@@ -214,9 +214,9 @@ class _Api:
 
     def _rank(self, body: RerankRequest, stop: Cancellation) -> tuple[Ranking, int]:
         """Return the ranking and the number of its visual tokens. Raises `RequestError`, `CheckpointError`."""
-        self._reranker.query(body.query)
+        query = self._reranker.query(body.query)
         candidates = [to_candidate(document, index) for index, document in enumerate(body.documents)]
-        *events, ranking = self._reranker.rank_stream(body.query, candidates, top_k=body.top_n, cancellation=stop)
+        *events, ranking = self._reranker.rank_stream(query, candidates, top_k=body.top_n, cancellation=stop)
         assert isinstance(ranking, Ranking)
         if (unfit := unfit_precision(ranking)) is not None:
             raise unfit
