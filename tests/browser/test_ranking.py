@@ -51,7 +51,7 @@ def test_choosing_a_result_shows_more_of_it(serve, visit, numbered):
     chosen.locator("h3").wait_for()
     words = " ".join(chosen.inner_text().split())
     assert words.startswith(
-        "#2 · 猫 3.png Score, 0 to 10 8.2 Log-odds +1.5000 Visual tokens 1 Scored in a batch of 1 ms"
+        "#2 · 猫 3.png Score, 0 to 10 8.2 Log-odds +1.5000 Visual tokens 1 Scored in a batch that took 1 ms"
     )
 
 
