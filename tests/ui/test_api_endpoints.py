@@ -63,9 +63,9 @@ def test_who_stops_listening_stops_the_run(upload_folder: Path, numbers: list[st
 
 def test_a_program_may_give_a_text_with_each_picture(upload_folder: Path, numbers: list[str]) -> None:
     class Reading(ScriptedScorer):
-        def prepare(self, candidate):
-            texts.append((candidate.name, candidate.text))
-            return super().prepare(candidate)
+        def prepare(self, picture):
+            texts.append((picture.candidate.name, picture.candidate.text))
+            return super().prepare(picture)
 
     texts = []
     programs(upload_folder, Reading(judge=number)).rank("cat", numbers, visitor(), None, ["a", "", "c", "d"])

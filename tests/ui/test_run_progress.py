@@ -50,7 +50,7 @@ class Told:
     """A stream that gives what it is told to give, and remembers that it was closed."""
 
     def __init__(self, *items: object) -> None:
-        self.items, self.closed, self.place, self.coarse_count = items, threading.Event(), None, None
+        self.items, self.closed, self.queue_position, self.coarse_count = items, threading.Event(), None, None
 
     def __iter__(self) -> Iterator[object]:
         for item in self.items:
@@ -123,11 +123,11 @@ def test_who_waits_is_told_how_many_go_first():
     waiting = threading.Event()
     stream, admission = told(1)
     stream.items = (lambda: waiting.wait(PATIENCE_S), *stream.items)
-    stream.place = 2
+    stream.queue_position = 2
     views = follow_run(stream, admission, query="?", temperature=1, language="en")
     assert next(views).status.text == "0/1 · reading the pictures"
     assert next(views).status.text == "0/1 · waiting for 2 batches of other users"
-    stream.place = 1
+    stream.queue_position = 1
     assert next(views).status.text == "0/1 · waiting for 1 batch of other users"
     waiting.set()
     assert list(views)[-1].status.tone == "done"

@@ -24,7 +24,7 @@ from reranker.evaluation.worst_sets import first_relevant_rank
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import phrase, phrases
 
-FIGURES: Final = frozenset(
+METRICS: Final = frozenset(
     {"hit_at_1", "hit_at_3", "mrr", "ndcg_at_10", "recall_at_5", "score_std", "separation", "ms_a_picture"}
 )
 MIN_QUERIES: Final = 30  # with fewer, only large differences are significant
@@ -43,12 +43,12 @@ def evaluation_value(
         each.configuration: method_name(each.configuration, detail_levels, language) for each in evaluation.results
     }
     titles, meanings = phrases("figure_", language), phrases("meaning_", language)
-    columns = [column.metric for column in COLUMNS if column.metric in FIGURES]
+    columns = [column.metric for column in COLUMNS if column.metric in METRICS]
     verdicts = [_verdict(pair, names, len(evaluation.dataset.sets), language) for pair in evaluation.comparisons]
     return {
         "labels": phrases("evaluation_", language),
         "caption": _caption(evaluation, language),
-        "heads": [{"title": titles[figure], "meaning": meanings[figure]} for figure in columns],
+        "heads": [{"title": titles[metric], "meaning": meanings[metric]} for metric in columns],
         "rows": _rows(evaluation.results, names, language),
         "verdicts": verdicts,
         "by_chance": phrase("by_chance", language, count=sum(not verdict["real"] for verdict in verdicts)),
@@ -73,43 +73,43 @@ def _caption(evaluation: Evaluation, language: Language) -> str:
     return f"{model} · {phrase('measured', language, count=sets, pictures=f'{pictures:,}')}"
 
 
-def _rows(evaluated: Sequence[EvaluationResult], names: Names, language: Language) -> list[dict[str, Any]]:
-    rows = main_rows([names[each.configuration] for each in evaluated], [each.metrics for each in evaluated])
+def _rows(results: Sequence[EvaluationResult], names: Names, language: Language) -> list[dict[str, Any]]:
+    rows = main_rows([names[each.configuration] for each in results], [each.metrics for each in results])
     return [
         {
             "name": row.name,
             "cells": [
                 _cell(column.metric, cell, each, language)
                 for column, cell in zip(COLUMNS, row.cells, strict=True)
-                if column.metric in FIGURES
+                if column.metric in METRICS
             ],
         }
-        for row, each in zip(rows, evaluated, strict=True)
+        for row, each in zip(rows, results, strict=True)
     ]
 
 
-def _cell(figure: str, cell: Cell, evaluated: EvaluationResult, language: Language) -> dict[str, Any]:
+def _cell(metric: str, cell: Cell, result: EvaluationResult, language: Language) -> dict[str, Any]:
     """Return a cell of the table. Only the share of right first places, the main metric, shows its interval."""
     note = ""
-    if figure == "hit_at_1":
-        interval = evaluated.metrics.intervals[figure]
+    if metric == "hit_at_1":
+        interval = result.metrics.intervals[metric]
         low, high = f"{100 * interval.low:.0f}", f"{100 * interval.high:.0f}"
         note = phrase("no_range" if low == high else "between", language, low=low, high=high)
     return {"text": cell.text, "note": note, "best": cell.is_best}
 
 
-def _significant_figures(pair: Comparison) -> list[str]:
-    return [figure for figure in COMPARED_METRICS if pair.differences[figure].is_significant]
+def _significant_metrics(pair: Comparison) -> list[str]:
+    return [metric for metric in COMPARED_METRICS if pair.differences[metric].is_significant]
 
 
 def _verdict(pair: Comparison, names: Names, set_count: int, language: Language) -> dict[str, Any]:
     """Return a sentence about two methods, the better one first."""
-    significant = _significant_figures(pair)
+    significant = _significant_metrics(pair)
     is_second_better = pair.differences[(significant or ["hit_at_1"])[0]].value >= 0
     better, worse = (pair.second, pair.first) if is_second_better else (pair.first, pair.second)
     differences = (
-        _difference_text(figure, pair.differences[figure], is_second_better, language)
-        for figure in significant or ["hit_at_1"]
+        _difference_text(metric, pair.differences[metric], is_second_better, language)
+        for metric in significant or ["hit_at_1"]
     )
     values = {"better": names[better], "worse": names[worse], "figures": phrase("and", language).join(differences)}
     text = phrase("real" if significant else "chance", language, **values)
@@ -117,17 +117,17 @@ def _verdict(pair: Comparison, names: Names, set_count: int, language: Language)
     return {"text": f"{text} {changed}", "real": bool(significant)}
 
 
-def _difference_text(figure: str, difference: Difference, is_second_better: bool, language: Language) -> str:
+def _difference_text(metric: str, difference: Difference, is_second_better: bool, language: Language) -> str:
     """Return by how much the better method differs from the other, with the interval."""
     sign = 1 if is_second_better else -1
     ends = sorted(sign * end for end in (difference.interval.low, difference.interval.high))
-    texts = [_signed(figure, value) for value in (sign * difference.value, *ends)]
+    texts = [_signed(metric, value) for value in (sign * difference.value, *ends)]
     values = dict(zip(("value", "low", "high"), texts, strict=True))
-    return phrase(f"difference_{figure}", language, **values)
+    return phrase(f"difference_{metric}", language, **values)
 
 
-def _signed(figure: str, value: float) -> str:
-    text = number_text(100 * value, 0) if figure == "hit_at_1" else number_text(value, 3)
+def _signed(metric: str, value: float) -> str:
+    text = number_text(100 * value, 0) if metric == "hit_at_1" else number_text(value, 3)
     return f"+{text}" if value > 0 and text.strip("0.") else text
 
 
@@ -135,12 +135,12 @@ def _mistakes(evaluation: Evaluation, thumbnail_of: Callable[[Path], Path], lang
     """Return the queries for which a method did not rank a right picture first, with the outcome of each method."""
     rows = []
     for index, labelled in enumerate(evaluation.dataset.sets):
-        results = [evaluated.scored_sets[index] for evaluated in evaluation.results]
-        ranks = [first_relevant_rank(labelled, result) for result in results]
+        scored_sets = [result.scored_sets[index] for result in evaluation.results]
+        ranks = [first_relevant_rank(labelled, scored_set) for scored_set in scored_sets]
         if any(rank != 1 for rank in ranks):
             cells = [
-                _outcome(labelled, result, rank, thumbnail_of, language)
-                for result, rank in zip(results, ranks, strict=True)
+                _outcome(labelled, scored_set, rank, thumbnail_of, language)
+                for scored_set, rank in zip(scored_sets, ranks, strict=True)
             ]
             rows.append({"query": labelled.query, "cells": cells})
     return rows
@@ -148,13 +148,13 @@ def _mistakes(evaluation: Evaluation, thumbnail_of: Callable[[Path], Path], lang
 
 def _outcome(
     labelled: LabelledSet,
-    result: ScoredSet,
+    scored_set: ScoredSet,
     rank: int | None,
     thumbnail_of: Callable[[Path], Path],
     language: Language,
 ) -> dict[str, Any]:
     """Return the rank of the first right picture, and the wrong picture that was ranked first, if any."""
-    order = ranked_indices(labelled, result)
+    order = ranked_indices(labelled, scored_set)
     text = phrase("not_found", language) if rank is None else f"#{rank}"
     if rank == 1 or not order:
         return {"text": text, "right": rank == 1, "src": None, "title": ""}
@@ -165,8 +165,8 @@ def _outcome(
 
 def _notes(evaluation: Evaluation, names: Names, language: Language) -> list[str]:
     notes = [phrase("few_sets", language, enough=MIN_QUERIES)] if len(evaluation.dataset.sets) < MIN_QUERIES else []
-    for evaluated in evaluation.results:
-        if count := evaluated.metrics.failures:
-            name = names[evaluated.configuration]
+    for result in evaluation.results:
+        if count := result.metrics.failures:
+            name = names[result.configuration]
             notes.append(phrase("unscored", language, method=name, count=count))
     return notes

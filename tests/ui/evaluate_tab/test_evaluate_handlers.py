@@ -112,13 +112,13 @@ def test_stopping_leaves_nothing_half_and_the_ranking_alone(upload_folder, numbe
     *_, last = run
     assert (last[0]["text"], last[1].evaluation) == ("Stopped; an unfinished evaluation has no results.", None)
     assert "text" not in tab.evaluate_handlers.stop(visitor())
-    assert not ranking.is_set()
+    assert not ranking.cancelled
 
 
 def test_who_leaves_ends_the_evaluation(tab):
     stop = tab.sessions.start_run(visitor(), "evaluation")
     tab.sessions.close(visitor())
-    assert stop.is_set()
+    assert stop.cancelled
 
 
 def test_a_model_that_cannot_be_loaded_is_a_sentence(upload_folder, numbers):
