@@ -129,6 +129,24 @@ def layer(module: str) -> str:
     return module.split(".")[1]
 
 
+def has_code(module: str) -> bool:
+    """Whether a module lies inside a package and is more than a docstring."""
+    return module.count(".") > 1 and (module not in syntax_trees() or bool(syntax_trees()[module].body[1:]))
+
+
+def inner_rank(module: str) -> int:
+    """The line of a module in `INNER_LAYERS`. Raises `ValueError` if it is in none."""
+    _, package, name = module.split(".", 2)
+    lines = [
+        number
+        for number, entries in enumerate(INNER_LAYERS[package])
+        if any(f"{name}.".startswith(f"{entry}.") for entry in entries)
+    ]
+    if not lines:
+        raise ValueError(f"{module} is in no line of INNER_LAYERS")
+    return lines[0]
+
+
 def may_import(module: str, other: str) -> bool:
     if module in ENTRY_POINTS:
         return True
@@ -136,6 +154,8 @@ def may_import(module: str, other: str) -> bool:
         return False
     if module in DRAWN_WORLD:
         return other in DRAWN_WORLD or layer(other) == "core"
+    if layer(module) in INNER_LAYERS and layer(other) == layer(module) and has_code(module) and has_code(other):
+        return inner_rank(other) <= inner_rank(module)
     return LAYERS.index(layer(other)) <= LAYERS.index(layer(module))
 
 
@@ -171,33 +191,6 @@ def test_no_import_runs_upwards() -> None:
     assert upward_imports(import_graph()) == []
 
 
-def inner_rank(module: str) -> int | None:
-    """The line of a module in `INNER_LAYERS`; None for the package itself."""
-    package, _, inside = module.removeprefix("reranker.").partition(".")
-    ranks = [
-        number
-        for number, names in enumerate(INNER_LAYERS[package])
-        if any(inside == name or inside.startswith(f"{name}.") for name in names)
-    ]
-    return ranks[0] if ranks else None
-
-
-def test_no_import_runs_upwards_inside_a_package() -> None:
-    packages = tuple(INNER_LAYERS)
-    graph = {module: others for module, others in import_graph().items() if module.count(".") > 1}
-    inside = {module: others for module, others in graph.items() if layer(module) in packages}
-    unlisted = {module for module in inside if inner_rank(module) is None and syntax_trees()[module].body[1:]}
-    assert unlisted - {"reranker.models"} == set()
-    upward = [
-        (module, other)
-        for module, others in inside.items()
-        for other in others
-        if is_ours(other) and other.count(".") > 1 and layer(other) == layer(module)
-        if (inner_rank(other) or 0) > (inner_rank(module) or 0)
-    ]
-    assert upward == []
-
-
 def test_scheduling_knows_neither_torch_nor_models() -> None:
     found = {
         (module, other)
@@ -223,11 +216,13 @@ def test_upward_imports_are_found_wherever_they_stand() -> None:
         "reranker.api": {"reranker.core.types", "reranker.ui.page", "reranker", "torch"},
         "reranker.toybox.scenes": {"reranker.models.hub", "reranker.core.types", "reranker.toybox.drawing"},
         "reranker.toybox.lessons": {"reranker.models.hub"},
+        "reranker.models.scoring.prompts": {"reranker.models.layers.rotary", "reranker.models.loading"},
         "app": {"reranker", "reranker.ui.page"},
     }
     assert upward_imports(graph) == [
         ("reranker.api", "reranker"),
         ("reranker.api", "reranker.ui.page"),
+        ("reranker.models.scoring.prompts", "reranker.models.loading"),
         ("reranker.toybox.scenes", "reranker.models.hub"),
     ]
 
@@ -281,6 +276,12 @@ def test_heavy_libraries_are_imported_only_in_their_homes() -> None:
         if library in {other.split(".")[0] for other in others} and not module.startswith(homes)
     }
     assert users == set()
+
+
+def test_the_core_needs_nothing_but_python() -> None:
+    core = {module: others for module, others in import_graph().items() if module.startswith("reranker.core")}
+    names = {other.split(".")[0] for others in core.values() for other in others}
+    assert names <= set(sys.stdlib_module_names) | {"reranker"}
 
 
 def test_every_library_that_is_imported_is_pinned() -> None:
