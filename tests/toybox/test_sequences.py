@@ -23,11 +23,11 @@ def test_a_padded_batch_with_a_common_prefix_gives_the_scores_of_the_scorer(chec
     prepared = [
         scorer.prepare(scorer.identify(Candidate(name="", source=png_bytes(scene.scene)))) for scene in example.scenes
     ]
-    features = scorer._see(prepared)  # those of `example` went through BF16
+    features = [image.features for image in scorer.encode(prepared, "run")]  # those of `example` went through BF16
     queries = (*QUERIES, QUERIES[0])
     pairs = [
-        Pair(prompt=prefix.encode(query), tokens=picture.tokens, rows=picture.rows, columns=picture.columns)
-        for query, picture in zip(queries, features, strict=True)
+        Pair(prompt=prefix.encode(query), tokens=image.tokens, rows=image.rows, columns=image.columns)
+        for query, image in zip(queries, features, strict=True)
     ]
     batch = collate(pairs, len(prefix.ids), checkpoint.tokenizer.encode("<|image_pad|>")[0])
     states = hidden_states(checkpoint.model.language, prefix, batch)[-1][torch.arange(4), batch.last]
