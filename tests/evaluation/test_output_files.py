@@ -20,7 +20,7 @@ from reranker.evaluation.output_files import as_csv, as_json, as_qrels, as_trec_
 from reranker.evaluation.results import Evaluation, Share
 from reranker.images.limits import Limits
 from tests.support.labelled_sets import labelled_set, scored_set
-from tests.support.results import FIT, METRICS, comparison, configuration, evaluation, evaluation_result, png
+from tests.support.evaluations import FIT, METRICS, comparison, configuration, evaluation, evaluation_result, png
 
 properties = settings(deadline=None, max_examples=200, database=None)
 SETS = (labelled_set([1, 0, 0], set_id="a"), labelled_set([0, 1], set_id="b"))
@@ -69,8 +69,8 @@ def test_json_has_the_calibration_if_there_is_one() -> None:
         "fits": 5.8,
         "loss_before": 0.412,
         "loss_after": 0.371,
-        "relevant_above_threshold": 0.931,
-        "irrelevant_above_threshold": 0.082,
+        "right_over": 0.931,
+        "wrong_over": 0.082,
         "sets": 60,
     }
     assert second["fit"] is None
@@ -82,7 +82,7 @@ def test_a_comparison_is_in_the_object_of_its_second_configuration() -> None:
     (compared,) = second["compared"]
     assert compared["with"] == configuration("fp32").label
     assert compared["differences"]["mrr"]["p"] == 0.03125
-    assert compared["differences"]["mrr"]["is_significant"] is True
+    assert compared["differences"]["mrr"]["is_real"] is True
     assert compared["differences"]["first"]["interval"] == [-0.09375, 0.03125]
     assert (compared["kendall_tau"], compared["changed_first"]) == (0.875, 1)
 

@@ -25,7 +25,7 @@ from reranker.evaluation.results import Configuration, Evaluation, ReliabilityBi
 from reranker.evaluation.worst_sets import MAX_PICTURES, MAX_SETS, first_relevant_rank, worst_sets
 from reranker.images.limits import Limits
 from tests.support.labelled_sets import labelled_set, scored_set
-from tests.support.results import METRICS, comparison, configuration, difference, evaluation, evaluation_result, png
+from tests.support.evaluations import METRICS, comparison, configuration, difference, evaluation, evaluation_result, png
 
 properties = settings(deadline=None, max_examples=100, database=None)
 VOID = {"meta", "img", "wbr"}
@@ -383,7 +383,7 @@ def test_a_set_shows_ranks_scores_kinds_and_failures() -> None:
         "query b Set b, Chinese. First relevant picture: #2 by fp32, #2 by int8"
     )
     assert shown.words("li")[:2] == ["#1 · 6.2 colour b-0.png", "no picture #2 · 5.6 relevant b-1.png"]
-    assert shown.words("li", **{"class": "is-right"})[1].startswith("#1 · 9.2")
+    assert shown.words("li", **{"class": "is-relevant"})[1].startswith("#1 · 9.2")
     assert shown.words("li")[-1] == "not scored It failed."
     assert [image["alt"] for image in shown.all("img")] == ["b-0.png", "a-0.png", "a-1.png", "a-2.png"]
 
