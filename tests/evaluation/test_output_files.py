@@ -19,8 +19,8 @@ from reranker.evaluation.datasets.types import Dataset, LabelledPicture, Labelle
 from reranker.evaluation.output_files import as_csv, as_json, as_qrels, as_trec_run, write_all
 from reranker.evaluation.results import Evaluation, Share
 from reranker.images.limits import Limits
-from tests.support.labelled_sets import labelled_set, scored_set
 from tests.support.evaluations import FIT, METRICS, comparison, configuration, evaluation, evaluation_result, png
+from tests.support.labelled_sets import labelled_set, scored_set
 
 properties = settings(deadline=None, max_examples=200, database=None)
 SETS = (labelled_set([1, 0, 0], set_id="a"), labelled_set([0, 1], set_id="b"))

@@ -24,8 +24,8 @@ from reranker.evaluation.report_tables import COLUMNS, comparison_rows, main_row
 from reranker.evaluation.results import Configuration, Evaluation, ReliabilityBin, Share
 from reranker.evaluation.worst_sets import MAX_PICTURES, MAX_SETS, first_relevant_rank, worst_sets
 from reranker.images.limits import Limits
-from tests.support.labelled_sets import labelled_set, scored_set
 from tests.support.evaluations import METRICS, comparison, configuration, difference, evaluation, evaluation_result, png
+from tests.support.labelled_sets import labelled_set, scored_set
 
 properties = settings(deadline=None, max_examples=100, database=None)
 VOID = {"meta", "img", "wbr"}
