@@ -26,7 +26,7 @@ test: $(VENV)/installed-for-tests
 
 # The tests that `make test` leaves out.
 test-rest: $(VENV)/installed-for-tests
-	$(PYTEST) -m 'extended and not slow and not competitor'
+	$(PYTEST) -m 'extended and not slow and not baseline'
 
 test-all: test test-rest
 

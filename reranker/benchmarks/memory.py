@@ -1,4 +1,4 @@
-"""What fits where: a model's memory in each precision, computed from its shape, and measured where it can be loaded."""
+"""Which model fits on which GPU in each precision, computed from its shape; and the measured memory use of a model."""
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import torch
 
-from reranker.benchmarks.model_shapes import is_random, sizes_of
-from reranker.benchmarks.speed import MEGABYTE, Options, bench_of, gone_through, write_pictures
+from reranker.benchmarks.model_shapes import is_shape, sizes_of
+from reranker.benchmarks.speed import MEGABYTE, Options, open_setup, time_method, write_pictures
 from reranker.config.settings import Device, Precision
 from reranker.core.errors import ModelOutOfMemory
 from reranker.engine.process_memory import process_bytes
@@ -23,11 +23,11 @@ PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16", "fp16", "int8", "nf4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fit:
-    """One model in one precision on a card of one size.
+class GpuFit:
+    """Whether a model in one precision fits on a GPU with `cap_gib`. The field names are those of the JSON output.
 
-    computed: whether this was worked out from the model's shape, and nothing was loaded. needed_bytes: weights, CUDA's
-    own and a batch, by the plan; peak_bytes: what was in use at most, CUDA's own by the plan.
+    computed: whether it was computed from the shape, without loading the model. needed_bytes: weights, CUDA's own
+    memory and a batch, as planned. peak_bytes: measured, plus CUDA's own memory as planned.
     """
 
     precision: str
@@ -42,7 +42,7 @@ class Fit:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryUse:
-    """One model in one precision in a process of its own, on this machine; peak_bytes None where it did not fit."""
+    """The measured memory use of a model in one precision, in its own process. peak_bytes: None if it did not fit."""
 
     precision: str
     peak_bytes: int | None
@@ -51,137 +51,137 @@ class MemoryUse:
 
 
 def memory_report(
-    geometry: str,
-    here: str,
+    shape: str,
+    local_model: str,
     *,
     device: Device = "auto",
     images: int = 24,
     report: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """What fits where, for `geometry`; and what `here`, a model that this machine can load, takes on it.
+    """Return which GPUs the model `shape` fits on, and the memory use of `local_model` on this machine.
 
-    On a card both are measured, each in a process that may use no more than the cap. Returns what `--output` writes.
-    Raises `ModelShapeUnknown` and what loading raises.
+    With a GPU both are measured, each in a process with that limit. Returns the content of the JSON output. Raises
+    `ModelShapeUnknown` and the errors of loading. report: called with a description of each step.
     """
     chosen = choose_device(device)
     gpu = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else None
     fits = []
     for precision in PRECISIONS:
         for cap in CAPS_GIB:
-            fits.append(_computed(geometry, precision, cap))
-            if gpu is not None and not (is_random(geometry) and precision in QUANTIZED):
-                report(f"{geometry} in {precision} on {cap} GiB")
-                fits[-1] = _on_gpu(fits[-1], geometry, device, images)
+            fits.append(_computed(shape, precision, cap))
+            if gpu is not None and not (is_shape(shape) and precision in QUANTIZED):
+                report(f"{shape} in {precision} on {cap} GiB")
+                fits[-1] = _measure_on_gpu(fits[-1], shape, device, images)
     measured = []
     for precision in PRECISIONS:
-        report(f"{here} in {precision}")
-        measured.append(asdict(_measured(here, precision, device, images)))
+        report(f"{local_model} in {precision}")
+        measured.append(asdict(_measure(local_model, precision, device, images)))
     return {
-        "geometry": geometry,
+        "geometry": shape,
         "device": gpu or "CPU",
         "fits": [asdict(fit) for fit in fits],
-        "here": here,
+        "here": local_model,
         "images": images,
         "measured": measured,
     }
 
 
-def _computed(geometry: str, precision: str, cap_gib: float) -> Fit:
-    needed = sizes_of(geometry).gpu_bytes(precision)
+def _computed(shape: str, precision: str, cap_gib: float) -> GpuFit:
+    needed = sizes_of(shape).gpu_bytes(precision)
     fits = needed <= cap_gib * GIB
-    return Fit(precision=precision, cap_gib=cap_gib, computed=True, fits=fits, needed_bytes=needed)
+    return GpuFit(precision=precision, cap_gib=cap_gib, computed=True, fits=fits, needed_bytes=needed)
 
 
-def _on_gpu(computed: Fit, geometry: str, device: Device, images: int) -> Fit:
+def _measure_on_gpu(computed: GpuFit, shape: str, device: Device, images: int) -> GpuFit:
     cap = int(computed.cap_gib * GIB) - CONTEXT_BYTES
-    found = _measured(geometry, computed.precision, device, images, cap)
-    peak = None if found.peak_bytes is None else found.peak_bytes + CONTEXT_BYTES
+    memory_use = _measure(shape, computed.precision, device, images, cap)
+    peak = None if memory_use.peak_bytes is None else memory_use.peak_bytes + CONTEXT_BYTES
     return replace(
         computed,
         computed=False,
         fits=peak is not None,
         peak_bytes=peak,
-        first_result_ms=found.first_result_ms,
-        images_per_s=found.images_per_s,
+        first_result_ms=memory_use.first_result_ms,
+        images_per_s=memory_use.images_per_s,
     )
 
 
-def _measured(geometry: str, precision: Any, device: Device, images: int, cap_bytes: int | None = None) -> MemoryUse:
-    """In a process of its own, whose end the memory does not outlive."""
-    options = Options(geometry=geometry, precision=precision, device=device, images=images, methods=("ours",))
+def _measure(shape: str, precision: Any, device: Device, images: int, cap_bytes: int | None = None) -> MemoryUse:
+    """Measure in a process of its own, since only its end frees all memory."""
+    options = Options(shape=shape, precision=precision, device=device, images=images, methods=("ours",))
     try:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            return process.submit(own_memory_use, options, cap_bytes).result()
-    except BrokenProcessPool:  # the system ended it, for want of memory
+            return process.submit(measure_memory_use, options, cap_bytes).result()
+    except BrokenProcessPool:  # the system killed it to free memory
         return MemoryUse(precision=precision, peak_bytes=None)
 
 
-def own_memory_use(options: Options, cap_bytes: int | None) -> MemoryUse:
-    """Of this process, which has loaded nothing yet.
+def measure_memory_use(options: Options, cap_bytes: int | None) -> MemoryUse:
+    """Measure the memory use of this process, which has not loaded a model yet. cap_bytes: limit for the GPU, or None.
 
-    Random weights are made on the card before the cap holds, as making them takes more than they do. A model of which
-    layers had to go elsewhere does not fit.
+    Random weights are created before the limit is set, since creating them takes more memory than they do. A model does
+    not fit if some of its layers are on another device.
     """
-    if cap_bytes is not None and not is_random(options.geometry):
-        _limit(cap_bytes)
+    if cap_bytes is not None and not is_shape(options.shape):
+        _limit_memory(cap_bytes)
     try:
         with TemporaryDirectory() as folder:
             paths = write_pictures(Path(folder), options.images)
-            bench = bench_of(options, whole=False)
-            if {"offloaded", "split"} & set(bench.model.checkpoint.load_warnings):
+            setup = open_setup(options, all_on_device=False)
+            if {"offloaded", "split"} & set(setup.model.checkpoint.load_warnings):
                 raise MemoryError
-            if cap_bytes is not None and is_random(options.geometry):
-                _limit(cap_bytes)
-            gone_through(bench, "ours", paths[:2])
-            one = gone_through(bench, "ours", paths)
+            if cap_bytes is not None and is_shape(options.shape):
+                _limit_memory(cap_bytes)
+            time_method(setup, "ours", paths[:2])
+            measured = time_method(setup, "ours", paths)
     except Exception as error:
         if not (isinstance(error, ModelOutOfMemory) or is_out_of_memory(error)):
             raise
         return MemoryUse(precision=options.precision, peak_bytes=None)
-    on_gpu = bench.model.checkpoint.device.type == "cuda"
+    on_gpu = setup.model.checkpoint.device.type == "cuda"
     return MemoryUse(
-        precision=bench.model.checkpoint.precision,
+        precision=setup.model.checkpoint.precision,
         peak_bytes=torch.cuda.max_memory_reserved() if on_gpu else process_bytes("VmHWM"),
-        first_result_ms=1000 * one.first_s,
-        images_per_s=len(paths) / one.total_s,
+        first_result_ms=1000 * measured.first_s,
+        images_per_s=len(paths) / measured.total_s,
     )
 
 
-def _limit(cap_bytes: int) -> None:
-    """What torch may use of the card from now on, and is found to."""
+def _limit_memory(cap_bytes: int) -> None:
+    """Limit the GPU memory that torch may use, and start to measure its peak."""
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     torch.cuda.set_per_process_memory_fraction(min(1.0, cap_bytes / torch.cuda.get_device_properties(0).total_memory))
 
 
 def as_table(result: dict[str, Any]) -> str:
-    """For reading."""
-    reserve = f"{(CONTEXT_BYTES + WORKING_BYTES) / GIB:.1f} GiB for CUDA and a batch counted in"
+    """Return the result as a table for a terminal."""
+    reserve = f"{(CONTEXT_BYTES + WORKING_BYTES) / GIB:.1f} GiB for CUDA and a batch are included"
     caps = "".join(f"{f'{cap} GiB':>10}" for cap in CAPS_GIB)
-    lines = [f"{result['geometry']} on a card of ...  ({reserve}; computed figures are marked with ~)", ""]
+    lines = [f"{result['geometry']} on a GPU with ...  ({reserve}; ~ marks computed values)", ""]
     lines.append(f"{'precision':12}{'needs':>12}{caps}")
     for precision in dict.fromkeys(fit["precision"] for fit in result["fits"]):
         row = [fit for fit in result["fits"] if fit["precision"] == precision]
-        answers = "".join(f"{_answer(fit):>10}" for fit in row)
-        lines.append(f"{precision:12}{_gib(row[0]['needed_bytes']):>12}{answers}")
+        texts = "".join(f"{_fit_text(fit):>10}" for fit in row)
+        lines.append(f"{precision:12}{_gib(row[0]['needed_bytes']):>12}{texts}")
     lines += ["", f"{result['here']} on {result['device']}, {result['images']} pictures, measured:", ""]
     lines.append(f"{'precision':12}{'peak MB':>12}{'first ms':>10}{'pictures/s':>12}")
-    lines += [_measured_line(one) for one in result["measured"]]
+    lines += [_measured_line(each) for each in result["measured"]]
     return "\n".join(lines) + "\n"
 
 
-def _answer(fit: dict[str, Any]) -> str:
+def _fit_text(fit: dict[str, Any]) -> str:
     return f"{'~' if fit['computed'] else ''}{'fits' if fit['fits'] else 'no'}"
 
 
-def _gib(count: int) -> str:
-    return f"~{count / GIB:.1f} GiB"
+def _gib(byte_count: int) -> str:
+    return f"~{byte_count / GIB:.1f} GiB"
 
 
-def _measured_line(one: dict[str, Any]) -> str:
-    if one["peak_bytes"] is None:
-        return f"{one['precision']:12}{'no room':>12}"
+def _measured_line(measured: dict[str, Any]) -> str:
+    if measured["peak_bytes"] is None:
+        return f"{measured['precision']:12}{'does not fit':>12}"
     return (
-        f"{one['precision']:12}{one['peak_bytes'] / MEGABYTE:>12,.0f}{one['first_result_ms']:>10.0f}"
-        f"{one['images_per_s']:>12.1f}"
+        f"{measured['precision']:12}{measured['peak_bytes'] / MEGABYTE:>12,.0f}{measured['first_result_ms']:>10.0f}"
+        f"{measured['images_per_s']:>12.1f}"
     )

@@ -1,4 +1,4 @@
-"""Ways to score pictures with one model, to be compared: ours, and what others do."""
+"""Methods to score pictures with one model: this program's, and those of others to compare it with."""
 
 import re
 import time
@@ -17,7 +17,7 @@ from transformers import BatchFeature
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from reranker.benchmarks.model_shapes import Model
-from reranker.benchmarks.sentence_transformers_baseline import cross_encoder, why_not
+from reranker.benchmarks.sentence_transformers_baseline import cross_encoder, missing_requirement
 from reranker.core.errors import PictureOutOfMemory
 from reranker.core.types import Candidate, Failed, Query, Score, Scored
 from reranker.engine.cross_encoder import CrossEncoder, PreparedImage
@@ -38,14 +38,14 @@ PADDED_BATCH: Final = 8
 
 
 class Stopwatch:
-    """How long the device was at work."""
+    """Measures how long the device is busy."""
 
     def __init__(self) -> None:
         self.busy_s = 0.0
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """While the device works."""
+        """Measure while the context is open."""
         start = time.perf_counter()
         try:
             yield
@@ -53,13 +53,13 @@ class Stopwatch:
             self.busy_s += time.perf_counter() - start
 
 
-class Bench:
-    """A model, and how closely it is to look, for all ways alike."""
+class BenchmarkSetup:
+    """What all methods share: the model, its thread, the number of visual tokens and a scorer."""
 
-    def __init__(self, model: Model, torch_thread: TorchThread, visual_tokens: int, vision_memory_bytes: int) -> None:
+    def __init__(self, model: Model, torch_thread: TorchThread, visual_tokens: int, feature_cache_bytes: int) -> None:
         self.model, self.visual_tokens, self.torch_thread = model, visual_tokens, torch_thread
         self.watch = Stopwatch()
-        self._memory_bytes = vision_memory_bytes
+        self._feature_cache_bytes = feature_cache_bytes
         self._processor = Qwen2VLImageProcessorPil(
             size=dict.fromkeys(("shortest_edge", "longest_edge"), visual_tokens * 28 * 28)
         )
@@ -71,14 +71,14 @@ class Bench:
             CrossEncoder,
             self.model.checkpoint,
             limits=Limits(),
-            cache=FeatureCache(self._memory_bytes),
+            cache=FeatureCache(self._feature_cache_bytes),
             visual_tokens=self.visual_tokens,
         )
         self.scorer = self.torch_thread.run(make)
 
     @cached_property
-    def competitor(self) -> Any:
-        """The CrossEncoder of sentence-transformers; what its modules take is its time at the device."""
+    def baseline(self) -> Any:
+        """The CrossEncoder of sentence-transformers; the time in its modules counts as time on the device."""
         encoder = cross_encoder(self.model, self.visual_tokens)
         untimed = encoder.forward
 
@@ -91,10 +91,10 @@ class Bench:
         encoder.forward = forward
         return encoder
 
-    def read(self, paths: Sequence[Path], layout: Layout) -> BatchFeature:
-        """What transformers' model takes for pairs of the sentence and these pictures, padded at the left."""
-        pictures = [Image.open(path).convert("RGB") for path in paths]
-        features = self._processor(images=pictures, return_tensors="pt")
+    def inputs(self, paths: Sequence[Path], layout: Layout) -> BatchFeature:
+        """Return the inputs of transformers' model for pairs of the query and a picture, with padding on the left."""
+        images = [Image.open(path).convert("RGB") for path in paths]
+        features = self._processor(images=images, return_tensors="pt")
         prompts = [
             layout.fill(TEXT).replace(IMAGE_PAD, IMAGE_PAD * (int(grid.prod()) // 4))
             for grid in features["image_grid_thw"]
@@ -108,82 +108,82 @@ class Bench:
         return features.to(self.model.checkpoint.device)
 
 
-BenchmarkMethod = Callable[[Bench, Sequence[Path]], Iterator[object]]
+BenchmarkMethod = Callable[[BenchmarkSetup, Sequence[Path]], Iterator[object]]
 
 
 @torch.inference_mode()
-def articles(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
-    """One by one: generate eight tokens, read the number off the words, empty the cache."""
-    network, tokenizer = cast(Any, bench.model.network), bench.model.checkpoint.tokenizer
+def articles(setup: BenchmarkSetup, paths: Sequence[Path]) -> Iterator[object]:
+    """Score one by one: generate eight tokens, parse the number in the text, empty the cache."""
+    network, tokenizer = cast(Any, setup.model.network), setup.model.checkpoint.tokenizer
     for path in paths:
-        inputs = bench.read([path], RATING)
-        with bench.watch.running():
+        inputs = setup.inputs([path], RATING)
+        with setup.watch.running():
             output = network.generate(**inputs, max_new_tokens=ANSWER_TOKENS, do_sample=False, use_cache=True)
-            words = str(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :]))
-        if bench.model.checkpoint.device.type == "cuda":
+            text = str(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :]))
+        if setup.model.checkpoint.device.type == "cuda":
             torch.cuda.empty_cache()
-        yield re.search(r"Score: (\d+\.\d)", words)
+        yield re.search(r"Score: (\d+\.\d)", text)
 
 
 @torch.inference_mode()
-def pairwise(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
-    """One forward pass a pair, without the output matrix: as Qwen's official reranker does."""
+def pairwise(setup: BenchmarkSetup, paths: Sequence[Path]) -> Iterator[object]:
+    """Run one forward pass a pair, without the output matrix, as Qwen's official reranker does."""
     for path in paths:
-        yield from _forward(bench, [path])
+        yield from _forward(setup, [path])
 
 
 @torch.inference_mode()
-def padded(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
-    """Batches of eight, padded at the left, with a mask."""
+def padded(setup: BenchmarkSetup, paths: Sequence[Path]) -> Iterator[object]:
+    """Score batches of eight with padding on the left and a mask."""
     for start in range(0, len(paths), PADDED_BATCH):
-        yield from _forward(bench, paths[start : start + PADDED_BATCH])
+        yield from _forward(setup, paths[start : start + PADDED_BATCH])
 
 
 @torch.inference_mode()
-def sentence_transformers(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
-    """Its CrossEncoder, in batches of eight, which it pads."""
+def sentence_transformers(setup: BenchmarkSetup, paths: Sequence[Path]) -> Iterator[object]:
+    """Score batches of eight with the CrossEncoder of sentence-transformers, which pads them."""
     for start in range(0, len(paths), PADDED_BATCH):
         pairs = [(TEXT, Image.open(path).convert("RGB")) for path in paths[start : start + PADDED_BATCH]]
-        yield from bench.competitor.predict(pairs, batch_size=PADDED_BATCH, show_progress_bar=False).tolist()
+        yield from setup.baseline.predict(pairs, batch_size=PADDED_BATCH, show_progress_bar=False).tolist()
 
 
-def _forward(bench: Bench, paths: Sequence[Path]) -> list[float]:
-    inputs = bench.read(paths, LYCHEE)
-    with bench.watch.running():
-        states = bench.model.network.model(**inputs, use_cache=False).last_hidden_state[:, -1]
-        odds: list[float] = bench.model.checkpoint.head.log_odds(states).tolist()
-    return odds
+def _forward(setup: BenchmarkSetup, paths: Sequence[Path]) -> list[float]:
+    inputs = setup.inputs(paths, LYCHEE)
+    with setup.watch.running():
+        states = setup.model.network.model(**inputs, use_cache=False).last_hidden_state[:, -1]
+        log_odds: list[float] = setup.model.checkpoint.head.log_odds(states).tolist()
+    return log_odds
 
 
 class _TimedExecutor(LocalExecutor[PreparedImage]):
     """An executor that measures how long the device is busy."""
 
-    def __init__(self, bench: Bench) -> None:
-        super().__init__(bench.scorer, bench.torch_thread)
-        self._bench = bench
+    def __init__(self, setup: BenchmarkSetup) -> None:
+        super().__init__(setup.scorer, setup.torch_thread)
+        self._setup = setup
 
     def submit(self, query: Query, batch: Sequence[PreparedImage], run_id: str) -> "Future[list[Score]]":
-        return self._bench.torch_thread.submit(partial(self._timed_score, query, batch, run_id))
+        return self._setup.torch_thread.submit(partial(self._timed_score, query, batch, run_id))
 
     def _timed_score(self, query: Query, batch: Sequence[PreparedImage], run_id: str) -> list[Score]:
-        with self._bench.watch.running():
-            return self._bench.scorer.score(query, batch, run_id)
+        with self._setup.watch.running():
+            return self._setup.scorer.score(query, batch, run_id)
 
 
-def ours(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
-    """This program, on pictures that it has not seen; what it has seen is forgotten first."""
-    bench.new_scorer()
-    return _ranked(bench, paths, TEXT)
+def ours(setup: BenchmarkSetup, paths: Sequence[Path]) -> Iterator[object]:
+    """Score with this program and an empty feature cache."""
+    setup.new_scorer()
+    return _ranked(setup, paths, TEXT)
 
 
-def ours_known(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
-    """This program, asked something else about pictures that it has seen."""
-    return _ranked(bench, paths, OTHER_TEXT)
+def ours_known(setup: BenchmarkSetup, paths: Sequence[Path]) -> Iterator[object]:
+    """Score with this program for another query, with pictures in the feature cache."""
+    return _ranked(setup, paths, OTHER_TEXT)
 
 
-def _ranked(bench: Bench, paths: Sequence[Path], text: str) -> Iterator[object]:
+def _ranked(setup: BenchmarkSetup, paths: Sequence[Path], text: str) -> Iterator[object]:
     candidates = [Candidate(name=path.name, source=path) for path in paths]
-    engine = ScoringEngine(preprocessor=bench.scorer, executor=_TimedExecutor(bench), device_queue=DeviceQueue())
+    engine = ScoringEngine(preprocessor=setup.scorer, executor=_TimedExecutor(setup), device_queue=DeviceQueue())
     with closing(rank_stream(Query(text=text), candidates, engine)) as stream:
         for event in stream:
             if isinstance(event, Failed) and isinstance(event.error, PictureOutOfMemory):
@@ -193,31 +193,31 @@ def _ranked(bench: Bench, paths: Sequence[Path], text: str) -> Iterator[object]:
 
 
 @torch.inference_mode()
-def language_tower(bench: Bench, paths: Sequence[Path]) -> Iterator[object]:
-    """The language tower alone, in full batches, on visual tokens at hand: what `ours_known` cannot be faster than.
+def language_tower(setup: BenchmarkSetup, paths: Sequence[Path]) -> Iterator[object]:
+    """Run the language tower alone, in full batches, on encoded pictures: a lower bound for the time of `ours_known`.
 
-    Looks again at what the vision memory does not hold, which then counts too.
+    Pictures that the feature cache does not have are encoded first, which then adds to the time.
     """
-    checkpoint, budget = bench.model.checkpoint, bench.scorer.batch_tokens
+    checkpoint, budget = setup.model.checkpoint, setup.scorer.batch_tokens
     prompt = encode_prompt(checkpoint.tokenizer, LYCHEE, OTHER_TEXT)
-    pictures = [_encoded(bench, path) for path in paths]
-    with bench.watch.running():
+    pictures = [_encoded(setup, path) for path in paths]
+    with setup.watch.running():
         prefix = checkpoint.model.prefill(prompt.before)
     while pictures:
-        taken = max(1, bisect_right(list(accumulate(len(picture.tokens) for picture in pictures)), budget))
-        with bench.watch.running():
-            states = checkpoint.model.last_hidden(prefix, pictures[:taken], [prompt.after] * taken)
+        count = max(1, bisect_right(list(accumulate(len(picture.tokens) for picture in pictures)), budget))
+        with setup.watch.running():
+            states = checkpoint.model.last_hidden(prefix, pictures[:count], [prompt.after] * count)
             yield from checkpoint.head.log_odds(states).tolist()
-        pictures = pictures[taken:]
+        pictures = pictures[count:]
 
 
-def _encoded(bench: Bench, path: Path) -> ImageFeatures:
+def _encoded(setup: BenchmarkSetup, path: Path) -> ImageFeatures:
     candidate = Candidate(name=path.name, source=path)
-    prepared = bench.scorer.prepare(bench.scorer.identify(candidate))
+    prepared = setup.scorer.prepare(setup.scorer.identify(candidate))
     if prepared.features is not None:
         return prepared.features
     assert prepared.patches is not None, "an image is either encoded or patchified"
-    return bench.model.checkpoint.model.encode_images([prepared.patches])[0]
+    return setup.model.checkpoint.model.encode_images([prepared.patches])[0]
 
 
 METHODS: Final[dict[str, BenchmarkMethod]] = {
@@ -229,16 +229,16 @@ METHODS: Final[dict[str, BenchmarkMethod]] = {
     "ours_known": ours_known,
     "language_tower": language_tower,
 }
-THROUGH_THE_DOOR: Final = frozenset({"ours", "ours_known"})  # these find the worker by themselves
-ON_WHAT_OURS_SAW: Final = frozenset({"ours_known", "language_tower"})
+USES_EXECUTOR: Final = frozenset({"ours", "ours_known"})  # the executor runs them on the torch thread
+NEEDS_CACHED_FEATURES: Final = frozenset({"ours_known", "language_tower"})
 
 
-def left_out() -> dict[str, str]:
-    """The ways that cannot be gone here, each with the reason."""
-    reason = why_not()
+def unavailable_methods() -> dict[str, str]:
+    """Return the methods that cannot be run here, each with the reason."""
+    reason = missing_requirement()
     return {} if reason is None else {"sentence_transformers": reason}
 
 
 def available_methods() -> tuple[str, ...]:
-    """In the order of `WAYS`."""
-    return tuple(name for name in METHODS if name not in left_out())
+    """Return the methods that can be run here, in the order of `METHODS`."""
+    return tuple(name for name in METHODS if name not in unavailable_methods())

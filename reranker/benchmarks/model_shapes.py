@@ -1,4 +1,4 @@
-"""Models to measure: a checkpoint, or the published shape of one with random weights, made on the device."""
+"""Models to benchmark: a checkpoint, or a model of a given shape with random weights, created on the device."""
 
 import re
 from dataclasses import dataclass
@@ -35,65 +35,66 @@ from reranker.models.memory_plan import (
 )
 from reranker.models.qwen2_5_vl.model import QWEN2_5_VL
 
-# Qwen2.5-VL as published: hidden, layers, heads, key heads, FFN and vocabulary of the language tower.
+# Language towers of the published Qwen2.5-VL: width, layers, heads, key-value heads, width of the FFN, vocabulary.
 PUBLISHED = {"3b": (2048, 36, 16, 2, 11008, 151_936), "7b": (3584, 28, 28, 4, 18944, 152_064)}
 LAYERS_BY_WIDTH = re.compile(r"(\d+)x(\d+)")
-HEAD_DIM = 64  # of a geometry given as LAYERSxWIDTH
-SPECIAL = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>", "<|im_end|>", "<|endoftext|>")
+HEAD_DIM = 64  # of a shape LAYERSxWIDTH
+SPECIAL_TOKENS = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>", "<|im_end|>", "<|endoftext|>")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A network as transformers has it, and the same ready to judge; both share their weights."""
+    """A network as transformers runs it, and as this program does; both share their weights."""
 
-    geometry: str
+    name: str
     network: Qwen2_5_VLForConditionalGeneration
     checkpoint: Checkpoint
 
 
-def open_model(geometry: str, device: Device, precision: Precision, *, whole: bool = True) -> Model:
-    """From "toybox", "3b", "7b", LAYERSxWIDTH or a folder.
+def open_model(name: str, device: Device, precision: Precision, *, all_on_device: bool = True) -> Model:
+    """Open "toybox", "3b", "7b", LAYERSxWIDTH or a folder.
 
-    whole: whether transformers' own `generate` is to work, for which all is on the device; else it is placed as
-    this program does. A shape is never quantized. Raises `ModelShapeUnknown`, `CheckpointUnsupported` and what loading
-    raises.
+    all_on_device: whether all weights are on the device, as transformers' own `generate` needs them; else they are
+    placed as this program places them. Raises `ModelShapeUnknown`, `CheckpointUnsupported` if a shape should be
+    quantized, and the errors of loading.
     """
     chosen_device = choose_device(device)
-    if is_random(geometry):
+    if is_shape(name):
         if precision in QUANTIZED:
-            raise CheckpointUnsupported(name=geometry, reason=f"random weights have no {precision}")
-        large = sizes_of(geometry).bytes_on_gpu("bf16") >= LARGE_BYTES
+            raise CheckpointUnsupported(name=name, reason=f"random weights have no {precision}")
+        large = sizes_of(name).bytes_on_gpu("bf16") >= LARGE_BYTES
         chosen_precision = whole_precision(chosen_device, large=large) if precision == "auto" else precision
-        return random_model(geometry, chosen_device, chosen_precision, whole=whole)
-    files = CheckpointFiles(geometry, folder_of(geometry))
+        return random_model(name, chosen_device, chosen_precision, all_on_device=all_on_device)
+    files = CheckpointFiles(name, folder_of(name))
     chosen_precision = choose_precision(precision, chosen_device, files.sizes, writes=True)
-    network = load_network(files, chosen_device, chosen_precision, whole=whole)
+    network = load_network(files, chosen_device, chosen_precision, whole=all_on_device)
     checkpoint = with_its_files(network, files, chosen_device, chosen_precision)
     loaded = cast(Qwen2_5_VLForConditionalGeneration, network)
-    return Model(geometry=geometry, network=loaded, checkpoint=checkpoint)
+    return Model(name=name, network=loaded, checkpoint=checkpoint)
 
 
-def is_random(geometry: str) -> bool:
-    """Whether it is a shape, to be filled with random weights."""
-    return geometry in PUBLISHED or LAYERS_BY_WIDTH.fullmatch(geometry) is not None
+def is_shape(name: str) -> bool:
+    """Whether the name is a shape, of which the weights are random."""
+    return name in PUBLISHED or LAYERS_BY_WIDTH.fullmatch(name) is not None
 
 
-def sizes_of(geometry: str) -> Sizes:
-    """Of its parts. Raises as `open_model` does."""
-    if is_random(geometry):
-        return Sizes.described(QWEN2_5_VL, config_of(geometry))
-    return CheckpointFiles(geometry, folder_of(geometry)).sizes
+def sizes_of(name: str) -> Sizes:
+    """Return the sizes of the parts of a model. Raises the errors of `open_model`."""
+    if is_shape(name):
+        return Sizes.described(QWEN2_5_VL, config_of(name))
+    return CheckpointFiles(name, folder_of(name)).sizes
 
 
-def config_of(geometry: str) -> Qwen2_5_VLConfig:
-    """Of "3b", "7b" or LAYERSxWIDTH. Raises `ModelShapeUnknown`."""
-    return _published_config(geometry) if geometry in PUBLISHED else _config_by_size(geometry)
+def config_of(name: str) -> Qwen2_5_VLConfig:
+    """Return the configuration of "3b", "7b" or LAYERSxWIDTH. Raises `ModelShapeUnknown`."""
+    return _published_config(name) if name in PUBLISHED else _config_by_layers_and_width(name)
 
 
-def random_model(geometry: str, device: torch.device, precision: str, *, whole: bool = True) -> Model:
+def random_model(name: str, device: torch.device, precision: str, *, all_on_device: bool = True) -> Model:
+    """Create a model of this shape with random weights and the tokenizer of the toybox."""
     tokenizer = load_checkpoint("toybox", "cpu").tokenizer
-    config = config_of(geometry)
-    _name_tokens(config, tokenizer)
+    config = config_of(name)
+    _set_token_ids(config, tokenizer)
     torch.manual_seed(0)
     default = torch.get_default_dtype()
     torch.set_default_dtype(DTYPES[precision])
@@ -102,24 +103,24 @@ def random_model(geometry: str, device: torch.device, precision: str, *, whole: 
             network = Qwen2_5_VLForConditionalGeneration(config)
     finally:
         torch.set_default_dtype(default)
-    if not whole:
+    if not all_on_device:
         place(network, device, precision)
     checkpoint = assembled(
         network,
         QWEN2_5_VL,
         tokenizer,
-        name=geometry,
-        digest=f"random {geometry}",
+        name=name,
+        digest=f"random {name}",
         device=device,
         precision=precision,
         patch_settings=QWEN2_5_VL.patch_settings,
         detail_levels=DEFAULT_DETAILS,
     )
-    return Model(geometry=geometry, network=network, checkpoint=checkpoint)
+    return Model(name=name, network=network, checkpoint=checkpoint)
 
 
-def _published_config(geometry: str) -> Qwen2_5_VLConfig:
-    hidden, layers, heads, key_heads, ffn, vocabulary = PUBLISHED[geometry]
+def _published_config(name: str) -> Qwen2_5_VLConfig:
+    hidden, layers, heads, key_heads, ffn, vocabulary = PUBLISHED[name]
     vision = {
         "depth": 32,
         "hidden_size": 1280,
@@ -136,17 +137,17 @@ def _published_config(geometry: str) -> Qwen2_5_VLConfig:
         "num_key_value_heads": key_heads,
         "intermediate_size": ffn,
         "vocab_size": vocabulary,
-        "tie_word_embeddings": geometry == "3b",
+        "tie_word_embeddings": name == "3b",
         "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
     }
-    return Qwen2_5_VLConfig(vision_config=vision, text_config=text, tie_word_embeddings=geometry == "3b")
+    return Qwen2_5_VLConfig(vision_config=vision, text_config=text, tie_word_embeddings=name == "3b")
 
 
-def _config_by_size(geometry: str) -> Qwen2_5_VLConfig:
-    """The language tower has these layers and this width; the vision tower as many layers and half the width."""
-    layers, width = (int(number) for number in geometry.split("x"))
+def _config_by_layers_and_width(name: str) -> Qwen2_5_VLConfig:
+    """Configure a language tower of this shape, and a vision tower with as many layers and half the width."""
+    layers, width = (int(number) for number in name.split("x"))
     if layers < 1 or width < 2 * HEAD_DIM or width % (2 * HEAD_DIM):
-        raise ModelShapeUnknown(name=geometry)
+        raise ModelShapeUnknown(name=name)
     vision = {
         "depth": layers,
         "hidden_size": width // 2,
@@ -169,8 +170,10 @@ def _config_by_size(geometry: str) -> Qwen2_5_VLConfig:
     return Qwen2_5_VLConfig(vision_config=vision, text_config=text, tie_word_embeddings=True)
 
 
-def _name_tokens(config: Qwen2_5_VLConfig, tokenizer: PreTrainedTokenizerBase) -> None:
-    image, video, start, end, stop, pad = (tokenizer.encode(token, add_special_tokens=False)[0] for token in SPECIAL)
+def _set_token_ids(config: Qwen2_5_VLConfig, tokenizer: PreTrainedTokenizerBase) -> None:
+    image, video, start, end, stop, pad = (
+        tokenizer.encode(token, add_special_tokens=False)[0] for token in SPECIAL_TOKENS
+    )
     config.image_token_id, config.video_token_id = image, video
     config.vision_start_token_id, config.vision_end_token_id = start, end
     for part in (config, cast(Qwen2_5_VLTextConfig, config.text_config)):
@@ -178,26 +181,31 @@ def _name_tokens(config: Qwen2_5_VLConfig, tokenizer: PreTrainedTokenizerBase) -
 
 
 def language_parameters(model: Model) -> int:
-    """Of the language tower's layers."""
-    return sum(parameter.numel() for parameter in model.checkpoint.model.language.layers.parameters())
+    """Return the number of parameters in the layers of the language tower."""
+    return _parameter_count(model.checkpoint.model.language.layers)
+
+
+def _parameter_count(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def picture_tflop(model: Model, visual_tokens: float, text_tokens: int) -> float:
-    """Floating point operations to judge one picture that nobody knows, in 10^12.
+    """Return the floating-point operations to encode and score one picture, in 10^12.
 
-    A product of a matrix with a vector counts two for each of its elements; attention four for each pair and element of
-    the state in the vision tower, half of that in the causal language tower; windows are of 64 patches.
+    The product of a matrix and a vector counts 2 for each element of the matrix. Attention in the vision tower counts 4
+    for each pair of positions and element of the state, and half of that in the causal language tower. Windows have 64
+    patches.
     """
     visual, text = model.network.model.visual, model.checkpoint.model.language.config
     vision = visual.config
     patches, length = 4 * visual_tokens, visual_tokens + text_tokens
-    blocks = sum(p.numel() for p in visual.blocks.parameters()) + sum(
-        p.numel() for p in visual.patch_embed.parameters()
-    )
-    merger = sum(parameter.numel() for parameter in visual.merger.parameters())
-    full = len(vision.fullatt_block_indexes)
-    windows = 4 * (vision.depth - full) * patches * 64 * vision.hidden_size
-    whole = 4 * full * patches**2 * vision.hidden_size
-    language = 2 * length * language_parameters(model)
-    attention = 2 * text.num_hidden_layers * length**2 * text.hidden_size
-    return float(2 * patches * blocks + 2 * visual_tokens * merger + windows + whole + language + attention) / 1e12
+    patch_parameters = _parameter_count(visual.blocks) + _parameter_count(visual.patch_embed)
+    merger_parameters = _parameter_count(visual.merger)
+    full_layers = len(vision.fullatt_block_indexes)
+    window_attention = 4 * (vision.depth - full_layers) * patches * 64 * vision.hidden_size
+    full_attention = 4 * full_layers * patches**2 * vision.hidden_size
+    language_layers = 2 * length * language_parameters(model)
+    language_attention = 2 * text.num_hidden_layers * length**2 * text.hidden_size
+    vision_layers = 2 * patches * patch_parameters + 2 * visual_tokens * merger_parameters
+    attention = window_attention + full_attention + language_attention
+    return float(vision_layers + language_layers + attention) / 1e12

@@ -1,6 +1,6 @@
-"""The CrossEncoder of sentence-transformers on the model that is measured: this program's closest competitor.
+"""The CrossEncoder of sentence-transformers with the benchmarked model, as a baseline.
 
-It comes with the packages sentence-transformers and torchvision, which this program does not need otherwise.
+It needs the packages sentence-transformers and torchvision, which the rest of the program does not need.
 """
 
 from typing import Any
@@ -11,29 +11,29 @@ from reranker.benchmarks.model_shapes import Model
 from reranker.models.hub import TOYBOX
 from reranker.models.scoring.prompts import IMAGE_PAD, LYCHEE, VISION_END, VISION_START
 
-QUERY = "{{ messages[0].content[0].text }}"
-DOCUMENT = (
+QUERY_TEMPLATE = "{{ messages[0].content[0].text }}"
+DOCUMENT_TEMPLATE = (
     "{% for part in messages[1].content %}"
     f"{{% if part.type == 'image' %}}{VISION_START}{IMAGE_PAD}{VISION_END}{{% else %}}{{{{ part.text }}}}{{% endif %}}"
     "{% endfor %}"
 )
-PLACE_OF_QUERY = "THE QUERY GOES HERE"
+QUERY_PLACEHOLDER = "THE QUERY GOES HERE"
 
 
-def why_not() -> str | None:
-    """What is missing to run it, in words; None where it runs."""
+def missing_requirement() -> str | None:
+    """Return a sentence about what is missing to run it, or None if nothing is."""
     try:
-        import sentence_transformers.cross_encoder.modules  # noqa: F401, PLC0415 - only who measures needs it
+        import sentence_transformers.cross_encoder.modules  # noqa: F401, PLC0415 - only this benchmark needs it
         import torchvision  # noqa: F401, PLC0415
-    except (ImportError, RuntimeError, OSError):  # a torchvision made for another torch fails in several ways
-        return "it needs the packages sentence-transformers and torchvision, the latter made for the torch here."
+    except (ImportError, RuntimeError, OSError):  # a torchvision built for another torch fails in several ways
+        return "it needs the packages sentence-transformers and torchvision, the latter built for the installed torch."
     return None
 
 
 def cross_encoder(model: Model, visual_tokens: int) -> Any:
-    """A CrossEncoder that shares the model's weights, tokenizer and prompt, for pairs of a query and a picture.
+    """Return a CrossEncoder for pairs of a query and a picture, with the weights, tokenizer and prompt of the model.
 
-    Its shell is the toybox's, since it can only be made from a folder; all that is measured is then put in its place.
+    It can only be created from a folder, so it is created from the toybox's, and then its parts are replaced.
     """
     from sentence_transformers import CrossEncoder  # noqa: PLC0415
     from sentence_transformers.base.modules import Transformer  # noqa: PLC0415
@@ -54,7 +54,7 @@ def cross_encoder(model: Model, visual_tokens: int) -> Any:
 
 
 def _template() -> str:
-    """The prompt as a chat template of one message for the query and one for the document."""
-    before, after = LYCHEE.fill(PLACE_OF_QUERY).split(PLACE_OF_QUERY)
-    # A template's last line break is dropped.
-    return before + QUERY + after.replace(f"{VISION_START}{IMAGE_PAD}{VISION_END}", DOCUMENT) + "\n"
+    """Return the prompt as a chat template of a message with the query and a message with the document."""
+    before, after = LYCHEE.fill(QUERY_PLACEHOLDER).split(QUERY_PLACEHOLDER)
+    # The template drops its last line break.
+    return before + QUERY_TEMPLATE + after.replace(f"{VISION_START}{IMAGE_PAD}{VISION_END}", DOCUMENT_TEMPLATE) + "\n"

@@ -77,15 +77,15 @@ def benchmark(
     check_output(output)
     silence_transformers()
     options = Options(
-        geometry=shape,
+        shape=shape,
         methods=_checked_methods(methods),
         images=images,
         rounds=rounds,
         visual_tokens=visual_tokens,
         precision=precision,
         device=device,
-        vision_memory_mb=cache_mb,
-        own_processes=memory,
+        feature_cache_mb=cache_mb,
+        separate_processes=memory,
     )
     result = run_benchmark(options, say)
     print_bytes(as_table(result).encode())
@@ -96,9 +96,9 @@ def benchmark(
 
 def _checked_methods(names: str) -> tuple[str, ...]:
     """Return the methods between commas; if there are none, all that can be run here. Raises `CommandError`."""
-    from reranker.benchmarks.methods import METHODS, left_out  # noqa: PLC0415 - loads torch
+    from reranker.benchmarks.methods import METHODS, unavailable_methods  # noqa: PLC0415 - loads torch
 
-    chosen, unavailable = [name for name in names.split(",") if name], left_out()
+    chosen, unavailable = [name for name in names.split(",") if name], unavailable_methods()
     for name in chosen:
         if name not in METHODS:
             raise CommandError(f"There is no method “{printable(name)}”; there are {', '.join(METHODS)}.")

@@ -1,4 +1,4 @@
-"""What fits where: computed figures are marked, measured ones are of a process that did the work."""
+"""Computed values are marked; measured ones come from a process that loaded the model."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from reranker.benchmarks import memory as rooms
+from reranker.benchmarks import memory
 from reranker.benchmarks.memory import CAPS_GIB, as_table
 from reranker.benchmarks.speed import Options
 from reranker.cli.main import main
@@ -15,12 +15,12 @@ from reranker.core.errors import CheckpointMissing
 
 @pytest.fixture
 def one_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rooms, "PRECISIONS", ("nf4",))
+    monkeypatch.setattr(memory, "PRECISIONS", ("nf4",))
 
 
 @pytest.mark.extended
 @pytest.mark.usefixtures("one_precision")
-def test_the_command_says_what_fits_and_measures_what_is_here(
+def test_the_command_lists_what_fits_and_measures_a_local_model(
     tmp_path: Path, capsysbinary: pytest.CaptureFixture
 ) -> None:
     output = tmp_path / "memory.json"
@@ -42,26 +42,26 @@ def test_the_command_says_what_fits_and_measures_what_is_here(
     assert table.count("~no") == 1
 
 
-def test_running_out_of_memory_is_a_result_and_other_trouble_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_out_of_memory_is_a_result_and_other_errors_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(options: Options, **_: bool) -> None:
         raise raised
 
-    monkeypatch.setattr(rooms, "bench_of", fail)
+    monkeypatch.setattr(memory, "open_setup", fail)
     raised: Exception = MemoryError()
-    found = rooms.own_memory_use(Options(precision="fp32", images=2), None)
-    assert (found.precision, found.peak_bytes) == ("fp32", None)
+    memory_use = memory.measure_memory_use(Options(precision="fp32", images=2), None)
+    assert (memory_use.precision, memory_use.peak_bytes) == ("fp32", None)
     raised = CheckpointMissing(name="x")
     with pytest.raises(CheckpointMissing):
-        rooms.own_memory_use(Options(images=2), None)
+        memory.measure_memory_use(Options(images=2), None)
 
 
-def test_layers_in_host_memory_are_no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = SimpleNamespace(model=SimpleNamespace(checkpoint=SimpleNamespace(load_warnings=("offloaded",))))
-    monkeypatch.setattr(rooms, "bench_of", lambda options, **_: bench)
-    assert rooms.own_memory_use(Options(precision="bf16", images=2), None).peak_bytes is None
+def test_a_model_with_layers_in_host_memory_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    setup = SimpleNamespace(model=SimpleNamespace(checkpoint=SimpleNamespace(load_warnings=("offloaded",))))
+    monkeypatch.setattr(memory, "open_setup", lambda options, **_: setup)
+    assert memory.measure_memory_use(Options(precision="bf16", images=2), None).peak_bytes is None
 
 
-def test_where_there_is_no_room_the_table_says_so() -> None:
+def test_the_table_says_if_a_model_does_not_fit() -> None:
     result = {
         "geometry": "7b",
         "device": "CPU",
@@ -70,19 +70,19 @@ def test_where_there_is_no_room_the_table_says_so() -> None:
         "images": 2,
         "measured": [{"precision": "fp32", "peak_bytes": None, "first_result_ms": None, "images_per_s": None}],
     }
-    assert as_table(result).splitlines()[-1].split() == ["fp32", "no", "room"]
+    assert as_table(result).splitlines()[-1].split() == ["fp32", "does", "not", "fit"]
 
 
 @pytest.mark.usefixtures("one_precision")
 @pytest.mark.parametrize("option", ["--geometry", pytest.param("--here", marks=pytest.mark.extended)])
-def test_a_model_that_is_not_there_is_told(option: str, capsys: pytest.CaptureFixture) -> None:
+def test_a_missing_model_is_a_usage_error(option: str, capsys: pytest.CaptureFixture) -> None:
     assert main(["memory", option, "no such folder"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("There is no folder “no such folder”")
 
 
-def test_a_shape_that_cannot_be_is_told() -> None:
+def test_an_invalid_shape_is_a_usage_error() -> None:
     assert main(["memory", "--geometry", "12x100"]) == 2
 
 
-def test_nothing_is_written_where_nothing_can_be(tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
     assert main(["memory", "--output", str(tmp_path)]) == 2
