@@ -129,6 +129,6 @@ def test_a_calibration_is_for_one_scoring_method_at_every_detail():
     scorer = Reranker("toybox", settings=Settings.of(score_store_mb=0)).load()
     CalibrationStore.for_user().put(scorer.info.calibration_key, CALIBRATION, {})
     calibrated = Reranker("toybox", settings=Settings.of(score_store_mb=0)).load()
-    assert calibrated.at(25).temperature == calibrated.at(64).temperature == 0.5
-    assert calibrated.with_scoring("rating").temperature == 1.0
-    assert calibrated.with_scoring("rating").with_scoring("yes-no").temperature == 0.5
+    assert [calibrated.variant(visual_tokens=tokens).info.temperature for tokens in (25, 64)] == [0.5, 0.5]
+    rating = calibrated.variant(scoring="rating")
+    assert (rating.info.temperature, rating.variant(scoring="yes-no").info.temperature) == (1.0, 0.5)

@@ -287,13 +287,13 @@ def test_both_scoring_methods_share_the_encoding(drawn):
 
 def test_pictures_of_an_earlier_set_are_not_encoded_again(drawn, monkeypatch):
     encoded = []
-    from reranker.engine import cross_encoder  # noqa: PLC0415 - torch
+    from reranker.models.qwen2_5_vl import model  # noqa: PLC0415 - loads torch
 
-    encode_images = cross_encoder.encode_images
+    encode_images = model.encode_images
     monkeypatch.setattr(
-        cross_encoder,
+        model,
         "encode_images",
-        lambda vision, patches, device: encoded.extend(patches) or encode_images(vision, patches, device),
+        lambda tower, patches, device: encoded.extend(patches) or encode_images(tower, patches, device),
     )
     evaluate(drawn, toybox_run())
     assert len(encoded) == len(drawn.sets[0].pictures)

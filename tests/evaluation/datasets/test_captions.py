@@ -1,4 +1,4 @@
-"""Sets drawn from captions, in the forms that the usual sets are published in."""
+"""Sets are drawn from captions in the formats of the common datasets."""
 
 import csv
 import json
@@ -52,7 +52,7 @@ def results(captions: dict[str, list[str]]) -> str:
     return "".join(["image_name| comment_number| comment\n", *rows])
 
 
-FORMS = {
+FORMATS = {
     "captions_val2017.json": lambda captions: json.dumps(coco(captions)),
     "dataset_flickr8k.json": lambda captions: json.dumps(karpathy(captions)),
     "Flickr8k.token.txt": flickr,
@@ -71,29 +71,29 @@ def folder(tmp_path: Path) -> Path:
 
 
 def opened(folder: Path, name: str, content: object, numbers: str = "") -> Dataset:
-    """A dataset of a file with this text, or with this as JSON."""
+    """Open a file with this text, or with this content as JSON."""
     file = folder / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     return open_dataset(f"{file}{numbers}")
 
 
-def asked(dataset: Dataset) -> dict[str, str]:
-    """The name of the right picture by query."""
+def relevant_by_query(dataset: Dataset) -> dict[str, str]:
+    """Return the name of the relevant picture by query."""
     return {one.query: next(each.name for each in one.pictures if each.is_relevant) for one in dataset.sets}
 
 
 EVERY_CAPTION = {text: name for name, texts in CAPTIONS.items() for text in texts}
 
 
-# Forms
+# Formats
 
 
-@pytest.mark.parametrize("name", FORMS)
-def test_every_form_says_which_caption_is_of_which_picture(folder, name):
-    dataset = opened(folder, name, FORMS[name](CAPTIONS))
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_assigns_captions_to_pictures(folder, name):
+    dataset = opened(folder, name, FORMATS[name](CAPTIONS))
     assert dataset.name == f"{name}:127:15:0"
-    assert asked(dataset) == EVERY_CAPTION
+    assert relevant_by_query(dataset) == EVERY_CAPTION
     assert {one.language for one in dataset.sets if "dog" in one.query} == {"en"}
     for one in dataset.sets:
         assert [each.gain for each in one.pictures if each.is_relevant] == [1]
@@ -101,24 +101,24 @@ def test_every_form_says_which_caption_is_of_which_picture(folder, name):
         assert all(each.source == folder / each.name and each.grade == each.gain for each in one.pictures)
 
 
-@pytest.mark.parametrize("name", FORMS)
-def test_every_form_may_begin_with_a_byte_order_mark(folder, name):
-    assert len(opened(folder, name, "\ufeff" + FORMS[name](CAPTIONS)).sets) == 40
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_may_have_a_byte_order_mark(folder, name):
+    assert len(opened(folder, name, "\ufeff" + FORMATS[name](CAPTIONS)).sets) == 40
 
 
-def test_a_caption_is_one_line(folder):
+def test_white_space_in_a_caption_becomes_a_single_space(folder):
     dataset = opened(folder, "c.json", coco(CAPTIONS | {NAMES[0]: ["  A dog \n on  grass.\n"]}))
-    assert asked(dataset)["A dog on grass."] == NAMES[0]
+    assert relevant_by_query(dataset)["A dog on grass."] == NAMES[0]
 
 
-def test_a_caption_may_hold_what_separates(folder):
+def test_a_caption_may_have_delimiters(folder):
     captions = CAPTIONS | {NAMES[0]: ['A "dog", they say', "#1 of 2, at 3"]}
-    for name, written in FORMS.items():
-        found = asked(opened(folder, name, written(captions)))
+    for name, written in FORMATS.items():
+        found = relevant_by_query(opened(folder, name, written(captions)))
         assert {text for text, picture in found.items() if picture == NAMES[0]} == set(captions[NAMES[0]])
 
 
-def test_of_karpathys_splits_only_the_test_counts_where_there_is_one(folder):
+def test_only_the_test_split_of_karpathys_format_is_read_if_there_is_one(folder):
     content = karpathy(CAPTIONS)
     for number, image in enumerate(content["images"]):
         image["split"] = "test" if number < 4 else "train"
@@ -129,7 +129,7 @@ def test_of_karpathys_splits_only_the_test_counts_where_there_is_one(folder):
     assert len(opened(folder, "dataset.json", content).sets) == 40
 
 
-def test_karpathys_pictures_may_lie_in_the_folder_that_is_said_or_not(folder):
+def test_pictures_of_karpathys_format_are_found_with_or_without_their_folder(folder):
     put_pictures(folder, *(f"my/pictures/{name}" for name in NAMES[:3]))
     dataset = opened(folder, "dataset.json", karpathy(CAPTIONS, filepath="my/pictures"))
     sources = {each.name: each.source for one in dataset.sets for each in one.pictures}
@@ -137,30 +137,36 @@ def test_karpathys_pictures_may_lie_in_the_folder_that_is_said_or_not(folder):
     assert sources["my/pictures/3.jpg"] == folder / "3.jpg"
 
 
-def test_names_may_lack_their_extension_as_in_coco_cn(folder):
+def test_names_may_have_no_extension_as_in_coco_cn(folder):
     captions = {name.removesuffix(".jpg"): texts for name, texts in CAPTIONS.items()}
     dataset = opened(folder, "imageid.human-written-caption.txt", flickr(captions, "#zhm"))
-    assert asked(dataset)["a dog on 7.jpg"] == "7"
+    assert relevant_by_query(dataset)["a dog on 7.jpg"] == "7"
     assert all(each.source.name == f"{each.name}.jpg" for one in dataset.sets for each in one.pictures)
 
 
-def test_the_row_that_flickr30k_is_published_with_is_read(folder):
+def test_the_damaged_row_in_flickr30k_is_read(folder):
     broken = "2.jpg| 4   A dog runs across the grass .\n"
-    assert asked(opened(folder, "results.csv", results(CAPTIONS) + broken))["A dog runs across the grass ."] == "2.jpg"
+    assert (
+        relevant_by_query(opened(folder, "results.csv", results(CAPTIONS) + broken))["A dog runs across the grass ."]
+        == "2.jpg"
+    )
 
 
-def test_quotes_between_bars_are_those_of_the_caption(folder):
+def test_quotes_are_part_of_the_caption_if_bars_separate_columns(folder):
     text = 'image_name|comment_number|comment\n1.jpg|0|"a dog" it says\n2.jpg|0|"a cat\n3.jpg|0|a "cow"\n'
-    assert asked(opened(folder, "results.csv", text)) == {
+    assert relevant_by_query(opened(folder, "results.csv", text)) == {
         '"a dog" it says': "1.jpg",
         '"a cat': "2.jpg",
         'a "cow"': "3.jpg",
     }
 
 
-def test_lines_may_end_as_on_windows(folder):
-    for name, written in FORMS.items():
-        assert asked(opened(folder, name, written(CAPTIONS).replace("\r", "").replace("\n", "\r\n"))) == EVERY_CAPTION
+def test_lines_may_have_windows_line_endings(folder):
+    for name, written in FORMATS.items():
+        assert (
+            relevant_by_query(opened(folder, name, written(CAPTIONS).replace("\r", "").replace("\n", "\r\n")))
+            == EVERY_CAPTION
+        )
 
 
 # Where pictures are
@@ -180,9 +186,9 @@ def test_lines_may_end_as_on_windows(folder):
         ("text/Flickr8k.token.txt", "Flicker8k_Dataset"),
     ],
 )
-def test_pictures_are_found_where_the_sets_are_published_with_them(tmp_path, monkeypatch, file, pictures):
+def test_pictures_are_found_in_the_folders_of_the_published_datasets(tmp_path, monkeypatch, file, pictures):
     put_pictures(tmp_path / pictures, *NAMES)
-    form = FORMS["captions_val2017.json" if file.endswith("json") else Path(file).name]
+    form = FORMATS["captions_val2017.json" if file.endswith("json") else Path(file).name]
     dataset = opened(tmp_path, file, form(CAPTIONS))
     for one in dataset.sets:
         assert all(each.source.samefile(tmp_path / pictures / each.name) for each in one.pictures)
@@ -192,15 +198,15 @@ def test_pictures_are_found_where_the_sets_are_published_with_them(tmp_path, mon
     assert all(each.source.is_file() for each in relative.sets[0].pictures)
 
 
-def test_pictures_that_are_not_on_the_disk_are_left_out(folder):
+def test_missing_pictures_are_left_out(folder):
     for name in NAMES[3:]:
         (folder / name).unlink()
     dataset = opened(folder, "captions.txt", table(CAPTIONS))
-    assert set(asked(dataset).values()) == set(NAMES[:3])
+    assert set(relevant_by_query(dataset).values()) == set(NAMES[:3])
     assert all(len(one.pictures) == 3 for one in dataset.sets)
 
 
-def test_files_of_one_name_in_several_folders_are_not_mixed_up(tmp_path):
+def test_files_with_equal_names_in_different_folders_are_different_pictures(tmp_path):
     put_pictures(tmp_path, "one/1.jpg", "two/1.jpg", "1.jpg")
     dataset = opened(tmp_path, "captions.txt", table({"one/1.jpg": ["one"], "two/1.jpg": ["two"]}))
     sources = {each.name: each.source for one in dataset.sets for each in one.pictures}
@@ -220,7 +226,7 @@ def drawn_from(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @settings(deadline=None)
 @given(st.integers(1, 50), st.integers(2, 25), st.integers(0, 9))
-def test_sets_are_drawn_one_of_each_picture_before_any_second(drawn_from, sets, candidates, seed):
+def test_one_caption_of_each_picture_is_drawn_before_a_second_one(drawn_from, sets, candidates, seed):
     drawn = read_caption_sets(drawn_from, "x", Sampling(sets=sets, candidates=candidates, seed=seed)).sets
     assert len(drawn) == min(sets, 39)
     assert len({one.id for one in drawn}) == len({one.query for one in drawn}) == len(drawn)
@@ -232,7 +238,7 @@ def test_sets_are_drawn_one_of_each_picture_before_any_second(drawn_from, sets, 
         assert sum(each.is_relevant for each in one.pictures) == 1
 
 
-def test_the_seed_draws_the_same_again_and_more_sets_begin_with_the_same(drawn_from):
+def test_a_seed_draws_the_same_sets_and_more_sets_start_with_the_same(drawn_from):
     dataset = open_dataset(f"{drawn_from}:10:4:7")
     assert dataset.name == "captions.txt:10:4:7"
     assert dataset == open_dataset(f"{drawn_from}:10:4:7")
@@ -241,14 +247,14 @@ def test_the_seed_draws_the_same_again_and_more_sets_begin_with_the_same(drawn_f
     assert open_dataset(f"{drawn_from}:10:4").sets == open_dataset(f"{drawn_from}:10:4:0").sets
 
 
-def test_the_right_picture_may_stand_anywhere(drawn_from):
+def test_the_relevant_picture_may_be_at_any_position(drawn_from):
     places = {
         [each.is_relevant for each in one.pictures].index(True) for one in open_dataset(f"{drawn_from}:39:4").sets
     }
     assert places == {0, 1, 2, 3}
 
 
-def test_a_picture_with_the_very_same_caption_is_not_called_wrong(folder):
+def test_pictures_with_the_same_caption_are_not_irrelevant(folder):
     captions = {name: [f"a dog {number % 2}"] for number, name in enumerate(NAMES)}
     for one in opened(folder, "captions.txt", table(captions)).sets:
         wrong = [each.name for each in one.pictures if not each.is_relevant]
@@ -256,21 +262,21 @@ def test_a_picture_with_the_very_same_caption_is_not_called_wrong(folder):
         assert all(captions[name] != [one.query] for name in wrong)
 
 
-def test_captions_that_are_all_the_same_ask_nothing(folder):
+def test_captions_that_are_all_equal_give_no_sets(folder):
     file = folder / "captions.txt"
     file.write_text(table({name: ["a dog"] for name in NAMES}))
     assert faults_of(file) == [("captions.txt", None, "no sets", "")]
 
 
 @pytest.mark.parametrize(("numbers", "reason"), [(":0", "sets"), (":5:1", "candidates"), (":1:2:3:4", "too many")])
-def test_numbers_that_cannot_be_meant_are_refused(drawn_from, numbers, reason):
+def test_invalid_numbers_are_an_error(drawn_from, numbers, reason):
     with pytest.raises(DatasetSpecInvalid) as caught:
         open_dataset(f"{drawn_from}{numbers}")
     assert (caught.value.name, caught.value.reason) == ("captions.txt", reason)
 
 
-def test_a_published_set_in_full_is_read(tmp_path):
-    """As many as COCO's val2017 has."""
+def test_a_dataset_of_the_size_of_coco_is_read(tmp_path):
+    """There are as many pictures as in val2017."""
     names = [f"{number:012}.jpg" for number in range(5000)]
     (tmp_path / "val2017").mkdir()
     for name in names:
@@ -278,7 +284,9 @@ def test_a_published_set_in_full_is_read(tmp_path):
     content = coco({name: [f"{name} {number}" for number in range(5)] for name in names})
     dataset = opened(tmp_path, "annotations/captions_val2017.json", content, ":6000:15")
     assert len(dataset.sets) == 6000
-    assert all(one.query.startswith(name) for one, name in zip(dataset.sets, asked(dataset).values(), strict=True))
+    assert all(
+        one.query.startswith(name) for one, name in zip(dataset.sets, relevant_by_query(dataset).values(), strict=True)
+    )
 
 
 # What is wrong with a file
@@ -293,7 +301,7 @@ def test_a_published_set_in_full_is_read(tmp_path):
         ("3.jpg#0\t ", "empty query", ""),
     ],
 )
-def test_each_fault_of_a_line_with_a_caption_is_said(folder, line, reason, value):
+def test_faults_of_a_line_are_reported(folder, line, reason, value):
     file = folder / "x.token"
     file.write_text(f"{line}\n\n{flickr(CAPTIONS)}{line}\n", encoding="utf-8")
     assert faults_of(file) == [("x.token", 1, reason, value), ("x.token", 43, reason, value)]
@@ -309,19 +317,19 @@ def test_each_fault_of_a_line_with_a_caption_is_said(folder, line, reason, value
         ("3.jpg, ", "empty query", ""),
     ],
 )
-def test_each_fault_of_a_row_is_said(folder, row, reason, value):
+def test_faults_of_a_row_are_reported(folder, row, reason, value):
     file = folder / "captions.csv"
     file.write_text(f'image,caption\n\n1.jpg,"a\ndog"\n{row}\n2.jpg,a cat\n')
     assert faults_of(file) == [("captions.csv", 5, reason, value)]
 
 
-def test_a_quote_without_its_end_is_said_where_it_begins(folder):
+def test_an_unclosed_quote_is_reported_with_its_first_line(folder):
     file = folder / "captions.csv"
     file.write_text('image,caption\n1.jpg,a dog\n2.jpg,"a cat\n3.jpg,a cow\n')
     assert faults_of(file) == [("captions.csv", 3, "columns", "image,caption")]
 
 
-def test_each_fault_of_a_row_between_bars_is_said(folder):
+def test_faults_of_a_row_with_bars_are_reported(folder):
     file = folder / "results.csv"
     file.write_text("image_name| comment_number| comment\n1.jpg| 0| a\n2.jpg| a dog\n3.jpg| 0| \n| 0| a\n1|2|3|4\n")
     columns = "image_name|comment_number|comment"
@@ -333,7 +341,7 @@ def test_each_fault_of_a_row_between_bars_is_said(folder):
     ]
 
 
-def test_each_fault_of_cocos_is_said_with_its_place(folder):
+def test_faults_of_cocos_format_are_reported_with_their_path(folder):
     content = coco(CAPTIONS)
     content["images"][2]["file_name"] = " "
     content["images"][3] = 7
@@ -358,7 +366,7 @@ def test_each_fault_of_cocos_is_said_with_its_place(folder):
     ]
 
 
-def test_each_fault_of_karpathys_is_said_with_its_place(folder):
+def test_faults_of_karpathys_format_are_reported_with_their_path(folder):
     content = karpathy(CAPTIONS)
     del content["images"][1]["filename"]
     content["images"][2]["sentences"] = "a dog"
@@ -372,7 +380,7 @@ def test_each_fault_of_karpathys_is_said_with_its_place(folder):
     ]
 
 
-def test_json_that_is_none_is_said_with_its_line(folder):
+def test_invalid_json_is_reported_with_its_line(folder):
     file = folder / "captions.json"
     file.write_text('{"images": [],\n"annotations": [}\n')
     assert faults_of(file) == [("captions.json", 2, "not JSON", "")]
@@ -383,19 +391,19 @@ def test_json_that_is_none_is_said_with_its_line(folder):
 @pytest.mark.parametrize(
     "content", [{"images": [{"id": 1, "file_name": "a"}], "annotations": [{"image_id": 1, "bbox": []}]}, [], 3]
 )
-def test_json_without_captions_is_of_no_known_form(folder, content):
+def test_json_without_captions_has_an_unknown_format(folder, content):
     with pytest.raises(DatasetFormatUnknown):
         opened(folder, "instances_val2017.json", content)
 
 
 @pytest.mark.parametrize("name", ["captions.txt", "captions.json", "x.token", "results.csv"])
-def test_another_encoding_is_said_with_its_line(folder, name):
+def test_another_encoding_is_reported_with_its_line(folder, name):
     file = folder / name
     file.write_bytes("image,caption\n1.jpg,一只狗\n".encode("gbk"))
     assert faults_of(file) == [(name, 2, "not UTF-8", "")]
 
 
-def test_pictures_that_all_lie_elsewhere_are_a_fault(tmp_path):
+def test_a_fault_is_reported_if_all_pictures_are_missing(tmp_path):
     file = tmp_path / "captions.txt"
     file.write_text(table(CAPTIONS), encoding="utf-8")
     assert faults_of(file) == [("captions.txt", None, "pictures elsewhere", "images, flickr30k-images, val2017")]
@@ -403,7 +411,7 @@ def test_pictures_that_all_lie_elsewhere_are_a_fault(tmp_path):
     assert faults_of(file) == [("captions.txt", None, "too few pictures", "1")]
 
 
-def test_a_file_without_captions_is_told_so(folder):
+def test_a_file_without_captions_is_a_fault(folder):
     file = folder / "captions.txt"
     file.write_text("image,caption\n\n")
     assert faults_of(file) == [("captions.txt", None, "no sets", "")]

@@ -1,4 +1,4 @@
-"""A folder with one sub-folder a query."""
+"""Folders with one sub-folder for each query."""
 
 import os
 from pathlib import Path
@@ -25,17 +25,17 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty sub-folders with six pictures each."""
+    """Return a folder with twenty sub-folders of six pictures each."""
     folder = tmp_path_factory.mktemp("many")
     put_pictures(folder, *(f"query {query}/{number}.jpg" for query in range(20) for number in range(6)))
     return folder
 
 
-def right_by_query(spec: object) -> dict[str, list[str]]:
+def relevant_by_query(spec: object) -> dict[str, list[str]]:
     return {one.query: [each.name for each in one.pictures if each.is_relevant] for one in open_dataset(str(spec)).sets}
 
 
-def test_a_sub_folder_is_a_query_and_its_pictures_are_right(photos):
+def test_a_sub_folder_is_a_query_and_its_pictures_are_relevant(photos):
     dataset = open_dataset(str(photos))
     assert dataset.name == "photos"
     assert [(one.id, one.query, one.language) for one in dataset.sets] == [
@@ -49,7 +49,7 @@ def test_a_sub_folder_is_a_query_and_its_pictures_are_right(photos):
         assert all(each.grade == each.gain for each in one.pictures)
 
 
-def test_what_is_no_picture_is_passed_over(photos):
+def test_other_files_and_folders_are_ignored(photos):
     before = open_dataset(str(photos))
     put_pictures(
         photos, "notes.txt", "beside.jpg", ".hidden/1.jpg", "消防车/.1.jpg", "消防车/notes.txt", "消防车/more/3.jpg"
@@ -57,27 +57,27 @@ def test_what_is_no_picture_is_passed_over(photos):
     assert open_dataset(str(photos)) == before
 
 
-def test_the_same_bytes_are_one_picture_and_right_for_both(photos):
+def test_equal_files_are_one_picture_that_is_relevant_for_both_queries(photos):
     (photos / "消防车/red.jpg").write_bytes((photos / "a red dress/2.jpg").read_bytes())
     (photos / "消防车/again.jpg").write_bytes((photos / "消防车/1.jpg").read_bytes())
     dataset = open_dataset(str(photos))
     assert [each.name for each in dataset.sets[0].pictures] == [*DRESSES, *TRUCKS]
-    assert right_by_query(photos) == {
+    assert relevant_by_query(photos) == {
         "a red dress": list(DRESSES),
         "消防车": ["a red dress/2.jpg", "消防车/1.jpg", "消防车/truck.webp"],
     }
 
 
-def test_files_of_one_size_with_other_bytes_are_not_one_picture(photos):
+def test_different_files_of_the_same_size_are_different_pictures(photos):
     (photos / "消防车/1.jpg").write_bytes(b"abc")
     (photos / "a red dress/1.jpg").write_bytes(b"abd")
     assert len(open_dataset(str(photos)).sets[0].pictures) == 5
 
 
-# Drawing from it
+# Drawing sets
 
 
-def test_numbers_draw_queries_and_pictures_by_the_seed(many):
+def test_numbers_draw_queries_and_pictures(many):
     dataset = open_dataset(f"{many}:8:5:3")
     assert dataset.name == f"{many.name}:8:5:3"
     assert len(dataset.sets) == 8
@@ -87,15 +87,15 @@ def test_numbers_draw_queries_and_pictures_by_the_seed(many):
     assert [one.query for one in dataset.sets] == sorted((one.query for one in dataset.sets), key=order.index)
 
 
-def test_numbers_may_be_left_out_from_the_end(many):
+def test_numbers_at_the_end_may_be_omitted(many):
     assert open_dataset(f"{many}:8").name == f"{many.name}:8:15:0"
     assert open_dataset(f"{many}:8:4").sets == open_dataset(f"{many}:8:4:0").sets
 
 
 @settings(deadline=None)
 @given(st.integers(1, 25), st.integers(2, 130), st.integers(0, 5))
-def test_every_drawn_set_has_right_and_wrong_pictures_of_the_whole_one(many, sets, candidates, seed):
-    whole = {one.query: one.pictures for one in open_dataset(str(many)).sets}
+def test_every_drawn_set_has_relevant_and_irrelevant_pictures_of_the_complete_set(many, sets, candidates, seed):
+    complete = {one.query: one.pictures for one in open_dataset(str(many)).sets}
     drawn = read_folders(many, "many", Sampling(sets=sets, candidates=candidates, seed=seed)).sets
     assert len(drawn) == len({one.query for one in drawn}) == min(sets, 20)
     for one in drawn:
@@ -103,31 +103,31 @@ def test_every_drawn_set_has_right_and_wrong_pictures_of_the_whole_one(many, set
         assert {each.is_relevant for each in one.pictures} == {True, False}
         kept = set(one.pictures)
         assert one.pictures == tuple(
-            each for each in whole[one.query] if each in kept
+            each for each in complete[one.query] if each in kept
         )  # in their order, labels and all
 
 
 @pytest.mark.parametrize(("numbers", "reason"), [("0", "sets"), ("5:1", "candidates")])
-def test_too_few_sets_or_pictures_cannot_be_drawn(photos, numbers, reason):
+def test_too_few_sets_or_pictures_are_an_error(photos, numbers, reason):
     with pytest.raises(DatasetSpecInvalid) as caught:
         open_dataset(f"{photos}:{numbers}")
     assert (caught.value.name, caught.value.reason) == ("photos", reason)
 
 
-# What is wrong with it
+# Faults
 
 
-def test_a_sub_folder_without_pictures_is_said(photos):
+def test_a_sub_folder_without_pictures_is_a_fault(photos):
     put_pictures(photos, "a boat/deeper/1.jpg", "a tree/notes.txt")
     assert faults_of(photos) == [("a boat", None, "no pictures", ""), ("a tree", None, "no pictures", "")]
 
 
-def test_one_query_alone_has_nothing_to_rank(tmp_path):
+def test_a_single_query_is_a_fault(tmp_path):
     put_pictures(tmp_path, *DRESSES)
     assert faults_of(tmp_path) == [("a red dress", None, "only right pictures", "")]
 
 
-def test_sub_folders_with_the_same_pictures_have_nothing_to_rank(tmp_path):
+def test_sub_folders_with_the_same_pictures_are_a_fault(tmp_path):
     put_pictures(tmp_path, *DRESSES)
     (tmp_path / "copies").mkdir()
     for name in DRESSES:
@@ -138,15 +138,15 @@ def test_sub_folders_with_the_same_pictures_have_nothing_to_rank(tmp_path):
     ]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="such names cannot be there")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
 @pytest.mark.parametrize(("name", "reason"), [(" ", "empty query"), ("\udcff", "not UTF-8")])
-def test_a_name_that_is_no_sentence_is_said(photos, name, reason):
+def test_a_name_that_is_not_a_query_is_a_fault(photos, name, reason):
     put_pictures(photos, f"{name}/1.jpg")
     assert faults_of(photos) == [(name, None, reason, "")]
 
 
 @pytest.mark.parametrize("name", ["photos", "消防车"])
-def test_a_folder_that_cannot_be_opened_is_said(photos, name, monkeypatch):
+def test_a_folder_that_cannot_be_read_is_a_fault(photos, name, monkeypatch):
     real = Path.iterdir
 
     def refuse(folder: Path) -> object:
@@ -158,14 +158,14 @@ def test_a_folder_that_cannot_be_opened_is_said(photos, name, monkeypatch):
     assert (name, None, "no access", "") in faults_of(photos)
 
 
-def test_a_picture_that_cannot_be_read_is_said_where_it_must_be_compared(photos, monkeypatch):
+def test_a_picture_that_cannot_be_compared_is_a_fault(photos, monkeypatch):
     real = Path.read_bytes
     (photos / "消防车/1.jpg").write_bytes(real(photos / "a red dress/1.jpg"))
 
     def refuse(path: Path) -> bytes:
         if path == photos / "消防车/1.jpg":
             raise PermissionError
-        assert path.stat().st_size == (photos / "消防车/1.jpg").stat().st_size, "read for nothing"
+        assert path.stat().st_size == (photos / "消防车/1.jpg").stat().st_size, "a file of another size was read"
         return real(path)
 
     monkeypatch.setattr(Path, "read_bytes", refuse)

@@ -1,4 +1,4 @@
-"""Sets drawn in the toybox's world: those that measure its model, and larger and smaller ones."""
+"""Generated sets of the toybox: those that its model is evaluated on, and larger and smaller ones."""
 
 from collections import Counter
 from random import Random
@@ -19,7 +19,7 @@ def sets():
     return open_dataset("toybox:12:10").sets
 
 
-def test_sets_of_ten_are_those_of_the_examination(sets):
+def test_sets_of_ten_are_those_of_the_toyboxs_evaluation(sets):
     rng = Random(EVALUATION_SEED)
     for number, one in enumerate(sets):
         example = evaluation_example(rng)
@@ -33,10 +33,10 @@ def test_sets_of_ten_are_those_of_the_examination(sets):
         assert [(each.gain, each.grade, each.kind) for each in right] == [(1, 1.0, "")]
 
 
-def test_the_examination_asks_what_it_asked_when_its_figures_were_published():
+def test_the_queries_are_those_of_the_published_metrics():
     rng = Random(EVALUATION_SEED)
-    asked = [write_caption(evaluation_example(rng).request, LANGUAGES[number % 3], rng).text for number in range(6)]
-    assert asked == [
+    queries = [write_caption(evaluation_example(rng).request, LANGUAGES[number % 3], rng).text for number in range(6)]
+    assert queries == [
         "a bird right of a ball",
         "一个红色皮球下面有穿红色裙子的小女孩在窗边，没有猫",
         "一只小猫 under a little girl at the seaside",
@@ -46,14 +46,14 @@ def test_the_examination_asks_what_it_asked_when_its_figures_were_published():
     ]
 
 
-def test_names_and_ids_tell_pictures_and_sets_apart(sets):
+def test_names_and_ids_are_unique(sets):
     assert [one.id for one in sets][:2] == ["toybox-0001", "toybox-0002"]
     assert [each.name for each in sets[1].pictures][:3] == [f"toybox-0002-0{place}.png" for place in (1, 2, 3)]
     names = [each.name for one in sets for each in one.pictures]
     assert len(set(names)) == len(names)
 
 
-def test_a_wrong_picture_is_of_the_kind_of_the_one_part_that_does_not_hold():
+def test_the_kind_of_an_irrelevant_picture_is_the_part_that_does_not_match():
     rng = Random(EVALUATION_SEED + 2)
     kinds = set()
     for one in open_dataset("toybox:30:6:2").sets:
@@ -68,26 +68,26 @@ def test_a_wrong_picture_is_of_the_kind_of_the_one_part_that_does_not_hold():
     assert kinds >= {"colour", "place", "count", "relation", "outfit", "several"}
 
 
-def test_wrong_pictures_say_in_what_they_differ(sets):
+def test_irrelevant_pictures_have_a_kind_and_a_lower_grade(sets):
     wrong = [each for one in sets for each in one.pictures if not each.is_relevant]
     assert {each.kind for each in wrong} <= KINDS
     assert len({each.kind for each in wrong}) >= 6
     assert all(each.grade < 1 for each in wrong)
 
 
-def test_the_right_picture_may_stand_anywhere(sets):
+def test_the_relevant_picture_may_be_at_any_position(sets):
     places = {[each.is_relevant for each in one.pictures].index(True) for one in sets}
     assert len(places) >= 6
 
 
-def test_the_seed_draws_the_same_again_and_another_seed_others():
+def test_a_seed_generates_the_same_sets_and_another_seed_others():
     dataset = open_dataset("toybox:3:4:5")
     assert dataset.name == "toybox:3:4:5"
     assert dataset == open_dataset("toybox:3:4:5")
     assert {one.query for one in dataset.sets}.isdisjoint(one.query for one in open_dataset("toybox:3:4:6").sets)
 
 
-def test_more_sets_begin_with_the_same():
+def test_more_sets_start_with_the_same():
     assert open_dataset("toybox:4:3").sets[:2] == open_dataset("toybox:2:3").sets
 
 
@@ -97,7 +97,7 @@ def test_the_numbers_have_defaults():
 
 
 @pytest.mark.parametrize("candidates", [2, 3, 5, 10, 15, 19, 46, 100])
-def test_wrong_scenes_are_of_the_same_kinds_in_any_number(candidates):
+def test_kinds_have_the_same_shares_with_any_number_of_candidates(candidates):
     example = evaluation_example(Random(7), candidates)
     assert len(example.wrong) == len(example.kinds) == candidates - 1
     structure = {"count": "structure", "relation": "structure"}

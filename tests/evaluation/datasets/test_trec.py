@@ -1,4 +1,4 @@
-"""Folders as TREC and BEIR have them."""
+"""Folders in the formats of TREC and BEIR."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ QRELS = "query-id\tcorpus-id\tscore\nq1\td2\t2\nq1\td1\t1\nq1\td10\t0\nq2\td3\t1
 
 @pytest.fixture
 def beir(tmp_path: Path) -> Path:
-    """Queries and corpus as JSON Lines, qrels with three columns; no query is answered by all, q3 is not judged."""
+    """Return a folder with queries and corpus as JSON Lines, and qrels of three columns; q3 is not in the qrels."""
     folder = tmp_path / "beir"
     put_pictures(folder, *(f"images/of_{document}.png" for document in DOCUMENTS))
     write_objects(folder / "queries.jsonl", *({"_id": query, "text": text} for query, text in QUERIES.items()))
@@ -31,7 +31,7 @@ def beir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def trec(tmp_path: Path) -> Path:
-    """Topics with tabulators, qrels with four columns, pictures by their names."""
+    """Return a folder with topics separated by tabs, qrels of four columns, and pictures named by their ids."""
     folder = tmp_path / "trec"
     put_pictures(folder, *(f"images/{document}.png" for document in DOCUMENTS))
     write(folder / "topics.tsv", "".join(f"{query}\t{text}\n" for query, text in QUERIES.items()))
@@ -63,7 +63,7 @@ ALL_FOR_Q2 = [("d1", 0), ("d2", 0), ("d3", 1), ("d10", 0)]
 
 
 @pytest.mark.parametrize("form", ["beir", "trec"])
-def test_the_judged_are_ranked_or_all_where_only_right_ones_are_judged(form, request):
+def test_candidates_are_those_in_the_qrels_or_all_if_those_are_all_relevant(form, request):
     folder = request.getfixturevalue(form)
     dataset = open_dataset(str(folder))
     assert dataset.name == form
@@ -79,39 +79,43 @@ def test_the_judged_are_ranked_or_all_where_only_right_ones_are_judged(form, req
     assert first.pictures[0].source == folder / "images" / f"{stem}.png"
 
 
-def test_a_relevance_below_zero_is_wrong(trec):
+def test_a_negative_relevance_is_irrelevant(trec):
     write(trec / "qrels.txt", "q1 0 d2 1\nq1 0 d1 -2\n")
     assert gains(sets_of(trec)["q1"]) == [("d1", 0), ("d2", 1)]
 
 
-def test_queries_that_no_order_can_tell_of_are_left_out(trec):
-    judged = "q1 0 d1 1\nq1 0 d2 0\n"
-    all_right = "".join(f"q2 0 {document} 1\n" for document in DOCUMENTS)
-    all_wrong = "q3 0 d1 0\nq3 0 d2 0\n"
-    write(trec / "qrels.txt", judged + all_right + all_wrong)
+def test_queries_with_equal_gains_are_left_out(trec):
+    partly_relevant = "q1 0 d1 1\nq1 0 d2 0\n"
+    all_relevant = "".join(f"q2 0 {document} 1\n" for document in DOCUMENTS)
+    all_irrelevant = "q3 0 d1 0\nq3 0 d2 0\n"
+    write(trec / "qrels.txt", partly_relevant + all_relevant + all_irrelevant)
     assert list(sets_of(trec)) == ["q1"]
 
 
-def test_a_dataset_whose_queries_are_all_left_out_is_told_so(trec):
+def test_a_dataset_whose_queries_are_all_left_out_is_a_fault(trec):
     write(trec / "qrels.txt", "q3 0 d1 0\nq3 0 d2 0\n")
     assert faults_of(trec) == [("trec", None, "no sets", "")]
 
 
 @pytest.mark.parametrize("name", ["run.trec", "run.txt", "run.tsv"])
-def test_of_a_run_its_documents_are_ranked_the_larger_score_first(trec, name):
+def test_candidates_are_the_documents_of_the_run_by_score(trec, name):
     lines = ["q1 Q0 d3 1 7.5 bm25", "q1 Q0 d2 2 -1e1 bm25", "q1 Q0 d10 3 9 bm25", "q3 Q0 d1 1 1 bm25"]
     write(trec / name, "\n".join(lines).replace(" ", "\t" if name.endswith("tsv") else " "))
     found = sets_of(trec)
-    assert list(found) == ["q1"]  # q2 has nothing in the run, q3 was never judged
-    assert gains(found["q1"]) == [("d10", 0), ("d3", 0), ("d2", 2)]  # d3 is not judged; d1 is right, but not found
+    assert list(found) == ["q1"]  # q2 is not in the run, q3 is not in the qrels
+    assert gains(found["q1"]) == [
+        ("d10", 0),
+        ("d3", 0),
+        ("d2", 2),
+    ]  # d3 is not in the qrels; d1 is relevant but not in the run
 
 
-def test_equal_scores_stay_in_the_order_of_the_run(trec):
+def test_equal_scores_keep_the_order_of_the_run(trec):
     write(trec / "run.trec", "q1 Q0 d10 1 2 x\nq1 Q0 d1 2 2 x\nq1 Q0 d3 3 2 x\n")
     assert [name for name, _ in gains(sets_of(trec)["q1"])] == ["d10", "d1", "d3"]
 
 
-def test_a_query_whose_run_has_nothing_right_is_left_out(trec):
+def test_a_query_without_relevant_documents_in_the_run_is_left_out(trec):
     write(trec / "run.trec", "q1 Q0 d3 1 2 x\nq1 Q0 d10 2 1 x\nq2 Q0 d3 1 2 x\nq2 Q0 d1 2 1 x\n")
     assert list(sets_of(trec)) == ["q2"]
 
@@ -120,31 +124,31 @@ def test_a_query_whose_run_has_nothing_right_is_left_out(trec):
 
 
 @pytest.mark.parametrize("name", ["queries.tsv", "topics.tsv", "queries.txt"])
-def test_queries_may_stand_in_several_files(trec, name):
+def test_queries_may_be_in_files_of_several_names(trec, name):
     (trec / "topics.tsv").rename(trec / name)
     assert sets_of(trec)["q1"].query == "a red dress"
 
 
 @pytest.mark.parametrize("name", ["qrels", "qrels.tsv", "qrels.txt", "qrels/test.tsv", "qrels/any.qrels"])
-def test_judgements_may_stand_in_several_files(trec, name):
+def test_qrels_may_be_in_files_of_several_names(trec, name):
     text = (trec / "qrels.txt").read_text()
     (trec / "qrels.txt").unlink()
     write(trec / name, text)
     assert gains(sets_of(trec)["q2"]) == ALL_FOR_Q2
 
 
-def test_of_several_judgements_those_of_the_test_count(beir):
+def test_the_test_split_is_read_if_there_are_several_qrels(beir):
     write(beir / "qrels/train.tsv", "query-id\tcorpus-id\tscore\nq9\td9\t1\n")
     assert list(sets_of(beir)) == ["q1", "q2"]
 
 
-def test_three_columns_need_no_header_and_ids_may_hold_spaces(beir):
+def test_three_columns_need_no_header_and_ids_may_have_spaces(beir):
     write_objects(beir / "queries.jsonl", {"_id": "the first", "text": "a red dress"})
     write(beir / "qrels/test.tsv", "the first\td1\t1\r\nthe first\td2\t0\r\n")
     assert gains(sets_of(beir)["the first"]) == [("d1", 1), ("d2", 0)]
 
 
-def test_ids_may_be_numbers(beir):
+def test_ids_may_be_integers(beir):
     write_objects(beir / "queries.jsonl", {"_id": 7, "text": "a red dress"})
     write_objects(beir / "corpus.jsonl", {"_id": 1, "image": "of_d1.png"}, {"_id": 2, "image": "images/of_d2.png"})
     write(beir / "qrels/test.tsv", "7\t1\t1\n")
@@ -152,32 +156,32 @@ def test_ids_may_be_numbers(beir):
 
 
 @pytest.mark.parametrize("field", ["image", "image_path", "file_name"])
-def test_a_corpus_says_where_its_pictures_are(beir, field):
+def test_the_corpus_has_the_paths_of_the_pictures(beir, field):
     pictures = [{"_id": name, field: str(beir / f"images/of_{name}.png")} for name in DOCUMENTS]
     write_objects(beir / "corpus.jsonl", *pictures)
     assert sets_of(beir)["q2"].pictures[3].source == beir / "images/of_d10.png"
 
 
-def test_pictures_go_by_the_name_or_the_stem_that_is_mentioned(trec):
+def test_ids_are_the_names_or_stems_that_the_qrels_use(trec):
     put_pictures(trec, "images/d4.png", "images/d4.jpg", "images/d5.jpg", "images/.d6.jpg", "images/notes.txt")
     write(trec / "qrels.txt", "q1 0 d1.png 1\nq1 0 d4.jpg 1\nq1 0 d2 1\n")
     names = [name for name, _ in gains(sets_of(trec)["q1"])]
     assert names == ["d1.png", "d2", "d3.png", "d4.jpg", "d4.png", "d5.jpg", "d10.png"]
 
 
-def test_a_stem_that_two_pictures_have_is_no_name(trec):
+def test_a_stem_of_two_pictures_is_not_an_id(trec):
     put_pictures(trec, "images/d4.png", "images/d4.jpg")
     write(trec / "qrels.txt", "q1 0 d1 1\nq1 0 d4 0\n")
     assert faults_of(trec) == [("qrels.txt", 2, "unknown picture", "d4")]
 
 
-def test_numbers_behind_it_are_refused(trec):
+def test_numbers_are_not_allowed(trec):
     with pytest.raises(DatasetSpecInvalid) as caught:
         open_dataset(f"{trec}:5")
     assert (caught.value.name, caught.value.reason) == ("trec", "not allowed")
 
 
-# What is wrong with it
+# Faults
 
 BEIR_COLUMNS, TREC_COLUMNS = "query-id corpus-id score", "query 0 document relevance"
 RUN_COLUMNS = "query Q0 document rank score tag"
@@ -198,12 +202,12 @@ RUN_COLUMNS = "query Q0 document rank score tag"
         ("q1 d8 1", "unknown picture", "d8"),
     ],
 )
-def test_each_fault_of_a_judgement_is_said_with_its_line(beir, line, reason, value):
+def test_faults_of_qrels_are_reported_with_their_line(beir, line, reason, value):
     write(beir / "qrels/test.tsv", f"{QRELS}\n{line}\n")
     assert faults_of(beir) == [("test.tsv", 7, reason, value)]
 
 
-def test_a_line_that_is_not_of_four_columns_like_the_first_is_said(trec):
+def test_a_line_with_other_columns_than_the_first_is_a_fault(trec):
     write(trec / "qrels.txt", "q1 0 d1 1\nq1 d2 1\n")
     assert faults_of(trec) == [("qrels.txt", 2, "columns", TREC_COLUMNS)]
 
@@ -220,7 +224,7 @@ def test_a_line_that_is_not_of_four_columns_like_the_first_is_said(trec):
         ("q1 Q0 d8 2 4 x", "unknown picture", "d8"),
     ],
 )
-def test_each_fault_of_a_run_is_said_with_its_line(trec, line, reason, value):
+def test_faults_of_a_run_are_reported_with_their_line(trec, line, reason, value):
     write(trec / "run.txt", f"q1 Q0 d1 1 5 x\n{line}\n")
     assert faults_of(trec) == [("run.txt", 2, reason, value)]
 
@@ -237,7 +241,7 @@ def test_each_fault_of_a_run_is_said_with_its_line(trec, line, reason, value):
         ([], "not an object", ""),
     ],
 )
-def test_each_fault_of_a_query_is_said_with_its_line(beir, record, reason, value):
+def test_faults_of_queries_are_reported_with_their_line(beir, record, reason, value):
     with (beir / "queries.jsonl").open("a") as file:
         file.write(f"\n{json.dumps(record)}\n")
     assert faults_of(beir) == [("queries.jsonl", 5, reason, value)]
@@ -254,7 +258,7 @@ def test_each_fault_of_a_query_is_said_with_its_line(beir, record, reason, value
         ("q1\tagain", "id twice", "q1"),
     ],
 )
-def test_each_fault_of_a_topic_is_said_with_its_line(trec, line, reason, value):
+def test_faults_of_topics_are_reported_with_their_line(trec, line, reason, value):
     with (trec / "topics.tsv").open("a") as file:
         file.write(f"{line}\n")
     assert faults_of(trec) == [("topics.tsv", 4, reason, value)]
@@ -270,13 +274,13 @@ def test_each_fault_of_a_topic_is_said_with_its_line(trec, line, reason, value):
         ({"image": "of_d2.png"}, "field", "_id"),
     ],
 )
-def test_each_fault_of_a_corpus_is_said_with_its_line(beir, record, reason, value):
+def test_faults_of_a_corpus_are_reported_with_their_line(beir, record, reason, value):
     with (beir / "corpus.jsonl").open("a") as file:
         file.write(f"{json.dumps(record)}\n")
     assert faults_of(beir) == [("corpus.jsonl", 5, reason, value)]
 
 
-def test_files_that_are_missing_are_said_once_and_at_once(beir):
+def test_all_missing_files_are_reported_once(beir):
     (beir / "queries.jsonl").unlink()
     (beir / "corpus.jsonl").unlink()
     (beir / "images").rename(beir / "pictures")
@@ -288,20 +292,20 @@ def test_files_that_are_missing_are_said_once_and_at_once(beir):
     ]
 
 
-def test_a_missing_file_is_no_fault_of_those_that_speak_of_it(beir):
+def test_ids_of_a_missing_file_are_not_reported(beir):
     (beir / "queries.jsonl").unlink()
     (beir / "corpus.jsonl").unlink()
     (beir / "images").rename(beir / "pictures")
     assert [reason for _, _, reason, _ in faults_of(beir)] == ["file missing"] * 2
 
 
-def test_several_judgements_of_which_none_is_the_test_are_said(beir):
+def test_several_qrels_without_a_test_split_are_a_fault(beir):
     (beir / "qrels/test.tsv").rename(beir / "qrels/dev.tsv")
     write(beir / "qrels/train.tsv", QRELS)
     assert faults_of(beir) == [("qrels", None, "several files", "test.tsv")]
 
 
-def test_faults_of_all_files_are_found_at_once(beir):
+def test_the_faults_of_all_files_are_reported_together(beir):
     write(beir / "queries.jsonl", "{\n")
     write(beir / "qrels/test.tsv", "q1\td2\tmuch\n")
     (beir / "run.trec").write_bytes("q1 Q0 d2 1 1 红\n".encode("gbk"))
@@ -315,10 +319,10 @@ def test_faults_of_all_files_are_found_at_once(beir):
 
 
 @pytest.mark.parametrize("name", ["qrels", "images"])
-def test_a_folder_that_cannot_be_opened_is_said(trec, name, monkeypatch):
-    (trec / "qrels.txt").rename(trec / "judged")
+def test_a_folder_that_cannot_be_read_is_a_fault(trec, name, monkeypatch):
+    (trec / "qrels.txt").rename(trec / "moved")
     (trec / "qrels").mkdir()
-    (trec / "judged").rename(trec / "qrels/test.tsv")
+    (trec / "moved").rename(trec / "qrels/test.tsv")
     real = Path.iterdir
 
     def refuse(folder: Path) -> object:
@@ -330,7 +334,7 @@ def test_a_folder_that_cannot_be_opened_is_said(trec, name, monkeypatch):
     assert faults_of(trec) == [(name, None, "no access", "")]
 
 
-def test_a_picture_is_one_object_in_all_sets_that_have_it_with_one_gain(beir):
+def test_sets_share_the_object_of_a_picture_with_the_same_gain(beir):
     text = "".join(f"q{number}\td{1 + number % 3}\t1\n" for number in range(200))
     write_objects(beir / "queries.jsonl", *({"_id": f"q{number}", "text": "a"} for number in range(200)))
     write(beir / "qrels/test.tsv", text)
