@@ -10,7 +10,7 @@ import pytest
 
 from reranker import Reranker, Settings
 from reranker.core.errors import CheckpointNotDownloaded
-from reranker.core.types import Scorer
+from reranker.core.protocols import Scorer
 from reranker.ui.page import SAMPLES
 from tests.support.browser import Paced
 from tests.support.recorded_stops import RecordedStops

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reranker.cli.console import DONE, USAGE_ERROR
-from reranker.core.types import Candidate
+from reranker.core.types import EncodedPicture
 from reranker.images.formats import PICTURE_SUFFIXES
 from tests.support.folders import close_folder
 from tests.support.scripted_scorer import ScriptedImage, ScriptedScorer, number
@@ -122,9 +122,9 @@ def texts_seen(shell: Shell, table: str, *pictures: str) -> tuple[CommandResult,
     seen = {}
 
     class Reading(ScriptedScorer):
-        def prepare(self, candidate: Candidate) -> ScriptedImage:
-            seen[candidate.name] = candidate.text
-            return super().prepare(candidate)
+        def prepare(self, picture: EncodedPicture) -> ScriptedImage:
+            seen[picture.candidate.name] = picture.candidate.text
+            return super().prepare(picture)
 
     shell.scorer = Reading(judge=number)
     Path("titles.csv").write_bytes(table.encode("utf-8-sig"))
