@@ -428,6 +428,7 @@ def test_what_changes_a_score_changes_the_fingerprint(checkpoint: Checkpoint) ->
     assert fingerprint() == fingerprint(replace(checkpoint, name="renamed"))
 
 
+@pytest.mark.extended
 def test_the_choice_may_be_asked_for_while_the_model_is_loaded():
     code = (
         "import threading\n"

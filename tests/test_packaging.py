@@ -2,9 +2,7 @@
 
 import ast
 import json
-import os
 import re
-import subprocess
 import sys
 import tomllib
 from importlib import import_module
@@ -15,6 +13,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from reranker import Reranker
+from reranker.__main__ import run
 from reranker.cli.extras import PACKAGES
 from reranker.config.paths import ASSETS
 from tests.support import installed
@@ -87,6 +86,7 @@ def distributions_of(modules: set[str] | tuple[str, ...]) -> set[str]:
     return {canonicalize_name(owner) for module in modules for owner in owners[module]}
 
 
+@pytest.mark.extended
 def test_the_core_alone_imports_everything_else_and_ranks() -> None:
     """Everything but the page and the metrics; the server, too, which must not need Gradio."""
     code = f"""
@@ -99,6 +99,7 @@ for path in sorted(Path("reranker").rglob("*.py")):
         import_module(module)
 import_module("reranker.evaluation.datasets.loading")
 from reranker import Reranker
+from reranker.__main__ import run
 ranking = Reranker("toybox").rank({QUERY!r}, sorted(Path({str(GALLERY)!r}).glob("*.png")))
 print(json.dumps([scored.candidate.name for scored in ranking.scored]))
 """
@@ -131,6 +132,7 @@ def test_the_options_of_serve_are_described_without_docstrings() -> None:
 def test_the_page_needs_its_extra_alone_and_no_docstrings() -> None:
     code = """
 from reranker import Reranker
+from reranker.__main__ import run
 from reranker.ui import gradio_environment
 gradio_environment.prepare()
 from reranker.ui.launch import launch_settings
@@ -146,8 +148,8 @@ print(sorted(build_page(reranker).get_api_info()["named_endpoints"]))
     ("command", "extra"),
     [
         (["evaluate", "toybox"], "eval"),
-        (["serve", "--mcp"], "mcp"),
-        (["serve", "--share", "--auth", "name:password"], "ui"),
+        pytest.param(["serve", "--mcp"], "mcp", marks=pytest.mark.extended),
+        pytest.param(["serve", "--share", "--auth", "name:password"], "ui", marks=pytest.mark.extended),
     ],
 )
 def test_a_missing_extra_is_one_sentence_with_the_command_that_installs_it(command: list[str], extra: str) -> None:
@@ -164,8 +166,12 @@ def test_a_missing_extra_is_one_sentence_with_the_command_that_installs_it(comma
     ("words", "completed"),
     [("reranker wa", "watch"), ("reranker rank --sc", "--scoring"), ("reranker serve --ap", "--api-key")],
 )
-def test_a_shell_completes_commands_and_options(words: str, completed: str) -> None:
+def test_a_shell_completes_commands_and_options(
+    words: str, completed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     variables = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")), "_RERANKER_COMPLETE": "complete_bash"}
-    command = [sys.executable, "-c", "from reranker.__main__ import run; run()"]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False)
-    assert done.stdout.split() == [completed]
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        run()
+    assert capsys.readouterr().out.split() == [completed]

@@ -46,6 +46,7 @@ def is_significant_drop(comparison: Comparison) -> bool:
     return all(each.value < 0 and each.is_significant and each.interval.high < 0 for each in differences)
 
 
+@pytest.mark.extended
 def test_the_correct_model_does_not_drop(correct):
     comparison = compare_with(correct)
     assert correct.metrics.hit_at_1 > 0.85
@@ -73,6 +74,7 @@ def test_positions_of_one_dimension(correct, monkeypatch):
     assert is_significant_drop(compare_with(correct))
 
 
+@pytest.mark.extended
 def test_a_swapped_head(correct, monkeypatch):
     make_head = YesNoHead.of
     monkeypatch.setattr(YesNoHead, "of", lambda weight, yes, no: make_head(weight, no, yes))

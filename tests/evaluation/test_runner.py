@@ -299,12 +299,13 @@ def test_pictures_of_an_earlier_set_are_not_encoded_again(drawn, monkeypatch):
     assert len(encoded) == len(drawn.sets[0].pictures)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.extended)])
 def test_two_evaluations_have_bitwise_equal_scores(drawn, precision):
     first, second = (evaluate(drawn, toybox_run(precision)).results[0] for _ in range(2))
     assert [one.log_odds for one in first.scored_sets] == [one.log_odds for one in second.scored_sets]
 
 
+@pytest.mark.extended
 def test_every_configuration_is_evaluated_once_and_each_pair_compared(drawn):
     runs = [toybox_run(precision, ("yes-no", "rating"), ("low", "usual")) for precision in ("fp32", "bf16")]
     evaluation = evaluate(drawn, *runs)

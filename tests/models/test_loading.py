@@ -105,6 +105,7 @@ def test_both_layouts_of_files_give_the_scores_of_one_file(layout: Callable[[Pat
     assert log_odds(str(layout(tmp_path))) == pytest.approx(log_odds("toybox"), abs=1e-4)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ("geometry", "parameters", "on_the_disk"),
     [("7b", 8_292_166_656, 16_584_333_312), ("3b", 3_754_622_976, 7_509_245_952)],

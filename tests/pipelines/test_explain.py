@@ -486,6 +486,7 @@ def hits(reranker: Reranker, chosen: list[Case]) -> float:
     return float(np.mean([is_hit(where, one.box) for where, one in zip(maps, chosen, strict=True)]))
 
 
+@pytest.mark.extended
 def test_the_peak_lies_in_the_thing_that_is_asked_for_in_a_small_sample(checkpoint):
     assert hits(toybox(checkpoint), cases(40, seed=31)) >= 0.85
 

@@ -17,6 +17,8 @@ from tests.support.ports import free_port
 from tests.support.scripted_scorer import until
 from tests.support.shell import HUNG_AFTER_S, ended
 
+pytestmark = pytest.mark.extended
+
 
 @contextmanager
 def serving() -> Iterator[tuple[str, subprocess.Popen]]:

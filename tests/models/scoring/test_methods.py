@@ -22,12 +22,15 @@ from reranker.models.scoring.registry import make_scoring_method
 from tests.support import paths
 
 GALLERY = sorted(paths.GALLERY.glob("*.png"))
-QUERIES = ("a red boat", "雪地里的一棵树", "two yellow balls")
+QUERIES = (
+    "a red boat",
+    *(pytest.param(query, marks=pytest.mark.extended) for query in ("雪地里的一棵树", "two yellow balls")),
+)
 
 
 @pytest.fixture(scope="module")
 def checkpoint():
-    return load_checkpoint("toybox", "cpu", "fp32", writes=True)
+    return load_checkpoint("toybox", "cpu", "fp32", generates=True)
 
 
 @pytest.fixture(scope="module")
