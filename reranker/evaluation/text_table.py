@@ -7,6 +7,7 @@ from reranker.evaluation.results import Comparison, Evaluation, EvaluationResult
 
 MEGABYTE: Final = 1_000_000
 MIN_LABEL_WIDTH: Final = 14
+_COMPARED_TITLES: Final = {"hit_at_1": "hit@1", "mrr": "MRR", "ndcg_at_10": "nDCG@10"}
 
 
 def as_table(evaluation: Evaluation) -> str:
@@ -63,7 +64,7 @@ def _comparison_table(evaluation: Evaluation) -> str:
 
 def _comparison_line(pair: Comparison, width: int) -> str:
     hit_at_1 = pair.differences["hit_at_1"]
-    significant = [name for name, difference in pair.differences.items() if difference.is_significant]
+    significant = [title for name, title in _COMPARED_TITLES.items() if pair.differences[name].is_significant]
     names = f"{pair.second.label} against {pair.first.label}"
     return (
         f"{names:{width}}{f'{100 * hit_at_1.value:+.1f} points':>13}{hit_at_1.p:>8.3f}{pair.kendall_tau:>7.3f}"
