@@ -181,12 +181,12 @@ class Reranker:
         from reranker.models.loading import load_checkpoint  # noqa: PLC0415
 
         model, engine = self.settings.model, self.settings.engine
-        writes = model.scoring == "rating"
+        generates = model.scoring == "rating"
         source = partial(load_checkpoint, name, model.device, model.precision, model.revision)
 
         def load_model() -> LocalModel[Any]:
             return CrossEncoder(
-                source(writes=writes, report=self._note_loaded),
+                source(generates=generates, report=self._note_loaded),
                 limits=self.limits,
                 cache=FeatureCache(engine.feature_cache_mb * MEGABYTE),
                 scoring=model.scoring,

@@ -18,20 +18,20 @@ from reranker.models.checkpoint import DEFAULT_DETAILS, CheckpointFiles
 from reranker.models.hub import folder_of
 from reranker.models.loading import (
     Checkpoint,
-    assembled,
     load_checkpoint,
     load_network,
-    with_its_files,
+    make_checkpoint,
+    make_checkpoint_from_files,
 )
 from reranker.models.memory_plan import (
     DTYPES,
     LARGE_BYTES,
     QUANTIZED,
-    Sizes,
+    WeightCounts,
     choose_device,
     choose_precision,
-    place,
-    whole_precision,
+    place_on_devices,
+    unquantized_precision,
 )
 from reranker.models.qwen2_5_vl.model import QWEN2_5_VL
 
@@ -63,12 +63,12 @@ def open_model(name: str, device: Device, precision: Precision, *, all_on_device
         if precision in QUANTIZED:
             raise CheckpointUnsupported(name=name, reason=f"random weights have no {precision}")
         large = sizes_of(name).bytes_on_gpu("bf16") >= LARGE_BYTES
-        chosen_precision = whole_precision(chosen_device, large=large) if precision == "auto" else precision
+        chosen_precision = unquantized_precision(chosen_device, large=large) if precision == "auto" else precision
         return random_model(name, chosen_device, chosen_precision, all_on_device=all_on_device)
     files = CheckpointFiles(name, folder_of(name))
-    chosen_precision = choose_precision(precision, chosen_device, files.sizes, writes=True)
-    network = load_network(files, chosen_device, chosen_precision, whole=all_on_device)
-    checkpoint = with_its_files(network, files, chosen_device, chosen_precision)
+    chosen_precision = choose_precision(precision, chosen_device, files.weight_counts, generates=True)
+    network = load_network(files, chosen_device, chosen_precision, all_on_device=all_on_device)
+    checkpoint = make_checkpoint_from_files(network, files, chosen_device, chosen_precision)
     loaded = cast(Qwen2_5_VLForConditionalGeneration, network)
     return Model(name=name, network=loaded, checkpoint=checkpoint)
 
@@ -78,11 +78,11 @@ def is_shape(name: str) -> bool:
     return name in PUBLISHED or LAYERS_BY_WIDTH.fullmatch(name) is not None
 
 
-def sizes_of(name: str) -> Sizes:
+def sizes_of(name: str) -> WeightCounts:
     """Return the sizes of the parts of a model. Raises the errors of `open_model`."""
     if is_shape(name):
-        return Sizes.described(QWEN2_5_VL, config_of(name))
-    return CheckpointFiles(name, folder_of(name)).sizes
+        return WeightCounts.from_config(QWEN2_5_VL, config_of(name))
+    return CheckpointFiles(name, folder_of(name)).weight_counts
 
 
 def config_of(name: str) -> Qwen2_5_VLConfig:
@@ -104,8 +104,8 @@ def random_model(name: str, device: torch.device, precision: str, *, all_on_devi
     finally:
         torch.set_default_dtype(default)
     if not all_on_device:
-        place(network, device, precision)
-    checkpoint = assembled(
+        place_on_devices(network, device, precision)
+    checkpoint = make_checkpoint(
         network,
         QWEN2_5_VL,
         tokenizer,

@@ -193,7 +193,7 @@ class CrossEncoder:
         """Score a batch. Raises `PictureOutOfMemory` if it does not fit on the device."""
         start = time.perf_counter()
         documents = self._on_device(partial(self._score_documents, query, batch, run_id), _tokens(batch))
-        self._budget.went_well(self._free_share)
+        self._budget.record_success(self._free_share)
         latency_ms = 1000 * (time.perf_counter() - start)
         return [
             Score(
@@ -244,7 +244,7 @@ class CrossEncoder:
         """Return the result of `work`. Raises `PictureOutOfMemory` if so many visual tokens do not fit."""
         result = _unless_out_of_memory(work)
         if result is None:  # a value, because an exception would hold the tensors of the batch
-            self._budget.ran_out(visual_tokens)
+            self._budget.record_out_of_memory(visual_tokens)
             if self._checkpoint.device.type == "cuda":
                 torch.cuda.empty_cache()
             _log.warning("The device ran out of memory at %d visual tokens; now %d", visual_tokens, self._budget.tokens)

@@ -1,4 +1,4 @@
-"""How much goes onto the device at once: a plan in tokens from its free memory, kept to what the device bears."""
+"""Limit the visual tokens of a batch by the free memory of the device."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
@@ -7,26 +7,26 @@ import torch
 
 from reranker.models.memory_plan import free_bytes
 
-LARGEST_ON_GPU, LARGEST_ON_CPU = 4096, 1024  # visual tokens; beyond them a batch takes longer and gains nothing
-# Visual tokens that the vision tower sees at once: it has four patches for each, so its states are what takes memory.
-LOOKED_AT_ON_GPU, LOOKED_AT_ON_CPU = 2048, 256
-LEAST_FREE = 0.05  # of the card, below which the next batch is smaller: other programs take memory, too
-SHARE_OF_FREE = 0.8  # of the free memory; the rest is for what other programs take meanwhile
-GOOD_BATCHES = 8
+LARGEST_ON_GPU, LARGEST_ON_CPU = 4096, 1024  # visual tokens; a larger batch is not faster per token
+# Visual tokens that the vision tower encodes at once. Its states need most memory: it has four patches for each token.
+ENCODED_ON_GPU, ENCODED_ON_CPU = 2048, 256
+MIN_FREE_SHARE = 0.05  # of the GPU's memory; the next batch is smaller if less is free, as other programs need memory
+SHARE_OF_FREE = 0.8  # of the free memory for batches; the rest is for other programs
+GOOD_BATCHES = 8  # successful batches until the budget grows
 
 
-class _Sized(Protocol):
+class _HasVisualTokens(Protocol):
     @property
     def visual_tokens(self) -> int: ...
 
 
-_Picture = TypeVar("_Picture", bound=_Sized)
+_Image = TypeVar("_Image", bound=_HasVisualTokens)
 
 
 class TokenBudget:
-    """Visual tokens for one batch: half of what the device ran out at, and doubled after some good batches.
+    """The visual tokens of one batch: halved if the device runs out of memory, doubled after `GOOD_BATCHES` successes.
 
-    Never more than `planned`, never less than 1: a batch always has a picture, however large.
+    It is never more than `planned` and never less than 1. A batch has at least one image, however large that is.
     """
 
     def __init__(self, planned: int) -> None:
@@ -34,17 +34,17 @@ class TokenBudget:
 
     @property
     def tokens(self) -> int:
-        """For the next batch."""
+        """The most visual tokens in the next batch."""
         return self._tokens
 
-    def ran_out(self, tokens: int) -> None:
-        """A batch of so many tokens did not fit."""
+    def record_out_of_memory(self, tokens: int) -> None:
+        """Record that a batch of `tokens` visual tokens did not fit."""
         self._tokens, self._good = max(1, min(self._tokens, tokens // 2)), 0
 
-    def went_well(self, free_share: float = 1.0) -> None:
-        """A batch did fit, and left so much of the card's memory."""
-        if free_share < LEAST_FREE:
-            self.ran_out(self._tokens)
+    def record_success(self, free_share: float = 1.0) -> None:
+        """Record that a batch did fit, and which share of the GPU's memory was free after it."""
+        if free_share < MIN_FREE_SHARE:
+            self.record_out_of_memory(self._tokens)
             return
         self._good += 1
         if self._good >= GOOD_BATCHES:
@@ -52,51 +52,51 @@ class TokenBudget:
 
 
 def planned_tokens(gpus: Sequence[torch.device], trial: Callable[[int], None], trial_tokens: int) -> int:
-    """Visual tokens for one batch.
+    """Return the planned visual tokens of one batch.
 
-    On a card: its free memory over the bytes a token that `trial(trial_tokens)`, a batch of so many, needed at its
-    peak; of several the least free memory, over what the first one needed, which has the vision tower. Elsewhere
-    memory is not what bounds a batch, and none is tried.
+    On a GPU this is the free memory divided by the peak bytes per token of `trial(trial_tokens)`, which runs a batch of
+    that many tokens. With several GPUs it is the smallest free memory, divided by the peak on the first GPU, which has
+    the vision tower. On the CPU the memory does not limit a batch, and no trial runs.
     """
     device = gpus[0]
     if device.type != "cuda":
         return LARGEST_ON_CPU
     try:
-        trial(trial_tokens)  # once before the measured one: kernels are loaded, and workspaces made
+        trial(trial_tokens)  # a warm-up that loads kernels and allocates workspaces
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
         trial(trial_tokens)
     except torch.OutOfMemoryError:
         return 1
-    bytes_a_token = (torch.cuda.max_memory_allocated(device) - before) / trial_tokens
+    bytes_per_token = (torch.cuda.max_memory_allocated(device) - before) / trial_tokens
     torch.cuda.empty_cache()
-    return max(1, min(LARGEST_ON_GPU, int(SHARE_OF_FREE * min(map(free_bytes, gpus)) / bytes_a_token)))
+    return max(1, min(LARGEST_ON_GPU, int(SHARE_OF_FREE * min(map(free_bytes, gpus)) / bytes_per_token)))
 
 
 def device_memory(gpus: Sequence[torch.device]) -> tuple[int, int] | None:
-    """Bytes in use on a card, the fullest of several, by all programs, and bytes in all; None elsewhere.
+    """Return the bytes in use by all programs on the fullest GPU, and its bytes in all; None on the CPU.
 
-    What torch only keeps is free.
+    Memory that torch has reserved but does not use counts as free.
     """
     if gpus[0].type != "cuda":
         return None
-    return max(map(_in_use, gpus), key=lambda memory: memory[0] / memory[1])
+    return max(map(_used_and_total, gpus), key=lambda memory: memory[0] / memory[1])
 
 
-def _in_use(gpu: torch.device) -> tuple[int, int]:
+def _used_and_total(gpu: torch.device) -> tuple[int, int]:
     free, total = torch.cuda.mem_get_info(gpu)
-    kept = torch.cuda.memory_reserved(gpu) - torch.cuda.memory_allocated(gpu)
-    return total - free - kept, total
+    unused = torch.cuda.memory_reserved(gpu) - torch.cuda.memory_allocated(gpu)
+    return total - free - unused, total
 
 
-def encoding_batches(pictures: Sequence[_Picture], device: torch.device) -> Iterator[list[_Picture]]:
-    """The pictures in their order, as many at a time as the vision tower should see at once."""
-    most = LOOKED_AT_ON_GPU if device.type == "cuda" else LOOKED_AT_ON_CPU
-    run: list[_Picture] = []
-    for picture in pictures:
-        if run and sum(one.visual_tokens for one in run) + picture.visual_tokens > most:
-            yield run
-            run = []
-        run.append(picture)
-    if run:
-        yield run
+def encoding_batches(images: Sequence[_Image], device: torch.device) -> Iterator[list[_Image]]:
+    """Split images, in their order, into batches for the vision tower."""
+    max_tokens = ENCODED_ON_GPU if device.type == "cuda" else ENCODED_ON_CPU
+    batch: list[_Image] = []
+    for image in images:
+        if batch and sum(each.visual_tokens for each in batch) + image.visual_tokens > max_tokens:
+            yield batch
+            batch = []
+        batch.append(image)
+    if batch:
+        yield batch

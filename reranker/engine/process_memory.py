@@ -1,4 +1,4 @@
-"""What this process takes of the machine's memory and of its cards, now and at most."""
+"""Measure the memory use of this process, on the host and on GPUs."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -10,9 +10,10 @@ _RESET_PEAK: Final = "5"  # see proc_pid_clear_refs(5)
 
 
 def process_bytes(field: str) -> int | None:
-    """Of this process, as Linux counts: VmRSS resident now, VmHWM at most (getrusage's would be the parent's, too).
+    """Return a field of /proc/self/status in bytes; None on systems without it.
 
-    None on systems that do not count it.
+    field: "VmRSS", the resident memory, or "VmHWM", its peak. `getrusage` is not used, because its peak includes that
+        of the parent process.
     """
     status = Path("/proc/self/status")
     if not status.exists():
@@ -22,23 +23,23 @@ def process_bytes(field: str) -> int | None:
 
 
 class PeakMemory:
-    """The most that was in use since `begin`: of the fullest card where there is one, else resident memory."""
+    """The peak memory use since `reset`, on the fullest GPU, or of the host if no GPU is used."""
 
     def __init__(self, *, on_gpu: bool) -> None:
         self._gpus = range(torch.cuda.device_count()) if on_gpu else range(0)
         if self._gpus:
-            torch.cuda.empty_cache()  # of what was loaded before
+            torch.cuda.empty_cache()  # free the unused memory of earlier work
 
-    def begin(self) -> None:
-        """Forget what was before. Where the system cannot, the peak is that of the process so far."""
+    def reset(self) -> None:
+        """Start a new measurement. If the system cannot reset the peak, it remains that of the whole process."""
         for gpu in self._gpus:
             torch.cuda.reset_peak_memory_stats(gpu)
         if not self._gpus:
             with suppress(OSError):
                 Path("/proc/self/clear_refs").write_text(_RESET_PEAK, encoding="ascii")
 
-    def taken(self) -> int | None:
-        """Bytes; None where nobody counts them."""
+    def peak_bytes(self) -> int | None:
+        """Return the peak in bytes; None if the system does not measure it."""
         if self._gpus:
             return max(map(torch.cuda.max_memory_reserved, self._gpus))
         return process_bytes("VmHWM")

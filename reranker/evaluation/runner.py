@@ -335,16 +335,16 @@ def _score_batch(
     """Encode the pictures of a batch once, and score them by each scorer. Raises `TicketCancelled`."""
     readable = {index: picture for index, picture in enumerate(prepared) if not isinstance(picture, PictureError)}
     names, run_id = [batch.pictures[index].name for index in readable], new_run_id()
-    memory.begin()
+    memory.reset()
     start = time.perf_counter()
     encoded = _encode(batch.scorers[0].engine, list(readable.values()), ticket, run_id)
-    encode_ms, encode_peak = 1000 * (time.perf_counter() - start), memory.taken()
+    encode_ms, encode_peak = 1000 * (time.perf_counter() - start), memory.peak_bytes()
     for each in batch.scorers:
-        memory.begin()
+        memory.reset()
         start = time.perf_counter()
         scores = score_prepared(batch.query, encoded, names, each.engine.executor, ticket, run_id)
         partial_set = partial_sets[each.info.fingerprint]
-        partial_set.add_cost(memory.taken(), score_ms=1000 * (time.perf_counter() - start))
+        partial_set.add_cost(memory.peak_bytes(), score_ms=1000 * (time.perf_counter() - start))
         partial_set.add_cost(encode_peak, encode_ms=encode_ms)
         results: dict[int, ScoreResult] = dict(zip(readable, scores, strict=True))
         for index, picture in enumerate(prepared):

@@ -1,19 +1,19 @@
-"""Models: find, download, check and load them, and run their networks with torch.
+"""Find, download, check and load models, and run their networks with torch.
 
-transformers writes docstrings when its models are imported, from other docstrings, and raises an error if `python -OO`
-has removed those. Then its decorator is replaced here, before any model is imported.
+transformers generates docstrings from other docstrings when its models are imported. It raises an error if `python -OO`
+has removed them. In that case the decorator is replaced here, before any model is imported.
 """
 
 import sys
 from typing import Any
 
 
-def _keep_as_it_is(documented: Any = None, **_: Any) -> Any:
-    """Stand in for `transformers.utils.auto_docstring`, which is used with and without arguments."""
-    return documented if documented is not None else _keep_as_it_is
+def _return_unchanged(documented: Any = None, **_: Any) -> Any:
+    """Replace `transformers.utils.auto_docstring`, which is used with and without arguments."""
+    return documented if documented is not None else _return_unchanged
 
 
 if sys.flags.optimize > 1:
     import transformers.utils
 
-    transformers.utils.auto_docstring = _keep_as_it_is  # type: ignore[attr-defined, assignment]
+    transformers.utils.auto_docstring = _return_unchanged  # type: ignore[attr-defined, assignment]

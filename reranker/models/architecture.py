@@ -1,4 +1,7 @@
-"""What the program needs of an architecture. Each has a folder in `reranker.models` and an entry in the registry."""
+"""The interface of a model architecture.
+
+Each architecture has a folder in `reranker.models` and an entry in `reranker.models.registry`.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -61,15 +64,15 @@ class VisionLanguageModel(Protocol):
     ) -> torch.Tensor:
         """Return the normed hidden state at the last position, (images, hidden).
 
-        suffixes: for each image the ids of the tokens behind it, at least one. All images run in one packed pass.
+        suffixes: for each image the ids of the tokens after it, at least one. All images run in one packed pass.
         """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """How checkpoints of one `model_type` are read and run.
+    """Reads and runs the checkpoints of one `model_type`.
 
-    patch_settings: what a checkpoint without preprocessor_config.json has. wrap: takes the network, its patch settings
+    patch_settings: used if the checkpoint has no preprocessor_config.json. wrap: takes the network, its patch settings
         and the device of its vision tower.
     """
 

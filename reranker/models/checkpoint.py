@@ -1,6 +1,7 @@
-"""A checkpoint's folder, in Hugging Face layout: config.json, safetensors, a tokenizer, preprocessor_config.json.
+"""Read the folder of a checkpoint in the Hugging Face layout, and check its files.
 
-`reranker.json` beside them is ours and optional: what the checkpoint was taught at and how its scores are shown.
+The folder has config.json, safetensors files, a tokenizer and preprocessor_config.json. It may also have
+`reranker.json`, a file of this program: the settings that the checkpoint was trained with, and its calibration.
 """
 
 import hashlib
@@ -17,22 +18,22 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from reranker.core.errors import CheckpointBroken, CheckpointMissing, CheckpointUnsupported
 from reranker.models.architecture import Architecture
 from reranker.models.hub import INDEX
-from reranker.models.memory_plan import Sizes
+from reranker.models.memory_plan import WeightCounts
 from reranker.models.patchify import PatchSettings
 from reranker.models.registry import ARCHITECTURES
 from reranker.models.scoring.prompts import INSTRUCTIONS
 
-DEFAULT_DETAILS: Final = (256, 512, 1280)  # visual tokens, where the checkpoint does not say its own
+DEFAULT_DETAILS: Final = (256, 512, 1280)  # visual tokens, if reranker.json does not have them
 SHA256: Final = re.compile(r"[0-9a-f]{64}")
-HASHED_AT_ONCE: Final = 4
+HASHING_THREADS: Final = 4
 
 
 @dataclass(frozen=True)
 class CheckpointFiles:
-    """A folder whose weight files are there and whole, of the architecture that is judged with.
+    """The folder of a checkpoint whose weight files are complete and whose architecture is supported.
 
-    `name` is the one that people know the model by. Raises `CheckpointMissing`, `CheckpointBroken`,
-    `CheckpointUnsupported`, here and wherever a file is read.
+    name: of the model, for error messages. The constructor, and everything that reads a file later, raises
+        `CheckpointMissing`, `CheckpointBroken` or `CheckpointUnsupported`.
     """
 
     name: str
@@ -41,12 +42,12 @@ class CheckpointFiles:
     def __post_init__(self) -> None:
         model_type = self._json("config.json").get("model_type")
         if model_type not in ARCHITECTURES:
-            known = " or ".join(map(repr, ARCHITECTURES))
-            raise CheckpointUnsupported(name=self.name, reason=f"its architecture is {model_type!r}, not {known}")
+            supported = " or ".join(map(repr, ARCHITECTURES))
+            raise CheckpointUnsupported(name=self.name, reason=f"its architecture is {model_type!r}, not {supported}")
         for path in self.weights:
             if not path.is_file():
                 raise CheckpointMissing(name=self.name, missing=path.name)
-            self._check_whole(path)
+            self._check_complete(path)
 
     @property
     def architecture(self) -> Architecture:
@@ -55,97 +56,102 @@ class CheckpointFiles:
 
     @cached_property
     def weights(self) -> tuple[Path, ...]:
-        """The safetensors, in the order of their names: those of the index where there is one, else all."""
+        """The safetensors files, sorted by name: those of the index, or all files if there is no index."""
         if (self.folder / INDEX).is_file():
-            places = self._json(INDEX).get("weight_map")
-            if not isinstance(places, dict) or not places:
+            weight_map = self._json(INDEX).get("weight_map")
+            if not isinstance(weight_map, dict) or not weight_map:
                 raise CheckpointBroken(name=self.name, file=INDEX, reason="no weight_map")
-            return tuple(self.folder / Path(str(name)).name for name in sorted(set(places.values())))
+            return tuple(self.folder / Path(str(name)).name for name in sorted(set(weight_map.values())))
         paths = tuple(sorted(self.folder.glob("*.safetensors")))
         if not paths:
             raise CheckpointMissing(name=self.name, missing="*.safetensors")
         return paths
 
-    def _check_whole(self, path: Path) -> None:
-        """A safetensors file says in its header where its last weight ends."""
+    def _check_complete(self, path: Path) -> None:
+        """Compare the size of a safetensors file with the end of its last weight, which its header has.
+
+        Raises `CheckpointBroken`.
+        """
         try:
             with path.open("rb") as file:
                 size = int.from_bytes(file.read(8), "little")
                 header = file.read(size) if size < path.stat().st_size else b""
             if len(header) < size or not size:
                 raise CheckpointBroken(name=self.name, file=path.name, reason="truncated")
-            places = [entry["data_offsets"] for name, entry in json.loads(header).items() if name != "__metadata__"]
-            ends = 8 + size + max((end for _, end in places), default=0)
+            offsets = [entry["data_offsets"] for name, entry in json.loads(header).items() if name != "__metadata__"]
+            required_size = 8 + size + max((end for _, end in offsets), default=0)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointBroken(name=self.name, file=path.name, reason=type(error).__name__) from None
-        if path.stat().st_size < ends:
+        if path.stat().st_size < required_size:
             raise CheckpointBroken(name=self.name, file=path.name, reason="truncated")
 
     @cached_property
-    def sizes(self) -> Sizes:
-        """Of the network that config.json describes."""
+    def weight_counts(self) -> WeightCounts:
+        """The number of weights of each part of the network, by config.json."""
         try:
             config = self.architecture.config_class.from_pretrained(self.folder, local_files_only=True)
-            return Sizes.described(self.architecture, config)
-        except Exception as error:  # transformers checks what it reads in ways of its own
+            return WeightCounts.from_config(self.architecture, config)
+        except Exception as error:  # transformers raises errors of many types
             raise CheckpointBroken(name=self.name, file="config.json", reason=type(error).__name__) from error
 
     @cached_property
     def digest(self) -> str:
-        """sha256 over the digests of the weight files."""
-        with ThreadPoolExecutor(HASHED_AT_ONCE) as threads:
+        """The SHA-256 over the SHA-256 digests of the weight files."""
+        with ThreadPoolExecutor(HASHING_THREADS) as threads:
             digests = list(threads.map(_digest, self.weights))
         return hashlib.sha256(b"".join(digests)).hexdigest()
 
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """Without code of its own."""
+        """Load the tokenizer, without running code from the checkpoint."""
         try:
             return AutoTokenizer.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
         except Exception as error:
             raise CheckpointBroken(name=self.name, file="tokenizer.json", reason=type(error).__name__) from error
 
     def patch_settings(self, patch_px: int) -> PatchSettings:
-        """How pixels become patches; what the file does not say is as published."""
-        described = self._json("preprocessor_config.json")
-        plain = self.architecture.patch_settings
+        """Return the settings of preprocessor_config.json, with those of the architecture for missing fields."""
+        fields = self._json("preprocessor_config.json")
+        defaults = self.architecture.patch_settings
         return PatchSettings(
             patch_px=patch_px,
-            merge=int(described.get("merge_size", plain.merge)),
-            mean=tuple(described.get("image_mean", plain.mean)),
-            std=tuple(described.get("image_std", plain.std)),
+            merge=int(fields.get("merge_size", defaults.merge)),
+            mean=tuple(fields.get("image_mean", defaults.mean)),
+            std=tuple(fields.get("image_std", defaults.std)),
         )
 
     @cached_property
-    def _ours(self) -> dict[str, Any]:
+    def _reranker_settings(self) -> dict[str, Any]:
         return self._json("reranker.json") if (self.folder / "reranker.json").is_file() else {}
 
     @property
     def temperature(self) -> float:
-        """T of the score that people see; 1 where the checkpoint was not calibrated."""
-        return float(self._ours.get("temperature", 1.0))
+        """The temperature of the displayed score; 1 if the checkpoint was not calibrated."""
+        return float(self._reranker_settings.get("temperature", 1.0))
 
     @property
     def relevance_threshold(self) -> float | None:
-        """The score of 10 from which a picture fits its query; None where the checkpoint does not know."""
-        line = self._ours.get("fits")
-        if line is not None and not (isinstance(line, int | float) and 0 < line < 10):
-            raise CheckpointBroken(name=self.name, file="reranker.json", reason="fits is no score")
-        return line
+        """The lowest score, between 0 and 10, of a picture that fits its query; None if the checkpoint has none."""
+        threshold = self._reranker_settings.get("fits")
+        if threshold is not None and not (isinstance(threshold, int | float) and 0 < threshold < 10):
+            reason = "“fits” is not a number between 0 and 10"
+            raise CheckpointBroken(name=self.name, file="reranker.json", reason=reason)
+        return threshold
 
     @property
     def instruction(self) -> str:
-        """What it was taught with, where it says so; else what suits photographs."""
-        return str(self._ours.get("instruction", INSTRUCTIONS["photo"]))
+        """The instruction that the checkpoint was trained with; the one for photographs if reranker.json has none."""
+        return str(self._reranker_settings.get("instruction", INSTRUCTIONS["photo"]))
 
     @property
     def detail_levels(self) -> tuple[int, int, int]:
-        """Visual tokens at the lowest, the usual and the highest detail."""
-        described = self._ours.get("details", DEFAULT_DETAILS)
-        numbers = list(described) if isinstance(described, (list, tuple)) else []
+        """The visual tokens per picture at the lowest, the default and the highest detail."""
+        details = self._reranker_settings.get("details", DEFAULT_DETAILS)
+        numbers = list(details) if isinstance(details, (list, tuple)) else []
         if len(numbers) != len(DEFAULT_DETAILS) or not all(isinstance(n, int) and n > 0 for n in numbers):
-            raise CheckpointBroken(name=self.name, file="reranker.json", reason="details are not three numbers")
-        low, usual, high = sorted(numbers)
-        return low, usual, high
+            reason = "“details” is not a list of three positive whole numbers"
+            raise CheckpointBroken(name=self.name, file="reranker.json", reason=reason)
+        low, default, high = sorted(numbers)
+        return low, default, high
 
     def _json(self, file: str) -> dict[str, Any]:
         path = self.folder / file
@@ -161,7 +167,10 @@ class CheckpointFiles:
 
 
 def _digest(path: Path) -> bytes:
-    """sha256 of a file; in the hub's cache it is the name of what the file links to, so that nothing is read."""
+    """Return the SHA-256 of a file.
+
+    A file in the hub's cache is a link to a file that is named by its SHA-256, so nothing is read.
+    """
     target = path.resolve()
     if target.parent.name == "blobs" and SHA256.fullmatch(target.name):
         return bytes.fromhex(target.name)

@@ -1,7 +1,8 @@
-"""Fetches a model's files from the hub into its library's cache: only when somebody asks, only safetensors, no code.
+"""Download the files of a model from the hub into the cache of its library: only safetensors weights, and no code.
 
-The library begins a large file anew when it broke off, hours ago perhaps. So those come by our own hand, named by their
-digests as the library's cache has them; it then fetches the small ones and links all of them to their names.
+If the download of a large file was interrupted, the library starts it again from the beginning. Therefore this module
+downloads large files itself and resumes them, to the paths that they have in the library's cache, which are named by
+SHA-256. The library then downloads the small files and links all files to their names.
 """
 
 import errno
@@ -32,47 +33,51 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 from tqdm import tqdm
 
 from reranker.core.errors import CheckpointBroken, DownloadFailed, DownloadFailureReason
-from reranker.models.hub import WANTED, repository_of
+from reranker.models.hub import DOWNLOADED_FILES, repository_of
 
 MAIN = "main"
-Report = Callable[[int, int], None]  # bytes that are here, bytes in all
+Report = Callable[[int, int], None]  # bytes that are on the disk, bytes in all
 
 
 def download(model: str, revision: str = "", report: Report = lambda done, total: None) -> Path:
-    """Fetch what is missing of a model's files, go on where an earlier try ended, and compare all with their digests.
+    """Download the missing files of a model, resume partial files, and check the SHA-256 of all large files.
 
-    Returns the folder. Raises `DownloadFailed`, and `CheckpointBroken` where a file arrived with another digest than
-    the hub's; it is removed, to be fetched again.
+    Returns the folder. Raises `DownloadFailed`, and `CheckpointBroken` if the SHA-256 of a file differs from that on
+    the hub; the file is then removed.
     """
     repository = repository_of(model)
     if repository is None:
         raise DownloadFailed(name=model, reason="not on the hub")
-    constants.HF_HUB_DISABLE_TELEMETRY = True  # it would tell what else is installed here
-    with _told_as(model):
+    constants.HF_HUB_DISABLE_TELEMETRY = True  # the requests would list installed packages
+    with _as_download_failed(model):
         commit = str(huggingface_hub.HfApi().repo_info(repository, revision=revision or MAIN).sha)
-        large = [file for file in _wanted(repository, commit) if file.lfs is not None]
+        large = [file for file in _list_files(repository, commit) if file.lfs is not None]
         blobs = Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=repository, repo_type="model"), "blobs")
-        _check_room(model, blobs, large)
+        _check_disk_space(model, blobs, large)
         done, total = 0, sum(file.size for file in large)
         for file in large:
-            _bring(model, repository, commit, file, blobs, partial(_report_behind, report, done, total))
+            _download_large(model, repository, commit, file, blobs, partial(_report_after, report, done, total))
             done += file.size
-        return Path(huggingface_hub.snapshot_download(repository, revision=revision or MAIN, allow_patterns=WANTED))
+        snapshot = huggingface_hub.snapshot_download(
+            repository, revision=revision or MAIN, allow_patterns=DOWNLOADED_FILES
+        )
+        return Path(snapshot)
 
 
-def _report_behind(report: Report, before: int, total: int, here: int) -> None:
-    report(before + here, total)
+def _report_after(report: Report, done: int, total: int, done_of_file: int) -> None:
+    report(done + done_of_file, total)
 
 
 @contextmanager
-def _told_as(model: str) -> Iterator[None]:
+def _as_download_failed(model: str) -> Iterator[None]:
+    """Raise errors of the network and of the disk as `DownloadFailed`."""
     try:
         yield
     except (HTTPError, OSError) as error:
-        raise DownloadFailed(name=model, reason=_trouble(error)) from error
+        raise DownloadFailed(name=model, reason=_failure_reason(error)) from error
 
 
-def _trouble(error: Exception) -> DownloadFailureReason:
+def _failure_reason(error: Exception) -> DownloadFailureReason:
     if isinstance(error, OfflineModeIsEnabled):
         return "offline"
     if isinstance(error, GatedRepoError):
@@ -86,31 +91,31 @@ def _trouble(error: Exception) -> DownloadFailureReason:
     return "network"
 
 
-def _wanted(repository: str, commit: str) -> list[RepoFile]:
+def _list_files(repository: str, commit: str) -> list[RepoFile]:
     tree = huggingface_hub.HfApi().list_repo_tree(repository, recursive=True, revision=commit)
     files = [entry for entry in tree if isinstance(entry, RepoFile)]
-    return list(filter_repo_objects(files, allow_patterns=WANTED, key=lambda file: file.path))
+    return list(filter_repo_objects(files, allow_patterns=DOWNLOADED_FILES, key=lambda file: file.path))
 
 
-def _check_room(model: str, blobs: Path, files: list[RepoFile]) -> None:
-    """Before hours of work rather than after. Raises `DownloadFailed`."""
+def _check_disk_space(model: str, blobs: Path, files: list[RepoFile]) -> None:
+    """Raise `DownloadFailed` if the files do not fit on the disk, before a download of perhaps hours."""
     blobs.mkdir(parents=True, exist_ok=True)
-    if sum(file.size - _here(blobs, file) for file in files) > shutil.disk_usage(blobs).free:
+    if sum(file.size - _present_bytes(blobs, file) for file in files) > shutil.disk_usage(blobs).free:
         raise DownloadFailed(name=model, reason="no space")
 
 
-def _here(blobs: Path, file: RepoFile) -> int:
-    """Bytes of a file that need no fetching."""
-    assert file.lfs is not None, "large files are known by their sha256"
-    places = (blobs / file.lfs.sha256, blobs / f"{file.lfs.sha256}.part")
-    return min(file.size, max(place.stat().st_size if place.exists() else 0 for place in places))
+def _present_bytes(blobs: Path, file: RepoFile) -> int:
+    """Return the number of bytes of a file that are on the disk already."""
+    assert file.lfs is not None, "large files have a SHA-256"
+    paths = (blobs / file.lfs.sha256, blobs / f"{file.lfs.sha256}.part")
+    return min(file.size, max(path.stat().st_size if path.exists() else 0 for path in paths))
 
 
-def _bring(
+def _download_large(
     model: str, repository: str, commit: str, file: RepoFile, blobs: Path, report: Callable[[int], None]
 ) -> None:
-    """One large file into its place; what is there already is compared, and stays where it is."""
-    assert file.lfs is not None, "large files are known by their sha256"
+    """Download one large file and check its SHA-256. If the file exists already, only check it."""
+    assert file.lfs is not None, "large files have a SHA-256"
     blob, part = blobs / file.lfs.sha256, blobs / f"{file.lfs.sha256}.part"
     with WeakFileLock(blobs / f"{blob.name}.lock"):
         if blob.exists():
@@ -118,7 +123,7 @@ def _bring(
             if _sha256(blob) == blob.name:
                 return
             blob.unlink()
-        _go_on(huggingface_hub.hf_hub_url(repository, file.path, revision=commit), part, file.size, report)
+        _resume(huggingface_hub.hf_hub_url(repository, file.path, revision=commit), part, file.size, report)
         if _sha256(part) != blob.name:
             part.unlink()
             raise CheckpointBroken(name=model, file=file.path, reason="digest")
@@ -130,16 +135,16 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _go_on(url: str, part: Path, size: int, report: Callable[[int], None]) -> None:
-    """Behind what is there already."""
-    here = part.stat().st_size if part.exists() else 0
-    report(here)
-    if here < size:
+def _resume(url: str, part: Path, size: int, report: Callable[[int], None]) -> None:
+    """Append the missing bytes to a partial file."""
+    present = part.stat().st_size if part.exists() else 0
+    report(present)
+    if present < size:
         with part.open("ab") as stream:
             http_get(
                 url,
                 stream,
-                resume_size=here,
+                resume_size=present,
                 headers=build_hf_headers(),
                 expected_size=size,
                 tqdm_class=_reporting_bar(report),
@@ -147,11 +152,11 @@ def _go_on(url: str, part: Path, size: int, report: Callable[[int], None]) -> No
 
 
 def _reporting_bar(report: Callable[[int], None]) -> type[tqdm]:
-    """What the hub's library takes for a progress bar, which shows nothing and tells how far it is."""
+    """Return a progress bar for the library of the hub that shows nothing and calls `report` instead."""
 
     class Bar(tqdm):  # type: ignore[misc]
-        def __init__(self, *items: Any, **shown: Any) -> None:
-            super().__init__(*items, **(shown | {"disable": True}))
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **(kwargs | {"disable": True}))
 
         def update(self, count: float | None = 1) -> None:
             self.n += int(count or 0)

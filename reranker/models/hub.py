@@ -1,4 +1,4 @@
-"""A model's name -> its files on the disk. Nothing here asks the hub for anything; `download` does."""
+"""Find the files of a model on this machine, by its name. Only `reranker.models.download` connects to the hub."""
 
 import json
 from collections.abc import Callable
@@ -22,8 +22,8 @@ REPOSITORIES: Final = {
 }
 GIGABYTES: Final = {"lychee": 16.6, "lychee-3b": 7.5, "qwen2.5-vl-7b": 16.6, "qwen2.5-vl-3b": 7.5}
 INDEX: Final = "model.safetensors.index.json"
-BEST: Final = "lychee"  # what "auto" would have
-WANTED: Final = ["*.safetensors", "*.json", "*.jinja", "merges.txt", "README.md", "LICENSE*"]
+BEST: Final = "lychee"  # the model of "auto", if it can be used
+DOWNLOADED_FILES: Final = ["*.safetensors", "*.json", "*.jinja", "merges.txt", "README.md", "LICENSE*"]
 
 Reason = Literal["named", "GPU", "no GPU", "not downloaded"]
 
@@ -41,7 +41,7 @@ class Choice:
 
 
 def choose(model: str, revision: str, has_gpu: Callable[[], bool]) -> Choice:
-    """What a setting means; `has_card` is asked for "auto" alone."""
+    """Return the model of a setting. `has_gpu` is called for "auto" only."""
     if model != "auto":
         return Choice(name=model, reason="named")
     if not has_gpu():
@@ -52,7 +52,7 @@ def choose(model: str, revision: str, has_gpu: Callable[[], bool]) -> Choice:
 
 
 def repository_of(model: str) -> str | None:
-    """Where on the hub a name's files are; None for the toybox and for folders."""
+    """Return the id of a model's repository on the hub; None for the toybox and for folders."""
     if model in REPOSITORIES:
         return REPOSITORIES[model]
     if model == "toybox" or model.count("/") != 1 or Path(model).expanduser().is_dir():
@@ -65,10 +65,10 @@ def repository_of(model: str) -> str | None:
 
 
 def folder_of(model: str, revision: str = "") -> Path:
-    """The folder that a name means: "toybox", one of `REPOSITORIES`, an id of the hub, or a path.
+    """Return the folder of a model: "toybox", one of `REPOSITORIES`, an id of the hub, or a path.
 
-    Looks on this machine only, for names of the hub in its library's cache. Raises `CheckpointMissing` and
-    `CheckpointNotDownloaded`.
+    Models of the hub are read from the cache of its library. Raises `CheckpointMissing` if a path does not exist, and
+    `CheckpointNotDownloaded` if files of a model of the hub are not on this machine.
     """
     if model == "toybox":
         return TOYBOX
@@ -85,21 +85,21 @@ def _snapshot(model: str, repository: str, revision: str) -> Path:
     try:
         folder = Path(
             huggingface_hub.snapshot_download(
-                repository, revision=revision or None, allow_patterns=WANTED, local_files_only=True
+                repository, revision=revision or None, allow_patterns=DOWNLOADED_FILES, local_files_only=True
             )
         )
     except LocalEntryNotFoundError:
         raise CheckpointNotDownloaded(name=model) from None
-    if not _is_whole(folder):  # the library cannot tell where another version, or another program, fetched it
+    if not _is_complete(folder):  # the library cannot tell if another program downloaded only some of the files
         raise CheckpointNotDownloaded(name=model)
     return folder
 
 
-def _is_whole(folder: Path) -> bool:
-    """Whether config.json and all weight files are there."""
+def _is_complete(folder: Path) -> bool:
+    """Whether config.json and all weight files exist."""
     try:
-        places = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()
-        weights = [(folder / str(name)).is_file() for name in set(places)]
+        names = json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()
+        weights = [(folder / str(name)).is_file() for name in set(names)]
     except FileNotFoundError:
         weights = [path.is_file() for path in folder.glob("*.safetensors")]
     except (OSError, ValueError, KeyError, AttributeError):
@@ -108,7 +108,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def is_missing(model: str, revision: str = "") -> bool:
-    """Whether it is a model of the hub whose files are not all on this machine."""
+    """Whether a model is on the hub and some of its files are not on this machine."""
     repository = repository_of(model)
     if repository is None:
         return False

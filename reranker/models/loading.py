@@ -1,4 +1,4 @@
-"""Files on the disk -> the two towers, the tokenizer and the head, on a device, in a precision."""
+"""Load a checkpoint from the disk in a precision, and place it on devices."""
 
 import logging
 from collections.abc import Callable, Collection, Iterator
@@ -21,10 +21,17 @@ from reranker.core.errors import (
 from reranker.core.types import LoadWarning
 from reranker.models.architecture import Architecture, VisionLanguageModel
 from reranker.models.checkpoint import CheckpointFiles
-from reranker.models.device_map import LanguageTower, are_brought, gpus_of
+from reranker.models.device_map import LanguageTower, gpus_of, has_offloaded_layers
 from reranker.models.hub import folder_of
 from reranker.models.layers.yes_no_head import YesNoHead
-from reranker.models.memory_plan import QUANTIZED, choose_device, choose_precision, how_to_load, is_out_of_memory, place
+from reranker.models.memory_plan import (
+    QUANTIZED,
+    choose_device,
+    choose_precision,
+    is_out_of_memory,
+    loading_options,
+    place_on_devices,
+)
 from reranker.models.patchify import PatchSettings
 from reranker.models.scoring.prompts import INSTRUCTIONS
 
@@ -33,11 +40,12 @@ Report = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A model ready to judge.
+    """A loaded model with its tokenizer and settings.
 
-    digest: sha256 of the weights. precision: fp32, bf16, fp16, int8 or nf4. output_weight: (vocabulary, hidden).
-    details: visual tokens at the lowest, the usual and the highest detail. instruction: the one that it was taught
-    with. temperature: T of the score that people see. fits: the score from which a picture does, None where not known.
+    digest: SHA-256 of the weights. precision: fp32, bf16, fp16, int8 or nf4. output_weight: (vocabulary, hidden).
+    detail_levels: visual tokens per picture at the lowest, the default and the highest detail. instruction: the one
+        that the model was trained with. temperature: of the displayed score. relevance_threshold: the lowest score,
+        between 0 and 10, of a picture that fits its query; None if unknown.
     """
 
     name: str
@@ -57,7 +65,7 @@ class Checkpoint:
 
     @property
     def gpus(self) -> tuple[torch.device, ...]:
-        """`device`, and those that layers work on besides."""
+        """`device`, followed by any other devices on which layers run."""
         return gpus_of(self.model.language)
 
 
@@ -67,57 +75,65 @@ def load_checkpoint(
     precision: Precision = "auto",
     revision: str = "",
     *,
-    writes: bool = False,
+    generates: bool = False,
     report: Report = lambda done, total: None,
 ) -> Checkpoint:
-    """Read a checkpoint from the disk; nothing is fetched, and only safetensors are read.
+    """Load a checkpoint from the disk. Nothing is downloaded, and weights are read from safetensors files only.
 
-    model: "toybox", a name of `hub.REPOSITORIES`, an id of the hub, or a folder. writes: whether it is to write words,
-    which takes the output matrix. report: is told of weights that are loaded, and of weights in all.
+    model: "toybox", a name of `hub.REPOSITORIES`, an id of the hub, or a folder. generates: whether the model will
+        generate text, which needs the output matrix. report: is called with the number of weights that are loaded, and
+        the number of all weights.
+
     Raises `CheckpointMissing`, `CheckpointBroken`, `CheckpointUnsupported`, `QuantizationMissing`, `ModelOutOfMemory`.
     """
     files = CheckpointFiles(model, folder_of(model, revision))
     chosen_device = choose_device(device)
-    chosen_precision = choose_precision(precision, chosen_device, files.sizes, writes=writes)
-    with _told(report):
-        network = load_network(files, chosen_device, chosen_precision, writes=writes)
-    checkpoint = with_its_files(network, files, chosen_device, chosen_precision)
+    chosen_precision = choose_precision(precision, chosen_device, files.weight_counts, generates=generates)
+    with _report_loading(report):
+        network = load_network(files, chosen_device, chosen_precision, generates=generates)
+    checkpoint = make_checkpoint_from_files(network, files, chosen_device, chosen_precision)
     if precision == "auto" and chosen_precision == "fp16":
         return replace(checkpoint, load_warnings=("fp16", *checkpoint.load_warnings))
     return checkpoint
 
 
 @contextmanager
-def _told(report: Report) -> Iterator[None]:
-    """While transformers loads, which would draw a bar."""
+def _report_loading(report: Report) -> Iterator[None]:
+    """Call `report` while transformers loads weights, in place of its progress bar."""
 
-    def counted(bar: Callable[..., Any], items: tuple[Any, ...], shown: dict[str, Any]) -> Any:
-        if not items or not isinstance(items[0], Collection):
-            return bar(*items, **shown)
-        return _counted(items[0], report)
+    def replace_bar(make_bar: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not args or not isinstance(args[0], Collection):
+            return make_bar(*args, **kwargs)
+        return _report_items(args[0], report)
 
-    before = set_tqdm_hook(counted)
+    previous_hook = set_tqdm_hook(replace_bar)
     try:
         yield
     finally:
-        set_tqdm_hook(before)
+        set_tqdm_hook(previous_hook)
 
 
-def _counted(items: Collection[Any], report: Report) -> Iterator[Any]:
+def _report_items(items: Collection[Any], report: Report) -> Iterator[Any]:
     for number, item in enumerate(items):
         report(number, len(items))
         yield item
 
 
 def load_network(
-    files: CheckpointFiles, device: torch.device, precision: str, *, writes: bool = False, whole: bool = False
+    files: CheckpointFiles,
+    device: torch.device,
+    precision: str,
+    *,
+    generates: bool = False,
+    all_on_device: bool = False,
 ) -> PreTrainedModel:
-    """The network in its places, as transformers has it. Raises as `load_checkpoint` does.
+    """Load a network of transformers and place it on devices. Raises the errors of `load_checkpoint`.
 
-    Takes the file layout of today and the one from before transformers 5, whose names of weights differ.
-    writes, whole: as `placement.place` has them.
+    transformers reads the names of weights from before version 5, too.
+
+    generates, all_on_device: as for `place_on_devices`.
     """
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it tells at every product that int8 goes by FP16
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at every int8 product that it uses FP16
     try:
         loaded: Any = files.architecture.network_class.from_pretrained(
             files.folder,
@@ -125,19 +141,19 @@ def load_network(
             use_safetensors=True,
             attn_implementation="sdpa",
             output_loading_info=True,
-            **how_to_load(precision, device),
+            **loading_options(precision, device),
         )
-        network, told = loaded
-        place(network, device, precision, writes=writes, whole=whole)
-    except Exception as error:  # safetensors, json and transformers each raise their own
-        raise _refusal(error, files.name, precision) from error
-    if told["missing_keys"] or told["mismatched_keys"]:  # transformers would go on with random ones
+        network, loading_info = loaded
+        place_on_devices(network, device, precision, generates=generates, all_on_device=all_on_device)
+    except Exception as error:  # safetensors, json and transformers raise errors of many types
+        raise _loading_error(error, files.name, precision) from error
+    if loading_info["missing_keys"] or loading_info["mismatched_keys"]:  # transformers would use random weights
         raise CheckpointBroken(name=files.name, file="*.safetensors", reason="weights")
     return cast(PreTrainedModel, network)
 
 
-def _refusal(error: Exception, name: str, precision: str) -> CheckpointError:
-    """What it means that loading raised this."""
+def _loading_error(error: Exception, name: str, precision: str) -> CheckpointError:
+    """Return the `CheckpointError` for an exception of loading."""
     if is_out_of_memory(error):
         return ModelOutOfMemory(name=name, precision=precision)
     if isinstance(error, ImportError) and precision in QUANTIZED:
@@ -145,11 +161,11 @@ def _refusal(error: Exception, name: str, precision: str) -> CheckpointError:
     return CheckpointBroken(name=name, file="*.safetensors", reason=type(error).__name__)
 
 
-def with_its_files(
+def make_checkpoint_from_files(
     network: PreTrainedModel, files: CheckpointFiles, device: torch.device, precision: str
 ) -> Checkpoint:
-    """The network ready to judge, with the tokenizer and the settings that lie beside its weights."""
-    plain = assembled(
+    """Make a checkpoint of a network, with the tokenizer and the settings from the folder of its weights."""
+    checkpoint = make_checkpoint(
         network,
         files.architecture,
         files.tokenizer(),
@@ -161,14 +177,14 @@ def with_its_files(
         detail_levels=files.detail_levels,
     )
     return replace(
-        plain,
+        checkpoint,
         instruction=files.instruction,
         temperature=files.temperature,
         relevance_threshold=files.relevance_threshold,
     )
 
 
-def assembled(
+def make_checkpoint(
     network: PreTrainedModel,
     architecture: Architecture,
     tokenizer: PreTrainedTokenizerBase,
@@ -180,7 +196,7 @@ def assembled(
     patch_settings: PatchSettings,
     detail_levels: tuple[int, int, int],
 ) -> Checkpoint:
-    """A network made into a judge: its towers fed with bytes, packed, without gradients, its head cut to two rows."""
+    """Make a checkpoint of a network, which is switched to evaluation without gradients."""
     network.eval().requires_grad_(False)
     yes, no = (_single_token(name, tokenizer, word) for word in ("yes", "no"))
     parts: Any = network
@@ -203,7 +219,7 @@ def assembled(
 
 
 def _load_warnings(language: LanguageTower) -> tuple[LoadWarning, ...]:
-    if are_brought(language):
+    if has_offloaded_layers(language):
         return ("offloaded",)
     return ("split",) if len(gpus_of(language)) > 1 else ()
 

@@ -1,8 +1,9 @@
-"""The memory plan: in which precision a network is loaded, and which of its parts live on the device.
+"""Choose the precision of a network, and place its parts on devices.
 
-On a card are the vision tower and the layers of the language tower. The embedding stays in host memory, since a query
-needs some hundred rows of it, and so does the output matrix, of which yes-no needs the difference of two rows; only a
-rating, which writes words, has it on the card. For the 7B these two are 2.0 of 15.4 GiB in BF16.
+The vision tower and the layers of the language tower are on the GPU. The embedding stays in host memory, because a
+query needs only some hundred of its rows. So does the output matrix, because yes-no scoring needs only the difference
+of two rows; it is on the GPU only for ratings, which are generated text. In the 7B model in BF16 these two matrices
+take 2.0 of 15.4 GiB.
 """
 
 import math
@@ -19,26 +20,26 @@ from reranker.models.device_map import distribute_layers
 
 DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 QUANTIZED: Final = ("int8", "nf4")
-# Of a weight; in nf4 64 of them share a scale of four bytes.
+# Bytes per weight. In nf4, 64 weights share a scale of four bytes.
 BYTES: Final = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "int8": 1.0, "nf4": 0.5 + 4 / 64}
-LARGE_BYTES: Final = 500_000_000  # of weights, from which on speed and memory count for more than the last bits
+LARGE_BYTES: Final = 500_000_000  # of weights; for a larger model, speed and memory matter more than full precision
 GIB: Final = 2**30
-CONTEXT_BYTES: Final = int(0.6 * GIB)  # assumed for CUDA and its kernels, which torch does not count
-WORKING_BYTES: Final = 1 * GIB  # set aside for a batch
+CONTEXT_BYTES: Final = int(0.6 * GIB)  # assumed for the CUDA context and kernels, which torch does not count
+WORKING_BYTES: Final = 1 * GIB  # reserved for a batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sizes:
-    """Numbers of weights of a network's parts."""
+class WeightCounts:
+    """The number of weights of each part of a network."""
 
     vision: int
     layers: int
     embedding: int
-    output: int  # 0 where it is the embedding
+    output: int  # 0 if it is the same matrix as the embedding
 
     @classmethod
-    def of(cls, network: Any) -> "Sizes":
-        """Counted; its weights need not be there."""
+    def of(cls, network: Any) -> "WeightCounts":
+        """Count the weights of a network, which may be on the meta device."""
         language, tied = network.model.language_model, network.config.tie_word_embeddings
         embedding = _count(language.embed_tokens)
         return cls(
@@ -49,26 +50,29 @@ class Sizes:
         )
 
     @classmethod
-    def described(cls, architecture: Architecture, config: PretrainedConfig) -> "Sizes":
-        """Of a network that is not loaded."""
+    def from_config(cls, architecture: Architecture, config: PretrainedConfig) -> "WeightCounts":
+        """Count the weights of a network that is not loaded."""
         with torch.device("meta"):
             return cls.of(architecture.network_class(config))
 
-    def bytes_on_gpu(self, precision: str, *, writes: bool = False) -> int:
-        """Of the weights. writes: whether the output matrix is needed there. What is quantized are the layers."""
-        whole = BYTES["bf16" if precision in QUANTIZED else precision]
-        output = (self.output or self.embedding) if writes else 0
-        return int(whole * (self.vision + output) + BYTES[precision] * self.layers)
+    def bytes_on_gpu(self, precision: str, *, generates: bool = False) -> int:
+        """Return the bytes of the weights that are on the GPU. Only the layers are quantized.
 
-    def gpu_bytes(self, precision: str, *, writes: bool = False) -> int:
-        """What a card has to have for it, all counted: weights, CUDA's own, and a batch.
-
-        Where layers are quantized all parts are on the card while they are loaded, and that can be more.
+        generates: whether text is generated, so that the output matrix is on the GPU too.
         """
-        judging = self.bytes_on_gpu(precision, writes=writes) + WORKING_BYTES
-        beside = BYTES["bf16"] * (self.embedding + self.output)
-        loading = self.bytes_on_gpu(precision) + beside if precision in QUANTIZED else 0
-        return CONTEXT_BYTES + int(max(judging, loading))
+        unquantized_bytes = BYTES["bf16" if precision in QUANTIZED else precision]
+        output = (self.output or self.embedding) if generates else 0
+        return int(unquantized_bytes * (self.vision + output) + BYTES[precision] * self.layers)
+
+    def gpu_bytes(self, precision: str, *, generates: bool = False) -> int:
+        """Return the bytes that a GPU must have in all: for weights, the CUDA context and a batch.
+
+        If layers are quantized, all parts are on the GPU during loading, which can take more memory than scoring.
+        """
+        scoring = self.bytes_on_gpu(precision, generates=generates) + WORKING_BYTES
+        moved_afterwards = BYTES["bf16"] * (self.embedding + self.output)
+        loading = self.bytes_on_gpu(precision) + moved_afterwards if precision in QUANTIZED else 0
+        return CONTEXT_BYTES + int(max(scoring, loading))
 
 
 def _count(module: torch.nn.Module) -> int:
@@ -76,100 +80,119 @@ def _count(module: torch.nn.Module) -> int:
 
 
 def choose_device(device: Device) -> torch.device:
-    """ "auto" is the first CUDA card where there is one, else the CPU."""
+    """Return the device of a setting; "auto" is the first CUDA GPU, or the CPU if there is none."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(device)
 
 
-def whole_precision(device: torch.device, *, large: bool) -> str:
-    """The one of 2 or 4 bytes that a device is good at: BF16 on a card that has it, FP16 on one that has not.
+def unquantized_precision(device: torch.device, *, large: bool) -> str:
+    """Return the precision without quantization that suits a device.
 
-    On the CPU FP32; for large weights BF16 where it has products for it: half the weights to hold, and twice as fast
-    (measured with twelve layers of 512).
+    On a GPU it is BF16, or FP16 if the GPU has no BF16. On the CPU it is FP32; but BF16 if the model is large and the
+    CPU multiplies BF16, which halves the memory and doubles the speed (measured with twelve layers of width 512).
     """
     if device.type == "cpu":
         return "bf16" if large and _multiplies_bf16() else "fp32"
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
-def choose_precision(precision: Precision, device: torch.device, sizes: Sizes, *, writes: bool = False) -> str:
-    """For "auto" `whole_precision` where it fits this machine's cards together, else int8 or nf4 where that fits one.
+def choose_precision(
+    precision: Precision, device: torch.device, counts: WeightCounts, *, generates: bool = False
+) -> str:
+    """Return the precision of a setting.
 
-    Where neither does, `whole_precision` all the same.
+    "auto" is `unquantized_precision` if that fits into the memory of all GPUs of this machine, otherwise int8 or nf4 if
+    that fits into one GPU. If nothing fits, it is `unquantized_precision`, and some layers will be offloaded.
     """
     if precision != "auto":
         return precision
-    whole = whole_precision(device, large=sizes.bytes_on_gpu("bf16") >= LARGE_BYTES)
+    unquantized = unquantized_precision(device, large=counts.bytes_on_gpu("bf16") >= LARGE_BYTES)
     if device.type == "cpu":
-        return whole
-    # CUDA's own is in use by now: asking for the free memory has begun it. So other cards are asked only where need be.
+        return unquantized
+    # Reading the free memory has created a CUDA context. Hence other GPUs are read only if they are needed.
     free = free_bytes(device) + CONTEXT_BYTES
-    if fitting(sizes, free, whole, writes=writes) == whole:
-        return whole
-    beside = sum(max(0.0, free_bytes(gpu) - WORKING_BYTES) for gpu in gpus_beside(device))
-    return fitting(sizes, free, whole, writes=writes, beside=beside) or whole
+    if fitting_precision(counts, free, unquantized, generates=generates) == unquantized:
+        return unquantized
+    other_gpu_bytes = sum(max(0.0, free_bytes(gpu) - WORKING_BYTES) for gpu in other_gpus(device))
+    fitting = fitting_precision(counts, free, unquantized, generates=generates, other_gpu_bytes=other_gpu_bytes)
+    return fitting or unquantized
 
 
-def fitting(sizes: Sizes, gpu_bytes: float, whole: str, *, writes: bool = False, beside: float = 0.0) -> str | None:
-    """The first of `whole`, int8 and nf4 that fits a card with so much memory for all; None where none does.
+def fitting_precision(
+    counts: WeightCounts,
+    gpu_bytes: float,
+    unquantized: str,
+    *,
+    generates: bool = False,
+    other_gpu_bytes: float = 0.0,
+) -> str | None:
+    """Return the first of `unquantized`, int8 and nf4 that fits into a GPU with `gpu_bytes`, or None.
 
-    beside: bytes of weights that other cards may hold, of what is not quantized.
+    other_gpu_bytes: bytes of unquantized layers that other GPUs may hold.
     """
-    if sizes.gpu_bytes(whole, writes=writes) <= gpu_bytes + min(beside, BYTES[whole] * sizes.layers):
-        return whole
-    offered = QUANTIZED if find_spec("bitsandbytes") else ()
-    return next((one for one in offered if sizes.gpu_bytes(one, writes=writes) <= gpu_bytes), None)
+    layer_bytes_elsewhere = min(other_gpu_bytes, BYTES[unquantized] * counts.layers)
+    if counts.gpu_bytes(unquantized, generates=generates) <= gpu_bytes + layer_bytes_elsewhere:
+        return unquantized
+    available = QUANTIZED if find_spec("bitsandbytes") else ()
+    return next((each for each in available if counts.gpu_bytes(each, generates=generates) <= gpu_bytes), None)
 
 
 def _multiplies_bf16() -> bool:
-    """Whether this CPU has products of BF16; others convert each number."""
+    """Whether this CPU has instructions that multiply BF16; other CPUs convert each number first."""
     return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def how_to_load(precision: str, device: torch.device) -> dict[str, Any]:
-    """What `from_pretrained` is to be told. Quantized layers are made on the device, all else on the CPU first."""
+def loading_options(precision: str, device: torch.device) -> dict[str, Any]:
+    """Return the arguments of `from_pretrained` for a precision.
+
+    A quantized network is loaded on the device, any other on the CPU.
+    """
     if precision not in QUANTIZED:
         return {"dtype": DTYPES[precision]}
-    whole = DTYPES[whole_precision(device, large=True)]
-    kept = {"llm_int8_skip_modules": ["model.visual", "lm_head"]}
+    dtype = DTYPES[unquantized_precision(device, large=True)]
+    unquantized = {"llm_int8_skip_modules": ["model.visual", "lm_head"]}
     config = (
-        BitsAndBytesConfig(load_in_8bit=True, **kept)
+        BitsAndBytesConfig(load_in_8bit=True, **unquantized)
         if precision == "int8"
-        else BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=whole, **kept)
+        else BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype, **unquantized
+        )
     )
-    return {"dtype": whole, "quantization_config": config, "device_map": {"": str(device)}}
+    return {"dtype": dtype, "quantization_config": config, "device_map": {"": str(device)}}
 
 
-def place(
+def place_on_devices(
     network: Any,
     device: torch.device,
     precision: str,
     *,
-    writes: bool = False,
-    whole: bool = False,
+    generates: bool = False,
+    all_on_device: bool = False,
 ) -> None:
-    """Each part where it belongs. Layers that the card has no room for go to the machine's other cards.
+    """Move each part of a network to its device. Layers that do not fit on the GPU go to the machine's other GPUs.
 
-    What none has room for stays in host memory, and crosses the bus with every batch: at 16 GB/s the 7B's layers in
-    BF16 take 0.8 s each time.
-    writes: whether the output matrix is needed. whole: whether all is, as by transformers' own `generate`.
+    Layers that fit on no GPU stay in host memory and are copied for every batch: for the 7B model in BF16 this takes
+    0.8 s at 16 GB/s.
+
+    generates: whether text is generated, which needs the output matrix. all_on_device: whether the embedding and the
+        output matrix must be on the device too, as `generate` of transformers needs them.
     """
     language, output = network.model.language_model, network.lm_head
     tied = language.embed_tokens.weight is output.weight
-    language.embed_tokens.to(device if whole or (writes and tied) else "cpu")
-    output.to(device if whole or writes else "cpu")
+    language.embed_tokens.to(device if all_on_device or (generates and tied) else "cpu")
+    output.to(device if all_on_device or generates else "cpu")
     for part in (network.model.visual, language.norm, language.rotary_emb):
         part.to(device)
-    if precision not in QUANTIZED:  # quantized layers are there
-        gpus = (device, *gpus_beside(device))
+    if precision not in QUANTIZED:  # quantized layers are on the device already
+        gpus = (device, *other_gpus(device))
         distribute_layers(language, ((gpu, free_bytes(gpu) - WORKING_BYTES) for gpu in gpus))
     if device.type == "cuda":
         torch.cuda.empty_cache()
 
 
-def gpus_beside(device: torch.device) -> list[torch.device]:
-    """The other cards of this machine."""
+def other_gpus(device: torch.device) -> list[torch.device]:
+    """Return the other GPUs of this machine."""
     if device.type != "cuda":
         return []
     first = torch.cuda.current_device() if device.index is None else device.index
@@ -177,7 +200,7 @@ def gpus_beside(device: torch.device) -> list[torch.device]:
 
 
 def free_bytes(device: torch.device) -> float:
-    """Of a card's memory, within the limit that was set for this process; elsewhere there is no end to it."""
+    """Return the free memory of a GPU, within the limit that was set for this process; infinity for the CPU."""
     if device.type != "cuda":
         return math.inf
     free, total = torch.cuda.mem_get_info(device)
@@ -186,7 +209,7 @@ def free_bytes(device: torch.device) -> float:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the device, or the machine where that is the device, had no memory left."""
+    """Whether an error means that the device, or the machine if the device is the CPU, had no memory left."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

@@ -1,6 +1,7 @@
-"""An upright RGB picture -> the patches that Qwen2.5-VL's vision tower reads. NumPy and Pillow only, made for threads.
+"""Resize an upright RGB picture and split it into the patches that Qwen2.5-VL's vision tower reads.
 
-Equal to transformers' `Qwen2VLImageProcessorPil` with its two temporal halves alike, of which one is kept.
+The patches equal those of transformers' `Qwen2VLImageProcessorPil`. That class repeats a still image for two frames;
+only one of the two is kept here. The module needs only NumPy and Pillow, and is safe to use from several threads.
 """
 
 import math
@@ -10,13 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-PATCHIFY_VERSION = "patches-2"  # goes into the fingerprint: raise it when the same picture gives other patches
+PATCHIFY_VERSION = "patches-2"  # part of the fingerprint: increase it if the same picture gives other patches
 CHANNELS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class PatchSettings:
-    """How a checkpoint wants its pictures. `mean` and `std` are of values in [0, 1], one a channel."""
+    """The preprocessing settings of a checkpoint.
+
+    patch_px: side of a patch in pixels. merge: patches per side of a visual token. mean, std: per channel, of pixel
+        values in [0, 1].
+    """
 
     patch_px: int
     merge: int
@@ -25,16 +30,16 @@ class PatchSettings:
 
     @property
     def token_px(self) -> int:
-        """Side of the square that one visual token covers."""
+        """The side of the square that one visual token covers, in pixels."""
         return self.patch_px * self.merge
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patches:
-    """One picture cut up.
+    """The patches of one picture.
 
-    values: uint8, (grid_h * grid_w, channels * patch_px * patch_px); patches of one visual token follow one another.
-    grid_h, grid_w: patches down and across, multiples of `merge`.
+    values: uint8, (grid_h * grid_w, channels * patch_px * patch_px). The patches of one visual token are consecutive.
+    grid_h, grid_w: rows and columns of patches, multiples of `merge`.
     """
 
     values: NDArray[np.uint8]
@@ -43,9 +48,11 @@ class Patches:
 
 
 def fitted_size(width: int, height: int, visual_tokens: int, settings: PatchSettings) -> tuple[int, int]:
-    """Width and height in pixels, multiples of `token_px`, nearest to the aspect ratio at so many visual tokens.
+    """Return the width and height in pixels to which a picture is resized for a number of visual tokens.
 
-    The rule of Qwen2-VL's `smart_resize` with its smallest and largest area equal; a very long picture gets more.
+    Both are multiples of `token_px`, and their ratio is close to that of the picture. This is `smart_resize` of
+    Qwen2-VL with equal minimum and maximum areas. A very long picture gets more visual tokens, because no side is
+    shorter than one token.
     """
     side = settings.token_px
     area = visual_tokens * side * side
@@ -59,7 +66,7 @@ def fitted_size(width: int, height: int, visual_tokens: int, settings: PatchSett
 
 
 def patchify(picture: Image.Image, visual_tokens: int, settings: PatchSettings) -> Patches:
-    """The picture resized to about so many visual tokens (bicubic) and cut into patches."""
+    """Resize a picture (bicubic) to about `visual_tokens` visual tokens, and split it into patches."""
     width, height = fitted_size(picture.width, picture.height, visual_tokens, settings)
     resized = picture if picture.size == (width, height) else picture.resize((width, height), Image.Resampling.BICUBIC)
     grid_h, grid_w = height // settings.patch_px, width // settings.patch_px
@@ -72,11 +79,11 @@ def patchify(picture: Image.Image, visual_tokens: int, settings: PatchSettings) 
         settings.patch_px,
         CHANNELS,
     )
-    ordered = blocks.transpose(0, 3, 1, 4, 6, 2, 5)  # (down, across, merge, merge, channel, patch, patch)
+    ordered = blocks.transpose(0, 3, 1, 4, 6, 2, 5)  # (rows, columns, merge, merge, channels, patch_px, patch_px)
     return Patches(values=ordered.reshape(grid_h * grid_w, -1), grid_h=grid_h, grid_w=grid_w)
 
 
 def noise(rng: np.random.Generator, visual_tokens: int, settings: PatchSettings) -> Patches:
-    """Random pixels: a picture one visual token high."""
+    """Return the patches of random pixels, one visual token high and `visual_tokens` wide."""
     values = rng.integers(0, 256, (visual_tokens * settings.merge**2, CHANNELS * settings.patch_px**2), dtype=np.uint8)
     return Patches(values=values, grid_h=settings.merge, grid_w=visual_tokens * settings.merge)

@@ -1,4 +1,4 @@
-"""Which architecture reads a checkpoint, by the `model_type` of its config.json."""
+"""Architectures by the `model_type` in a checkpoint's config.json."""
 
 from typing import Final
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import AttentionInterface
 
-from reranker.models.layers.attention import Spans, attend
+from reranker.models.layers.attention import PackedSequences, attend
 
 # The names under which transformers finds the functions.
 MATRIX_ATTENTION = "matrix_products_for_training"
@@ -63,12 +63,12 @@ def attend_windows(
 ) -> tuple[torch.Tensor, None]:
     """Full attention within each window, or within each picture.
 
-    query, key, value: (1, heads, tokens, head_dim). cu_seq_lens_q: (spans + 1,), cumulative lengths, starting at 0.
+    query, key, value: (1, heads, tokens, head_dim). cu_seq_lens_q: (sequences + 1,), cumulative lengths, starting at 0.
     Returns (1, tokens, heads, head_dim).
     """
     packed = [part[0].transpose(0, 1) for part in (query, key, value)]
-    spans = Spans(lengths=tuple(cu_seq_lens_q.diff().tolist()), device=query.device)
-    return attend(packed[0], packed[1], packed[2], spans, scale=scaling, causal=False)[None], None
+    sequences = PackedSequences(lengths=tuple(cu_seq_lens_q.diff().tolist()), device=query.device)
+    return attend(packed[0], packed[1], packed[2], sequences, scale=scaling, causal=False)[None], None
 
 
 AttentionInterface.register(MATRIX_ATTENTION, attend_by_matrix_products)

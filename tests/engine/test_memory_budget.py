@@ -21,25 +21,25 @@ QUERY = "a red car"
 
 def test_where_others_fill_the_card_the_next_batch_is_smaller_and_grows_again():
     budget = TokenBudget(64)
-    budget.went_well(free_share=0.01)
+    budget.record_success(free_share=0.01)
     assert budget.tokens == 32
     for _ in range(8):
-        budget.went_well(free_share=0.5)
+        budget.record_success(free_share=0.5)
     assert budget.tokens == 64
 
 
 def test_the_budget_halves_when_the_device_runs_out_and_grows_back_to_the_plan() -> None:
     budget = TokenBudget(1000)
-    budget.ran_out(600)
+    budget.record_out_of_memory(600)
     assert budget.tokens == 300
     for _ in range(GOOD_BATCHES - 1):
-        budget.went_well()
+        budget.record_success()
     assert budget.tokens == 300
     for _ in range(3 * GOOD_BATCHES):
-        budget.went_well()
+        budget.record_success()
     assert budget.tokens == 1000
     for _ in range(20):
-        budget.ran_out(budget.tokens)
+        budget.record_out_of_memory(budget.tokens)
     assert budget.tokens == 1
 
 

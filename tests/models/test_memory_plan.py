@@ -16,15 +16,15 @@ from reranker.models import memory_plan as placement
 from reranker.models.checkpoint import CheckpointFiles
 from reranker.models.device_map import distribute_layers, layers_of
 from reranker.models.hub import TOYBOX
-from reranker.models.loading import Checkpoint, load_checkpoint, load_network, with_its_files
-from reranker.models.memory_plan import GIB, Sizes, choose_precision, fitting
+from reranker.models.loading import Checkpoint, load_checkpoint, load_network, make_checkpoint_from_files
+from reranker.models.memory_plan import GIB, WeightCounts, choose_precision, fitting_precision
 from reranker.models.qwen2_5_vl.model import QWEN2_5_VL
 from tests.support.fake_gpus import pretended_gpus
 from tests.support.paths import GALLERY
 
 CPU = torch.device("cpu")
 PICTURES = sorted(GALLERY.glob("*.png"))[:6]
-TOYBOX_SIZES = CheckpointFiles("toybox", TOYBOX).sizes
+TOYBOX_COUNTS = CheckpointFiles("toybox", TOYBOX).weight_counts
 
 
 def log_odds(checkpoint: Checkpoint, query: str = "a red boat", scoring: Scoring = "yes-no") -> list[float]:
@@ -52,42 +52,44 @@ def plain() -> list[float]:
 def test_the_parts_of_the_published_models(
     geometry: str, vision: int, layers: int, embedding: int, output: int
 ) -> None:
-    sizes = Sizes.described(QWEN2_5_VL, config_of(geometry))
-    assert (sizes.vision, sizes.layers) == (vision, layers)
-    assert (sizes.embedding, sizes.output) == (embedding, output)
+    counts = WeightCounts.from_config(QWEN2_5_VL, config_of(geometry))
+    assert (counts.vision, counts.layers) == (vision, layers)
+    assert (counts.embedding, counts.output) == (embedding, output)
 
 
 @pytest.mark.parametrize(
     ("gib", "precision"), [(24, "bf16"), (16, "bf16"), (12, "int8"), (10, "int8"), (9, "nf4"), (8, "nf4"), (7, None)]
 )
 def test_what_the_7b_is_loaded_in_on_gpus_of_each_size(gib: int, precision: str | None) -> None:
-    assert fitting(Sizes.described(QWEN2_5_VL, config_of("7b")), gib * GIB, "bf16") == precision
+    assert fitting_precision(WeightCounts.from_config(QWEN2_5_VL, config_of("7b")), gib * GIB, "bf16") == precision
 
 
 def test_writing_words_takes_the_output_matrix_too() -> None:
-    sizes = Sizes.described(QWEN2_5_VL, config_of("7b"))
-    assert sizes.bytes_on_gpu("bf16", writes=True) - sizes.bytes_on_gpu("bf16") == 2 * 544_997_376
-    assert fitting(sizes, 16 * GIB, "bf16", writes=True) == "int8"
+    counts = WeightCounts.from_config(QWEN2_5_VL, config_of("7b"))
+    assert counts.bytes_on_gpu("bf16", generates=True) - counts.bytes_on_gpu("bf16") == 2 * 544_997_376
+    assert fitting_precision(counts, 16 * GIB, "bf16", generates=True) == "int8"
 
 
 def test_the_3b_in_bf16_fits_where_its_weights_a_batch_and_cuda_do() -> None:
-    sizes = Sizes.described(QWEN2_5_VL, config_of("3b"))
-    assert sizes.bytes_on_gpu("bf16") == 2 * (3_754_622_976 - 311_164_928)
-    assert fitting(sizes, 8 * GIB + GIB // 2, "bf16") == "bf16"
+    counts = WeightCounts.from_config(QWEN2_5_VL, config_of("3b"))
+    assert counts.bytes_on_gpu("bf16") == 2 * (3_754_622_976 - 311_164_928)
+    assert fitting_precision(counts, 8 * GIB + GIB // 2, "bf16") == "bf16"
 
 
 def test_two_small_gpus_hold_whole_what_one_would_hold_quantized() -> None:
-    sizes = Sizes.described(QWEN2_5_VL, config_of("7b"))
-    assert fitting(sizes, 12 * GIB, "bf16", beside=6 * GIB) == "bf16"
-    assert fitting(sizes, 12 * GIB, "bf16", beside=1 * GIB) == "int8"
-    assert fitting(sizes, 1 * GIB, "bf16", beside=99 * GIB) is None  # what is no layer is on the first
+    counts = WeightCounts.from_config(QWEN2_5_VL, config_of("7b"))
+    assert fitting_precision(counts, 12 * GIB, "bf16", other_gpu_bytes=6 * GIB) == "bf16"
+    assert fitting_precision(counts, 12 * GIB, "bf16", other_gpu_bytes=1 * GIB) == "int8"
+    assert (
+        fitting_precision(counts, 1 * GIB, "bf16", other_gpu_bytes=99 * GIB) is None
+    )  # what is no layer is on the first
 
 
 def test_a_machine_without_a_gpu_takes_half_the_bytes_for_large_weights_where_it_has_the_products(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    large = Sizes.described(QWEN2_5_VL, config_of("3b"))
-    assert choose_precision("auto", CPU, TOYBOX_SIZES) == "fp32"
+    large = WeightCounts.from_config(QWEN2_5_VL, config_of("3b"))
+    assert choose_precision("auto", CPU, TOYBOX_COUNTS) == "fp32"
     assert choose_precision("fp16", CPU, large) == "fp16"
     for multiplies, precision in ((True, "bf16"), (False, "fp32")):
         monkeypatch.setattr(placement, "_multiplies_bf16", lambda answer=multiplies: answer)
@@ -119,7 +121,7 @@ def test_ratings_are_alike_with_layers_in_host_memory() -> None:
     files = CheckpointFiles("toybox", TOYBOX)
     network = load_network(files, CPU, "fp32")
     distribute_layers(network.model.language_model, [(CPU, 0)])
-    brought, here = with_its_files(network, files, CPU, "fp32"), load_checkpoint("toybox", "cpu", "fp32")
+    brought, here = make_checkpoint_from_files(network, files, CPU, "fp32"), load_checkpoint("toybox", "cpu", "fp32")
     assert log_odds(brought, scoring="rating") == pytest.approx(log_odds(here, scoring="rating"), abs=1e-3)
 
 
@@ -132,13 +134,13 @@ def test_layers_stay_in_host_memory_from_where_the_room_ends(plain: list[float],
     distribute_layers(network.model.language_model, [(CPU, (kept + 0.5) * each)])
     where = [layer.mlp.up_proj.weight.device.type for layer in layers]
     assert where == ["cpu"] * kept + ["meta"] * (len(layers) - kept)
-    checkpoint = with_its_files(network, files, CPU, "fp32")
+    checkpoint = make_checkpoint_from_files(network, files, CPU, "fp32")
     assert checkpoint.load_warnings == (("offloaded",) if kept < len(layers) else ())
     assert log_odds(checkpoint) == pytest.approx(plain, abs=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("scoring", "first", "second", "writes"),
+    ("scoring", "first", "second", "generates"),
     [
         ("yes-no", 3, 99, True),
         ("rating", 2, 2, False),
@@ -159,7 +161,7 @@ def test_a_model_spread_over_two_gpus_judges_alike(
     plain: list[float],
     first: int,
     second: int,
-    writes: bool,
+    generates: bool,
     scoring: Scoring,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -169,7 +171,7 @@ def test_a_model_spread_over_two_gpus_judges_alike(
     """
     here = plain if scoring == "yes-no" else log_odds(load_checkpoint("toybox", "cpu", "fp32"), scoring=scoring)
     files = CheckpointFiles("toybox", TOYBOX)
-    network = load_network(files, CPU, "fp32", writes=True)
+    network = load_network(files, CPU, "fp32", generates=True)
     mask = modeling_qwen2_5_vl.create_causal_mask
 
     def made_on_the_host(*, inputs_embeds, attention_mask, **rest):
@@ -185,10 +187,10 @@ def test_a_model_spread_over_two_gpus_judges_alike(
         each = sum(weight.nbytes for weight in layers_of(language)[0].parameters())
         for part in (network.model.visual, language.norm, language.rotary_emb):
             part.to(gpus[0])
-        network.lm_head.to(gpus[0] if writes else "cpu")
-        rooms = [(kept + 0.5) * each for kept in (first, second)]
-        distribute_layers(language, list(zip(gpus, rooms, strict=True)))
-        checkpoint = with_its_files(network, files, gpus[0], "fp32")
+        network.lm_head.to(gpus[0] if generates else "cpu")
+        capacities = [(kept + 0.5) * each for kept in (first, second)]
+        distribute_layers(language, list(zip(gpus, capacities, strict=True)))
+        checkpoint = make_checkpoint_from_files(network, files, gpus[0], "fp32")
         assert checkpoint.gpus == (gpus if second else gpus[:1])
         assert checkpoint.load_warnings == (("split",) if second == 99 else ("offloaded",))
         judged = log_odds(checkpoint, scoring=scoring)
@@ -199,7 +201,7 @@ def test_running_out_of_memory_while_loading_is_no_broken_file(monkeypatch: pyte
     def fail(*_: object, **__: object) -> None:
         raise raised
 
-    monkeypatch.setattr(checkpoints, "place", fail)
+    monkeypatch.setattr(checkpoints, "place_on_devices", fail)
     raised: Exception = torch.OutOfMemoryError("CUDA out of memory")
     with pytest.raises(ModelOutOfMemory, match="fp16"):
         load_checkpoint("toybox", "cpu", "fp16")

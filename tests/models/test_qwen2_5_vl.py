@@ -17,7 +17,7 @@ from reranker.engine.feature_cache import FeatureCache
 from reranker.images.limits import Limits
 from reranker.models.hub import TOYBOX
 from reranker.models.layers import attention
-from reranker.models.layers.attention import Spans, attend
+from reranker.models.layers.attention import PackedSequences, attend
 from reranker.models.layers.yes_no_head import YesNoHead
 from reranker.models.loading import load_checkpoint
 from reranker.models.patchify import Patches, fitted_size, patchify
@@ -173,12 +173,12 @@ def way(request, monkeypatch):
 @pytest.mark.parametrize("last_only", [True, False])
 def test_packed_attention_is_that_of_each_sequence_alone(lengths, before, causal, last_only):
     torch.manual_seed(0)
-    spans = Spans(lengths=lengths, before=before, device=torch.device("cpu"))
+    sequences = PackedSequences(lengths=lengths, prefix_tokens=before, device=torch.device("cpu"))
     query = torch.randn(sum(lengths), 4, 8)
     key, value = torch.randn(2, sum(lengths), 2, 8)
     shared = tuple(torch.randn(2, before, 2, 8)) if before else None
-    asked = query[spans.last] if last_only else query
-    output = attend(asked, key, value, spans, scale=0.3, causal=causal, before=shared, last_only=last_only)
+    asked = query[sequences.last_tokens] if last_only else query
+    output = attend(asked, key, value, sequences, scale=0.3, causal=causal, prefix=shared, last_only=last_only)
     expected = []
     for q, k, v in zip(*(part.split(lengths) for part in (query, key, value)), strict=True):
         seen = [torch.cat(parts) for parts in zip(shared, (k, v), strict=True)] if shared else [k, v]

@@ -1,4 +1,4 @@
-"""Rotary positions (arXiv 2104.09864): each pair of a head's elements turns by an angle that its position sets."""
+"""Rotary position embedding (arXiv 2104.09864): rotate each pair of a head's elements by an angle for its position."""
 
 from dataclasses import dataclass
 
@@ -7,27 +7,27 @@ import torch
 
 @dataclass(frozen=True, kw_only=True)
 class Rotation:
-    """The turn of each token: cos, sin (tokens, 1, head_dim), in the precision that is turned in."""
+    """The cosine and sine of each token's angles, (tokens, 1, head_dim) each, in the precision of the rotation."""
 
     cos: torch.Tensor
     sin: torch.Tensor
 
     @classmethod
-    def by(cls, angles: torch.Tensor, dtype: torch.dtype) -> "Rotation":
-        """From angles (tokens, head_dim / 2): element i is paired with element i + head_dim / 2."""
-        whole = torch.cat((angles, angles), dim=-1)[:, None]
-        return cls(cos=whole.cos().to(dtype), sin=whole.sin().to(dtype))
+    def from_angles(cls, angles: torch.Tensor, dtype: torch.dtype) -> "Rotation":
+        """Make a rotation of angles (tokens, head_dim / 2). Element i is paired with element i + head_dim / 2."""
+        both = torch.cat((angles, angles), dim=-1)[:, None]  # (tokens, 1, head_dim)
+        return cls(cos=both.cos().to(dtype), sin=both.sin().to(dtype))
 
-    def turn(self, heads: torch.Tensor) -> torch.Tensor:
-        """(tokens, heads, head_dim) -> the same, turned."""
+    def rotate(self, heads: torch.Tensor) -> torch.Tensor:
+        """Rotate queries or keys, (tokens, heads, head_dim)."""
         first, second = heads.chunk(2, dim=-1)
-        turned = heads * self.cos + torch.cat((-second, first), dim=-1) * self.sin
-        return turned.to(heads.dtype)
+        rotated = heads * self.cos + torch.cat((-second, first), dim=-1) * self.sin
+        return rotated.to(heads.dtype)
 
-    def at(self, tokens: torch.Tensor) -> "Rotation":
-        """Of these tokens alone."""
+    def select(self, tokens: torch.Tensor) -> "Rotation":
+        """Return the rotation of some tokens, given by their indices."""
         return Rotation(cos=self.cos[tokens], sin=self.sin[tokens])
 
     def to(self, device: torch.device) -> "Rotation":
-        """The same on another device."""
+        """Return the rotation on another device."""
         return Rotation(cos=self.cos.to(device), sin=self.sin.to(device))

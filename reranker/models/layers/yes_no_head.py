@@ -1,4 +1,4 @@
-"""Log-odds of "yes" against "no" from a hidden state."""
+"""Compute the log-odds of "yes" against "no" from a hidden state."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ import torch
 
 @dataclass(frozen=True, kw_only=True)
 class YesNoHead:
-    """The two rows of the output matrix that matter: log-odds = state x (row of "yes" - row of "no"), in float32.
+    """Computes log-odds = state x (output row of "yes" - output row of "no"), in float32.
 
-    In BF16 logits near 18 lie on a grid of 1/16, which ties pictures that differ.
+    In BF16, logits near 18 are multiples of 1/16, so that different pictures would have equal scores.
     """
 
     direction: torch.Tensor  # (hidden,)

@@ -1,7 +1,7 @@
-"""Visual tokens and a prompt -> log-odds: positions, the language tower over packed pictures, the two-row head.
+"""Run the language tower of Qwen2.5-VL over a prompt and packed images.
 
-What every picture of a query has in common, the prompt up to the picture, is read once a query (`read_beginning`); the
-last layer is computed for the last tokens alone, since nothing else is read off it.
+The prompt before the image is the same for all images of a query, so it runs once per query (`prefill`). The last layer
+runs only for the last token of each sequence, because no other state of it is used.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,34 +13,34 @@ from torch.nn.functional import silu
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoderLayer, Qwen2_5_VLTextModel
 
 from reranker.models.architecture import ImageFeatures, PrefixKV
-from reranker.models.device_map import home_of
-from reranker.models.layers.attention import Spans, attend
+from reranker.models.device_map import device_of_layer
+from reranker.models.layers.attention import PackedSequences, attend
 from reranker.models.layers.rotary import Rotation
 from reranker.models.qwen2_5_vl.positions import language_rotation, rope_positions
 
 
 def prefill(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> PrefixKV:
-    """Run the tokens that stand before the picture."""
+    """Run the tokens of the prompt before the image."""
     hidden = embed(language, ids)
     rotation = language_rotation(language, torch.arange(len(ids), device=hidden.device).expand(3, -1), hidden.dtype)
-    spans = Spans(lengths=(len(ids),), device=hidden.device)
-    kept = []
+    sequences = PackedSequences(lengths=(len(ids),), device=hidden.device)
+    keys_and_values = []
     for layer in _layers(language):
-        hidden, rotation, spans = _at(home_of(language, layer), hidden, rotation, spans)
-        query, key, value = _projected(layer, hidden, rotation)
-        kept.append((key, value))
-        attended = attend(query, key, value, spans, scale=layer.self_attn.scaling, causal=True)
-        hidden = _after_attention(layer, hidden, attended)
-    return PrefixKV(layers=tuple(kept))
+        hidden, rotation, sequences = _to_device(device_of_layer(language, layer), hidden, rotation, sequences)
+        query, key, value = _project(layer, hidden, rotation)
+        keys_and_values.append((key, value))
+        attended = attend(query, key, value, sequences, scale=layer.self_attn.scaling, causal=True)
+        hidden = _finish_layer(layer, hidden, attended)
+    return PrefixKV(layers=tuple(keys_and_values))
 
 
 def _layers(language: Qwen2_5_VLTextModel) -> list[Qwen2_5_VLDecoderLayer]:
-    """Return the layers in the order of the pass."""
+    """Return the layers, in the order of the forward pass."""
     return list(cast(Iterable[Qwen2_5_VLDecoderLayer], language.layers))
 
 
 def embed(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> torch.Tensor:
-    """(tokens, hidden), where the layers are."""
+    """Return the embeddings of tokens, (tokens, hidden), on the device of the first layer."""
     table = language.embed_tokens
     states: torch.Tensor = table(torch.tensor(ids, device=table.weight.device))
     return states.to(language.norm.weight.device, non_blocking=True)
@@ -49,62 +49,64 @@ def embed(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> torch.Tensor:
 def last_hidden(
     language: Qwen2_5_VLTextModel,
     prefix: PrefixKV,
-    pictures: Sequence[ImageFeatures],
-    after: Sequence[tuple[int, ...]],
+    images: Sequence[ImageFeatures],
+    suffixes: Sequence[tuple[int, ...]],
 ) -> torch.Tensor:
-    """The language tower's normed state at the last position, (pictures, hidden).
+    """Return the normed hidden state at the last position, (images, hidden).
 
-    after: of each picture, ids of the tokens behind it, one at least. Pictures may differ in their number of visual
-    tokens, and in what stands behind them.
+    suffixes: for each image the ids of the tokens after it, at least one. Images may differ in their number of visual
+        tokens, and in their suffixes.
     """
-    tails = {ids: embed(language, ids) for ids in dict.fromkeys(after)}
-    pairs = [(picture, tails[ids]) for picture, ids in zip(pictures, after, strict=True)]
-    hidden = torch.cat([part for picture, tail in pairs for part in (picture.tokens.to(tail, non_blocking=True), tail)])
-    spans = Spans(
-        lengths=tuple(len(picture.tokens) + len(tail) for picture, tail in pairs),
-        before=prefix.tokens,
+    embedded = {ids: embed(language, ids) for ids in dict.fromkeys(suffixes)}
+    pairs = [(image, embedded[ids]) for image, ids in zip(images, suffixes, strict=True)]
+    hidden = torch.cat([part for image, text in pairs for part in (image.tokens.to(text, non_blocking=True), text)])
+    sequences = PackedSequences(
+        lengths=tuple(len(image.tokens) + len(text) for image, text in pairs),
+        prefix_tokens=prefix.tokens,
         device=hidden.device,
     )
     positions = [
-        rope_positions(prefix.tokens, picture.rows, picture.columns, len(tail))[:, prefix.tokens :]
-        for picture, tail in pairs
+        rope_positions(prefix.tokens, image.rows, image.columns, len(text))[:, prefix.tokens :] for image, text in pairs
     ]
     rotation = language_rotation(language, torch.cat(positions, dim=1).to(hidden.device), hidden.dtype)
-    *layers, (last, last_before) = zip(_layers(language), prefix.layers, strict=True)
-    for layer, before in layers:
-        hidden, rotation, spans = _at(home_of(language, layer), hidden, rotation, spans)
-        query, key, value = _projected(layer, hidden, rotation)
+    *layers, (last_layer, last_layer_prefix) = zip(_layers(language), prefix.layers, strict=True)
+    for layer, layer_prefix in layers:
+        hidden, rotation, sequences = _to_device(device_of_layer(language, layer), hidden, rotation, sequences)
+        query, key, value = _project(layer, hidden, rotation)
         scale = layer.self_attn.scaling
-        attended = attend(query, key, value, spans, scale=scale, causal=True, before=before)
-        hidden = _after_attention(layer, hidden, attended)
-    hidden, rotation, spans = _at(home_of(language, last), hidden, rotation, spans)
-    states: torch.Tensor = language.norm(_last_layer(last, last_before, hidden, rotation, spans))
+        attended = attend(query, key, value, sequences, scale=scale, causal=True, prefix=layer_prefix)
+        hidden = _finish_layer(layer, hidden, attended)
+    hidden, rotation, sequences = _to_device(device_of_layer(language, last_layer), hidden, rotation, sequences)
+    states: torch.Tensor = language.norm(_run_last_layer(last_layer, last_layer_prefix, hidden, rotation, sequences))
     return states
 
 
-def _at(
-    device: torch.device, hidden: torch.Tensor, rotation: Rotation, spans: Spans
-) -> tuple[torch.Tensor, Rotation, Spans]:
-    """What goes through the layers, on the device of the next one."""
+def _to_device(
+    device: torch.device, hidden: torch.Tensor, rotation: Rotation, sequences: PackedSequences
+) -> tuple[torch.Tensor, Rotation, PackedSequences]:
+    """Move the inputs of a layer to its device."""
     if hidden.device == device:
-        return hidden, rotation, spans
-    return hidden.to(device), rotation.to(device), replace(spans, device=device)
+        return hidden, rotation, sequences
+    return hidden.to(device), rotation.to(device), replace(sequences, device=device)
 
 
-def _projected(
+def _project(
     layer: Qwen2_5_VLDecoderLayer, hidden: torch.Tensor, rotation: Rotation
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Query, key and value, (tokens, heads, head_dim) each."""
+    """Return the rotated query and key, and the value, (tokens, heads, head_dim) each."""
     normed = layer.input_layernorm(hidden)
     query, key, value = (
         project(normed).unflatten(-1, (-1, layer.self_attn.head_dim))
         for project in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj)
     )
-    return rotation.turn(query), rotation.turn(key), value
+    return rotation.rotate(query), rotation.rotate(key), value
 
 
-def _after_attention(layer: Qwen2_5_VLDecoderLayer, hidden: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
-    """The rest of a layer: (tokens, heads, head_dim) -> (tokens, hidden). SiLU as in all of Qwen2.5-VL, in place."""
+def _finish_layer(layer: Qwen2_5_VLDecoderLayer, hidden: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+    """Run the part of a layer after attention, with residuals. SiLU, the activation of Qwen2.5-VL, runs in place.
+
+    hidden: the input of the layer, (tokens, hidden). attended: (tokens, heads, head_dim). Returns (tokens, hidden).
+    """
     hidden = hidden + layer.self_attn.o_proj(attended.flatten(1))
     normed = layer.post_attention_layernorm(hidden)
     gated = silu(layer.mlp.gate_proj(normed), inplace=True).mul_(layer.mlp.up_proj(normed))
@@ -112,19 +114,24 @@ def _after_attention(layer: Qwen2_5_VLDecoderLayer, hidden: torch.Tensor, attend
     return output
 
 
-def _last_layer(
+def _run_last_layer(
     layer: Qwen2_5_VLDecoderLayer,
-    before: tuple[torch.Tensor, torch.Tensor],
+    prefix: tuple[torch.Tensor, torch.Tensor],
     hidden: torch.Tensor,
     rotation: Rotation,
-    spans: Spans,
+    sequences: PackedSequences,
 ) -> torch.Tensor:
-    """Of each sequence's last token alone, (sequences, hidden): it sees all others, which need not see anything."""
-    normed, at_last = layer.input_layernorm(hidden), rotation.at(spans.last)
+    """Run the last layer for the last token of each sequence, (sequences, hidden).
+
+    Keys and values are still computed for all tokens, because the last token attends to them.
+    """
+    last_tokens = sequences.last_tokens
+    normed, last_rotation = layer.input_layernorm(hidden), rotation.select(last_tokens)
     attention = layer.self_attn
     heads = (-1, attention.head_dim)
-    query = at_last.turn(attention.q_proj(normed[spans.last]).unflatten(-1, heads))
-    key = rotation.turn(attention.k_proj(normed).unflatten(-1, heads))
+    query = last_rotation.rotate(attention.q_proj(normed[last_tokens]).unflatten(-1, heads))
+    key = rotation.rotate(attention.k_proj(normed).unflatten(-1, heads))
     value = attention.v_proj(normed).unflatten(-1, heads)
-    attended = attend(query, key, value, spans, scale=attention.scaling, causal=True, before=before, last_only=True)
-    return _after_attention(layer, hidden[spans.last], attended)
+    scale = attention.scaling
+    attended = attend(query, key, value, sequences, scale=scale, causal=True, prefix=prefix, last_only=True)
+    return _finish_layer(layer, hidden[last_tokens], attended)

@@ -1,4 +1,4 @@
-"""Qwen2.5-VL (arXiv 2502.13923), as `reranker.models.architecture` wants it."""
+"""Implement `reranker.models.architecture` for Qwen2.5-VL (arXiv 2502.13923)."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,7 +14,7 @@ from reranker.models.qwen2_5_vl.vision import BytePatchEmbedding, VisionTower, e
 
 
 class Qwen2_5VL:  # noqa: N801 - the name of the model
-    """The network of transformers, run packed."""
+    """A `VisionLanguageModel` that runs the network of transformers over packed sequences."""
 
     def __init__(
         self, network: Qwen2_5_VLForConditionalGeneration, patch_settings: PatchSettings, device: torch.device

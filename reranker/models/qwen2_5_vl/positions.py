@@ -1,4 +1,4 @@
-"""Where the tokens of Qwen2.5-VL stand: rotary positions of both towers, and the windows of the vision tower."""
+"""Compute the rotary positions of Qwen2.5-VL's towers, and the windows of its vision tower."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,44 +16,46 @@ from reranker.models.layers.rotary import Rotation
 def rope_positions(before: int, rows: int, columns: int, after: int) -> torch.Tensor:
     """Return M-RoPE positions (3, tokens) of time, height and width for text, an image, and text again.
 
-    Text counts on in all three. The rows x columns visual tokens keep one position in time, and count their row and
-    their column from the position that the text has reached; the text behind goes on after the larger of the two. Equal
-    to `Qwen2_5_VLModel.get_rope_index` of transformers for one still image (M-RoPE: arXiv 2409.12191).
+    The three positions of a text token are equal. The rows x columns visual tokens share one position in time; their
+    height and width positions are their row and column, counted from the end of the text before. The text after the
+    image continues at the larger of the two. Equal to `Qwen2_5_VLModel.get_rope_index` of transformers for one still
+    image (M-RoPE: arXiv 2409.12191).
 
-    before, after: text tokens before and behind the image.
+    before, after: text tokens before and after the image.
     """
     row = torch.arange(rows).repeat_interleave(columns)
     image = torch.stack((torch.zeros_like(row), row, torch.arange(columns).repeat(rows))) + before
     first = torch.arange(before).expand(3, -1)
-    behind = before + max(rows, columns)
-    return torch.cat((first, image, torch.arange(behind, behind + after).expand(3, -1)), dim=1)
+    start = before + max(rows, columns)
+    return torch.cat((first, image, torch.arange(start, start + after).expand(3, -1)), dim=1)
 
 
 def language_rotation(language: Qwen2_5_VLTextModel, positions: torch.Tensor, dtype: torch.dtype) -> Rotation:
     """Return the rotation of the language tower for positions (3, tokens).
 
-    Each section of a head turns by time, height or width.
+    Each section of a head is rotated by its position in time, height or width.
     """
     angles = positions[..., None].float() * language.rotary_emb.inv_freq.float()
     sections = angles.split(cast(dict[str, Any], language.config.rope_parameters)["mrope_section"], dim=-1)
-    return Rotation.by(torch.cat([section[number % 3] for number, section in enumerate(sections)], dim=-1), dtype)
+    selected = [section[number % 3] for number, section in enumerate(sections)]
+    return Rotation.from_angles(torch.cat(selected, dim=-1), dtype)  # (tokens, head_dim / 2)
 
 
 def vision_rotation(network: Qwen2_5_VisionTransformerPretrainedModel, positions: torch.Tensor) -> Rotation:
-    """Return the rotation of the vision tower for positions (patches, 2): half of each head turns by the row, half by
-    the column; in float32, as published.
+    """Return the rotation of the vision tower for positions (patches, 2), in float32 as published.
+
+    One half of each head is rotated by the row, the other half by the column.
     """
     angles = positions[..., None].float() * network.rotary_pos_emb.inv_freq.float()
-    return Rotation.by(angles.flatten(1), torch.float32)
+    return Rotation.from_angles(angles.flatten(1), torch.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WindowLayout:
-    """An image cut into square windows.
+    """The square windows of an image.
 
-    order: (visual tokens,), the row-by-row index of each visual token, window by window. windows: patches of each
-        window.
-    positions: (patches, 2), row and column of each patch, window by window.
+    order: row-by-row index of each visual token, window by window, (visual tokens,). windows: patches of each window.
+    positions: row and column of each patch, window by window, (patches, 2).
     """
 
     order: torch.Tensor
@@ -63,7 +65,7 @@ class WindowLayout:
 
 @lru_cache(maxsize=256)
 def window_layout(rows: int, columns: int, merge: int, side: int) -> WindowLayout:
-    """Cut rows x columns visual tokens, each of merge x merge patches, into windows of side x side visual tokens."""
+    """Split rows x columns visual tokens, each of merge x merge patches, into windows of side x side visual tokens."""
     numbers = torch.arange(rows * columns).view(rows, columns)
     windows = [window.flatten() for band in numbers.split(side) for window in band.split(side, dim=1)]
     order = torch.cat(windows)

@@ -1,4 +1,4 @@
-"""Pixels -> visual tokens: the vision tower over packed pictures, fed with bytes."""
+"""Encode images: run the vision tower over packed patches, which it takes as bytes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
 )
 
 from reranker.models.architecture import ImageFeatures
-from reranker.models.layers.attention import Spans, attend
+from reranker.models.layers.attention import PackedSequences, attend
 from reranker.models.layers.rotary import Rotation
 from reranker.models.patchify import Patches, PatchSettings
 from reranker.models.qwen2_5_vl.positions import vision_rotation, window_layout
 
 
 class BytePatchEmbedding(nn.Module):
-    """Qwen2.5-VL's patch embedding for a still picture, from bytes.
+    """The patch embedding of Qwen2.5-VL for one still image, from bytes.
 
-    The original is a 3-D convolution whose kernel is its stride over two equal frames: one matrix product with the
-    kernel summed over time does the same on half the pixels. It keeps the original's weights and adds none.
+    The original is a 3-D convolution over two equal frames, whose stride is the size of its kernel. One matrix product
+    with the kernel summed over time gives the same result from half the pixels. The weights are those of the original.
     """
 
     mean: torch.Tensor
@@ -38,7 +38,7 @@ class BytePatchEmbedding(nn.Module):
         self.register_buffer("std", 255 * torch.tensor(settings.std).repeat_interleave(pixels), persistent=False)
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
-        """uint8 (patches, channels * patch_px ** 2) -> (patches, hidden)."""
+        """Normalize and embed patches, uint8 (patches, channels * patch_px ** 2). Returns (patches, hidden)."""
         kernel: torch.Tensor = self.proj.weight.sum(dim=2).flatten(1)  # (hidden, channels * patch_px ** 2)
         values = (patches.float() - self.mean) / self.std
         return linear(values.to(kernel.dtype), kernel)
@@ -46,41 +46,44 @@ class BytePatchEmbedding(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class VisionTower:
-    """Qwen2.5-VL's vision tower and the embedding that feeds it with bytes."""
+    """The vision tower of Qwen2.5-VL, with a patch embedding that takes bytes."""
 
     network: Qwen2_5_VisionTransformerPretrainedModel
     embedding: BytePatchEmbedding
 
     @property
     def blocks(self) -> list[Qwen2_5_VLVisionBlock]:
-        """Its layers."""
+        """The layers, in the order of the forward pass."""
         return list(cast(Iterable[Qwen2_5_VLVisionBlock], self.network.blocks))
 
 
-def encode_images(tower: VisionTower, pictures: Sequence[Patches], device: torch.device) -> list[ImageFeatures]:
-    """Visual tokens of each picture, all pictures in one packed run.
+def encode_images(tower: VisionTower, images: Sequence[Patches], device: torch.device) -> list[ImageFeatures]:
+    """Compute the visual tokens of each image, with all images in one packed pass.
 
-    Equal to transformers' `Qwen2_5_VisionTransformerPretrainedModel`, whose windows run in a loop where there is no
-    flash attention.
+    Equal to `Qwen2_5_VisionTransformerPretrainedModel` of transformers, which runs window after window if flash
+    attention is missing.
     """
-    if not pictures:
+    if not images:
         return []
     network = tower.network
     merge = int(network.spatial_merge_size)
     side = network.window_size // merge // cast(int, network.patch_size)
-    shapes = [(picture.grid_h // merge, picture.grid_w // merge) for picture in pictures]
-    arranged = [window_layout(*shape, merge, side) for shape in shapes]
+    shapes = [(image.grid_h // merge, image.grid_w // merge) for image in images]
+    layouts = [window_layout(*shape, merge, side) for shape in shapes]
     counts = [rows * columns for rows, columns in shapes]
     starts = torch.tensor([0, *counts]).cumsum(0)[:-1]
-    order = torch.cat([start + one.order for start, one in zip(starts, arranged, strict=True)]).to(device)
-    values = torch.cat([torch.from_numpy(picture.values).to(device, non_blocking=True) for picture in pictures])
-    hidden = tower.embedding(values.unflatten(0, (-1, merge**2))[order].flatten(0, 1))
-    windows = Spans(lengths=tuple(length for one in arranged for length in one.windows), device=device)
-    whole = Spans(lengths=tuple(count * merge**2 for count in counts), device=device)
-    rotation = vision_rotation(network, torch.cat([one.positions for one in arranged]).to(device))
+    order = torch.cat([start + layout.order for start, layout in zip(starts, layouts, strict=True)]).to(device)
+    values = torch.cat([torch.from_numpy(image.values).to(device, non_blocking=True) for image in images])
+    hidden = tower.embedding(values.unflatten(0, (-1, merge**2))[order].flatten(0, 1))  # (patches, hidden)
+    window_sequences = PackedSequences(
+        lengths=tuple(patches for layout in layouts for patches in layout.windows), device=device
+    )
+    image_sequences = PackedSequences(lengths=tuple(count * merge**2 for count in counts), device=device)
+    rotation = vision_rotation(network, torch.cat([layout.positions for layout in layouts]).to(device))
     for number, block in enumerate(tower.blocks):
-        hidden = _block(block, hidden, rotation, whole if number in network.fullatt_block_indexes else windows)
-    merged = network.merger(hidden)
+        is_full = number in network.fullatt_block_indexes
+        hidden = _run_block(block, hidden, rotation, image_sequences if is_full else window_sequences)
+    merged = network.merger(hidden)  # (visual tokens, hidden), window by window
     tokens = torch.empty_like(merged).index_copy_(0, order, merged)
     return [
         ImageFeatures(tokens=part, rows=rows, columns=columns)
@@ -88,13 +91,15 @@ def encode_images(tower: VisionTower, pictures: Sequence[Patches], device: torch
     ]
 
 
-def _block(block: Qwen2_5_VLVisionBlock, hidden: torch.Tensor, rotation: Rotation, spans: Spans) -> torch.Tensor:
-    """(patches, hidden) -> the same; SiLU as in all of Qwen2.5-VL, in place."""
+def _run_block(
+    block: Qwen2_5_VLVisionBlock, hidden: torch.Tensor, rotation: Rotation, sequences: PackedSequences
+) -> torch.Tensor:
+    """Run one layer on the states of patches, (patches, hidden). SiLU, the activation of Qwen2.5-VL, runs in place."""
     attention, mlp = block.attn, block.mlp
     projected = attention.qkv(block.norm1(hidden)).unflatten(-1, (3, attention.num_heads, attention.head_dim))
-    query, key, value = projected.unbind(1)
-    query, key = rotation.turn(query), rotation.turn(key)
-    attended = attend(query, key, value, spans, scale=attention.scaling, causal=False)
+    query, key, value = projected.unbind(1)  # (patches, heads, head_dim)
+    query, key = rotation.rotate(query), rotation.rotate(key)
+    attended = attend(query, key, value, sequences, scale=attention.scaling, causal=False)
     hidden = attention.proj(attended.flatten(1)).add_(hidden)
     normed = block.norm2(hidden)
     gated = silu(mlp.gate_proj(normed), inplace=True).mul_(mlp.up_proj(normed))

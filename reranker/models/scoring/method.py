@@ -1,4 +1,4 @@
-"""What the ways to read a score off a model have in common."""
+"""The interface of scoring methods."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from reranker.models.architecture import ImageFeatures
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """What is scored against the query: an encoded image, and the text beside it."""
+    """An encoded image and its accompanying text, to be scored against a query."""
 
     image: ImageFeatures
     text: str = ""
@@ -27,15 +27,15 @@ class ScoredDocument:
 
 
 class ScoringMethod(Protocol):
-    """A prompt, and how log-odds are read off the model's output."""
+    """Prompts a model and reads log-odds off its output."""
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What the scores depend on besides the checkpoint, for the fingerprint."""
+        """The settings besides the checkpoint that change the scores, for the fingerprint."""
 
     @property
     def temperature(self) -> float:
-        """T of the score that people see."""
+        """The temperature of the displayed score."""
 
     def score(self, query: str, documents: Sequence[Document]) -> list[ScoredDocument]:
-        """Score documents, without gradients, in the thread of torch."""
+        """Score documents. Call it without gradients, in the thread of torch."""

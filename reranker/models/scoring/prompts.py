@@ -1,8 +1,8 @@
-"""Layouts: how a query and a document become the tokens that a model was trained on.
+"""Prompt templates, and their encoding to the tokens that a model was trained on.
 
-`LYCHEE` is the layout of vec-ai/lychee-rerank-mm as a third party's benchmark of that checkpoint has it, the same as
-the official code of Qwen3-VL-Reranker: parts joined with nothing between them, the picture before the document's text.
-`RATING` asks for a number in words, as the articles do that this program began from.
+`LYCHEE` is the template of vec-ai/lychee-rerank-mm as in a third-party benchmark of that checkpoint. It is the same as
+in the official code of Qwen3-VL-Reranker: the parts follow each other without separators, and the picture is before the
+document's text. `RATING` prompts for a number, as the articles on which this program is based do.
 """
 
 import re
@@ -13,8 +13,8 @@ VISION_START, IMAGE_PAD, VISION_END = "<|vision_start|>", "<|image_pad|>", "<|vi
 
 FIELD: Final = re.compile(r"\{(?:instruction|query|text)\}")
 
-# What the documents are searched for. "web" is what the checkpoint was measured with, "photo" in the style that its
-# family was trained on with captions.
+# Search tasks. "web" is the instruction that the checkpoint was evaluated with. "photo" has the style of the caption
+# data that models of its family were trained on.
 INSTRUCTIONS: Final = {
     "photo": "Find an image that matches the given caption.",
     "product": "Given a description of a product, find the picture of that product.",
@@ -26,18 +26,18 @@ INSTRUCTIONS: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """A prompt with one image and the fields {query}, {text} of the document beside the image, and {instruction}.
+    """A prompt template with one image and the fields {query}, {text} (of the document) and {instruction}.
 
-    `version` goes into the fingerprint.
+    version: part of the fingerprint.
     """
 
     version: str
     template: str
 
     def fill(self, query: str, instruction: str = INSTRUCTIONS["web"], text: str = "") -> str:
-        """The prompt with one image pad; what is given stays text: special tokens that it spells out are broken up."""
-        given = {"{instruction}": instruction, "{query}": query, "{text}": text}
-        return FIELD.sub(lambda found: given[found[0]].replace("<|", "< |"), self.template)
+        """Return the prompt, with one image pad. Special tokens in the arguments are broken up, so they stay text."""
+        values = {"{instruction}": instruction, "{query}": query, "{text}": text}
+        return FIELD.sub(lambda field: values[field[0]].replace("<|", "< |"), self.template)
 
 
 LYCHEE = Layout(
@@ -68,25 +68,25 @@ RATING = Layout(
 )
 
 
-class Encodes(Protocol):
-    """The part of a tokenizer that layouts need."""
+class TextEncoder(Protocol):
+    """The part of a tokenizer that encodes prompts."""
 
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
-        """Token ids of a text in which special tokens are spelled out."""
+        """Return the token ids of a text, in which special tokens are recognized."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedPrompt:
-    """Token ids around the picture: those before the first image position and those after the last."""
+    """The token ids of a prompt before and after its image."""
 
     before: tuple[int, ...]
     after: tuple[int, ...]
 
 
 def encode_prompt(
-    tokenizer: Encodes, layout: Layout, query: str, instruction: str = INSTRUCTIONS["web"], text: str = ""
+    tokenizer: TextEncoder, layout: Layout, query: str, instruction: str = INSTRUCTIONS["web"], text: str = ""
 ) -> EncodedPrompt:
-    """The filled layout as ids, cut at its image pad."""
+    """Fill the template, encode it, and split the ids at the image pad."""
     ids = tokenizer.encode(layout.fill(query, instruction, text), add_special_tokens=False)
-    cut = ids.index(*tokenizer.encode(IMAGE_PAD, add_special_tokens=False))
-    return EncodedPrompt(before=tuple(ids[:cut]), after=tuple(ids[cut + 1 :]))
+    image_index = ids.index(*tokenizer.encode(IMAGE_PAD, add_special_tokens=False))
+    return EncodedPrompt(before=tuple(ids[:image_index]), after=tuple(ids[image_index + 1 :]))

@@ -1,7 +1,7 @@
-"""Scoring by a rating that the model writes, of several images at once, and the expectation over its digits.
+"""Score by a rating that the model generates, for several images at once, and by the expectation over its digits.
 
-Sequences are padded at the left and run with the attention, cache and masks of transformers: the language tower over
-the images takes most of the time, and a few tokens follow.
+Sequences are padded on the left, and run with the attention, cache and masks of transformers. Most of the time is spent
+on the images; only a few tokens are generated after them.
 """
 
 import math
@@ -32,8 +32,9 @@ SAME_RATING: Final = 0.01
 class DigitRating:
     """A rating by its digits, 0 to 10.
 
-    written: the one that was generated. expected: each first digit weighed by its probability, "10" apart from the
-        other ratings that begin with "1", and the decimals behind the generated first digit weighed by theirs.
+    written: the generated rating. expected: the mean over the first digits, weighted by their probabilities; "10" is
+        separate from the other ratings that begin with "1". The decimals after the generated first digit are weighted
+        by their probabilities, too.
     """
 
     written: float
@@ -59,12 +60,12 @@ class Rating:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What the scores depend on besides the checkpoint."""
+        """The prompt and its version."""
         return RATING.version, RATING.template
 
     @property
     def temperature(self) -> float:
-        """1: people see the rating itself."""
+        """The temperature of the displayed score: 1, which displays the rating itself."""
         return 1.0
 
     def score(self, query: str, documents: Sequence[Document]) -> list[ScoredDocument]:
@@ -94,7 +95,10 @@ class _Sequence:
 
 
 class _Batch:
-    """Sequences that grow by a token at a time, padded at the left; `states` (sequences, hidden) at their ends."""
+    """Sequences that grow by one token at a time, padded on the left.
+
+    states: hidden states at the last positions, (sequences, hidden).
+    """
 
     def __init__(self, language: Any, sequences: Sequence[torch.Tensor], positions: Sequence[torch.Tensor]) -> None:
         """Run the language tower once.
@@ -129,7 +133,7 @@ class _Batch:
 
 
 class RatingGenerator:
-    """Generates greedily: at each position the most probable token."""
+    """Generates answers greedily, with the most probable token at each position."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._model, self._tokenizer = checkpoint.model, checkpoint.tokenizer
@@ -177,7 +181,7 @@ class RatingGenerator:
         sequence.ended = sequence.ended or token in self._ends
         if not sequence.ended:
             sequence.ids.append(token)
-        if len(sequence.digits) <= len(sequence.ids):  # also for the position behind the last token
+        if len(sequence.digits) <= len(sequence.ids):  # also for the position after the last token
             sequence.digits.append(probabilities)
 
     def _first_digit(self, sequence: _Sequence) -> int | None:
@@ -187,9 +191,9 @@ class RatingGenerator:
     def _ten_probabilities(
         self, images: Sequence[ImageFeatures], prompts: Sequence[EncodedPrompt], sequences: Sequence[_Sequence]
     ) -> list[float]:
-        """Return for each sequence the probability of a "0" behind a "1" at its first digit; 0 if "1" is improbable.
+        """Return for each sequence the probability of a "0" after a "1" as its first digit; 0 if "1" is improbable.
 
-        If the model generated another digit, it is run again with a "1" behind the same text.
+        If the model generated another digit, it is run again with a "1" after the same text.
         """
         tens, again = [0.0] * len(sequences), []
         for number, sequence in enumerate(sequences):
@@ -214,15 +218,15 @@ class RatingGenerator:
         if position is None:
             return None
         digit, rest = self._digits.index(sequence.ids[position]), [*sequence.ids[position + 1 :], None, None]
-        behind, decimal = rest[0], rest[1]
+        following, decimal = rest[0], rest[1]
         decimals = MEAN_DECIMALS
         written = float(digit)
-        if behind == self._point and decimal in self._digits:
+        if following == self._point and decimal in self._digits:
             written += self._digits.index(decimal) / 10
             decimals = _mean(sequence.digits[position + 2]) / 10
-        elif digit == 1 and behind == self._digits[0] and decimal not in self._digits:
+        elif digit == 1 and following == self._digits[0] and decimal not in self._digits:
             written = 10.0
-        elif behind in self._digits:
+        elif following in self._digits:
             return None
         return DigitRating(written=written, expected=expected_rating(sequence.digits[position], ten, digit, decimals))
 
@@ -230,8 +234,8 @@ class RatingGenerator:
 def expected_rating(first: Sequence[float], ten: float, written: int, decimals: float) -> float:
     """Return the mean of the ratings 0 to 10.
 
-    first: probabilities (10,) of the first digit, which need not add up to 1. ten: probability of a "0" behind a "1".
-    written, decimals: a first digit, and the mean of the decimals behind it (0 to 0.9).
+    first: probabilities (10,) of the first digit, which need not add up to 1. ten: probability of a "0" after a "1".
+    written, decimals: a first digit, and the mean of the decimals after it (0 to 0.9).
     """
     ratings = [digit + (decimals if digit == written else MEAN_DECIMALS) for digit in range(len(DIGITS))]
     ratings[1] = 10 * ten + ratings[1] * (1 - ten)

@@ -1,22 +1,22 @@
-"""The number in an answer to the rating prompt, however the model worded it.
+"""Parse the rating in an answer to the rating prompt, in many wordings of English and Chinese.
 
-The words are made plain first: half-width, lower case, no markup, numerals as digits, "out of 10" as "/10". Scales
-("0-10", "满分10分") and numbers that are names ("image 2:") are set aside; the end of a scale is kept in mind. A range
-is its middle. Then forms are tried, from the most to the least telling, and the first that is there decides, by its
-last occurrence, as models reason first:
+The text is normalized first: half-width, lower case, no markup, numerals as digits, "out of 10" as "/10". Scales
+("0-10", "满分10分") and numbers that are names ("image 2:") are removed, and the maximum of the scale is kept. A range
+is replaced by its middle. Then patterns are tried, from the most to the least specific. The first one that matches
+decides, by its last match, because models reason before they answer:
 
 1. labelled: "Score: 8.5", "评分为8.5"
 2. alone on a line, or the whole text: "8.5", "**8/10**"
-3. behind a label and more words of the sentence: "The score that I would settle on is 8."
-4. given: "I'd rate this picture an 8", "我给8分"
-5. under a lesser label: "Relevance: 8", "答案：8"
+3. after a label and more words of the sentence: "The score that I would settle on is 8."
+4. after a verb: "I'd rate this picture an 8", "我给8分"
+5. after a less specific label: "Relevance: 8", "答案：8"
 6. out of 5, 10 or 100: "8/10", "85%", "4 stars"
 7. in points: "这张图8分很合适"
-8. opening the text, with a decimal: "8.5 The picture shows a dog."
-9. standing free, where only one number does: "It fits very well: 9."
+8. at the start of the text, with a decimal: "8.5 The picture shows a dog."
+9. without any of these, if it is the only such number: "It fits very well: 9."
 
-From 3 on, a number that is followed by what it counts is no rating: "There are 3 people." says none. Where a form is
-sure to mean a rating, a number beyond the scale is the end of the scale; elsewhere it is passed over.
+From 3 on, a number before the things that it counts is not a rating: "There are 3 people." has none. If a pattern
+certainly matches a rating, a number outside the scale is clipped to the scale; otherwise it is ignored.
 """
 
 import re
@@ -27,22 +27,22 @@ HIGHEST = 10.0
 
 
 def _one_of(words: str) -> str:
-    """A pattern for any of these words, the English ones only as whole words."""
+    """Return a pattern for any of these words; English ones match complete words only."""
     alternatives = sorted(words.split(), key=len, reverse=True)
     english = "|".join(word for word in alternatives if word.isascii())
     chinese = "".join(f"|{word}" for word in alternatives if not word.isascii())
     return f"(?:(?<![a-z])(?:{english})(?![a-z]){chinese})"
 
 
-# Every repetition in a pattern is bounded or gives nothing back ("++", "?+"): 8.5m is never read as 8, and the time
-# that reading takes grows with the length of the text and no faster.
+# Every repetition in a pattern is bounded or possessive ("++", "?+"). Hence 8.5m never matches as 8, and the time grows
+# linearly with the length of the text.
 
-# One spelling.
+# Normalization.
 
 _FRACTIONS = str.maketrans({"½": ".5", "¼": ".25", "¾": ".75", "🔟": "10"})
-_PAUSE = re.compile(r"(?<=[0-9])，")  # behind a half-width digit a Chinese comma is no decimal sign
+_PAUSE = re.compile(r"(?<=[0-9])，")  # after a half-width digit, a Chinese comma is not a decimal sign
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_SAME = str.maketrans(
+_EQUIVALENT = str.maketrans(
     "–−‐‑⁄∕〜數評滿給為關點總兩两〇圖結對達應約",
     "----//~数评满给为关点总二二零图结对达应约",
     "*`\u200b\u200c\u200d\u2060\ufeff\ufe0e\ufe0f\u20e3",
@@ -84,7 +84,7 @@ _WORDINGS = (
     (re.compile(rf"(?<![0-9])({_LIMIT}) ?[和与] ?({_LIMIT})分?之间"), r"约\1-\2"),
 )
 
-# A number, and what may follow it.
+# A number, and the text that may follow it.
 
 _VALUE = (
     r"(?P<minus>-)?+(?P<value>[0-9]++(?:[.,][0-9]++)?+|\.[0-9]++)"
@@ -93,14 +93,14 @@ _VALUE = (
 _OF = rf"(?:[.,]0++)?+(?![0-9])(?: ?(?:分|points|{_STARS}))?+"
 _NUMBER = rf"{_VALUE}(?:/(?P<maximum>[1-9][0-9]{{0,2}}+){_OF})?+"
 _NUMBER_OF = rf"{_VALUE}/(?P<maximum>5|10|100){_OF}"
-_STARTS = r"(?<![a-z0-9点时扣减加/-])(?<![0-9][.,:])"  # not inside of PG-13, 12:05 or another number
+_STARTS = r"(?<![a-z0-9点时扣减加/-])(?<![0-9][.,:])"  # not inside PG-13, 12:05 or another number
 _JOINS = _one_of(
     "and as based because but considering for given i if is match on overall rating score seems since so though to"
     " while would 因 由于 但 我 左右 吧 匹配 相关 符合 的匹配 的评分 的分数"
 )
-_ENDS = rf"(?= ?(?:\Z|[^\w /%:.°€£¥×+、-]|[:.](?![0-9])|[/-](?!\w)|{_JOINS}))"  # nothing that it counts
+_ENDS = rf"(?= ?(?:\Z|[^\w /%:.°€£¥×+、-]|[:.](?![0-9])|[/-](?!\w)|{_JOINS}))"  # no noun that it counts
 
-# What is set aside.
+# Scales, names and ranges, which are removed or replaced.
 
 _END = r"(?:5|10|100(?:/100)?+)(?:\.0++)?+(?![0-9]|[.,][0-9]|/)"
 _NAMED_END = rf"{_END}(?:分|(?= ?(?:scale|的))|{_ENDS})"
@@ -126,102 +126,110 @@ _RANGE = re.compile(
     rf"({_LIMIT})(?![0-9])"
 )
 
-# What may stand before a number.
+# Text that may be before a number.
 
 _LABEL = _one_of("score scores rating ratings 分数 评分 得分 打分 分值 总分")
-_LESSER_LABEL = _one_of(
+_WEAK_LABEL = _one_of(
     "grade relevance similarity match fit rate evaluation answer result overall final"
     " 相关度 相关性 相关程度 匹配度 匹配程度 符合度 符合程度 相似度 契合度 吻合度 答案 结果 总体 综合"
 )
-_LABEL_REMARK = re.compile(rf"({_LABEL}) ?\([^()\n]{{1,60}}\)(?= ?:)")
+_LABEL_PARENTHESIS = re.compile(rf"({_LABEL}) ?\([^()\n]{{1,60}}\)(?= ?:)")
 _LINKS = _one_of("is was would should be about a an 约 大约 应 应该 我 会 给 打 为 是 结果 达到 高达")
-# A dash that is glued to a label joins; one right before the number is its minus.
+# A dash right after a label is a separator; one right before the number is its minus sign.
 _LINK = rf"-?+(?:[^\w.!?。;,-]|-(?![0-9.])|{_LINKS}){{0,20}}+"
-_SUM = r"(?:[0-9][0-9.+/×÷() -]{0,60}= ?)?"  # the rating is what it comes to
+_SUM = r"(?:[0-9][0-9.+/×÷() -]{0,60}= ?)?"  # of a sum, the rating is the result
 _SENTENCE = r"[^0-9\n.!?。;]"
-_GIVES = _one_of("give gives gave assign rate rates rated deserves gets earns say estimate settle go")
-_GIVEN = rf"(?:{_GIVES}(?: [a-z]{{1,14}}){{0,12}}? |[给打评得]{_SENTENCE}{{0,12}}?)"
-_LEADS = _one_of("a an is be think about around maybe perhaps probably so solid good perfect 是 约")
-_FREE = rf"(?:\A|[\n:,;(=—…?!。]|\. |{_LEADS}) ?(?![0-9]++[.)] )"  # and no mark of a list
+_GIVE_VERBS = _one_of("give gives gave assign rate rates rated deserves gets earns say estimate settle go")
+_RATING_VERB = rf"(?:{_GIVE_VERBS}(?: [a-z]{{1,14}}){{0,12}}? |[给打评得]{_SENTENCE}{{0,12}}?)"
+_LEADING_WORDS = _one_of("a an is be think about around maybe perhaps probably so solid good perfect 是 约")
+_UNLABELLED = rf"(?:\A|[\n:,;(=—…?!。]|\. |{_LEADING_WORDS}) ?(?![0-9]++[.)] )"  # not the number of a list item
 _EDGE = r"(?:[^\w\n.-]|-(?![0-9.]))*+"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Form:
-    """One way to say a rating. sure: it may lie beyond the scale. only: where there are several, none is meant."""
+class _RatingPattern:
+    """A pattern for one wording of a rating.
+
+    is_certain: a match is a rating even if it is outside the scale. must_be_unique: several matches mean no rating.
+    """
 
     pattern: re.Pattern[str]
-    sure: bool = False
-    only: bool = False
+    is_certain: bool = False
+    must_be_unique: bool = False
 
 
-_FORMS = (
-    _Form(pattern=re.compile(_LABEL + _LINK + _SUM + _NUMBER), sure=True),
-    _Form(pattern=re.compile(rf"^{_EDGE}{_NUMBER}[^\w\n]*+$", re.MULTILINE), sure=True),
-    _Form(pattern=re.compile(_LABEL + _SENTENCE + "{0,60}" + _STARTS + _NUMBER + _ENDS)),
-    _Form(pattern=re.compile(_GIVEN + _STARTS + _NUMBER + _ENDS), sure=True),
-    _Form(pattern=re.compile(_LESSER_LABEL + _LINK + _NUMBER + _ENDS), sure=True),
-    _Form(pattern=re.compile(_STARTS + _NUMBER_OF + _ENDS), sure=True),
-    _Form(pattern=re.compile(_STARTS + _NUMBER + "(?<=分)")),
-    _Form(pattern=re.compile(rf"\A{_EDGE}(?=[0-9]+\.[0-9]){_NUMBER}(?:{_ENDS}|(?= ))")),
-    _Form(pattern=re.compile(_FREE + _STARTS + _NUMBER + "(?(maximum)(?!))" + _ENDS), only=True),
+_RATING_PATTERNS = (
+    _RatingPattern(pattern=re.compile(_LABEL + _LINK + _SUM + _NUMBER), is_certain=True),
+    _RatingPattern(pattern=re.compile(rf"^{_EDGE}{_NUMBER}[^\w\n]*+$", re.MULTILINE), is_certain=True),
+    _RatingPattern(pattern=re.compile(_LABEL + _SENTENCE + "{0,60}" + _STARTS + _NUMBER + _ENDS)),
+    _RatingPattern(pattern=re.compile(_RATING_VERB + _STARTS + _NUMBER + _ENDS), is_certain=True),
+    _RatingPattern(pattern=re.compile(_WEAK_LABEL + _LINK + _NUMBER + _ENDS), is_certain=True),
+    _RatingPattern(pattern=re.compile(_STARTS + _NUMBER_OF + _ENDS), is_certain=True),
+    _RatingPattern(pattern=re.compile(_STARTS + _NUMBER + "(?<=分)")),
+    _RatingPattern(pattern=re.compile(rf"\A{_EDGE}(?=[0-9]+\.[0-9]){_NUMBER}(?:{_ENDS}|(?= ))")),
+    _RatingPattern(
+        pattern=re.compile(_UNLABELLED + _STARTS + _NUMBER + "(?(maximum)(?!))" + _ENDS), must_be_unique=True
+    ),
 )
 
 
-def read_rating(words: str) -> float | None:
-    """The rating that the words say, from 0 to 10; None where they say none."""
-    text, end = _without_scales(_plain(words))
-    for form in _FORMS:
-        ratings = [_rating(found, end) for found in form.pattern.finditer(text)]
-        meant = [rating for rating in ratings if form.sure or 0 <= rating <= HIGHEST]
-        if meant and not (form.only and len(meant) > 1):
-            return max(0.0, min(HIGHEST, meant[-1]))
+def read_rating(answer: str) -> float | None:
+    """Return the rating in a generated answer, from 0 to 10; None if it has none."""
+    text, scale_maximum = _without_scales(_normalize(answer))
+    for rating_pattern in _RATING_PATTERNS:
+        ratings = [_rating(match, scale_maximum) for match in rating_pattern.pattern.finditer(text)]
+        valid = [rating for rating in ratings if rating_pattern.is_certain or 0 <= rating <= HIGHEST]
+        if valid and not (rating_pattern.must_be_unique and len(valid) > 1):
+            return max(0.0, min(HIGHEST, valid[-1]))
     return None
 
 
-def _rating(found: re.Match[str], end: float) -> float:
-    """The number on the scale of 10, from its own maximum or else from the scale that the text names."""
-    maximum = float(found["maximum"] or end)
-    rating = float(found["value"].replace(",", ".")) / (maximum / HIGHEST)
-    return -rating if found["minus"] else rating
+def _rating(match: re.Match[str], scale_maximum: float) -> float:
+    """Convert a match to the scale of 10, by the maximum in the match, or that of the text's scale if it has none."""
+    maximum = float(match["maximum"] or scale_maximum)
+    rating = float(match["value"].replace(",", ".")) / (maximum / HIGHEST)
+    return -rating if match["minus"] else rating
 
 
-def _plain(words: str) -> str:
-    """What is said, after any thinking, in one spelling."""
-    text = unicodedata.normalize("NFKC", _PAUSE.sub("， ", words.translate(_FRACTIONS)))
-    text = _CAMEL.sub(" ", text.translate(_SAME)).lower()
+def _normalize(generated: str) -> str:
+    """Return the text after any reasoning in <think>, in one spelling."""
+    text = unicodedata.normalize("NFKC", _PAUSE.sub("， ", generated.translate(_FRACTIONS)))
+    text = _CAMEL.sub(" ", text.translate(_EQUIVALENT)).lower()
     answer = text.rpartition("</think>")[2]
-    text = _rewritten(answer if answer.strip() else text, _MARKUP)
+    text = _replace_all(answer if answer.strip() else text, _MARKUP)
     text = _CHINESE_NUMBER.sub(_from_chinese, text)
     text = _ENGLISH_NUMBER.sub(_from_english, text)
-    return _rewritten(text, _WORDINGS)
+    return _replace_all(text, _WORDINGS)
 
 
 def _without_scales(text: str) -> tuple[str, float]:
-    """The text without scales, names and ranges; and where its scale ends: at 10 if any or none of those named does."""
-    ends = [float(_NUMBERS.findall(scale[0])[-1]) for scale in _SCALE.finditer(text)]
-    end = HIGHEST if HIGHEST in ends or not ends else ends[-1]
-    text = _LABEL_REMARK.sub(r"\1", _NAME.sub(" ", _SCALE.sub(" ", text)))
-    return _RANGE.sub(_middle, text), end
+    """Remove scales and names, and replace ranges. Also return the maximum of the scale.
+
+    The maximum is 10 if the text has no scale or one that ends at 10; otherwise it is that of the last scale.
+    """
+    maxima = [float(_NUMBERS.findall(scale[0])[-1]) for scale in _SCALE.finditer(text)]
+    maximum = HIGHEST if HIGHEST in maxima or not maxima else maxima[-1]
+    text = _LABEL_PARENTHESIS.sub(r"\1", _NAME.sub(" ", _SCALE.sub(" ", text)))
+    return _RANGE.sub(_middle, text), maximum
 
 
-def _rewritten(text: str, rewritings: tuple[tuple[re.Pattern[str], str], ...]) -> str:
-    for pattern, replacement in rewritings:
+def _replace_all(text: str, replacements: tuple[tuple[re.Pattern[str], str], ...]) -> str:
+    for pattern, replacement in replacements:
         text = pattern.sub(replacement, text)
     return text
 
 
-def _middle(found: re.Match[str]) -> str:
-    low, high = (float(value.replace(",", ".")) for value in found.groups())
-    return f"{(low + high) / 2:.4f}" if low < high else found[0]
+def _middle(match: re.Match[str]) -> str:
+    low, high = (float(value.replace(",", ".")) for value in match.groups())
+    return f"{(low + high) / 2:.4f}" if low < high else match[0]
 
 
-def _from_chinese(found: re.Match[str]) -> str:
-    """八点五 is 8.5, 八十五 is 85, 七八 is 7-8."""
-    whole, decimals = found.groups()
-    if len(whole) == 2 and whole in _CHINESE_DIGITS:
-        return f"{_CHINESE_DIGITS.index(whole[0])}-{_CHINESE_DIGITS.index(whole[1])}"
-    number = str(_chinese_number(whole))
+def _from_chinese(match: re.Match[str]) -> str:
+    """Return a Chinese number in digits: 八点五 is 8.5, 八十五 is 85, 七八 is 7-8."""
+    integer, decimals = match.groups()
+    if len(integer) == 2 and integer in _CHINESE_DIGITS:
+        return f"{_CHINESE_DIGITS.index(integer[0])}-{_CHINESE_DIGITS.index(integer[1])}"
+    number = str(_chinese_number(integer))
     return f"{number}.{''.join(str(_CHINESE_DIGITS.index(digit)) for digit in decimals)}" if decimals else number
 
 
@@ -236,8 +244,8 @@ def _chinese_number(numerals: str) -> int:
     return total + digit
 
 
-def _from_english(found: re.Match[str]) -> str:
-    """Eight is 8, eight point five is 8.5."""
-    whole, decimals = found.groups()
-    number = str(_ENGLISH_DIGITS.index(whole))
+def _from_english(match: re.Match[str]) -> str:
+    """Return an English number in digits: "eight" is 8, "eight point five" is 8.5."""
+    integer, decimals = match.groups()
+    number = str(_ENGLISH_DIGITS.index(integer))
     return f"{number}.{''.join(str(_ENGLISH_DIGITS.index(word)) for word in decimals.split())}" if decimals else number

@@ -1,4 +1,4 @@
-"""Scoring methods by their names."""
+"""Create scoring methods by their names."""
 
 from reranker.core.types import Scoring
 from reranker.models.loading import Checkpoint
@@ -9,9 +9,9 @@ from reranker.models.scoring.yes_no import YesNo
 
 
 def make_scoring_method(checkpoint: Checkpoint, scoring: Scoring, instruction: str) -> ScoringMethod:
-    """Make the method that the settings name.
+    """Create the scoring method that the settings name.
 
-    instruction: a preset, a sentence, or empty for the instruction of the checkpoint; ratings have none.
+    instruction: a preset, a sentence, or empty for the instruction of the checkpoint. Ratings ignore it.
     """
     if scoring == "rating":
         return Rating(checkpoint)

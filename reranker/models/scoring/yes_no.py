@@ -1,4 +1,4 @@
-"""Scoring as rerankers are trained: the log-odds of "yes" against "no" at the last position."""
+"""Score as rerankers are trained: by the log-odds of "yes" against "no" at the last position."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from reranker.models.loading import Checkpoint
 from reranker.models.scoring.method import Document, ScoredDocument
 from reranker.models.scoring.prompts import LYCHEE, EncodedPrompt, encode_prompt
 
-MAX_PREFIXES: Final = 16  # queries whose prefix stays computed, on the device
+MAX_PREFIXES: Final = 16  # queries whose prefix stays on the device
 
 
 class YesNo:
-    """A `ScoringMethod` that generates nothing.
+    """A `ScoringMethod` that generates no text.
 
-    instruction: what the pictures are searched for.
+    instruction: the search task, which is part of the prompt.
     """
 
     def __init__(self, checkpoint: Checkpoint, instruction: str) -> None:
@@ -24,7 +24,7 @@ class YesNo:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What the scores depend on besides the checkpoint."""
+        """The prompt and its version."""
         return LYCHEE.version, LYCHEE.template, self._instruction
 
     @property
