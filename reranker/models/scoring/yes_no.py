@@ -33,7 +33,7 @@ class YesNo:
         return self._checkpoint.temperature
 
     def score(self, query: str, documents: Sequence[Document]) -> list[ScoredDocument]:
-        """Score documents in one packed pass behind the prefix of the query."""
+        """Score documents in one packed pass that continues the prefix of the query."""
         plain, prefix = self._prefix(query)
         suffixes = [
             self._encode(query, document.text).after if document.text else plain.after for document in documents
