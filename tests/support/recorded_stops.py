@@ -15,7 +15,8 @@ class RecordedStops(Reranker):
         super().__init__(*arguments, **options)
         self.stops: list[threading.Event] = []
 
-    def rank_stream(self, *arguments: Any, cancellation: Cancellation, **options: Any) -> Iterator[Any]:
+    def rank_stream(self, *arguments: Any, cancellation: Cancellation | None = None, **options: Any) -> Iterator[Any]:
+        cancellation = cancellation or Cancellation()
         cancelled = threading.Event()
         cancellation.on_cancel(cancelled.set)
         self.stops.append(cancelled)
