@@ -81,7 +81,7 @@ class Reranker:
 
     @cached_property
     def limits(self) -> Limits:
-        """What one picture may be."""
+        """The limits of one picture."""
         return limits_of(self.settings)
 
     @cached_property
@@ -94,7 +94,7 @@ class Reranker:
 
     @property
     def choice(self) -> "Choice":
-        """Which model is used, and why; decided once. "auto" asks torch for a GPU."""
+        """The model in use, and why it was chosen; decided once. "auto" asks torch for a GPU."""
         with self._choosing:
             self._choice = self._choice or self._choose()
             return self._choice
@@ -153,7 +153,7 @@ class Reranker:
 
     @property
     def loaded_share(self) -> float:
-        """How much of the model is loaded, 0 to 1, while `load` runs."""
+        """The share of the model that is loaded, 0 to 1, while `load` runs."""
         done, total = self._loaded
         return done / max(1, total)
 
@@ -245,7 +245,7 @@ class Reranker:
         detail: str,
         cancellation: Cancellation | None = None,
     ) -> "RankStream | CoarseToFine":
-        """As `rank_stream`, for what was validated."""
+        """Start a run of a validated query, validated candidates and a valid detail."""
         if detail != "auto":
             return rerank.rank_stream(query, candidates, self.engine(detail), top_k=top_k, cancellation=cancellation)
         return CoarseToFine(

@@ -1,4 +1,4 @@
-"""Which model fits on which GPU in each precision, computed from its shape; and the measured memory use of a model."""
+"""Compute which model fits on which GPU in each precision, and measure the memory use of a model."""
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor

@@ -54,7 +54,7 @@ class Stopwatch:
 
 
 class BenchmarkSetup:
-    """What all methods share: the model, its thread, the number of visual tokens and a scorer."""
+    """The parts that all methods share: the model, its thread, the number of visual tokens and a scorer."""
 
     def __init__(self, model: Model, torch_thread: TorchThread, visual_tokens: int, feature_cache_bytes: int) -> None:
         self.model, self.visual_tokens, self.torch_thread = model, visual_tokens, torch_thread

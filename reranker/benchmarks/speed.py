@@ -39,7 +39,7 @@ MATRIX_SIZE: Final = {"cuda": 8192, "cpu": 2048}
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What to measure. shape: a model as `open_model` takes it. methods: in the order of `METHODS`.
+    """The choices of a benchmark. shape: a model as `open_model` takes it. methods: in the order of `METHODS`.
 
     visual_tokens: 0 is the usual number of the checkpoint. separate_processes: on the CPU, run each method once more in
     a process of its own, to measure its memory.

@@ -1,4 +1,4 @@
-"""What all commands share: exit codes, messages on stderr, the result on stdout, and the `Reranker` of a call."""
+"""Parts that all commands share: exit codes, messages on stderr, the result on stdout, and the `Reranker` of a call."""
 
 import logging
 import sys

@@ -132,7 +132,7 @@ def evaluate(
 
 @dataclass(frozen=True, kw_only=True)
 class _Grid:
-    """What is evaluated: each model, with its precision, by each scoring method at each detail."""
+    """The configurations to evaluate: each model, with its precision, by each scoring method at each detail."""
 
     models: list[Settings]
     scorings: tuple[str, ...]

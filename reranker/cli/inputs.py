@@ -1,4 +1,6 @@
-"""What a command reads: pictures from paths, queries from a file with one a line, texts of pictures from a CSV file."""
+"""Read the inputs of a command: pictures from paths, queries from a file with one a line, texts of pictures from a CSV
+file.
+"""
 
 import csv
 import os

@@ -1,4 +1,6 @@
-"""What a command writes: rankings in the formats of `--format`, copies of the best pictures, a summary on stderr."""
+"""Write the outputs of a command: rankings in the formats of `--format`, copies of the best pictures, a summary on
+stderr.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is shown on stderr during a run: the model, how it was loaded, and how far the run is."""
+"""Show a run on stderr: the model, how it was loaded, and how far the run is."""
 
 import sys
 from collections.abc import Sequence

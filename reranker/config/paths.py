@@ -1,4 +1,4 @@
-"""Where the files of the program and of its user are."""
+"""Folders of the program and of its user."""
 
 from pathlib import Path
 from typing import Final

@@ -46,7 +46,7 @@ def _setting(default: Any, help_text: str, *, key: str = "", least: int = 1, sec
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """Which model scores the pictures, and how it is run and prompted."""
+    """The model, and how it is run and prompted."""
 
     name: str = _setting(
         "auto",
@@ -81,7 +81,7 @@ class ModelSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSettings:
-    """How much is held in memory and done at a time."""
+    """Sizes of batches, caches and thread pools."""
 
     batch_tokens: int = _setting(0, "Most visual tokens in a batch; 0 chooses by the memory of the device.", least=0)
     prefetch_threads: int = _setting(
@@ -97,7 +97,7 @@ class EngineSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LimitSettings:
-    """What one picture, one request and one queue may be; a megabyte is 1,000,000 bytes."""
+    """Limits of one picture, one request and the queue; a megabyte is 1,000,000 bytes."""
 
     max_picture_mb: int = _setting(50, "Largest file of a picture, in megabytes.")
     max_picture_mpx: int = _setting(100, "Largest picture, in megapixels.")
@@ -110,7 +110,7 @@ class LimitSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
-    """Where the page and the HTTP API are served, and who may use them."""
+    """The address of the page and the HTTP API, and their access rules."""
 
     galleries: tuple[Path, ...] = _setting(
         (), "Folders of this machine whose pictures the page offers; they are only read."
@@ -171,7 +171,7 @@ class Setting:
 
     @property
     def help_text(self) -> str:
-        """What the setting does, in one or two sentences."""
+        """The effect of the setting, in one or two sentences."""
         return str(self.field.metadata["help"])
 
     @property

@@ -100,15 +100,15 @@ class Executor(Protocol[ImageT]):
 
     @property
     def info(self) -> ScorerInfo:
-        """As `Scorer.info`."""
+        """The `Scorer.info` of the scorer."""
 
     @property
     def batch_tokens(self) -> int:
-        """As `Scorer.batch_tokens`."""
+        """The `Scorer.batch_tokens` of the scorer."""
 
     @property
     def capacity(self) -> int:
-        """How many batches may be in flight, at least 1."""
+        """The number of batches that may be in flight, at least 1."""
 
     def submit(self, query: Query, batch: Sequence[ImageT], run_id: str) -> "Future[list[Score]]":
         """Start `Scorer.score`."""

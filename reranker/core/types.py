@@ -89,7 +89,7 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class ScorerInfo:
-    """What a scorer is, for cache keys, results and people.
+    """Constant facts about a scorer, for cache keys, results and people.
 
     model: name of the checkpoint. fingerprint: digest of weights, prompt, instruction, precision, visual tokens and
         preprocessing; equal fingerprints give equal scores.

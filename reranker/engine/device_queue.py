@@ -1,4 +1,4 @@
-"""Who may submit the next batch to the device.
+"""Decide which run may submit the next batch to the device.
 
 Runs queue with tickets, each with at most one place in the queue, and hold a slot of the device for one batch at a
 time. A run of 5,000 pictures goes to the end of the queue after every batch, so a run of two is answered within two
@@ -64,7 +64,7 @@ class DeviceQueue:
             self._changed.notify_all()
 
     def position(self, ticket: "Ticket") -> int | None:
-        """As `Ticket.queue_position`."""
+        """Return the `Ticket.queue_position` of a ticket."""
         with self._changed:
             if ticket in self._holders:
                 return 0
@@ -96,8 +96,8 @@ class Ticket:
 
     @property
     def queue_position(self) -> int | None:
-        """How many waiting tickets go first: 0 for one that holds a slot or gets the next, None for one that does not
-        wait.
+        """The number of waiting tickets that go first: 0 for one that holds a slot or gets the next, None for one that
+        does not wait.
 
         The batch that runs now is not counted, so that two alternating runs are not shown each other.
         """

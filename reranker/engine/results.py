@@ -1,4 +1,4 @@
-"""What comes of each picture of a run, and the events that report it."""
+"""Results of the pictures of a run, and the events that report them."""
 
 import logging
 import threading

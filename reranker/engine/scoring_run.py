@@ -22,7 +22,7 @@ from reranker.engine.results import EventQueue, ResultCollector, StoredScores
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringEngine(Generic[ImageT]):
-    """What a run works with.
+    """The parts that a run works with.
 
     store: scores of earlier runs, which are not computed again; new ones are stored batch by batch. None stores
         nothing.
@@ -81,7 +81,7 @@ class ScoringRun(Generic[ImageT]):
 
     @property
     def queue_position(self) -> int | None:
-        """As `Ticket.queue_position`."""
+        """The `Ticket.queue_position` of the run."""
         return self._ticket.queue_position
 
     def start(self) -> None:

@@ -62,7 +62,7 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """How well one configuration ranks a dataset.
+    """Metrics of one configuration on a dataset.
 
     hit_at_1, hit_at_3, mrr, ndcg_at_10, recall_at_5, recall_at_10: means over the sets in [0, 1], as in trec_eval. Ties
         count as if the irrelevant picture came first; a picture that failed is not in the ranking.

@@ -55,16 +55,16 @@ class CoarseToFine(Iterator[Event]):
 
     @property
     def queue_position(self) -> int | None:
-        """As `RankStream.queue_position`."""
+        """The `RankStream.queue_position` of the current stage."""
         return self._stream.queue_position
 
     @property
     def coarse_count(self) -> int:
-        """How many pictures have been scored at the low detail so far, provisionally."""
+        """The number of pictures that have been scored at the low detail so far, provisionally."""
         return len(self._coarse)
 
     def close(self) -> None:
-        """As `RankStream.close`."""
+        """Cancel the run, and end the iteration now; see `RankStream.close`."""
         self._closed = True
         self._stream.close()
 

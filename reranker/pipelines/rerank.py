@@ -114,7 +114,9 @@ class RankStream(Iterator[Event]):
 
     @property
     def queue_position(self) -> int | None:
-        """How many batches of other runs go first, while this run waits for the device; see `Ticket.queue_position`."""
+        """The number of batches of other runs that go first, while this run waits for the device; see
+        `Ticket.queue_position`.
+        """
         return self._run.queue_position
 
     @property

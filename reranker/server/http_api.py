@@ -107,7 +107,7 @@ class RerankResponse(BaseModel):
 
 
 class ErrorResponse(BaseModel):
-    """What went wrong, in one sentence."""
+    """An error, in one sentence."""
 
     detail: str
 

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """How the scores of a model are shown.
+    """A temperature and a relevance threshold for the scores of a model.
 
     temperature: T in 10 * sigmoid(log-odds / T), above 0.
     relevance_threshold: the shown score, in (0, 10), from which a picture counts as relevant.

@@ -26,7 +26,7 @@ class RequestedThing:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a sentence requests: up to two things, the relation of the first to the second, a place, an absence."""
+    """The request of a sentence: up to two things, the relation of the first to the second, a place, an absence."""
 
     things: tuple[RequestedThing, ...] = ()
     relation: str | None = None

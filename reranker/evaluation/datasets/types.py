@@ -53,7 +53,7 @@ class Dataset:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How many sets are drawn from a dataset, as in `toybox:127:15:0`.
+    """The number of sets that are drawn from a dataset, as in `toybox:127:15:0`.
 
     sets: at most, at least 1. candidates: pictures in a set at most, at least 2. seed: the same seed draws the same
     sets.
