@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +19,9 @@ from reranker.ui import gradio_environment
 from tests.support.ports import free_port
 from tests.support.scripted_scorer import ScriptedScorer, number
 from tests.support.shell import Shell
+
+if TYPE_CHECKING:
+    from reranker.models.loading import Checkpoint
 
 pytest_plugins = ("tests.support.browser",)
 
@@ -95,6 +99,14 @@ def serve() -> Iterator[Serve]:
 @pytest.fixture(scope="session")
 def toybox() -> Reranker:
     return Reranker("toybox")
+
+
+@pytest.fixture(scope="session")
+def checkpoint() -> "Checkpoint":
+    """The toybox in float32, for tests that run its network without a `Reranker`; none of them changes it."""
+    from reranker.models.loading import load_checkpoint  # noqa: PLC0415 - loads torch
+
+    return load_checkpoint("toybox", "cpu", "fp32")
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
 from reranker.images.decoding import decode
 from reranker.images.limits import Limits
-from reranker.models.loading import Checkpoint, load_checkpoint
+from reranker.models.loading import Checkpoint
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, number, until
 
 CONTENTS = [b"1.5", b"-3", b"8", b"0", b"2.25"]
@@ -182,11 +182,6 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def checkpoint() -> Checkpoint:
-    return load_checkpoint("toybox", PLAIN.model.device, PLAIN.model.precision)
 
 
 @pytest.fixture

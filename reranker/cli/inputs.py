@@ -1,6 +1,4 @@
-"""Read the inputs of a command: pictures from paths, queries from a file with one a line, texts of pictures from a CSV
-file.
-"""
+"""Read the inputs of a command: pictures from paths, queries from a text file, texts of pictures from a CSV file."""
 
 import csv
 import os

@@ -1,6 +1,4 @@
-"""Write the outputs of a command: rankings in the formats of `--format`, copies of the best pictures, a summary on
-stderr.
-"""
+"""Write the outputs of a command: rankings in each format, copies of the best pictures, a summary on stderr."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

@@ -93,7 +93,7 @@ def unquantized_precision(device: torch.device, *, large: bool) -> str:
     CPU multiplies BF16, which halves the memory and doubles the speed (measured with twelve layers of width 512).
     """
     if device.type == "cpu":
-        return "bf16" if large and _multiplies_bf16() else "fp32"
+        return "bf16" if large and multiplies_bf16() else "fp32"
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
@@ -138,7 +138,7 @@ def fitting_precision(
     return next((each for each in available if counts.gpu_bytes(each, generates=generates) <= gpu_bytes), None)
 
 
-def _multiplies_bf16() -> bool:
+def multiplies_bf16() -> bool:
     """Whether this CPU has instructions that multiply BF16; other CPUs convert each number first."""
     return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 

@@ -114,9 +114,7 @@ class RankStream(Iterator[Event]):
 
     @property
     def queue_position(self) -> int | None:
-        """The number of batches of other runs that go first, while this run waits for the device; see
-        `Ticket.queue_position`.
-        """
+        """The number of waiting runs that go first; see `Ticket.queue_position`."""
         return self._run.queue_position
 
     @property

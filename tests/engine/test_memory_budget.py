@@ -13,7 +13,7 @@ from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
 from reranker.engine.memory_budget import GOOD_BATCHES, LARGEST_ON_CPU, TokenBudget, planned_tokens
 from reranker.images.limits import Limits
-from reranker.models.loading import Checkpoint, load_checkpoint
+from reranker.models.loading import Checkpoint
 from reranker.models.memory_plan import is_out_of_memory
 
 QUERY = "a red car"
@@ -75,11 +75,6 @@ class _SmallDevice:
 
     def remove(self) -> None:
         self._hook.remove()
-
-
-@pytest.fixture(scope="module")
-def checkpoint() -> Checkpoint:
-    return load_checkpoint("toybox", "cpu", "fp32")
 
 
 @pytest.fixture

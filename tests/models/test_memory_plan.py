@@ -92,7 +92,7 @@ def test_a_machine_without_a_gpu_takes_half_the_bytes_for_large_weights_where_it
     assert choose_precision("auto", CPU, TOYBOX_COUNTS) == "fp32"
     assert choose_precision("fp16", CPU, large) == "fp16"
     for multiplies, precision in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr(placement, "_multiplies_bf16", lambda answer=multiplies: answer)
+        monkeypatch.setattr(placement, "multiplies_bf16", lambda answer=multiplies: answer)
         assert choose_precision("auto", CPU, large) == precision
 
 

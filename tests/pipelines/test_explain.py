@@ -32,7 +32,7 @@ from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
 from reranker.images.limits import Limits
 from reranker.models.architecture import ImageFeatures
-from reranker.models.loading import Checkpoint, load_checkpoint
+from reranker.models.loading import Checkpoint
 from reranker.models.occlusion import grid_of, occluded
 from reranker.models.scoring.method import Document
 from reranker.models.scoring.yes_no import YesNo
@@ -271,11 +271,6 @@ def test_the_grid_is_coarser_where_there_are_few_tokens(rows, columns, grid):
 
 
 # With the toybox
-
-
-@pytest.fixture(scope="module")
-def checkpoint() -> Checkpoint:
-    return load_checkpoint("toybox", FRESH.model.device, FRESH.model.precision)
 
 
 def toybox(checkpoint: Checkpoint, memory_bytes: int = 10**8, **chosen) -> Reranker:

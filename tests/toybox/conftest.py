@@ -17,6 +17,7 @@ from reranker.toybox.vision_training import draw_for_training
 
 @pytest.fixture(scope="package")
 def checkpoint():
+    """A checkpoint of its own, as training replaces the attention of the network."""
     return load_checkpoint("toybox", "cpu", "fp32")
 
 

@@ -5,6 +5,7 @@ batched product for each length that occurs. Both use the indices of `PackedSequ
 """
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import accumulate
@@ -114,9 +115,9 @@ def _attend_by_kernel(
     if prefix is not None:
         key, value = (torch.cat(parts)[sequences.key_indices] for parts in zip(prefix, (key, value), strict=True))
     # One split, so that the result of a sequence does not depend on the others in the batch.
-    options: dict[str, Any] = {"num_splits": 1} if "num_splits" in _kernel_parameters() else {}
+    options: dict[str, Any] = {"num_splits": 1} if "num_splits" in _parameters(varlen_attn) else {}
     if key.shape[1] != query.shape[1]:
-        if "enable_gqa" in _kernel_parameters():
+        if "enable_gqa" in _parameters(varlen_attn):
             options["enable_gqa"] = True
         else:
             key, value = (part.repeat_interleave(query.shape[1] // part.shape[1], dim=1) for part in (key, value))
@@ -139,8 +140,8 @@ def _attend_by_kernel(
 
 
 @cache
-def _kernel_parameters() -> frozenset[str]:
-    return frozenset(inspect.signature(varlen_attn).parameters)
+def _parameters(kernel: Callable[..., torch.Tensor]) -> frozenset[str]:
+    return frozenset(inspect.signature(kernel).parameters)
 
 
 def _attend_by_length(

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from transformers import Qwen2_5_VLForConditionalGeneration
 
 from reranker import Reranker, Settings
 from reranker.core.errors import PictureUnrated, TextTooLong
@@ -13,7 +12,6 @@ from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
 from reranker.i18n.error_messages import sentence
 from reranker.images.limits import Limits
-from reranker.models.hub import TOYBOX
 from reranker.models.loading import load_checkpoint
 from reranker.models.scoring.prompts import IMAGE_PAD, INSTRUCTIONS, RATING, encode_prompt
 from reranker.models.scoring.rating import MEAN_DECIMALS, RatingGenerator, expected_rating
@@ -31,11 +29,6 @@ QUERIES = (
 @pytest.fixture(scope="module")
 def checkpoint():
     return load_checkpoint("toybox", "cpu", "fp32", generates=True)
-
-
-@pytest.fixture(scope="module")
-def reference():
-    return Qwen2_5_VLForConditionalGeneration.from_pretrained(TOYBOX, dtype=torch.float32).eval()
 
 
 def scorer_of(checkpoint, scoring="yes-no", instruction="") -> CrossEncoder:

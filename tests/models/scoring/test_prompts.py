@@ -2,13 +2,12 @@
 
 import pytest
 
-from reranker.models.loading import load_checkpoint
 from reranker.models.scoring.prompts import IMAGE_PAD, INSTRUCTIONS, LYCHEE, RATING, encode_prompt
 
 
 @pytest.fixture(scope="module")
-def tokenizer():
-    return load_checkpoint("toybox", "cpu", "fp32").tokenizer
+def tokenizer(checkpoint):
+    return checkpoint.tokenizer
 
 
 def test_the_layout_is_as_published():
