@@ -98,8 +98,8 @@ class Ticket:
     def queue_position(self) -> int | None:
         """The number of waiting tickets that go first; None if the ticket does not wait.
 
-        It is 0 for a ticket that holds a slot or gets the next one.         The batch that runs now is not counted, so
-        that two alternating runs are not shown each other.
+        It is 0 for a ticket that holds a slot or gets the next one. The batch that runs now is not counted, so that two
+        alternating runs are not shown each other.
         """
         return self._queue.position(self)
 
