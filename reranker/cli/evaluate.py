@@ -103,7 +103,7 @@ def evaluate(
 ) -> int:
     """Measure how well labelled pictures are ranked by each model, precision, scoring method and detail.
 
-    The table on stdout has: how often a right picture is first and among the first three, MRR, nDCG@10, recall, and
+    The table on stdout has: how often a relevant picture is first and among the first three, MRR, nDCG@10, recall, and
     the separation of right and wrong pictures, with 95 % intervals; and which configurations differ significantly.
 
     ```sh

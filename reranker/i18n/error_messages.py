@@ -449,11 +449,11 @@ _FAULTS: Final[dict[FaultReason, dict[Language, str]]] = {
         "en": "“{value}” is labelled but not among the pictures; add it to them, or correct its name.",
         "zh": "“{value}”有标注，但不在图片列表中；请加入列表，或更正名称。",
     },
-    "no right picture": {
+    "no relevant picture": {
         "en": "no picture is relevant; label at least one as relevant.",
         "zh": "没有相关的图片；请至少标注一张为相关。",
     },
-    "only right pictures": {
+    "only relevant pictures": {
         "en": "all pictures are equally relevant, so every ranking is right; add some that are irrelevant.",
         "zh": "所有图片同样相关，怎样排序都对；请添加一些不相关的图片。",
     },

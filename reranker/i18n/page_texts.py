@@ -54,9 +54,9 @@ LABELS: Final[dict[str, dict[Language, str]]] = {
     "reranker.evaluate_lead": {
         "en": "How well does the model rank **your** pictures? Write a sentence, mark the pictures that match it, and "
         "add it to the test set; do the same with more sentences. Then see how often each scoring method and detail "
-        "ranks a right picture first.",
+        "ranks a relevant picture first.",
         "zh": "模型给**你的**图片排序有多准？写一句话，标出符合的图片，加入测试集；再多写几句。"
-        "然后看看各种评分方式和精细度把正确图片排在第一的比例。",
+        "然后看看各种评分方式和精细度把相关图片排在第一的比例。",
     },
     "reranker.marked_query": {"en": "Which pictures match this sentence?", "zh": "哪些图片符合这句话？"},
     "reranker.scorings": {"en": "Scoring method", "zh": "评分方式"},
@@ -263,28 +263,28 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
     "figure_score_std": {"en": "Score std", "zh": "分数标准差"},
     "figure_ms_a_picture": {"en": "ms a picture", "zh": "毫秒/张"},
     "meaning_hit_at_1": {
-        "en": "How often a right picture is ranked first; below it the 95 % confidence interval.",
-        "zh": "正确图片排在第一位的比例；下方是 95 % 置信区间。",
+        "en": "How often a relevant picture is ranked first; below it the 95 % confidence interval.",
+        "zh": "相关图片排在第一位的比例；下方是 95 % 置信区间。",
     },
     "meaning_hit_at_3": {
-        "en": "How often a right picture is among the first three.",
-        "zh": "正确图片进入前三名的比例。",
+        "en": "How often a relevant picture is among the first three.",
+        "zh": "相关图片进入前三名的比例。",
     },
     "meaning_mrr": {
-        "en": "1 divided by the rank of the first right picture, on average: 1 is always first, 0.5 is second.",
-        "zh": "首张正确图片名次的倒数的平均值：1 表示总在第一，0.5 表示第二。",
+        "en": "1 divided by the rank of the first relevant picture, on average: 1 is always first, 0.5 is second.",
+        "zh": "首张相关图片名次的倒数的平均值：1 表示总在第一，0.5 表示第二。",
     },
     "meaning_ndcg_at_10": {
-        "en": "How far up the right pictures are within the first ten; 1 is the best possible order.",
-        "zh": "前十名中正确图片有多靠前；1 表示最佳顺序。",
+        "en": "How far up the relevant pictures are within the first ten; 1 is the best possible order.",
+        "zh": "前十名中相关图片有多靠前；1 表示最佳顺序。",
     },
     "meaning_recall_at_5": {
-        "en": "How many of the right pictures are among the first five.",
-        "zh": "正确图片进入前五名的比例。",
+        "en": "How many of the relevant pictures are among the first five.",
+        "zh": "相关图片进入前五名的比例。",
     },
     "meaning_separation": {
-        "en": "How far the right pictures score above the wrong ones, in standard deviations of the log-odds.",
-        "zh": "正确图片比错误图片高出多少，以对数几率的标准差计。",
+        "en": "How far the relevant pictures score above the wrong ones, in standard deviations of the log-odds.",
+        "zh": "相关图片比无关图片高出多少，以对数几率的标准差计。",
     },
     "meaning_score_std": {
         "en": "How much the scores for one sentence differ; near 0, the model hardly tells the pictures apart.",
@@ -344,12 +344,12 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
     "evaluation_query": {"en": "Sentence", "zh": "句子"},
     "evaluation_wrong": {"en": "Mistakes", "zh": "排错的句子"},
     "evaluation_wrong_about": {
-        "en": "The rank of the first right picture, and the wrong picture that was ranked first instead.",
-        "zh": "首张正确图片的名次，以及错误地排在第一的图片。",
+        "en": "The rank of the first relevant picture, and the wrong picture that was ranked first instead.",
+        "zh": "首张相关图片的名次，以及错误地排在第一的图片。",
     },
     "evaluation_all_right": {
-        "en": "Every method ranked a right picture first for every sentence.",
-        "zh": "每种方式都把每个句子的正确图片排在了第一。",
+        "en": "Every method ranked a relevant picture first for every sentence.",
+        "zh": "每种方式都把每个句子的相关图片排在了第一。",
     },
     "label_title": {"en": "Label pictures", "zh": "标注图片"},
     "label_lead": {

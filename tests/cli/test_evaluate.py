@@ -22,7 +22,7 @@ def labels(*rows: tuple[str, list[str], list[str]], to: str = "labels.jsonl") ->
 
 @pytest.fixture
 def dataset(shell: Shell) -> str:
-    """Two sets of three pictures; in one of them the right picture is ranked first."""
+    """Two sets of three pictures; in one of them the relevant picture is ranked first."""
     write(a=3, b=2, c=1)
     names = ["a.png", "b.png", "c.png"]
     return labels(("a house", names, ["a.png"]), ("一只猫", names, ["b.png"]))

@@ -33,24 +33,20 @@ from reranker.pipelines.rerank import RankStream, sort_events, unfit_precision
 from tests.support.paths import ROOT
 from tests.support.scripted_scorer import (
     PATIENCE_S,
+    QUERY,
+    Blocked,
     ScriptedImage,
     ScriptedScorer,
     content_of,
     number,
+    pictures,
     rank,
     rank_stream,
     until,
 )
 
-QUERY = Query(text="一只红色的鸟 a red bird")
-
 properties = settings(deadline=None, max_examples=40, database=None)
 float32s = st.floats(-50, 50, width=32)
-
-
-def pictures(contents: Sequence[object]) -> list[Candidate]:
-    """Pictures with these texts for bytes, named by their position."""
-    return [Candidate(name=str(i), source=str(content).encode()) for i, content in enumerate(contents)]
 
 
 @contextmanager
@@ -116,20 +112,6 @@ def _no_thread_is_left() -> Iterator[None]:
     for thread in run_threads():
         thread.join(PATIENCE_S)
         assert not thread.is_alive(), thread.name
-
-
-class Blocked:
-    """A judge that waits in the batch with the picture b"1" until it is let go."""
-
-    def __init__(self) -> None:
-        self.inside = threading.Event()
-        self.go = threading.Event()
-
-    def __call__(self, query: Query, content: bytes) -> float:
-        if content == b"1":
-            self.inside.set()
-            assert self.go.wait(2 * PATIENCE_S)  # longer than anyone waits for what should not wait for it
-        return 1.0
 
 
 # What comes out, and in which order
@@ -538,7 +520,7 @@ def test_readers_yield_to_the_device_however_low_the_program_ranks(own: int) -> 
     code = f"""
 import os, threading
 os.nice({own})
-from tests.pipelines.test_rerank import QUERY, DeviceQueue, ScriptedScorer, content_of, pictures, rank_stream
+from tests.support.scripted_scorer import QUERY, DeviceQueue, ScriptedScorer, content_of, pictures, rank_stream
 niceness = set()
 def read(candidate):
     niceness.add(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
@@ -951,7 +933,7 @@ def test_closing_before_the_start_and_twice() -> None:
 
 LEFT_OPEN = """
 import atexit, threading
-from tests.pipelines.test_rerank import Blocked, QUERY, DeviceQueue, ScriptedScorer, pictures, rank_stream
+from tests.support.scripted_scorer import QUERY, Blocked, DeviceQueue, ScriptedScorer, pictures, rank_stream
 
 judge = Blocked()
 scorer = ScriptedScorer(judge=judge, batch_tokens=1)

@@ -21,6 +21,8 @@ from reranker.pipelines.rerank import RankStream
 # How long a test waits before it fails. Nothing that passes comes near it.
 PATIENCE_S = 20.0
 
+QUERY = Query(text="一只红色的鸟 a red bird")
+
 
 def until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
     """Yield to other threads until `condition` holds."""
@@ -40,6 +42,11 @@ def content_of(candidate: Candidate) -> bytes:
         raise PictureMissing(name=candidate.name) from None
 
 
+def pictures(contents: Sequence[object]) -> list[Candidate]:
+    """Pictures with these texts for bytes, named by their position."""
+    return [Candidate(name=str(i), source=str(content).encode()) for i, content in enumerate(contents)]
+
+
 def checksum(query: Query, content: bytes) -> float:
     """Return log-odds in [-8, 8) that depend on every byte of both."""
     return zlib.crc32(query.text.encode() + b"\0" + content) / 2**28 - 8
@@ -48,6 +55,20 @@ def checksum(query: Query, content: bytes) -> float:
 def number(query: Query, content: bytes) -> float:
     """Return the log-odds that the picture spells: the picture b"-1.5" has -1.5."""
     return float(content)
+
+
+class Blocked:
+    """A judge that waits in the batch with the picture b"1" until it is let go."""
+
+    def __init__(self) -> None:
+        self.inside = threading.Event()
+        self.go = threading.Event()
+
+    def __call__(self, query: Query, content: bytes) -> float:
+        if content == b"1":
+            self.inside.set()
+            assert self.go.wait(2 * PATIENCE_S)  # longer than anyone waits for what should not wait for it
+        return 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

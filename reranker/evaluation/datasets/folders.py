@@ -34,7 +34,7 @@ def read_folders(folder: Path, name: str, sampling: Sampling | None) -> Dataset 
     relevant = {sub: {originals[file] for file in files if file in originals} for sub, files in files_by_folder.items()}
     for sub, own in relevant.items():
         if own and len(own) == len(pictures):
-            faults.add(sub, None, "only right pictures")
+            faults.add(sub, None, "only relevant pictures")
     return faults.dataset(folder, [] if len(faults) else list(_sets(relevant, pictures, sampling)))
 
 

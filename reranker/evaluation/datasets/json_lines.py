@@ -166,6 +166,6 @@ def _ranking_problems(line: _Line) -> Iterator[tuple[FaultReason, str]]:
     """Yield a problem if all pictures have the same gain, so that no order is better than another."""
     gains = {line.gains.get(name, 0) for name in line.pictures}
     if gains == {0}:
-        yield "no right picture", ""
+        yield "no relevant picture", ""
     elif len(gains) == 1 and len(line.pictures) > 1:
-        yield "only right pictures", ""
+        yield "only relevant pictures", ""

@@ -132,7 +132,7 @@ def _signed(metric: str, value: float) -> str:
 
 
 def _mistakes(evaluation: Evaluation, thumbnail_of: Callable[[Path], Path], language: Language) -> list[dict[str, Any]]:
-    """Return the queries for which a method did not rank a right picture first, with the outcome of each method."""
+    """Return the queries for which a method did not rank a relevant picture first, with the outcome of each method."""
     rows = []
     for index, labelled in enumerate(evaluation.dataset.sets):
         scored_sets = [result.scored_sets[index] for result in evaluation.results]
@@ -153,7 +153,7 @@ def _outcome(
     thumbnail_of: Callable[[Path], Path],
     language: Language,
 ) -> dict[str, Any]:
-    """Return the rank of the first right picture, and the wrong picture that was ranked first, if any."""
+    """Return the rank of the first relevant picture, and the wrong picture that was ranked first, if any."""
     order = ranked_indices(labelled, scored_set)
     text = phrase("not_found", language) if rank is None else f"#{rank}"
     if rank == 1 or not order:

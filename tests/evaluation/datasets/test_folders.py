@@ -124,7 +124,7 @@ def test_a_sub_folder_without_pictures_is_a_fault(photos):
 
 def test_a_single_query_is_a_fault(tmp_path):
     put_pictures(tmp_path, *DRESSES)
-    assert faults_of(tmp_path) == [("a red dress", None, "only right pictures", "")]
+    assert faults_of(tmp_path) == [("a red dress", None, "only relevant pictures", "")]
 
 
 def test_sub_folders_with_the_same_pictures_are_a_fault(tmp_path):
@@ -133,8 +133,8 @@ def test_sub_folders_with_the_same_pictures_are_a_fault(tmp_path):
     for name in DRESSES:
         (tmp_path / "copies" / Path(name).name).write_bytes((tmp_path / name).read_bytes())
     assert [(file, reason) for file, _, reason, _ in faults_of(tmp_path)] == [
-        ("a red dress", "only right pictures"),
-        ("copies", "only right pictures"),
+        ("a red dress", "only relevant pictures"),
+        ("copies", "only relevant pictures"),
     ]
 
 
