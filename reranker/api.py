@@ -181,12 +181,11 @@ class Reranker:
         from reranker.models.loading import load_checkpoint  # noqa: PLC0415
 
         model, engine = self.settings.model, self.settings.engine
-        generates = model.scoring == "rating"
         source = partial(load_checkpoint, name, model.device, model.precision, model.revision)
 
         def load_model() -> LocalModel[Any]:
             return CrossEncoder(
-                source(generates=generates, report=self._note_loaded),
+                source(report=self._note_loaded),
                 limits=self.limits,
                 cache=FeatureCache(engine.feature_cache_mb * MEGABYTE),
                 scoring=model.scoring,
@@ -332,10 +331,9 @@ class Reranker:
     def generate_rating(
         self, query: str, picture: Picture, *, detail: str | None = None, cancellation: Cancellation | None = None
     ) -> GeneratedRating:
-        """Return what the model writes when it is prompted to rate a picture, whatever the scoring method of the
-        settings.
+        """Prompt the model to rate a picture, whatever the scoring method of the settings.
 
-        Arguments and errors as in `explain`. A model that was not trained to rate may write anything.
+        Returns its most probable answer and its expected rating. Arguments and errors as in `explain`.
         """
         checked, (candidate,) = self.query(query), self._candidates([picture])
         engine = self.engine(self._highest(detail), "rating")

@@ -14,10 +14,10 @@ from typing import Any, Final, cast
 import torch
 from PIL import Image
 from transformers import BatchFeature
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from reranker.benchmarks.model_shapes import Model
 from reranker.benchmarks.sentence_transformers_baseline import cross_encoder, missing_requirement
+from reranker.benchmarks.transformers_reference import TransformersReference
 from reranker.core.errors import PictureOutOfMemory
 from reranker.core.types import Candidate, Failed, Query, Score, Scored
 from reranker.engine.cross_encoder import CrossEncoder, PreparedImage
@@ -28,7 +28,7 @@ from reranker.engine.scoring_run import ScoringEngine
 from reranker.engine.torch_thread import TorchThread
 from reranker.images.limits import Limits
 from reranker.models.architecture import ImageFeatures
-from reranker.models.scoring.prompts import IMAGE_PAD, LYCHEE, RATING, Layout, encode_prompt
+from reranker.models.scoring.prompts import LYCHEE, RATING, Layout, encode_prompt
 from reranker.pipelines.rerank import rank_stream
 
 TEXT: Final = "a woman in a red dress beside a white car, 街道上"
@@ -60,9 +60,7 @@ class BenchmarkSetup:
         self.model, self.visual_tokens, self.torch_thread = model, visual_tokens, torch_thread
         self.watch = Stopwatch()
         self._feature_cache_bytes = feature_cache_bytes
-        self._processor = Qwen2VLImageProcessorPil(
-            size=dict.fromkeys(("shortest_edge", "longest_edge"), visual_tokens * 28 * 28)
-        )
+        self._reference = TransformersReference(model, visual_tokens)
         self.new_scorer()
 
     def new_scorer(self) -> None:
@@ -92,20 +90,15 @@ class BenchmarkSetup:
         return encoder
 
     def inputs(self, paths: Sequence[Path], layout: Layout) -> BatchFeature:
-        """Return the inputs of transformers' model for pairs of the query and a picture, with padding on the left."""
+        """Return the inputs of transformers' model for pairs of the query and a picture."""
         images = [Image.open(path).convert("RGB") for path in paths]
-        features = self._processor(images=images, return_tensors="pt")
-        prompts = [
-            layout.fill(TEXT).replace(IMAGE_PAD, IMAGE_PAD * (int(grid.prod()) // 4))
-            for grid in features["image_grid_thw"]
-        ]
-        tokenizer = self.model.checkpoint.tokenizer
-        tokenizer.padding_side = "left"
-        features.update(tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False))
-        features.pop("token_type_ids", None)
-        features["mm_token_type_ids"] = (features["input_ids"] == self.model.network.config.image_token_id).int()
-        features["pixel_values"] = features["pixel_values"].to(self.model.network.dtype)
-        return features.to(self.model.checkpoint.device)
+        return self._reference.inputs(images, [layout.fill(TEXT)] * len(images))
+
+    def forward(self, paths: Sequence[Path]) -> list[float]:
+        """Return the log-odds of a batch by transformers' forward pass."""
+        inputs = self.inputs(paths, LYCHEE)
+        with self.watch.running():
+            return self._reference.log_odds(inputs)
 
 
 BenchmarkMethod = Callable[[BenchmarkSetup, Sequence[Path]], Iterator[object]]
@@ -125,18 +118,16 @@ def articles(setup: BenchmarkSetup, paths: Sequence[Path]) -> Iterator[object]:
         yield re.search(r"Score: (\d+\.\d)", text)
 
 
-@torch.inference_mode()
 def pairwise(setup: BenchmarkSetup, paths: Sequence[Path]) -> Iterator[object]:
     """Run one forward pass a pair, without the output matrix, as Qwen's official reranker does."""
     for path in paths:
-        yield from _forward(setup, [path])
+        yield from setup.forward([path])
 
 
-@torch.inference_mode()
 def padded(setup: BenchmarkSetup, paths: Sequence[Path]) -> Iterator[object]:
     """Score batches of eight with padding on the left and a mask."""
     for start in range(0, len(paths), PADDED_BATCH):
-        yield from _forward(setup, paths[start : start + PADDED_BATCH])
+        yield from setup.forward(paths[start : start + PADDED_BATCH])
 
 
 @torch.inference_mode()
@@ -145,14 +136,6 @@ def sentence_transformers(setup: BenchmarkSetup, paths: Sequence[Path]) -> Itera
     for start in range(0, len(paths), PADDED_BATCH):
         pairs = [(TEXT, Image.open(path).convert("RGB")) for path in paths[start : start + PADDED_BATCH]]
         yield from setup.baseline.predict(pairs, batch_size=PADDED_BATCH, show_progress_bar=False).tolist()
-
-
-def _forward(setup: BenchmarkSetup, paths: Sequence[Path]) -> list[float]:
-    inputs = setup.inputs(paths, LYCHEE)
-    with setup.watch.running():
-        states = setup.model.network.model(**inputs, use_cache=False).last_hidden_state[:, -1]
-        log_odds: list[float] = setup.model.checkpoint.head.log_odds(states).tolist()
-    return log_odds
 
 
 class _TimedExecutor(LocalExecutor[PreparedImage]):
@@ -206,7 +189,7 @@ def language_tower(setup: BenchmarkSetup, paths: Sequence[Path]) -> Iterator[obj
     while pictures:
         count = max(1, bisect_right(list(accumulate(len(picture.tokens) for picture in pictures)), budget))
         with setup.watch.running():
-            states = checkpoint.model.last_hidden(prefix, pictures[:count], [prompt.after] * count)
+            states = checkpoint.model.last_hidden(prefix, pictures[:count], [prompt.after] * count)[:, 0]
             yield from checkpoint.head.log_odds(states).tolist()
         pictures = pictures[count:]
 

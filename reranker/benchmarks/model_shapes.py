@@ -66,7 +66,7 @@ def open_model(name: str, device: Device, precision: Precision, *, all_on_device
         chosen_precision = unquantized_precision(chosen_device, large=large) if precision == "auto" else precision
         return random_model(name, chosen_device, chosen_precision, all_on_device=all_on_device)
     files = CheckpointFiles(name, folder_of(name))
-    chosen_precision = choose_precision(precision, chosen_device, files.weight_counts, generates=True)
+    chosen_precision = choose_precision(precision, chosen_device, files.weight_counts, all_on_device=all_on_device)
     network = load_network(files, chosen_device, chosen_precision, all_on_device=all_on_device)
     checkpoint = make_checkpoint_from_files(network, files, chosen_device, chosen_precision)
     loaded = cast(Qwen2_5_VLForConditionalGeneration, network)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from reranker.benchmarks.model_shapes import Model
+from reranker.benchmarks.transformers_reference import processor_size
 from reranker.models.hub import TOYBOX
 from reranker.models.scoring.prompts import IMAGE_PAD, LYCHEE, VISION_END, VISION_START
 
@@ -44,9 +45,7 @@ def cross_encoder(model: Model, visual_tokens: int) -> Any:
     transformer.model, transformer.processor.tokenizer = model.network, checkpoint.tokenizer
     transformer.processor.tokenizer.padding_side = "left"
     transformer.processor.chat_template = _template()
-    transformer.processor.image_processor.size = dict.fromkeys(
-        ("shortest_edge", "longest_edge"), visual_tokens * 28 * 28
-    )
+    transformer.processor.image_processor.size = processor_size(checkpoint, visual_tokens)
     yes, no = (checkpoint.tokenizer.encode(word, add_special_tokens=False)[0] for word in ("yes", "no"))
     return CrossEncoder(
         modules=[transformer, LogitScore(yes, no)], device=str(checkpoint.device), activation_fn=torch.nn.Identity()

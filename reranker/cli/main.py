@@ -19,6 +19,7 @@ from reranker.cli.download import download
 from reranker.cli.evaluate import evaluate
 from reranker.cli.label import label
 from reranker.cli.memory import memory
+from reranker.cli.parity import parity
 from reranker.cli.rank import rank
 from reranker.cli.serve import serve
 from reranker.cli.verify import verify
@@ -33,7 +34,7 @@ PROGRAM: Final = "python -m reranker"
 VersionOption = Annotated[bool, typer.Option("--version", help="Write the version and exit.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Also write the log to stderr.")]
 
-_COMMANDS: Final = (rank, watch, serve, label, evaluate, verify, benchmark, memory, download)
+_COMMANDS: Final = (rank, watch, serve, label, evaluate, verify, benchmark, memory, parity, download)
 
 
 def main(

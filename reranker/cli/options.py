@@ -37,8 +37,8 @@ ScoringOption = Annotated[
     Scoring | None,
     typer.Option(
         "--scoring",
-        help="How a score is read off the model: `yes-no`, as rerankers are trained; or `rating`, a number that the "
-        "model writes, for models that are not rerankers. Default: `yes-no`.",
+        help="How a score is read off the model: `yes-no`, as rerankers are trained; or `rating`, the mean of "
+        "the ratings that the model may answer, for models that are not rerankers. Default: `yes-no`.",
     ),
 ]
 InstructionOption = Annotated[
@@ -46,7 +46,7 @@ InstructionOption = Annotated[
     typer.Option(
         metavar="photo|product|document|remote-sensing|web|TEXT",
         help="For yes-no scoring: what the pictures are searched for, or a sentence of your own. Default: the "
-        "instruction that the checkpoint names, else `photo`.",
+        "instruction that the checkpoint names, else `web`.",
     ),
 ]
 PrecisionOption = Annotated[

@@ -64,13 +64,13 @@ class ModelSettings:
     )
     scoring: Scoring = _setting(
         "yes-no",
-        'How a score is read off the model: "yes-no", as rerankers are trained; or "rating", a number that the model '
-        "writes, for models that are not rerankers.",
+        'How a score is read off the model: "yes-no", as rerankers are trained; or "rating", the mean of the '
+        "ratings that the model may answer, weighted by their probabilities, for models that are not rerankers.",
     )
     instruction: str = _setting(
         "",
         'For yes-no, what the pictures are searched for: "photo", "product", "document", "remote-sensing", "web" or a '
-        'sentence of your own; if empty the instruction that the checkpoint names, else "photo".',
+        'sentence of your own; if empty the instruction that the checkpoint names, else "web".',
     )
     detail: str = _setting(
         "usual",

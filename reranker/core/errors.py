@@ -10,7 +10,6 @@ RerankerError
 │   ├── PictureTooNarrow         the aspect ratio is beyond the limit
 │   ├── PictureUnscored          the model failed on this picture
 │   ├── PictureScoreNotFinite    the score is infinite or not a number
-│   ├── PictureUnrated           the text that the model generated contains no rating
 │   ├── PictureOutOfMemory       the device has too little memory for this picture
 │   └── PictureSkipped           the run was stopped before this picture was scored
 ├── CheckpointError              the model cannot be used
@@ -178,13 +177,6 @@ class PictureScoreNotFinite(PictureError):
     """The score is infinite or not a number in this precision."""
 
     precision: str
-
-
-@dataclass(eq=False)
-class PictureUnrated(PictureError):
-    """The text that the model generated contains no rating."""
-
-    generated_text: str
 
 
 @dataclass(eq=False)

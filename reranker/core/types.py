@@ -13,7 +13,7 @@ from reranker.core.errors import PictureError
 _ImageT = TypeVar("_ImageT")
 
 Scoring = Literal["yes-no", "rating"]
-"""How a score is read off a model: the log-odds of "yes" against "no", or a rating that the model writes."""
+"""How a score is read off a model: the log-odds of "yes" against "no", or the expected rating."""
 
 LoadWarning = Literal["fp16", "split", "offloaded"]
 """What users should know of how a model was loaded: in FP16 because the GPU has no BF16; over several GPUs; with layers
@@ -71,7 +71,7 @@ class Score:
 
     log_odds: natural logarithm, finite; z_yes - z_no at the last position, or logit(expected rating / 10). Larger is
         better; sorting compares it in float32.
-    generated_text: the text that a rating model wrote; None if nothing was generated.
+    generated_text: the most probable answer to the rating prompt; None with another scoring method.
     visual_tokens: image positions in the language tower, at least 1.
     latency_ms: duration of the batch in which the picture was scored, in milliseconds; 0 if the score was stored.
     cached: whether the features of the picture, or its score, came from a cache.
@@ -198,10 +198,10 @@ class Explanation:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratedRating:
-    """The text that a model wrote when prompted to rate a picture.
+    """The answer of a model that is prompted to rate a picture.
 
-    rating: 0 to 10; None if the text has no rating.
+    text: the most probable answer. rating: the mean of all answers, weighted by their probabilities, 0 to 10.
     """
 
     text: str
-    rating: float | None
+    rating: float

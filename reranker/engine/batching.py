@@ -14,7 +14,6 @@ from reranker.core.errors import (
     PictureError,
     PictureScoreNotFinite,
     PictureSkipped,
-    PictureUnrated,
     PictureUnscored,
     TicketCancelled,
 )
@@ -135,8 +134,6 @@ class BatchRunner(Generic[ImageT]):
     def _check(self, score: Score) -> ScoreResult:
         if math.isfinite(float32(score.log_odds)):
             return score
-        if score.generated_text is not None:
-            return PictureUnrated(name="", generated_text=score.generated_text)
         return PictureScoreNotFinite(name="", precision=self._executor.info.precision)
 
 

@@ -111,7 +111,8 @@ class CrossEncoder:
         method_digest = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:8]
         calibration_key = f"{checkpoint.digest}-{checkpoint.precision}-{method_digest}"
         calibration = self._calibrations.get(calibration_key)
-        parts = (checkpoint.digest, *identity, checkpoint.precision, str(self._visual_tokens), PATCHIFY_VERSION)
+        pixels = map(str, checkpoint.patch_settings.pixel_range(self._visual_tokens))
+        parts = (checkpoint.digest, *identity, checkpoint.precision, *pixels, PATCHIFY_VERSION)
         return ScorerInfo(
             model=checkpoint.name,
             fingerprint=hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32],
@@ -157,7 +158,7 @@ class CrossEncoder:
             return self._prepared(picture, visual_tokens=len(features.tokens), features=features)
         candidate, settings = picture.candidate, self._checkpoint.patch_settings
         data = read_bytes(candidate, self._limits) if picture.data is None else picture.data
-        max_pixels = self._visual_tokens * settings.token_px**2
+        _, max_pixels = settings.pixel_range(self._visual_tokens)
         decoded = decode(data, candidate.name, self._limits, max_pixels)
         patches = patchify(decoded, self._visual_tokens, settings)
         visual_tokens = len(patches.values) // settings.merge**2

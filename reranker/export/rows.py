@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, fields
 from io import StringIO
 from typing import Any, Literal
 
-from reranker.core.errors import PictureUnrated
 from reranker.core.scores import shown_score
 from reranker.core.types import Failed, Ranking, Scored
 from reranker.i18n.error_messages import Language, sentence
@@ -113,7 +112,7 @@ def _failed_row(failed: Failed, language: Language) -> Row:
         status="failed",
         score=None,
         log_odds=None,
-        words=failed.error.generated_text if isinstance(failed.error, PictureUnrated) else None,
+        words=None,
         text=failed.candidate.text or None,
         error=sentence(failed.error, language),
     )

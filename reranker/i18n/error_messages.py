@@ -34,7 +34,6 @@ from reranker.core.errors import (
     PictureSkipped,
     PictureTooLarge,
     PictureTooNarrow,
-    PictureUnrated,
     PictureUnreadable,
     PictureUnscored,
     PrecisionUnsuitable,
@@ -126,11 +125,6 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     (PictureScoreNotFinite, ""): {
         "en": "The score of “{name}” is not a finite number in {precision}; choose another precision, bf16 or fp32.",
         "zh": "以 {precision} 精度计算时，“{name}”的分数不是有效数值；请改用其他精度，如 bf16 或 fp32。",
-    },
-    (PictureUnrated, ""): {
-        "en": "The model was prompted to rate “{name}” but wrote no number: “{generated_text}”; "
-        "rephrase the sentence, or use yes-no scoring.",
-        "zh": "模型为“{name}”评分时没有写出数字：“{generated_text}”；请换一种说法，或改用 yes-no 评分。",
     },
     (PictureOutOfMemory, ""): {
         "en": "The device has too little memory to score “{name}” at {visual_tokens} visual tokens; "

@@ -160,7 +160,7 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
     },
     "picture_stored": {"en": "earlier; this is the stored score", "zh": "此前已评分，此处为已存的分数"},
     "why_why": {"en": "Why this score?", "zh": "为什么是这个分数？"},
-    "why_words": {"en": "Let the model write a rating", "zh": "让模型写出评分"},
+    "why_words": {"en": "Ask the model for a rating", "zh": "让模型打分"},
     "why_parts": {"en": "Each part of the sentence, scored on its own", "zh": "句子的各个部分，分别评分"},
     "why_where": {
         "en": "Where in the picture: the darker a place, the more the log-odds drop when it is hidden, "

@@ -45,26 +45,28 @@ class VisionLanguageModel(Protocol):
 
     @property
     def language(self) -> Any:
-        """The language tower of transformers, for generation; it has `layers`, `norm`, `embed_tokens`, `config`."""
+        """The language tower of transformers, which has `layers`, `norm` and `embed_tokens`."""
 
     def encode_images(self, images: Sequence[Patches]) -> list[ImageFeatures]:
         """Run the vision tower over all images in one packed pass."""
-
-    def embed(self, ids: Sequence[int]) -> torch.Tensor:
-        """Return the embeddings of tokens, (tokens, hidden), on the device of the first layer."""
-
-    def positions(self, before: int, image: ImageFeatures, after: int) -> torch.Tensor:
-        """Return rotary positions (axes, tokens) of `before` text tokens, an image, and `after` text tokens."""
 
     def prefill(self, ids: Sequence[int]) -> PrefixKV:
         """Run the tokens of the prompt before the image."""
 
     def last_hidden(
-        self, prefix: PrefixKV, images: Sequence[ImageFeatures], suffixes: Sequence[tuple[int, ...]]
+        self,
+        prefix: PrefixKV,
+        images: Sequence[ImageFeatures],
+        suffixes: Sequence[tuple[int, ...]],
+        branches: Sequence[tuple[int, ...]] = (),
     ) -> torch.Tensor:
-        """Return the normed hidden state at the last position, (images, hidden).
+        """Return normed hidden states, (images, 1 + tokens of all branches, hidden).
 
-        suffixes: for each image the ids of the tokens after it, at least one. All images run in one packed pass.
+        For each image they are the state at the last position, then those of the branches. All images run in one packed
+        pass.
+
+        suffixes: for each image the ids of the tokens after it, at least one. branches: ids of alternative
+            continuations of each sequence, which do not attend to each other.
         """
 
 

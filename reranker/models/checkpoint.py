@@ -21,7 +21,7 @@ from reranker.models.hub import INDEX
 from reranker.models.memory_plan import WeightCounts
 from reranker.models.patchify import PatchSettings
 from reranker.models.registry import ARCHITECTURES
-from reranker.models.scoring.prompts import INSTRUCTIONS
+from reranker.models.scoring.prompts import DEFAULT_INSTRUCTION
 
 DEFAULT_DETAILS: Final = (256, 512, 1280)  # visual tokens, if reranker.json does not have them
 SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -112,12 +112,28 @@ class CheckpointFiles:
         """Return the settings of preprocessor_config.json, with those of the architecture for missing fields."""
         fields = self._json("preprocessor_config.json")
         defaults = self.architecture.patch_settings
+        min_pixels, max_pixels = self._pixel_range(fields, defaults)
         return PatchSettings(
             patch_px=patch_px,
             merge=int(fields.get("merge_size", defaults.merge)),
             mean=tuple(fields.get("image_mean", defaults.mean)),
             std=tuple(fields.get("image_std", defaults.std)),
+            min_pixels=min_pixels,
+            max_pixels=max_pixels,
         )
+
+    def _pixel_range(self, fields: dict[str, Any], defaults: PatchSettings) -> tuple[int, int]:
+        """Return the smallest and the largest area, in either spelling: `min_pixels` or `size.shortest_edge`.
+
+        transformers reads both, and prefers the former.
+        """
+        size = fields.get("size") or {}
+        smallest = fields.get("min_pixels") or size.get("shortest_edge") or defaults.min_pixels
+        largest = fields.get("max_pixels") or size.get("longest_edge") or defaults.max_pixels
+        if not (isinstance(smallest, int) and isinstance(largest, int) and 0 < smallest <= largest):
+            reason = "its pixel range is not two positive whole numbers, the smaller one first"
+            raise CheckpointBroken(name=self.name, file="preprocessor_config.json", reason=reason)
+        return smallest, largest
 
     @cached_property
     def _reranker_settings(self) -> dict[str, Any]:
@@ -139,8 +155,8 @@ class CheckpointFiles:
 
     @property
     def instruction(self) -> str:
-        """The instruction that the checkpoint was trained with; the one for photographs if reranker.json has none."""
-        return str(self._reranker_settings.get("instruction", INSTRUCTIONS["photo"]))
+        """The instruction of reranker.json; `DEFAULT_INSTRUCTION` if it has none."""
+        return str(self._reranker_settings.get("instruction", DEFAULT_INSTRUCTION))
 
     @property
     def detail_levels(self) -> tuple[int, int, int]:

@@ -33,7 +33,7 @@ from reranker.models.memory_plan import (
     place_on_devices,
 )
 from reranker.models.patchify import PatchSettings
-from reranker.models.scoring.prompts import INSTRUCTIONS
+from reranker.models.scoring.prompts import DEFAULT_INSTRUCTION
 
 Report = Callable[[int, int], None]
 
@@ -75,22 +75,20 @@ def load_checkpoint(
     precision: Precision = "auto",
     revision: str = "",
     *,
-    generates: bool = False,
     report: Report = lambda done, total: None,
 ) -> Checkpoint:
     """Load a checkpoint from the disk. Nothing is downloaded, and weights are read from safetensors files only.
 
-    model: "toybox", a name of `hub.REPOSITORIES`, an id of the hub, or a folder. generates: whether the model will
-        generate text, which needs the output matrix. report: is called with the number of weights that are loaded, and
-        the number of all weights.
+    model: "toybox", a name of `hub.REPOSITORIES`, an id of the hub, or a folder. report: is called with the number of
+        weights that are loaded, and the number of all weights.
 
     Raises `CheckpointMissing`, `CheckpointBroken`, `CheckpointUnsupported`, `QuantizationMissing`, `ModelOutOfMemory`.
     """
     files = CheckpointFiles(model, folder_of(model, revision))
     chosen_device = choose_device(device)
-    chosen_precision = choose_precision(precision, chosen_device, files.weight_counts, generates=generates)
+    chosen_precision = choose_precision(precision, chosen_device, files.weight_counts)
     with _report_loading(report):
-        network = load_network(files, chosen_device, chosen_precision, generates=generates)
+        network = load_network(files, chosen_device, chosen_precision)
     checkpoint = make_checkpoint_from_files(network, files, chosen_device, chosen_precision)
     if precision == "auto" and chosen_precision == "fp16":
         return replace(checkpoint, load_warnings=("fp16", *checkpoint.load_warnings))
@@ -124,14 +122,13 @@ def load_network(
     device: torch.device,
     precision: str,
     *,
-    generates: bool = False,
     all_on_device: bool = False,
 ) -> PreTrainedModel:
     """Load a network of transformers and place it on devices. Raises the errors of `load_checkpoint`.
 
     transformers reads the names of weights from before version 5, too.
 
-    generates, all_on_device: as for `place_on_devices`.
+    all_on_device: as for `place_on_devices`.
     """
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at every int8 product that it uses FP16
     try:
@@ -144,7 +141,7 @@ def load_network(
             **loading_options(precision, device),
         )
         network, loading_info = loaded
-        place_on_devices(network, device, precision, generates=generates, all_on_device=all_on_device)
+        place_on_devices(network, device, precision, all_on_device=all_on_device)
     except Exception as error:  # safetensors, json and transformers raise errors of many types
         raise _loading_error(error, files.name, precision) from error
     if loading_info["missing_keys"] or loading_info["mismatched_keys"]:  # transformers would use random weights
@@ -211,7 +208,7 @@ def make_checkpoint(
         tokenizer=tokenizer,
         patch_settings=patch_settings,
         detail_levels=detail_levels,
-        instruction=INSTRUCTIONS["web"],
+        instruction=DEFAULT_INSTRUCTION,
         temperature=1.0,
         relevance_threshold=None,
         load_warnings=_load_warnings(parts.model.language_model),

@@ -1,9 +1,8 @@
 """Choose the precision of a network, and place its parts on devices.
 
 The vision tower and the layers of the language tower are on the GPU. The embedding stays in host memory, because a
-query needs only some hundred of its rows. So does the output matrix, because yes-no scoring needs only the difference
-of two rows; it is on the GPU only for ratings, which are generated text. In the 7B model in BF16 these two matrices
-take 2.0 of 15.4 GiB.
+query needs only some hundred of its rows. So does the output matrix, because a score needs only the rows of "yes" and
+"no", or of the digits. In the 7B model in BF16 these two matrices take 2.0 of 15.4 GiB.
 """
 
 import math
@@ -55,21 +54,21 @@ class WeightCounts:
         with torch.device("meta"):
             return cls.of(architecture.network_class(config))
 
-    def bytes_on_gpu(self, precision: str, *, generates: bool = False) -> int:
+    def bytes_on_gpu(self, precision: str, *, all_on_device: bool = False) -> int:
         """Return the bytes of the weights that are on the GPU. Only the layers are quantized.
 
-        generates: whether text is generated, so that the output matrix is on the GPU too.
+        all_on_device: as for `place_on_devices`.
         """
         unquantized_bytes = BYTES["bf16" if precision in QUANTIZED else precision]
-        output = (self.output or self.embedding) if generates else 0
-        return int(unquantized_bytes * (self.vision + output) + BYTES[precision] * self.layers)
+        tables = self.embedding + self.output if all_on_device else 0
+        return int(unquantized_bytes * (self.vision + tables) + BYTES[precision] * self.layers)
 
-    def gpu_bytes(self, precision: str, *, generates: bool = False) -> int:
+    def gpu_bytes(self, precision: str, *, all_on_device: bool = False) -> int:
         """Return the bytes that a GPU must have in all: for weights, the CUDA context and a batch.
 
         If layers are quantized, all parts are on the GPU during loading, which can take more memory than scoring.
         """
-        scoring = self.bytes_on_gpu(precision, generates=generates) + WORKING_BYTES
+        scoring = self.bytes_on_gpu(precision, all_on_device=all_on_device) + WORKING_BYTES
         moved_afterwards = BYTES["bf16"] * (self.embedding + self.output)
         loading = self.bytes_on_gpu(precision) + moved_afterwards if precision in QUANTIZED else 0
         return CONTEXT_BYTES + int(max(scoring, loading))
@@ -98,7 +97,7 @@ def unquantized_precision(device: torch.device, *, large: bool) -> str:
 
 
 def choose_precision(
-    precision: Precision, device: torch.device, counts: WeightCounts, *, generates: bool = False
+    precision: Precision, device: torch.device, counts: WeightCounts, *, all_on_device: bool = False
 ) -> str:
     """Return the precision of a setting.
 
@@ -112,10 +111,10 @@ def choose_precision(
         return unquantized
     # Reading the free memory has created a CUDA context. Hence other GPUs are read only if they are needed.
     free = free_bytes(device) + CONTEXT_BYTES
-    if fitting_precision(counts, free, unquantized, generates=generates) == unquantized:
+    if fitting_precision(counts, free, unquantized, all_on_device=all_on_device) == unquantized:
         return unquantized
     other_gpu_bytes = sum(max(0.0, free_bytes(gpu) - WORKING_BYTES) for gpu in other_gpus(device))
-    fitting = fitting_precision(counts, free, unquantized, generates=generates, other_gpu_bytes=other_gpu_bytes)
+    fitting = fitting_precision(counts, free, unquantized, all_on_device=all_on_device, other_gpu_bytes=other_gpu_bytes)
     return fitting or unquantized
 
 
@@ -124,7 +123,7 @@ def fitting_precision(
     gpu_bytes: float,
     unquantized: str,
     *,
-    generates: bool = False,
+    all_on_device: bool = False,
     other_gpu_bytes: float = 0.0,
 ) -> str | None:
     """Return the first of `unquantized`, int8 and nf4 that fits into a GPU with `gpu_bytes`, or None.
@@ -132,10 +131,10 @@ def fitting_precision(
     other_gpu_bytes: bytes of unquantized layers that other GPUs may hold.
     """
     layer_bytes_elsewhere = min(other_gpu_bytes, BYTES[unquantized] * counts.layers)
-    if counts.gpu_bytes(unquantized, generates=generates) <= gpu_bytes + layer_bytes_elsewhere:
+    if counts.gpu_bytes(unquantized, all_on_device=all_on_device) <= gpu_bytes + layer_bytes_elsewhere:
         return unquantized
     available = QUANTIZED if find_spec("bitsandbytes") else ()
-    return next((each for each in available if counts.gpu_bytes(each, generates=generates) <= gpu_bytes), None)
+    return next((each for each in available if counts.gpu_bytes(each, all_on_device=all_on_device) <= gpu_bytes), None)
 
 
 def multiplies_bf16() -> bool:
@@ -162,26 +161,18 @@ def loading_options(precision: str, device: torch.device) -> dict[str, Any]:
     return {"dtype": dtype, "quantization_config": config, "device_map": {"": str(device)}}
 
 
-def place_on_devices(
-    network: Any,
-    device: torch.device,
-    precision: str,
-    *,
-    generates: bool = False,
-    all_on_device: bool = False,
-) -> None:
+def place_on_devices(network: Any, device: torch.device, precision: str, *, all_on_device: bool = False) -> None:
     """Move each part of a network to its device. Layers that do not fit on the GPU go to the machine's other GPUs.
 
     Layers that fit on no GPU stay in host memory and are copied for every batch: for the 7B model in BF16 this takes
     0.8 s at 16 GB/s.
 
-    generates: whether text is generated, which needs the output matrix. all_on_device: whether the embedding and the
-        output matrix must be on the device too, as `generate` of transformers needs them.
+    all_on_device: whether the embedding and the output matrix must be on the device too, as `generate` of transformers
+        needs them.
     """
-    language, output = network.model.language_model, network.lm_head
-    tied = language.embed_tokens.weight is output.weight
-    language.embed_tokens.to(device if all_on_device or (generates and tied) else "cpu")
-    output.to(device if all_on_device or generates else "cpu")
+    language = network.model.language_model
+    for table in (language.embed_tokens, network.lm_head):
+        table.to(device if all_on_device else "cpu")
     for part in (network.model.visual, language.norm, language.rotary_emb):
         part.to(device)
     if precision not in QUANTIZED:  # quantized layers are on the device already

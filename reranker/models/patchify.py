@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-PATCHIFY_VERSION = "patches-2"  # part of the fingerprint: increase it if the same picture gives other patches
+PATCHIFY_VERSION = "patches-3"  # part of the fingerprint: increase it if the same picture gives other patches
 CHANNELS = 3
 
 
@@ -20,18 +20,28 @@ class PatchSettings:
     """The preprocessing settings of a checkpoint.
 
     patch_px: side of a patch in pixels. merge: patches per side of a visual token. mean, std: per channel, of pixel
-        values in [0, 1].
+        values in [0, 1]. min_pixels, max_pixels: areas between which a picture keeps its size.
     """
 
     patch_px: int
     merge: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    min_pixels: int
+    max_pixels: int
 
     @property
     def token_px(self) -> int:
         """The side of the square that one visual token covers, in pixels."""
         return self.patch_px * self.merge
+
+    def pixel_range(self, visual_tokens: int) -> tuple[int, int]:
+        """Return the smallest and the largest area of a picture with at most `visual_tokens` visual tokens.
+
+        They are those of the checkpoint, or the area of the visual tokens where that is smaller.
+        """
+        area = visual_tokens * self.token_px**2
+        return min(self.min_pixels, area), min(self.max_pixels, area)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,25 +58,26 @@ class Patches:
 
 
 def fitted_size(width: int, height: int, visual_tokens: int, settings: PatchSettings) -> tuple[int, int]:
-    """Return the width and height in pixels to which a picture is resized for a number of visual tokens.
+    """Return the width and height in pixels to which a picture is resized for at most `visual_tokens` visual tokens.
 
-    Both are multiples of `token_px`, and their ratio is close to that of the picture. This is `smart_resize` of
-    Qwen2-VL with equal minimum and maximum areas. A very long picture gets more visual tokens, because no side is
-    shorter than one token.
+    Both are multiples of `token_px`. A picture inside the pixel range keeps its size except for rounding. Otherwise its
+    area becomes that of the nearer end, and the ratio of its sides stays about the same. This is `smart_resize` of
+    Qwen2-VL. A very long picture gets more visual tokens, because no side is shorter than one token.
     """
     side = settings.token_px
-    area = visual_tokens * side * side
-    rounded_h, rounded_w = round(height / side) * side, round(width / side) * side
-    if rounded_h * rounded_w == area:
-        return rounded_w, rounded_h
-    scale = math.sqrt(height * width / area)
-    if rounded_h * rounded_w > area:
+    smallest, largest = settings.pixel_range(visual_tokens)
+    rounded_w, rounded_h = round(width / side) * side, round(height / side) * side
+    if rounded_w * rounded_h > largest:
+        scale = math.sqrt(width * height / largest)
         return max(side, math.floor(width / scale / side) * side), max(side, math.floor(height / scale / side) * side)
-    return math.ceil(width / scale / side) * side, math.ceil(height / scale / side) * side
+    if rounded_w * rounded_h < smallest:
+        scale = math.sqrt(smallest / (width * height))
+        return math.ceil(width * scale / side) * side, math.ceil(height * scale / side) * side
+    return rounded_w, rounded_h
 
 
 def patchify(picture: Image.Image, visual_tokens: int, settings: PatchSettings) -> Patches:
-    """Resize a picture (bicubic) to about `visual_tokens` visual tokens, and split it into patches."""
+    """Resize a picture (bicubic) to its `fitted_size`, and split it into patches."""
     width, height = fitted_size(picture.width, picture.height, visual_tokens, settings)
     resized = picture if picture.size == (width, height) else picture.resize((width, height), Image.Resampling.BICUBIC)
     grid_h, grid_w = height // settings.patch_px, width // settings.patch_px

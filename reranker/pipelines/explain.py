@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from reranker.core.cancellation import Cancellation
-from reranker.core.errors import PictureError, PictureSkipped, PictureUnrated, TicketCancelled
+from reranker.core.errors import PictureError, PictureSkipped, TicketCancelled
 from reranker.core.protocols import ImageT
 from reranker.core.scores import shown_score
 from reranker.core.types import (
@@ -72,14 +72,11 @@ def explain(
 def generate_rating(
     query: Query, candidate: Candidate, engine: ScoringEngine[ImageT], cancellation: Cancellation | None = None
 ) -> GeneratedRating:
-    """Return the text that the model writes when it is prompted to rate the picture.
+    """Return the most probable rating of a picture, and the expected one.
 
     engine: with a scorer that rates. Raises the `PictureError` of the picture; `PictureSkipped` if cancelled.
     """
-    try:
-        score = _only_score(rank(query, [candidate], engine, cancellation=cancellation))
-    except PictureUnrated as error:
-        return GeneratedRating(text=error.generated_text, rating=None)
+    score = _only_score(rank(query, [candidate], engine, cancellation=cancellation))
     rating = shown_score(score.log_odds, engine.executor.info.temperature)
     return GeneratedRating(text=score.generated_text or "", rating=rating)
 

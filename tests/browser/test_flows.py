@@ -88,7 +88,7 @@ def test_one_picture_is_asked_why(toybox_url, visit, drawings) -> None:
     tab.page.get_by_role("button", name="Why this score?").click()
     tab.page.locator("#chosen .map i").nth(15).wait_for(state="attached")
     assert tab.page.locator("#chosen .parts li span:first-child").all_inner_texts() == ["a blue car", "a red house"]
-    tab.page.get_by_role("button", name="Let the model write a rating").click()
+    tab.page.get_by_role("button", name="Ask the model for a rating").click()
     tab.page.locator("#chosen blockquote", has_text="Score: ").wait_for()
     assert tab.page.locator("#chosen .map i").count() == 16
 

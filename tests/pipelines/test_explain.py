@@ -194,11 +194,6 @@ def test_words_come_with_their_rating():
     assert reranker.generate_rating("a dog", b"2") == GeneratedRating(text="Score: 2", rating=shown_score(2.0))
 
 
-def test_words_without_a_rating_are_told_all_the_same():
-    scorer = ScriptedScorer(judge=lambda query, content: float("nan"))
-    assert scripted(scorer).generate_rating("a dog", b"nothing") == GeneratedRating(text="Score: nothing", rating=None)
-
-
 # Blanked patches
 
 

@@ -23,7 +23,6 @@ from reranker.core.errors import (
     PictureScoreNotFinite,
     PictureSkipped,
     PictureTooLarge,
-    PictureUnrated,
     PictureUnreadable,
     PictureUnscored,
 )
@@ -376,15 +375,6 @@ def test_where_all_numbers_are_none_the_precision_is_to_blame(contents: list[str
 def test_otherwise_it_is_not(contents: list[object]) -> None:
     _, ranking = streamed(pictures(contents), ScriptedScorer(judge=number))
     assert unfit_precision(ranking) is None
-
-
-def test_words_without_a_rating_are_a_failure_that_keeps_them() -> None:
-    scorer = ScriptedScorer(judge=number, words=lambda content: "I cannot say." if content == b"nan" else "Score: 5.0")
-    events, ranking = streamed(pictures(["nan", 1]), scorer)
-    (error,) = failures(events).values()
-    assert isinstance(error, PictureUnrated)
-    assert error.generated_text == "I cannot say."
-    assert ranking.scored[0].score.generated_text == "Score: 5.0"
 
 
 class Forgetful(ScriptedScorer):

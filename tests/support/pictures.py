@@ -13,8 +13,7 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def processed_by_transformers(image: Image.Image, visual_tokens: int = 49) -> BatchFeature:
-    """Patches and grid of the image processor that Qwen2.5-VL is published with, at this number of visual tokens."""
-    pixels = visual_tokens * 28 * 28
-    processor = Qwen2VLImageProcessorPil(size={"shortest_edge": pixels, "longest_edge": pixels})
-    return processor(images=[image], return_tensors="pt")
+def processed_by_transformers(image: Image.Image, smallest: int = 49, largest: int = 49) -> BatchFeature:
+    """Patches and grid of the image processor that Qwen2.5-VL is published with, in this range of visual tokens."""
+    size = {"shortest_edge": smallest * 28 * 28, "longest_edge": largest * 28 * 28}
+    return Qwen2VLImageProcessorPil(size=size)(images=[image], return_tensors="pt")

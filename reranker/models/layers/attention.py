@@ -5,7 +5,7 @@ batched product for each length that occurs. Both use the indices of `PackedSequ
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import accumulate
@@ -23,48 +23,85 @@ FIRST_WITH_KERNEL = (8, 0)  # compute capability
 class PackedSequences:
     """The layout of sequences that follow each other in one packed tensor.
 
-    lengths: tokens of each sequence. prefix_tokens: tokens of a shared prefix, which all sequences attend to and which
-        is not part of the packed tensor.
+    lengths: tokens of each sequence, its branches included. prefix_tokens: tokens of a shared prefix, which all
+        sequences attend to and which is not part of the packed tensor.
+    branches: lengths of the branches at the end of each sequence, which are alternative continuations: the tokens of a
+        branch attend to those before all branches (the trunk) and to their own branch, but not to other branches.
     """
 
     lengths: tuple[int, ...]
     prefix_tokens: int = 0
+    branches: tuple[int, ...] = ()
     device: torch.device
 
-    @cached_property
-    def offsets(self) -> torch.Tensor:
-        """The index of each sequence's first token, and the number of all tokens, int32 (sequences + 1,)."""
-        return torch.tensor([0, *accumulate(self.lengths)], dtype=torch.int32).to(self.device)
+    @property
+    def tail(self) -> int:
+        """The number of tokens in the tail of each sequence: the last token of the trunk, and those of the branches."""
+        return 1 + sum(self.branches)
 
     @cached_property
-    def last_tokens(self) -> torch.Tensor:
-        """The index of each sequence's last token, (sequences,)."""
-        return self.offsets[1:].long() - 1
+    def tail_tokens(self) -> torch.Tensor:
+        """The indices of the tokens of each tail, (sequences * tail,)."""
+        ends = torch.tensor(list(accumulate(self.lengths)))
+        return (ends[:, None] + torch.arange(-self.tail, 0)).flatten().to(self.device)
+
+    def query_lengths(self, *, tail_only: bool) -> tuple[int, ...]:
+        """Return the lengths of each trunk and its branches; with `tail_only` a trunk is its last token."""
+        return tuple(
+            part
+            for length in self.lengths
+            for part in (1 if tail_only else length - sum(self.branches), *self.branches)
+        )
+
+    @cached_property
+    def query_offsets(self) -> torch.Tensor:
+        """The index of the first token of each trunk and branch, and the number of all tokens, int32."""
+        return _offsets(self.query_lengths(tail_only=False)).to(self.device)
+
+    @cached_property
+    def tail_offsets(self) -> torch.Tensor:
+        """The same as `query_offsets` in a tensor that has only the tails."""
+        return _offsets(self.query_lengths(tail_only=True)).to(self.device)
 
     @cached_property
     def by_length(self) -> list[tuple[int, torch.Tensor, torch.Tensor]]:
-        """Each length that occurs, the indices of its n sequences, (n,), and of their tokens, (n * length,)."""
+        """For each length that occurs the number n of its sequences, the indices of their tokens, (n * length,), and
+        of their tails in a tensor that has only tails, (n * tail,).
+        """
         starts = torch.tensor([0, *accumulate(self.lengths)])
         groups = []
         for length in sorted(set(self.lengths)):
             sequences = torch.tensor([index for index, each in enumerate(self.lengths) if each == length])
             tokens = (starts[sequences][:, None] + torch.arange(length)).flatten()
-            groups.append((length, sequences.to(self.device), tokens.to(self.device)))
+            tails = (self.tail * sequences[:, None] + torch.arange(self.tail)).flatten()
+            groups.append((len(sequences), tokens.to(self.device), tails.to(self.device)))
         return groups
 
     @cached_property
-    def key_indices(self) -> torch.Tensor:
-        """The indices that put the prefix in front of each sequence, given the prefix followed by all sequences."""
+    def key_parts(self) -> list[torch.Tensor]:
+        """For each trunk and branch the indices of the keys that it attends to, given the prefix and all sequences."""
         prefix = torch.arange(self.prefix_tokens)
         sequences = self.prefix_tokens + torch.arange(sum(self.lengths))
-        parts = [part for sequence in sequences.split(self.lengths) for part in (prefix, sequence)]
-        return torch.cat(parts).to(self.device)
+        keys = []
+        for sequence in sequences.split(self.lengths):
+            trunk, *branches = sequence.split((len(sequence) - sum(self.branches), *self.branches))
+            before = torch.cat((prefix, trunk))
+            keys += [before, *(torch.cat((before, branch)) for branch in branches)]
+        return keys
+
+    @cached_property
+    def key_indices(self) -> torch.Tensor:
+        """The indices of `key_parts`, one after the other."""
+        return torch.cat(self.key_parts).to(self.device)
 
     @cached_property
     def key_offsets(self) -> torch.Tensor:
-        """The offsets of the sequences with their prefixes, int32 (sequences + 1,)."""
-        numbers = torch.arange(len(self.offsets), dtype=torch.int32, device=self.device)
-        return self.offsets + self.prefix_tokens * numbers
+        """The offsets of `key_parts` in `key_indices`, int32."""
+        return _offsets(map(len, self.key_parts)).to(self.device)
+
+
+def _offsets(lengths: Iterable[int]) -> torch.Tensor:
+    return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32)
 
 
 def attend(
@@ -76,16 +113,16 @@ def attend(
     scale: float,
     causal: bool,
     prefix: tuple[torch.Tensor, torch.Tensor] | None = None,
-    last_only: bool = False,
+    tail_only: bool = False,
 ) -> torch.Tensor:
     """Compute attention within each sequence. Returns a tensor of the query's shape.
 
     query: (tokens, heads, head_dim). key, value: (tokens, key_heads, head_dim); heads is a multiple of key_heads.
     prefix: keys and values of the shared prefix, (prefix_tokens, key_heads, head_dim) each. causal: whether a token
-        attends to itself and earlier tokens only. last_only: whether the query has only the last token of each
-        sequence, (sequences, heads, head_dim).
+        attends to itself and earlier tokens only; sequences with branches must be causal. tail_only: whether the query
+        has only the tail of each sequence, (sequences * tail, heads, head_dim).
     """
-    arguments = (query, key, value, sequences, scale, causal and not last_only, prefix, last_only)
+    arguments = (query, key, value, sequences, scale, causal, prefix, tail_only)
     return _attend_by_kernel(*arguments) if has_kernel(query) else _attend_by_length(*arguments)
 
 
@@ -110,10 +147,12 @@ def _attend_by_kernel(
     scale: float,
     causal: bool,
     prefix: _Prefix,
-    last_only: bool,
+    tail_only: bool,
 ) -> torch.Tensor:
     if prefix is not None:
-        key, value = (torch.cat(parts)[sequences.key_indices] for parts in zip(prefix, (key, value), strict=True))
+        key, value = (torch.cat(parts) for parts in zip(prefix, (key, value), strict=True))
+    if prefix is not None or sequences.branches:
+        key, value = (part[sequences.key_indices] for part in (key, value))
     # One split, so that the result of a sequence does not depend on the others in the batch.
     options: dict[str, Any] = {"num_splits": 1} if "num_splits" in _parameters(varlen_attn) else {}
     if key.shape[1] != query.shape[1]:
@@ -121,16 +160,14 @@ def _attend_by_kernel(
             options["enable_gqa"] = True
         else:
             key, value = (part.repeat_interleave(query.shape[1] // part.shape[1], dim=1) for part in (key, value))
-    max_length = max(sequences.lengths)
-    last_token_offsets = torch.arange(len(sequences.offsets), dtype=torch.int32, device=query.device)
     attended = varlen_attn(
         query,
         key,
         value,
-        last_token_offsets if last_only else sequences.offsets,
+        sequences.tail_offsets if tail_only else sequences.query_offsets,
         sequences.key_offsets,
-        1 if last_only else max_length,
-        max_length + sequences.prefix_tokens,
+        max(sequences.query_lengths(tail_only=tail_only)),
+        max(map(len, sequences.key_parts)),
         scale=scale,
         # The kernel aligns queries with the ends of the keys. Hence each query attends to the complete prefix.
         window_size=(-1, 0) if causal else (-1, -1),
@@ -152,11 +189,13 @@ def _attend_by_length(
     scale: float,
     causal: bool,
     prefix: _Prefix,
-    last_only: bool,
+    tail_only: bool,
 ) -> torch.Tensor:
     output = torch.empty_like(query)
-    for length, group, tokens in sequences.by_length:
-        count, query_rows = len(group), group if last_only else tokens
+    # Without a mask, torch computes causal attention faster.
+    needs_mask = causal and (prefix is not None or tail_only or bool(sequences.branches))
+    for count, tokens, tails in sequences.by_length:
+        query_rows = tails if tail_only else tokens
         q, k, v = (  # (count, heads, length, head_dim)
             (part if count == len(sequences.lengths) else part[rows]).unflatten(0, (count, -1)).transpose(1, 2)
             for part, rows in ((query, query_rows), (key, tokens), (value, tokens))
@@ -168,8 +207,8 @@ def _attend_by_length(
             q,
             k,
             v,
-            attn_mask=_causal_mask(length, k.shape[2], query) if causal and prefix is not None else None,
-            is_causal=causal and prefix is None,
+            attn_mask=_causal_mask(q.shape[2], k.shape[2], sequences.branches, query) if needs_mask else None,
+            is_causal=causal and not needs_mask,
             scale=scale,
             enable_gqa=k.shape[1] != q.shape[1],
         )
@@ -178,7 +217,18 @@ def _attend_by_length(
     return output
 
 
-def _causal_mask(queries: int, keys: int, like: torch.Tensor) -> torch.Tensor:
-    """Return the causal mask to add to the logits, (queries, keys), in which the last query attends to all keys."""
-    hidden = torch.ones(queries, keys, dtype=torch.bool, device=like.device).triu(keys - queries + 1)
+def _causal_mask(queries: int, keys: int, branches: tuple[int, ...], like: torch.Tensor) -> torch.Tensor | None:
+    """Return the mask to add to the logits, (queries, keys), in which the last query attends to the last key.
+
+    It is None if there is one query, which attends to all keys. branches: as in `PackedSequences`.
+    """
+    if queries == 1:
+        return None
+    numbers = [0] * (keys - sum(branches)) + [
+        number for number, length in enumerate(branches, 1) for _ in range(length)
+    ]
+    branch = torch.tensor(numbers, device=like.device)  # of each key; 0 is the trunk
+    is_later = torch.ones(queries, keys, dtype=torch.bool, device=like.device).triu(keys - queries + 1)
+    is_elsewhere = (branch > 0) & (branch != branch[-queries:, None])
+    hidden = is_later | is_elsewhere
     return torch.zeros(queries, keys, dtype=like.dtype, device=like.device).masked_fill(hidden, -torch.inf)

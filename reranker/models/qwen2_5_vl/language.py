@@ -1,7 +1,7 @@
 """Run the language tower of Qwen2.5-VL over a prompt and packed images.
 
 The prompt before the image is the same for all images of a query, so it runs once per query (`prefill`). The last layer
-runs only for the last token of each sequence, because no other state of it is used.
+runs only for the tail of each sequence, because no other state of it is used.
 """
 
 from collections.abc import Iterable, Sequence
@@ -51,23 +51,35 @@ def last_hidden(
     prefix: PrefixKV,
     images: Sequence[ImageFeatures],
     suffixes: Sequence[tuple[int, ...]],
+    branches: Sequence[tuple[int, ...]] = (),
 ) -> torch.Tensor:
-    """Return the normed hidden state at the last position, (images, hidden).
+    """Return normed hidden states, (images, 1 + tokens of all branches, hidden).
+
+    For each image they are the state at the last position, then those of the branches.
 
     suffixes: for each image the ids of the tokens after it, at least one. Images may differ in their number of visual
         tokens, and in their suffixes.
+    branches: ids of alternative continuations, the same for all images.
     """
-    embedded = {ids: embed(language, ids) for ids in dict.fromkeys(suffixes)}
-    pairs = [(image, embedded[ids]) for image, ids in zip(images, suffixes, strict=True)]
-    hidden = torch.cat([part for image, text in pairs for part in (image.tokens.to(text, non_blocking=True), text)])
+    embedded = {ids: embed(language, ids) for ids in dict.fromkeys((*suffixes, *branches))}
+    continuations = [embedded[ids] for ids in branches]
+    hidden = torch.cat(
+        [
+            part
+            for image, ids in zip(images, suffixes, strict=True)
+            for part in (image.tokens.to(embedded[ids], non_blocking=True), embedded[ids], *continuations)
+        ]
+    )
+    branch_lengths = tuple(map(len, branches))
+    positions = [
+        _positions_after(prefix, image, len(ids), branch_lengths) for image, ids in zip(images, suffixes, strict=True)
+    ]
     sequences = PackedSequences(
-        lengths=tuple(len(image.tokens) + len(text) for image, text in pairs),
+        lengths=tuple(each.shape[1] for each in positions),
         prefix_tokens=prefix.tokens,
+        branches=branch_lengths,
         device=hidden.device,
     )
-    positions = [
-        rope_positions(prefix.tokens, image.rows, image.columns, len(text))[:, prefix.tokens :] for image, text in pairs
-    ]
     rotation = language_rotation(language, torch.cat(positions, dim=1).to(hidden.device), hidden.dtype)
     *layers, (last_layer, last_layer_prefix) = zip(_layers(language), prefix.layers, strict=True)
     for layer, layer_prefix in layers:
@@ -77,8 +89,18 @@ def last_hidden(
         attended = attend(query, key, value, sequences, scale=scale, causal=True, prefix=layer_prefix)
         hidden = _finish_layer(layer, hidden, attended)
     hidden, rotation, sequences = _to_device(device_of_layer(language, last_layer), hidden, rotation, sequences)
-    states: torch.Tensor = language.norm(_run_last_layer(last_layer, last_layer_prefix, hidden, rotation, sequences))
-    return states
+    states = _run_last_layer(last_layer, last_layer_prefix, hidden, rotation, sequences)
+    normed: torch.Tensor = language.norm(states.unflatten(0, (len(images), -1)))
+    return normed
+
+
+def _positions_after(
+    prefix: PrefixKV, image: ImageFeatures, suffix_tokens: int, branch_lengths: Sequence[int]
+) -> torch.Tensor:
+    """Return the rotary positions (3, tokens) of an image, its suffix and its branches, which all start after that."""
+    trunk = rope_positions(prefix.tokens, image.rows, image.columns, suffix_tokens)[:, prefix.tokens :]
+    branches = [trunk[:, -1:] + 1 + torch.arange(length) for length in branch_lengths]
+    return torch.cat((trunk, *branches), dim=1)
 
 
 def _to_device(
@@ -121,17 +143,17 @@ def _run_last_layer(
     rotation: Rotation,
     sequences: PackedSequences,
 ) -> torch.Tensor:
-    """Run the last layer for the last token of each sequence, (sequences, hidden).
+    """Run the last layer for the tail of each sequence, (sequences * tail, hidden).
 
-    Keys and values are still computed for all tokens, because the last token attends to them.
+    Keys and values are still computed for all tokens, because the tail attends to them.
     """
-    last_tokens = sequences.last_tokens
-    normed, last_rotation = layer.input_layernorm(hidden), rotation.select(last_tokens)
+    tail = sequences.tail_tokens
+    normed, tail_rotation = layer.input_layernorm(hidden), rotation.select(tail)
     attention = layer.self_attn
     heads = (-1, attention.head_dim)
-    query = last_rotation.rotate(attention.q_proj(normed[last_tokens]).unflatten(-1, heads))
+    query = tail_rotation.rotate(attention.q_proj(normed[tail]).unflatten(-1, heads))
     key = rotation.rotate(attention.k_proj(normed).unflatten(-1, heads))
     value = attention.v_proj(normed).unflatten(-1, heads)
     scale = attention.scaling
-    attended = attend(query, key, value, sequences, scale=scale, causal=True, prefix=prefix, last_only=True)
-    return _finish_layer(layer, hidden[last_tokens], attended)
+    attended = attend(query, key, value, sequences, scale=scale, causal=True, prefix=prefix, tail_only=True)
+    return _finish_layer(layer, hidden[tail], attended)

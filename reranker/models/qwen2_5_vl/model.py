@@ -8,8 +8,7 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from reranker.models.architecture import Architecture, ImageFeatures, PrefixKV
 from reranker.models.patchify import Patches, PatchSettings
-from reranker.models.qwen2_5_vl.language import embed, last_hidden, prefill
-from reranker.models.qwen2_5_vl.positions import rope_positions
+from reranker.models.qwen2_5_vl.language import last_hidden, prefill
 from reranker.models.qwen2_5_vl.vision import BytePatchEmbedding, VisionTower, encode_images
 
 
@@ -28,23 +27,19 @@ class Qwen2_5VL:  # noqa: N801 - the name of the model
         """Run the vision tower over all images in one packed pass."""
         return encode_images(self.vision, images, self._device)
 
-    def embed(self, ids: Sequence[int]) -> torch.Tensor:
-        """Return the embeddings of tokens, (tokens, hidden)."""
-        return embed(self.language, ids)
-
-    def positions(self, before: int, image: ImageFeatures, after: int) -> torch.Tensor:
-        """Return M-RoPE positions, (3, tokens)."""
-        return rope_positions(before, image.rows, image.columns, after)
-
     def prefill(self, ids: Sequence[int]) -> PrefixKV:
         """Run the tokens of the prompt before the image."""
         return prefill(self.language, ids)
 
     def last_hidden(
-        self, prefix: PrefixKV, images: Sequence[ImageFeatures], suffixes: Sequence[tuple[int, ...]]
+        self,
+        prefix: PrefixKV,
+        images: Sequence[ImageFeatures],
+        suffixes: Sequence[tuple[int, ...]],
+        branches: Sequence[tuple[int, ...]] = (),
     ) -> torch.Tensor:
-        """Return the normed hidden state at the last position, (images, hidden)."""
-        return last_hidden(self.language, prefix, images, suffixes)
+        """Return normed hidden states, (images, 1 + tokens of all branches, hidden)."""
+        return last_hidden(self.language, prefix, images, suffixes, branches)
 
 
 QWEN2_5_VL: Final = Architecture(
@@ -56,6 +51,8 @@ QWEN2_5_VL: Final = Architecture(
         merge=2,
         mean=(0.48145466, 0.4578275, 0.40821073),  # of CLIP, as published
         std=(0.26862954, 0.26130258, 0.27577711),
+        min_pixels=4 * 28 * 28,
+        max_pixels=1280 * 28 * 28,
     ),
     wrap=Qwen2_5VL,
 )

@@ -17,9 +17,9 @@ class Document:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredDocument:
-    """The log-odds of one document; NaN if the generated text has no rating.
+    """The log-odds of one document.
 
-    generated_text: None if nothing was generated.
+    generated_text: the most probable answer; None if the method has no answers.
     """
 
     log_odds: float

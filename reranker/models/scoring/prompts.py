@@ -3,6 +3,9 @@
 `LYCHEE` is the template of vec-ai/lychee-rerank-mm as in a third-party benchmark of that checkpoint. It is the same as
 in the official code of Qwen3-VL-Reranker: the parts follow each other without separators, and the picture is before the
 document's text. `RATING` prompts for a number, as the articles on which this program is based do.
+
+The instruction of a prompt is the first that exists of: that of the settings (a name of `INSTRUCTIONS` or a sentence),
+that of `reranker.json` in the folder of the checkpoint, `DEFAULT_INSTRUCTION`.
 """
 
 import re
@@ -13,15 +16,16 @@ VISION_START, IMAGE_PAD, VISION_END = "<|vision_start|>", "<|image_pad|>", "<|vi
 
 FIELD: Final = re.compile(r"\{(?:instruction|query|text)\}")
 
-# Search tasks. "web" is the instruction that the checkpoint was evaluated with. "photo" has the style of the caption
-# data that models of its family were trained on.
+# Search tasks. "web" is the only one with which vec-ai/lychee-rerank-mm was evaluated. "photo" is that of the caption
+# data in M-BEIR (arXiv 2311.17136), on which models of its family were trained.
 INSTRUCTIONS: Final = {
-    "photo": "Find an image that matches the given caption.",
+    "photo": "Find me an everyday image that matches the given caption.",
     "product": "Given a description of a product, find the picture of that product.",
     "document": "Given a question, find the document page that answers it.",
     "remote-sensing": "Given a description of a place seen from above, find the aerial image that shows it.",
     "web": "Given a web search query, retrieve relevant passages that answer the query",
 }
+DEFAULT_INSTRUCTION: Final = INSTRUCTIONS["web"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +38,7 @@ class Layout:
     version: str
     template: str
 
-    def fill(self, query: str, instruction: str = INSTRUCTIONS["web"], text: str = "") -> str:
+    def fill(self, query: str, instruction: str = DEFAULT_INSTRUCTION, text: str = "") -> str:
         """Return the prompt, with one image pad. Special tokens in the arguments are broken up, so they stay text."""
         values = {"{instruction}": instruction, "{query}": query, "{text}": text}
         return FIELD.sub(lambda field: values[field[0]].replace("<|", "< |"), self.template)
@@ -68,6 +72,12 @@ RATING = Layout(
 )
 
 
+RATING_FORM: Final = "Score: {:.1f}"
+
+# The rating prompt with the start of its answer, after which the first digit follows.
+RATING_ANSWER = Layout(version="rating-2", template=RATING.template + RATING_FORM.partition("{")[0])
+
+
 class TextEncoder(Protocol):
     """The part of a tokenizer that encodes prompts."""
 
@@ -84,7 +94,7 @@ class EncodedPrompt:
 
 
 def encode_prompt(
-    tokenizer: TextEncoder, layout: Layout, query: str, instruction: str = INSTRUCTIONS["web"], text: str = ""
+    tokenizer: TextEncoder, layout: Layout, query: str, instruction: str = DEFAULT_INSTRUCTION, text: str = ""
 ) -> EncodedPrompt:
     """Fill the template, encode it, and split the ids at the image pad."""
     ids = tokenizer.encode(layout.fill(query, instruction, text), add_special_tokens=False)

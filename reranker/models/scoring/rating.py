@@ -1,67 +1,48 @@
-"""Score by a rating that the model generates, for several images at once, and by the expectation over its digits.
+"""Score by the expected rating: the mean of all answers of the form "Score: X.X", weighted by their probabilities.
 
-Sequences are padded on the left, and run with the attention, cache and masks of transformers. Most of the time is spent
-on the images; only a few tokens are generated after them.
+The answers are 0.0 to 9.9 and 10.0. Their first digits follow the prompt, and each first digit is followed by a point
+and a decimal, so ten short branches after the image give the probabilities of all of them in one packed pass. Nothing
+is generated, and no answer is preferred: the score is a continuous function of the model's logits, as with G-Eval
+(arXiv 2303.16634), which weights ratings by their probabilities too.
 """
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import torch
-from torch.nn.functional import linear, pad
-from transformers import DynamicCache
+from torch.nn.functional import log_softmax
 
-from reranker.models.architecture import ImageFeatures
+from reranker.core.errors import CheckpointUnsupported
 from reranker.models.loading import Checkpoint
 from reranker.models.scoring.method import Document, ScoredDocument
-from reranker.models.scoring.prompts import RATING, EncodedPrompt, encode_prompt
-from reranker.models.scoring.rating_parser import read_rating
+from reranker.models.scoring.prompt_cache import PromptCache
+from reranker.models.scoring.prompts import RATING_ANSWER, RATING_FORM
 
-MAX_NEW_TOKENS: Final = 12
 DIGITS: Final = "0123456789"
-END: Final = "<|im_end|>"
-MEAN_DECIMALS: Final = 0.45  # mean of .0 to .9, for first digits whose decimals were not computed
-MIN_PROBABILITY: Final = 0.001  # of a "1", from which it matters whether a "0" follows
-RATING_MARGIN: Final = 1e-9  # distance from 0 and 10: at the ends log-odds would be infinite
-SAME_RATING: Final = 0.01
-
-
-@dataclass(frozen=True, kw_only=True)
-class DigitRating:
-    """A rating by its digits, 0 to 10.
-
-    written: the generated rating. expected: the mean over the first digits, weighted by their probabilities; "10" is
-        separate from the other ratings that begin with "1". The decimals after the generated first digit are weighted
-        by their probabilities, too.
-    """
-
-    written: float
-    expected: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """The generated text; `rating` if it has a rating by its digits."""
-
-    text: str
-    rating: DigitRating | None
+POINT: Final = len(DIGITS)  # index of the point in the logits, after the digits
+HIGHEST: Final = 10.0
+RATINGS: Final = (*(tenths / 10 for tenths in range(100)), HIGHEST)
+# Half of the difference between two ratings. The log-odds treat 0 and 10 as this far from the ends of the scale: one
+# decimal cannot tell more, and the logit of the ends would be infinite.
+HALF_STEP: Final = 0.05
 
 
 class Rating:
-    """A `ScoringMethod` that generates "Score: X.X", for models that were not trained to say yes or no.
+    """A `ScoringMethod` for models that were not trained to say yes or no.
 
-    The score is the expected rating, which does not tie; if the digits have another form it is the rating in the text.
+    Raises `CheckpointUnsupported` if the tokenizer does not write a rating digit by digit.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self._tokenizer, self._generator = checkpoint.tokenizer, RatingGenerator(checkpoint)
+        self._model, self._prompts = checkpoint.model, PromptCache(checkpoint, RATING_ANSWER, "")
+        ids = _token_ids(checkpoint)
+        self._branches = tuple((digit, ids[POINT]) for digit in ids[:POINT])
+        self._output = checkpoint.output_weight[ids].detach().float().to(checkpoint.device)  # (11, hidden)
 
     @property
     def identity(self) -> tuple[str, ...]:
         """The prompt and its version."""
-        return RATING.version, RATING.template
+        return RATING_ANSWER.version, RATING_ANSWER.template
 
     @property
     def temperature(self) -> float:
@@ -69,178 +50,61 @@ class Rating:
         return 1.0
 
     def score(self, query: str, documents: Sequence[Document]) -> list[ScoredDocument]:
-        """Generate a rating for each document; NaN if its text has none."""
-        prompts = [encode_prompt(self._tokenizer, RATING, query, text=document.text) for document in documents]
-        answers = self._generator.generate([document.image for document in documents], prompts)
-        return [ScoredDocument(log_odds=_log_odds(answer), generated_text=answer.text) for answer in answers]
-
-
-def _log_odds(answer: Answer) -> float:
-    """Return logit(rating / 10), of the expected rating if text and digits agree on the rating that was written."""
-    parsed, digits = read_rating(answer.text), answer.rating
-    if parsed is None:
-        return math.nan
-    rating = digits.expected if digits is not None and abs(digits.written - parsed) < SAME_RATING else parsed
-    share = min(max(rating, RATING_MARGIN), 10 - RATING_MARGIN) / 10
-    return math.log(share / (1 - share))
-
-
-@dataclass
-class _Sequence:
-    """Generated token ids, and for each position the probabilities of the ten digits there."""
-
-    ids: list[int]
-    digits: list[list[float]]
-    ended: bool = False
-
-
-class _Batch:
-    """Sequences that grow by one token at a time, padded on the left.
-
-    states: hidden states at the last positions, (sequences, hidden).
-    """
-
-    def __init__(self, language: Any, sequences: Sequence[torch.Tensor], positions: Sequence[torch.Tensor]) -> None:
-        """Run the language tower once.
-
-        sequences: (tokens, hidden) each. positions: (3, tokens) each, as `VisionLanguageModel.positions` returns them.
-        """
-        self._language, self._cache = language, DynamicCache(config=language.config)
-        longest = max(map(len, sequences))
-        states = torch.stack([pad(sequence, (0, 0, longest - len(sequence), 0)) for sequence in sequences])
-        padded = torch.stack([pad(each, (longest - each.shape[1], 0)) for each in positions], dim=1).to(states.device)
-        mask = [torch.arange(longest) >= longest - len(sequence) for sequence in sequences]
-        self._mask = torch.stack(mask).to(states.device)
-        self._next = padded.amax(dim=(0, 2)) + 1
-        self.states = self._run(states, padded)
-
-    def append(self, tokens: torch.Tensor) -> None:
-        """Append one token to each sequence; tokens: embeddings (sequences, hidden)."""
-        self._mask = pad(self._mask, (0, 1), value=True)
-        positions = self._next.expand(3, -1)[..., None]
-        self._next = self._next + 1
-        self.states = self._run(tokens[:, None], positions)
-
-    def _run(self, states: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        output = self._language(
-            inputs_embeds=states,
-            attention_mask=self._mask,
-            position_ids=positions,
-            past_key_values=self._cache,
-            use_cache=True,
+        """Score documents in one packed pass; the text is the most probable answer."""
+        states = self._model.last_hidden(
+            self._prompts.prefix(query),
+            [document.image for document in documents],
+            [self._prompts.suffix(query, document.text) for document in documents],
+            self._branches,
         )
-        return cast(torch.Tensor, output.last_hidden_state[:, -1])
-
-
-class RatingGenerator:
-    """Generates answers greedily, with the most probable token at each position."""
-
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        self._model, self._tokenizer = checkpoint.model, checkpoint.tokenizer
-        self._output = checkpoint.output_weight
-        self._ends = {self._tokenizer.convert_tokens_to_ids(END), self._tokenizer.eos_token_id}
-        self._digits = [self._tokenizer.convert_tokens_to_ids(digit) for digit in DIGITS]
-        self._point = self._tokenizer.convert_tokens_to_ids(".")
-
-    def generate(self, images: Sequence[ImageFeatures], prompts: Sequence[EncodedPrompt]) -> list[Answer]:
-        """Return one answer per image and its prompt."""
-        sequences = [_Sequence(ids=[], digits=[]) for _ in images]
-        batch = self._start(images, [(*prompt.before,) for prompt in prompts], [prompt.after for prompt in prompts])
-        for _ in range(MAX_NEW_TOKENS):
-            chosen, digits = self._next(batch)
-            for sequence, token, probabilities in zip(sequences, chosen, digits, strict=True):
-                self._append(sequence, token, probabilities)
-            if all(sequence.ended for sequence in sequences):
-                break
-            batch.append(self._model.embed(chosen))
-        tens = self._ten_probabilities(images, prompts, sequences)
+        probabilities = rating_probabilities(states.float() @ self._output.T)
+        answers = [RATING_FORM.format(RATINGS[index]) for index in probabilities.argmax(dim=1).tolist()]
+        log_odds = rating_log_odds(probabilities).tolist()
         return [
-            Answer(text=str(self._tokenizer.decode(sequence.ids)).strip(), rating=self._rating(sequence, ten))
-            for sequence, ten in zip(sequences, tens, strict=True)
+            ScoredDocument(log_odds=value, generated_text=answer)
+            for value, answer in zip(log_odds, answers, strict=True)
         ]
 
-    def _start(
-        self, images: Sequence[ImageFeatures], before: Sequence[tuple[int, ...]], after: Sequence[tuple[int, ...]]
-    ) -> _Batch:
-        sequences, positions = [], []
-        for image, first, last in zip(images, before, after, strict=True):
-            texts = self._model.embed(first), self._model.embed(last)
-            sequences.append(torch.cat((texts[0], image.tokens.to(texts[0]), texts[1])))
-            positions.append(self._model.positions(len(first), image, len(last)))
-        return _Batch(self._model.language, sequences, positions)
 
-    def _next(self, batch: _Batch) -> tuple[list[int], list[list[float]]]:
-        """Return the most probable token of each sequence, and the probabilities of the digits, in float32."""
-        states = batch.states.to(self._output)
-        logits = linear(states, self._output).float()
-        exact = linear(states.float(), self._output[self._digits].float())
-        probabilities = (exact - logits.logsumexp(dim=-1, keepdim=True)).exp()
-        return logits.argmax(dim=-1).tolist(), probabilities.tolist()
-
-    def _append(self, sequence: _Sequence, token: int, probabilities: list[float]) -> None:
-        sequence.ended = sequence.ended or token in self._ends
-        if not sequence.ended:
-            sequence.ids.append(token)
-        if len(sequence.digits) <= len(sequence.ids):  # also for the position after the last token
-            sequence.digits.append(probabilities)
-
-    def _first_digit(self, sequence: _Sequence) -> int | None:
-        """Return the position of the first digit, or None."""
-        return next((position for position, token in enumerate(sequence.ids) if token in self._digits), None)
-
-    def _ten_probabilities(
-        self, images: Sequence[ImageFeatures], prompts: Sequence[EncodedPrompt], sequences: Sequence[_Sequence]
-    ) -> list[float]:
-        """Return for each sequence the probability of a "0" after a "1" as its first digit; 0 if "1" is improbable.
-
-        If the model generated another digit, it is run again with a "1" after the same text.
-        """
-        tens, again = [0.0] * len(sequences), []
-        for number, sequence in enumerate(sequences):
-            position = self._first_digit(sequence)
-            if position is None:
-                continue
-            if sequence.ids[position] == self._digits[1]:
-                has_next = position + 1 < len(sequence.digits)
-                tens[number] = sequence.digits[position + 1][0] if has_next else 0.0
-            elif sequence.digits[position][1] > MIN_PROBABILITY:
-                again.append((number, (*prompts[number].after, *sequence.ids[:position], self._digits[1])))
-        if again:
-            numbers, after = zip(*again, strict=True)
-            batch = self._start([images[n] for n in numbers], [prompts[n].before for n in numbers], after)
-            for number, probabilities in zip(numbers, self._next(batch)[1], strict=True):
-                tens[number] = probabilities[0]
-        return tens
-
-    def _rating(self, sequence: _Sequence, ten: float) -> DigitRating | None:
-        """Return the rating by its digits; None if they are not "D", "D.D" or "10"."""
-        position = self._first_digit(sequence)
-        if position is None:
-            return None
-        digit, rest = self._digits.index(sequence.ids[position]), [*sequence.ids[position + 1 :], None, None]
-        following, decimal = rest[0], rest[1]
-        decimals = MEAN_DECIMALS
-        written = float(digit)
-        if following == self._point and decimal in self._digits:
-            written += self._digits.index(decimal) / 10
-            decimals = _mean(sequence.digits[position + 2]) / 10
-        elif digit == 1 and following == self._digits[0] and decimal not in self._digits:
-            written = 10.0
-        elif following in self._digits:
-            return None
-        return DigitRating(written=written, expected=expected_rating(sequence.digits[position], ten, digit, decimals))
+def _token_ids(checkpoint: Checkpoint) -> list[int]:
+    """Return the ids of the digits and of the point, which must be tokens of their own within an answer."""
+    tokenizer = checkpoint.tokenizer
+    start = tokenizer.encode(RATING_FORM.partition("{")[0], add_special_tokens=False)
+    ids = cast(list[int], tokenizer.convert_tokens_to_ids([*DIGITS, "."]))
+    for rating, digits in ((2.7, (2, POINT, 7)), (HIGHEST, (1, 0, POINT, 0))):
+        expected = [*start, *(ids[digit] for digit in digits)]
+        if tokenizer.encode(RATING_FORM.format(rating), add_special_tokens=False) != expected:
+            raise CheckpointUnsupported(name=checkpoint.name, reason="its tokenizer does not write numbers by digits")
+    return ids
 
 
-def expected_rating(first: Sequence[float], ten: float, written: int, decimals: float) -> float:
-    """Return the mean of the ratings 0 to 10.
+def rating_probabilities(logits: torch.Tensor) -> torch.Tensor:
+    """Return the probabilities of `RATINGS`, (images, 101), float32, which add up to 1.
 
-    first: probabilities (10,) of the first digit, which need not add up to 1. ten: probability of a "0" after a "1".
-    written, decimals: a first digit, and the mean of the decimals after it (0 to 0.9).
+    They are those of the model, given that its answer has the form: the next token is one of the tokens that continue
+    some rating.
+
+    logits: of the ten digits and the point, float32 (images, 21, 11): before the first digit; then for each first digit
+        after it, and after the point that follows it.
     """
-    ratings = [digit + (decimals if digit == written else MEAN_DECIMALS) for digit in range(len(DIGITS))]
-    ratings[1] = 10 * ten + ratings[1] * (1 - ten)
-    return sum(rating * share for rating, share in zip(ratings, first, strict=True)) / sum(first)
+    first = log_softmax(logits[:, 0, :POINT], dim=1)  # (images, 10)
+    after_digit, after_point = logits[:, 1:].unflatten(1, (len(DIGITS), 2)).unbind(2)  # (images, 10, 11) each
+    decimals = log_softmax(after_point[..., :POINT], dim=2)  # (images, 10, 10)
+    after_one = after_digit[:, 1]
+    point_or_zero = log_softmax(torch.stack((after_one[:, POINT], after_one[:, 0]), dim=1), dim=1)  # (images, 2)
+    tenths = first[:, :, None] + decimals
+    below_ten = torch.cat((tenths[:, :1], tenths[:, 1:2] + point_or_zero[:, :1, None], tenths[:, 2:]), dim=1)
+    ten = first[:, 1:2] + point_or_zero[:, 1:]
+    return torch.cat((below_ten.flatten(1), ten), dim=1).exp()
 
 
-def _mean(digits: Sequence[float]) -> float:
-    return sum(digit * share for digit, share in enumerate(digits)) / sum(digits)
+def rating_log_odds(probabilities: torch.Tensor) -> torch.Tensor:
+    """Return the logit of the expected rating's place on the scale, (images,), within +-log(10.05 / 0.05) = 5.3.
+
+    Both distances from the ends are sums of positive terms, so that they are exact to the precision of the terms.
+
+    probabilities: of `RATINGS`, (images, 101).
+    """
+    ratings = torch.tensor(RATINGS).to(probabilities)
+    above, below = probabilities @ ratings, probabilities @ (HIGHEST - ratings)
+    return ((above + HALF_STEP) / (below + HALF_STEP)).log()

@@ -11,7 +11,7 @@ from reranker.models.scoring.yes_no import YesNo
 def make_scoring_method(checkpoint: Checkpoint, scoring: Scoring, instruction: str) -> ScoringMethod:
     """Create the scoring method that the settings name.
 
-    instruction: a preset, a sentence, or empty for the instruction of the checkpoint. Ratings ignore it.
+    instruction: a name of `INSTRUCTIONS`, a sentence, or empty for that of the checkpoint. Ratings ignore it.
     """
     if scoring == "rating":
         return Rating(checkpoint)

@@ -1,23 +1,32 @@
-"""The two ways to ask: a rating is what transformers' own generation writes, and both see the text beside a picture."""
+"""The scoring methods: a rating is the mean of all answers by transformers' network; texts beside pictures count."""
 
+import math
+import re
+from collections.abc import Sequence
 from dataclasses import replace
+from io import BytesIO
+from itertools import pairwise
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
 from reranker import Reranker, Settings
-from reranker.core.errors import PictureUnrated, TextTooLong
+from reranker.core.errors import CheckpointUnsupported, TextTooLong
 from reranker.core.types import Candidate, Query, Score
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
-from reranker.i18n.error_messages import sentence
 from reranker.images.limits import Limits
 from reranker.models.loading import load_checkpoint
-from reranker.models.scoring.prompts import IMAGE_PAD, INSTRUCTIONS, RATING, encode_prompt
-from reranker.models.scoring.rating import MEAN_DECIMALS, RatingGenerator, expected_rating
-from reranker.models.scoring.rating_parser import read_rating
+from reranker.models.scoring.method import Document
+from reranker.models.scoring.prompts import IMAGE_PAD, INSTRUCTIONS, RATING
+from reranker.models.scoring.rating import DIGITS, RATINGS, rating_log_odds, rating_probabilities
 from reranker.models.scoring.registry import make_scoring_method
 from tests.support import paths
+
+properties = settings(deadline=None, max_examples=60, database=None)
 
 GALLERY = sorted(paths.GALLERY.glob("*.png"))
 QUERIES = (
@@ -26,9 +35,18 @@ QUERIES = (
 )
 
 
+SIZES = [(60, 40), (224, 100), (700, 500), (900, 90)]
+
+
+def resized(path, size: tuple[int, int]) -> bytes:
+    buffer = BytesIO()
+    Image.open(path).resize(size).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 @pytest.fixture(scope="module")
 def checkpoint():
-    return load_checkpoint("toybox", "cpu", "fp32", generates=True)
+    return load_checkpoint("toybox", "cpu", "fp32")
 
 
 def scorer_of(checkpoint, scoring="yes-no", instruction="") -> CrossEncoder:
@@ -68,15 +86,24 @@ class Reference:
         output = self.network.model.language_model(inputs_embeds=embeds, position_ids=positions)
         return self.network.lm_head(output.last_hidden_state[0, -1]).softmax(dim=-1)
 
-    def digits(self, query: str, picture, written: str) -> list[float]:
+    def continued(self, query: str, picture, written: str, continuations: Sequence[str]) -> dict[str, float]:
+        """The probabilities of the next token among some."""
         probabilities = self.next(query, picture, written)
-        return [float(probabilities[self.tokenizer.convert_tokens_to_ids(digit)]) for digit in "0123456789"]
+        found = {
+            each: float(probabilities[self.tokenizer.convert_tokens_to_ids(each)].double()) for each in continuations
+        }
+        return {each: probability / sum(found.values()) for each, probability in found.items()}
 
-    def words(self, query: str, picture) -> str:
-        written = ""
-        while (token := self.tokenizer.decode([int(self.next(query, picture, written).argmax())])) != "<|im_end|>":
-            written += token
-        return written
+    def answers(self, query: str, picture) -> dict[str, float]:
+        """The probabilities of 0.0 to 9.9 and 10.0, one token after the other."""
+        first = self.continued(query, picture, "Score: ", DIGITS)
+        second = self.continued(query, picture, "Score: 1", "0.")
+        answers = {"10.0": first["1"] * second["0"]}
+        for digit in DIGITS:
+            share = first[digit] * (second["."] if digit == "1" else 1)
+            decimals = self.continued(query, picture, f"Score: {digit}.", DIGITS)
+            answers |= {f"{digit}.{decimal}": share * probability for decimal, probability in decimals.items()}
+        return answers
 
 
 @pytest.fixture(scope="module")
@@ -85,75 +112,94 @@ def transformers_own(reference, checkpoint):
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_the_words_are_those_of_transformers_own_network(checkpoint, transformers_own, seen, query):
-    prompt = encode_prompt(checkpoint.tokenizer, RATING, query)
-    answers = RatingGenerator(checkpoint).generate(seen, [prompt] * len(seen))
-    assert [answer.text for answer in answers] == [transformers_own.words(query, picture) for picture in seen]
+def test_the_rating_is_the_mean_of_all_answers_by_transformers_own_network(checkpoint, transformers_own, seen, query):
+    documents = [Document(image=picture) for picture in seen]
+    scored = make_scoring_method(checkpoint, "rating", "").score(query, documents)
+    for picture, document in zip(seen, scored, strict=True):
+        answers = transformers_own.answers(query, picture)
+        mean = sum(float(answer) * probability for answer, probability in answers.items())
+        assert sum(answers.values()) == pytest.approx(1)
+        assert document.log_odds == pytest.approx(math.log((mean + 0.05) / (10 - mean + 0.05)), abs=1e-4)
+        assert document.generated_text == f"Score: {max(answers, key=answers.__getitem__)}"
 
 
-@pytest.mark.parametrize("query", QUERIES)
-def test_the_expected_rating_is_the_mean_over_the_tree_of_digits(checkpoint, transformers_own, seen, query):
-    prompt = encode_prompt(checkpoint.tokenizer, RATING, query)
-    answers = RatingGenerator(checkpoint).generate(seen, [prompt] * len(seen))
-    for picture, answer in zip(seen, answers, strict=True):
-        first = transformers_own.digits(query, picture, "Score: ")
-        ten = transformers_own.digits(query, picture, "Score: 1")[0]
-        written = answer.text.removeprefix("Score: ").partition(".")[0]
-        digit = int(written[0])
-        decimals = transformers_own.digits(query, picture, f"Score: {written}.")
-        mean = sum(number * share for number, share in enumerate(decimals)) / sum(decimals) / 10
-        expected = expected_rating(first, ten, digit, MEAN_DECIMALS if written == "10" else mean)
-        assert answer.rating.written == pytest.approx(read_rating(answer.text))
-        assert answer.rating.expected == pytest.approx(expected, abs=0.011)  # what lies behind a "1" of 0.1 % or less
+def random_logits(seed: int, scale: float) -> torch.Tensor:
+    return scale * torch.randn(1, 21, 11, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-def test_the_mean_over_the_tree_by_hand():
-    only = [[1.0 if digit == number else 0.0 for digit in range(10)] for number in range(10)]
-    assert expected_rating(only[8], 0.0, 8, 0.5) == 8.5
-    assert expected_rating(only[1], 1.0, 1, 0.3) == 10
-    assert expected_rating(only[1], 0.25, 1, 0.2) == 0.25 * 10 + 0.75 * 1.2
-    both = [0.0] * 8 + [0.3, 0.1]
-    assert expected_rating(both, 0.0, 8, 0.5) == pytest.approx(0.75 * 8.5 + 0.25 * (9 + MEAN_DECIMALS))
-    assert expected_rating([0.0, 0.2] + [0.0] * 7 + [0.2], 0.9, 9, 0.0) == pytest.approx(
-        (0.9 * 10 + 0.1 * (1 + MEAN_DECIMALS)) / 2 + 9 / 2
-    )
+@properties
+@given(st.integers(0, 2**31), st.floats(0, 60))
+def test_probabilities_of_any_logits_add_up_to_one_and_no_score_leaves_the_scale(seed, scale):
+    probabilities = rating_probabilities(random_logits(seed, scale).float())
+    assert probabilities.shape == (1, len(RATINGS))
+    assert probabilities.sum().item() == pytest.approx(1, abs=1e-5)
+    assert abs(rating_log_odds(probabilities).item()) <= math.log(10.05 / 0.05) + 1e-4
 
 
-def test_company_changes_no_rating(checkpoint):
-    scorer = scorer_of(checkpoint, "rating")
-    candidates = [Candidate.of(picture) for picture in GALLERY[:7]]
-    together = judged(scorer, candidates, QUERIES[0])
-    alone = [judged(scorer, [candidate], QUERIES[0])[0] for candidate in candidates]
-    assert [one.generated_text for one in together] == [one.generated_text for one in alone]
-    # An expected rating near 0 is a small difference of large numbers, and its logit far out.
-    shares = [[1 / (1 + 2.718281828**-one.log_odds) for one in some] for some in (together, alone)]
-    assert shares[0] == pytest.approx(shares[1], abs=1e-5)
+@properties
+@given(st.integers(0, 2**31), st.floats(0, 60))
+def test_a_small_change_of_the_logits_is_a_small_change_of_the_score(seed, scale):
+    """No digit is preferred, and no probability is too small to count."""
+    first = random_logits(seed, scale)
+    second = first + 1e-6 * random_logits(seed + 1, 1)
+    change = rating_log_odds(rating_probabilities(second)) - rating_log_odds(rating_probabilities(first))
+    assert abs(change.item()) < 1e-4
+
+
+def test_the_probabilities_by_hand():
+    logits = torch.full((1, 21, 11), -100.0)
+    logits[0, 0, [1, 8]] = torch.tensor([0.25, 0.75]).log()
+    logits[0, 3, [0, 10]] = torch.tensor([0.6, 0.4]).log()  # after "1": "0" or the point
+    logits[0, 4, [2, 9]] = torch.tensor([0.5, 0.5]).log()  # after "1."
+    logits[0, 18, 5] = 0.0  # after "8."
+    expected = dict.fromkeys(RATINGS, 0.0) | {1.2: 0.05, 1.9: 0.05, 8.5: 0.75, 10.0: 0.15}
+    probabilities = rating_probabilities(logits)
+    assert probabilities[0].tolist() == pytest.approx(list(expected.values()), abs=1e-6)
+    mean = 0.05 * 1.2 + 0.05 * 1.9 + 0.75 * 8.5 + 0.15 * 10
+    assert rating_log_odds(probabilities).item() == pytest.approx(math.log((mean + 0.05) / (10.05 - mean)))
+
+
+@settings(properties, max_examples=12)
+@given(st.permutations(range(8)), st.lists(st.integers(1, 8), max_size=3), st.sampled_from(["yes-no", "rating"]))
+def test_company_and_order_change_no_score(checkpoint, order, cuts, scoring):
+    """The promise of `docs/architecture.md`: 1e-4 log-odds in float32, with all texts and sizes."""
+    sources = [*GALLERY[:4], *(resized(path, size) for path, size in zip(GALLERY[4:8], SIZES, strict=True))]
+    candidates = [
+        Candidate(name=str(number), source=source, text="a title" * (number % 3 == 2))
+        for number, source in enumerate(sources)
+    ]
+    alone = [judged(scorer_of(checkpoint, scoring), [candidate], QUERIES[0])[0] for candidate in candidates]
+    scorer = scorer_of(checkpoint, scoring)
+    edges = [0, *sorted({cut for cut in cuts if cut < len(order)}), len(order)]
+    for batch in (order[start:end] for start, end in pairwise(edges)):
+        together = judged(scorer, [candidates[index] for index in batch], QUERIES[0])
+        for index, score in zip(batch, together, strict=True):
+            assert score.log_odds == pytest.approx(alone[index].log_odds, abs=1e-4)
+            assert score.generated_text == alone[index].generated_text
 
 
 def test_rating_ranks_by_what_is_expected_and_does_not_tie():
     rated = Reranker("toybox", settings=Settings.of(scoring="rating", score_store_mb=0)).rank("a red boat", GALLERY)
     assert rated.failed == ()
     assert rated.scored[0].candidate.name == "boat_and_fish.png"
-    assert all(read_rating(one.score.generated_text) is not None for one in rated.scored)
+    assert all(re.fullmatch(r"Score: (\d|10)\.\d", one.score.generated_text) for one in rated.scored)
     keys = [one.score.log_odds for one in rated.scored]
     assert len(set(keys)) == len(keys)
     assert rated.temperature == 1.0
 
 
-def test_words_without_a_rating_are_a_failure_that_keeps_them(checkpoint):
-    """A model that knows one word only, and says it where it would begin with "Score"."""
-    word = checkpoint.tokenizer.convert_tokens_to_ids("yes")
-    score = checkpoint.tokenizer.encode("Score", add_special_tokens=False)[0]
-    weight = torch.zeros_like(checkpoint.output_weight)
-    weight[word] = checkpoint.output_weight[score]
-    one_word = replace(checkpoint, output_weight=weight)
-    reranker = Reranker(scorer=scorer_of(one_word, "rating"), settings=Settings.of(score_store_mb=0))
-    ranking = reranker.rank("a red boat", GALLERY[:2])
-    assert ranking.scored == ()
-    for one in ranking.failed:
-        assert isinstance(one.error, PictureUnrated)
-        assert one.error.generated_text.startswith("yes")
-        assert one.error.generated_text in sentence(one.error, "en")
+def test_a_tokenizer_that_joins_digits_is_refused(checkpoint):
+    class Joining:
+        """Gives the answer "10.0" as one token."""
+
+        def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+            return checkpoint.tokenizer.encode(text.replace("10.0", "!"), add_special_tokens=add_special_tokens)
+
+        def convert_tokens_to_ids(self, tokens: list[str]) -> list[int]:
+            return checkpoint.tokenizer.convert_tokens_to_ids(tokens)
+
+    with pytest.raises(CheckpointUnsupported, match="digits"):
+        make_scoring_method(replace(checkpoint, tokenizer=Joining()), "rating", "")
 
 
 # Instructions
@@ -184,7 +230,7 @@ def test_a_text_is_judged_with_its_picture_in_any_company(checkpoint, scoring):
     together = judged(scorer, candidates, "a red boat")
     alone = [judged(scorer, [candidate], "a red boat")[0] for candidate in candidates]
     assert [one.log_odds for one in together] == pytest.approx([one.log_odds for one in alone], abs=1e-3)
-    assert len({round(one.log_odds, 2) for one in together}) == 3
+    assert len({round(one.log_odds, 5) for one in together}) == 3
 
 
 def test_a_picture_is_looked_at_once_whatever_stands_beside_it(checkpoint):

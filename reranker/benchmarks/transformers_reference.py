@@ -1,0 +1,54 @@
+"""Score pictures by transformers' own image processor and forward pass, with which this program is compared."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from PIL import Image
+from transformers import BatchFeature
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from reranker.benchmarks.model_shapes import Model
+from reranker.models.loading import Checkpoint
+from reranker.models.scoring.prompts import IMAGE_PAD
+
+
+def processor_size(checkpoint: Checkpoint, visual_tokens: int) -> dict[str, int]:
+    """Return the pixel range of a checkpoint at a detail, as `size` of transformers' image processor."""
+    smallest, largest = checkpoint.patch_settings.pixel_range(visual_tokens)
+    return {"shortest_edge": smallest, "longest_edge": largest}
+
+
+class TransformersReference:
+    """A network that transformers runs, with its own image processor.
+
+    visual_tokens: most of a picture.
+    """
+
+    def __init__(self, model: Model, visual_tokens: int) -> None:
+        self._model = model
+        self._processor = Qwen2VLImageProcessorPil(size=processor_size(model.checkpoint, visual_tokens))
+
+    def inputs(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> BatchFeature:
+        """Return the inputs of the network for RGB pictures, each with its prompt; padded on the left."""
+        checkpoint, network = self._model.checkpoint, cast(Any, self._model.network)
+        features = self._processor(images=list(images), return_tensors="pt")
+        merged = checkpoint.patch_settings.merge**2
+        texts = [
+            prompt.replace(IMAGE_PAD, IMAGE_PAD * (int(grid.prod()) // merged))
+            for prompt, grid in zip(prompts, features["image_grid_thw"], strict=True)
+        ]
+        tokenizer = checkpoint.tokenizer
+        tokenizer.padding_side = "left"
+        features.update(tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False))
+        features.pop("token_type_ids", None)
+        features["mm_token_type_ids"] = (features["input_ids"] == network.config.image_token_id).int()
+        features["pixel_values"] = features["pixel_values"].to(network.dtype)
+        return features.to(checkpoint.device)
+
+    @torch.inference_mode()
+    def log_odds(self, inputs: BatchFeature) -> list[float]:
+        """Return the log-odds of "yes" against "no" at the last position of each sequence."""
+        states = self._model.network.model(**inputs, use_cache=False).last_hidden_state[:, -1]
+        values: list[float] = self._model.checkpoint.head.log_odds(states).tolist()
+        return values
