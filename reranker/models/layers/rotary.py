@@ -7,7 +7,7 @@ import torch
 
 @dataclass(frozen=True, kw_only=True)
 class Rotation:
-    """The cosine and sine of each token's angles, (tokens, 1, head_dim) each, in the precision of the rotation."""
+    """The cosine and sine of each token's angles, (tokens, 1, head_dim / 2) each, in the precision of the rotation."""
 
     cos: torch.Tensor
     sin: torch.Tensor
@@ -15,13 +15,16 @@ class Rotation:
     @classmethod
     def from_angles(cls, angles: torch.Tensor, dtype: torch.dtype) -> "Rotation":
         """Make a rotation of angles (tokens, head_dim / 2). Element i is paired with element i + head_dim / 2."""
-        both = torch.cat((angles, angles), dim=-1)[:, None]  # (tokens, 1, head_dim)
-        return cls(cos=both.cos().to(dtype), sin=both.sin().to(dtype))
+        angles = angles[:, None]
+        return cls(cos=angles.cos().to(dtype), sin=angles.sin().to(dtype))
 
     def rotate(self, heads: torch.Tensor) -> torch.Tensor:
         """Rotate queries or keys, (tokens, heads, head_dim)."""
         first, second = heads.chunk(2, dim=-1)
-        rotated = heads * self.cos + torch.cat((-second, first), dim=-1) * self.sin
+        rotated = torch.empty(heads.shape, dtype=self.cos.dtype, device=heads.device)
+        rotated_first, rotated_second = rotated.chunk(2, dim=-1)
+        torch.mul(first, self.cos, out=rotated_first).addcmul_(second, self.sin, value=-1)
+        torch.mul(second, self.cos, out=rotated_second).addcmul_(first, self.sin)
         return rotated.to(heads.dtype)
 
     def select(self, tokens: torch.Tensor) -> "Rotation":

@@ -15,6 +15,7 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoder
 from reranker.models.architecture import ImageFeatures, PrefixKV
 from reranker.models.device_map import device_of_layer
 from reranker.models.layers.attention import PackedSequences, attend
+from reranker.models.layers.rms_norm import rms_norm
 from reranker.models.layers.rotary import Rotation
 from reranker.models.qwen2_5_vl.positions import language_rotation, rope_positions
 
@@ -116,7 +117,7 @@ def _project(
     layer: Qwen2_5_VLDecoderLayer, hidden: torch.Tensor, rotation: Rotation
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the rotated query and key, and the value, (tokens, heads, head_dim) each."""
-    normed = layer.input_layernorm(hidden)
+    normed = rms_norm(layer.input_layernorm, hidden)
     query, key, value = (
         project(normed).unflatten(-1, (-1, layer.self_attn.head_dim))
         for project in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj)
@@ -130,7 +131,7 @@ def _finish_layer(layer: Qwen2_5_VLDecoderLayer, hidden: torch.Tensor, attended:
     hidden: the input of the layer, (tokens, hidden). attended: (tokens, heads, head_dim). Returns (tokens, hidden).
     """
     hidden = hidden + layer.self_attn.o_proj(attended.flatten(1))
-    normed = layer.post_attention_layernorm(hidden)
+    normed = rms_norm(layer.post_attention_layernorm, hidden)
     gated = silu(layer.mlp.gate_proj(normed), inplace=True).mul_(layer.mlp.up_proj(normed))
     output: torch.Tensor = layer.mlp.down_proj(gated).add_(hidden)
     return output
@@ -148,7 +149,7 @@ def _run_last_layer(
     Keys and values are still computed for all tokens, because the tail attends to them.
     """
     tail = sequences.tail_tokens
-    normed, tail_rotation = layer.input_layernorm(hidden), rotation.select(tail)
+    normed, tail_rotation = rms_norm(layer.input_layernorm, hidden), rotation.select(tail)
     attention = layer.self_attn
     heads = (-1, attention.head_dim)
     query = tail_rotation.rotate(attention.q_proj(normed[tail]).unflatten(-1, heads))

@@ -15,6 +15,7 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
 
 from reranker.models.architecture import ImageFeatures
 from reranker.models.layers.attention import PackedSequences, attend
+from reranker.models.layers.rms_norm import rms_norm
 from reranker.models.layers.rotary import Rotation
 from reranker.models.patchify import Patches, PatchSettings
 from reranker.models.qwen2_5_vl.positions import vision_rotation, window_layout
@@ -96,12 +97,12 @@ def _run_block(
 ) -> torch.Tensor:
     """Run one layer on the states of patches, (patches, hidden). SiLU, the activation of Qwen2.5-VL, runs in place."""
     attention, mlp = block.attn, block.mlp
-    projected = attention.qkv(block.norm1(hidden)).unflatten(-1, (3, attention.num_heads, attention.head_dim))
+    projected = attention.qkv(rms_norm(block.norm1, hidden)).unflatten(-1, (3, attention.num_heads, attention.head_dim))
     query, key, value = projected.unbind(1)  # (patches, heads, head_dim)
     query, key = rotation.rotate(query), rotation.rotate(key)
     attended = attend(query, key, value, sequences, scale=attention.scaling, causal=False)
     hidden = attention.proj(attended.flatten(1)).add_(hidden)
-    normed = block.norm2(hidden)
+    normed = rms_norm(block.norm2, hidden)
     gated = silu(mlp.gate_proj(normed), inplace=True).mul_(mlp.up_proj(normed))
     output: torch.Tensor = mlp.down_proj(gated).add_(hidden)
     return output
