@@ -9,7 +9,7 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from reranker.models.architecture import Architecture, ImageFeatures, PrefixKV
 from reranker.models.patchify import Patches, PatchSettings
 from reranker.models.qwen2_5_vl.language import last_hidden, prefill
-from reranker.models.qwen2_5_vl.vision import BytePatchEmbedding, VisionTower, encode_images
+from reranker.models.qwen2_5_vl.vision import BytePatchEmbedding, VisionTower, encode_images, pad_ffn
 
 
 class Qwen2_5VL:  # noqa: N801 - the name of the model
@@ -22,6 +22,9 @@ class Qwen2_5VL:  # noqa: N801 - the name of the model
         embedding = BytePatchEmbedding(visual.patch_embed, patch_settings).to(device)
         self.vision, self._device = VisionTower(network=visual, embedding=embedding), device
         self.language = network.model.language_model
+        if device.type != "cpu":
+            for block in self.vision.blocks:
+                pad_ffn(block)
 
     def encode_images(self, images: Sequence[Patches]) -> list[ImageFeatures]:
         """Run the vision tower over all images in one packed pass."""
