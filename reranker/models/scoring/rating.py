@@ -68,6 +68,10 @@ class Rating:
         """The temperature of the displayed score: 1, which displays the rating itself."""
         return 1.0
 
+    def text_tokens(self, text: str) -> int:
+        """Return the tokens after an image with this text, whatever the query, and those to generate."""
+        return len(encode_prompt(self._tokenizer, RATING, "", text=text).after) + MAX_NEW_TOKENS
+
     def score(self, query: str, documents: Sequence[Document]) -> list[ScoredDocument]:
         """Generate a rating for each document; NaN if its text has none."""
         prompts = [encode_prompt(self._tokenizer, RATING, query, text=document.text) for document in documents]

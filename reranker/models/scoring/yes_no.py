@@ -32,6 +32,10 @@ class YesNo:
         """The temperature of the checkpoint."""
         return self._checkpoint.temperature
 
+    def text_tokens(self, text: str) -> int:
+        """Return the tokens after an image with this text, whatever the query."""
+        return len(self._encode("", text).after)
+
     def score(self, query: str, documents: Sequence[Document]) -> list[ScoredDocument]:
         """Score documents in one packed pass that continues the prefix of the query."""
         plain, prefix = self._prefix(query)

@@ -1,10 +1,13 @@
 """Visual tokens are those of transformers."""
 
 import numpy as np
+import pytest
 import torch
+from torch import nn
 
 from reranker.models.patchify import Patches
 from reranker.models.qwen2_5_vl.model import QWEN2_5_VL
+from reranker.models.qwen2_5_vl.vision import BytePatchEmbedding
 
 
 def test_visual_tokens_are_those_of_transformers(checkpoint, reference):
@@ -24,3 +27,47 @@ def test_visual_tokens_are_those_of_transformers(checkpoint, reference):
             expected = reference.model.visual(both_frames, grid_thw=grid).pooler_output
         assert torch.allclose(ours.tokens, expected, atol=2e-5)
         assert (ours.rows, ours.columns) == (picture.grid_h // 2, picture.grid_w // 2)
+
+
+HIDDEN = 8
+
+
+class TwoFrames(nn.Module):
+    """A patch embedding as the published one: a convolution over two frames."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.proj = nn.Conv3d(3, HIDDEN, (2, 14, 14), (2, 14, 14), bias=False, dtype=dtype)
+
+
+def byte_patches(count: int = 5) -> torch.Tensor:
+    return torch.randint(0, 256, (count, 588), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_the_kernel_is_the_float32_sum_over_both_frames(dtype):
+    original, settings = TwoFrames(dtype).requires_grad_(False), QWEN2_5_VL.patch_settings
+    embedded = BytePatchEmbedding(original, settings)(byte_patches())
+    mean, std = (torch.tensor(values).repeat_interleave(196) for values in (settings.mean, settings.std))
+    values = ((byte_patches() - 255 * mean) / (255 * std)).to(dtype)
+    both = original.proj.weight.float()
+    kernel = (both[:, :, 0] + both[:, :, 1]).flatten(1).to(dtype)
+    assert torch.equal(embedded, nn.functional.linear(values, kernel))
+
+
+def test_frozen_weights_are_summed_once_and_trained_ones_at_every_call():
+    for frozen in (True, False):
+        original = TwoFrames(torch.float32).requires_grad_(not frozen)
+        embedding = BytePatchEmbedding(original, QWEN2_5_VL.patch_settings)
+        before = embedding(byte_patches())
+        with torch.no_grad():
+            original.proj.weight.zero_()
+        assert torch.equal(embedding(byte_patches()), before) == frozen
+        assert before.requires_grad == (not frozen)
+
+
+def test_a_checkpoint_has_only_the_weights_of_the_original():
+    original = TwoFrames(torch.float32).requires_grad_(False)
+    embedding = BytePatchEmbedding(original, QWEN2_5_VL.patch_settings)
+    assert list(embedding.state_dict()) == list(original.state_dict()) == ["proj.weight"]
