@@ -9,6 +9,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -236,24 +237,20 @@ class _Evaluator:
         partial_sets: defaultdict[str, _PartialSet] = defaultdict(_PartialSet)
         memory, engine = PeakMemory(on_gpu=on_gpu), scorers[0].engine
         ticket = engine.device_queue.ticket(self.cancellation)
-        for batch in _batches(self._dataset, scorers, scored, queries):
-            if self.cancellation.cancelled:
-                break
-            start = time.perf_counter()
-            try:
+        with suppress(TicketCancelled):
+            for batch in _batches(self._dataset, scorers, scored, queries, ticket):
+                start = time.perf_counter()
                 _score_batch(batch, partial_sets, ticket, memory)
-            except TicketCancelled:
-                break
-            if self.cancellation.cancelled:  # the batch may be incomplete
-                break
-            self._busy_s += time.perf_counter() - start
-            self._scored += len(batch.scorers) * len(batch.pictures)
-            self._done += len(batch.scorers) * len(batch.pictures)
-            if batch.is_last:
-                for fingerprint in [each.info.fingerprint for each in batch.scorers]:
-                    scored_set = self._log(fingerprint, batch.labelled, partial_sets.pop(fingerprint))
-                    scored[fingerprint][batch.labelled.id] = scored_set
-            yield self._progress(batch.scorers[-1].configuration)
+                if self.cancellation.cancelled:  # the batch may be incomplete
+                    break
+                self._busy_s += time.perf_counter() - start
+                self._scored += len(batch.scorers) * len(batch.pictures)
+                self._done += len(batch.scorers) * len(batch.pictures)
+                if batch.is_last:
+                    for fingerprint in [each.info.fingerprint for each in batch.scorers]:
+                        scored_set = self._log(fingerprint, batch.labelled, partial_sets.pop(fingerprint))
+                        scored[fingerprint][batch.labelled.id] = scored_set
+                yield self._progress(batch.scorers[-1].configuration)
         ticket.close()
         return scored
 
@@ -285,15 +282,20 @@ def _batches(
     scorers: Sequence[_ConfiguredScorer],
     scored: Mapping[str, Mapping[str, ScoredSet]],
     queries: Mapping[str, Query],
+    ticket: Ticket,
 ) -> Iterator[_Batch]:
-    """Prepare the pictures of the sets that are not scored by all scorers, and cut them into batches."""
+    """Prepare the pictures of the sets that are not scored by all scorers, and cut them into batches.
+
+    Raises `TicketCancelled`, `DeviceFailed`.
+    """
     by_fingerprint = {each.info.fingerprint: each for each in scorers}
     left = {
         labelled.id: [each for fingerprint, each in by_fingerprint.items() if labelled.id not in scored[fingerprint]]
         for labelled in dataset.sets
     }
     sets = [labelled for labelled in dataset.sets if left[labelled.id]]
-    max_tokens = scorers[0].engine.executor.batch_tokens
+    with ticket.slot():  # a batch of another run would take memory meanwhile
+        max_tokens = scorers[0].engine.executor.batch_tokens
     ahead = max(1, max_tokens // scorers[0].configuration.visual_tokens)
     prepared = _prefetch([picture for labelled in sets for picture in labelled.pictures], scorers[0].engine, ahead)
     for labelled in sets:

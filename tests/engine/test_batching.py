@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from reranker.core.cancellation import Cancellation
-from reranker.core.errors import DeviceFailed
+from reranker.core.errors import DeviceFailed, PictureOutOfMemory
 from reranker.core.types import Query, Score
 from reranker.engine.batching import BatchRunner, score_prepared
 from reranker.engine.device_queue import DeviceQueue
@@ -143,3 +143,19 @@ def test_a_device_that_failed_ends_the_run_and_blames_no_image(capacity: int) ->
         runner.run()
     assert results == {}
     assert device_queue.holders == (), "every slot is given back"
+
+
+def test_the_halves_of_a_batch_that_failed_are_no_larger_than_what_fits_by_then() -> None:
+    def judge(query: Query, content: bytes) -> float:
+        if len(scorer.batches) == 1:
+            scorer.batch_tokens = 4
+            raise PictureOutOfMemory(name="", visual_tokens=12)
+        return number(query, content)
+
+    scorer = ScriptedScorer(judge=judge, batch_tokens=12)
+    engine = engine_of(scorer)
+    given = [replace(image, tokens=3) for image in images(4)]
+    ticket = engine.device_queue.ticket()
+    results = score_prepared(QUERY, given, [image.key for image in given], engine.executor, ticket, "a")
+    assert [result.log_odds for result in results] == [0, 1, 2, 3]
+    assert scorer.batches == [[b"0", b"1", b"2", b"3"], [b"0"], [b"1"], [b"2"], [b"3"]]

@@ -207,6 +207,19 @@ def test_a_picture_that_does_not_fit_alone_fails_alone(checkpoint: Checkpoint, s
     assert len(ranking.scored) == 2
 
 
+def test_a_batch_that_did_not_fit_is_remembered_with_its_texts(
+    checkpoint: Checkpoint, small_device: _SmallDevice
+) -> None:
+    small_device.patches = 0
+    scorer = scorer_of(checkpoint)
+    candidate = Candidate(name="one", source=picture(1), text="a red car beside a blue house")
+    prepared = scorer.prepare(scorer.identify(candidate))
+    with pytest.raises(PictureOutOfMemory) as caught:
+        scorer.score(Query(text=QUERY), [prepared], "run")
+    assert caught.value.visual_tokens == prepared.visual_tokens < prepared.tokens
+    assert scorer.batch_tokens == prepared.tokens // 2
+
+
 def test_any_other_failure_is_not_taken_for_it(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ValueError

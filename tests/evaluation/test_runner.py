@@ -300,6 +300,23 @@ def test_a_ranking_on_the_same_device_gets_its_turn():
     assert isinstance(last, Evaluation)
 
 
+def test_the_size_of_a_batch_is_read_only_while_no_other_run_has_the_device():
+    class Watched(ScriptedScorer):
+        @property
+        def batch_tokens(self):
+            held.append(len(reranker.device_queue.holders))
+            return 2
+
+        @batch_tokens.setter
+        def batch_tokens(self, tokens):
+            """Ignore what the constructor sets."""
+
+    held = []
+    reranker = Reranker("toybox", scorer=Watched(judge=number))
+    evaluate(NUMBERS, ModelRun(open=lambda: reranker, scorings=("yes-no",), details=("usual",)))
+    assert set(held) == {1}
+
+
 # The real model
 
 
