@@ -4,14 +4,14 @@ Importing this loads neither torch nor gradio. It sets environment variables for
 """
 
 from reranker.api import Reranker
+from reranker.config import torch_environment
 from reranker.config.settings import Settings
-from reranker.config.torch_environment import set_torch_environment
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import RerankerError
 from reranker.core.types import Candidate, Explanation, Failed, GeneratedRating, Query, Ranking, Score, Scored
 from reranker.version import __version__
 
-set_torch_environment()  # here, since every way into the program passes here before torch is imported
+torch_environment.prepare()  # here, since every way into the program passes here before torch is imported
 
 __all__ = [
     "Cancellation",

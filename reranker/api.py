@@ -230,7 +230,7 @@ class Reranker:
         top_k: how many scored pictures the ranking keeps; all if None.
         detail: as in `ModelSettings`; the settings' if None.
         cancellation: once cancelled, pictures without a score come out as skipped.
-        Raises `RequestError`, `SettingInvalid`, `CheckpointError`.
+        Raises `RequestError`, `SettingInvalid`, `CheckpointError`; the iteration raises `DeviceFailed`.
         """
         checked = query if isinstance(query, Query) else self.query(query)
         chosen = self._detail(detail)

@@ -57,7 +57,8 @@ INNER_LAYERS = {
         ("scoring.registry",),
     ),
     "engine": (
-        ("device_queue", "torch_thread", "process_memory", "memory_budget", "feature_cache", "results"),
+        ("device_queue", "torch_thread", "process_memory", "device_errors", "host_memory", "results"),
+        ("memory_budget", "feature_cache"),
         ("executor", "prefetch"),
         ("batching",),
         ("scoring_run",),

@@ -24,6 +24,7 @@ from reranker.engine.cross_encoder import CrossEncoder, PreparedImage
 from reranker.engine.device_queue import DeviceQueue
 from reranker.engine.executor import LocalExecutor
 from reranker.engine.feature_cache import FeatureCache
+from reranker.engine.memory_budget import TokenBudget
 from reranker.engine.scoring_run import ScoringEngine
 from reranker.engine.torch_thread import TorchThread
 from reranker.images.limits import Limits
@@ -60,19 +61,22 @@ class BenchmarkSetup:
         self.model, self.visual_tokens, self.torch_thread = model, visual_tokens, torch_thread
         self.watch = Stopwatch()
         self._feature_cache_bytes = feature_cache_bytes
+        self._budget: TokenBudget | None = None
         self._reference = TransformersReference(model, visual_tokens)
         self.new_scorer()
 
     def new_scorer(self) -> None:
-        """Make a scorer with an empty feature cache."""
+        """Make a scorer with an empty feature cache, and the budget of the first scorer: its trial batch takes time."""
         make = partial(
             CrossEncoder,
             self.model.checkpoint,
             limits=Limits(),
             cache=FeatureCache(self._feature_cache_bytes),
             visual_tokens=self.visual_tokens,
+            budget=self._budget,
         )
         self.scorer = self.torch_thread.run(make)
+        self._budget = self.scorer.budget
 
     @cached_property
     def baseline(self) -> Any:
@@ -187,7 +191,8 @@ def language_tower(setup: BenchmarkSetup, paths: Sequence[Path]) -> Iterator[obj
     with setup.watch.running():
         prefix = checkpoint.model.prefill(prompt.before)
     while pictures:
-        count = max(1, bisect_right(list(accumulate(len(picture.tokens) for picture in pictures)), budget))
+        totals = accumulate(len(picture.tokens) + len(prompt.after) for picture in pictures)
+        count = max(1, bisect_right(list(totals), budget))
         with setup.watch.running():
             states = checkpoint.model.last_hidden(prefix, pictures[:count], [prompt.after] * count)[:, 0]
             yield from checkpoint.head.log_odds(states).tolist()

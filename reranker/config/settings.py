@@ -83,7 +83,9 @@ class ModelSettings:
 class EngineSettings:
     """Sizes of batches, caches and thread pools."""
 
-    batch_tokens: int = _setting(0, "Most visual tokens in a batch; 0 chooses by the memory of the device.", least=0)
+    batch_tokens: int = _setting(
+        0, "Most tokens, visual and text, in a batch; 0 chooses by the memory of the device.", least=0
+    )
     prefetch_threads: int = _setting(
         2, "Threads that read and decode pictures ahead of the device.", key="reader_threads"
     )

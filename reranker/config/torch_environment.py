@@ -16,7 +16,7 @@ CHOICES: Final = {
 }
 
 
-def set_torch_environment() -> None:
+def prepare() -> None:
     """Set the variables that nobody has set. It has no effect on a torch that is imported already."""
     for name, value in (PASSIVE_WAITING | EXPANDABLE_SEGMENTS).items():
         if not any(choice in os.environ for choice in CHOICES[name]):

@@ -40,6 +40,7 @@ RerankerError
 │   ├── DatasetSpecInvalid       the numbers after the dataset's name are wrong
 │   └── DatasetInvalid           the content is wrong; lists every fault
 ├── PrecisionUnsuitable          no picture of a run got a finite score in this precision
+├── DeviceFailed                 the GPU does not work any more, whatever it is given
 ├── SettingInvalid               a setting is out of its range
 └── TicketCancelled              the request was cancelled while it waited for the device
 """
@@ -388,6 +389,10 @@ class PrecisionUnsuitable(RerankerError):
     """No picture of a run got a finite score in this precision."""
 
     precision: str
+
+
+class DeviceFailed(RerankerError):
+    """The GPU does not work any more, whatever it is given, until the program is started again."""
 
 
 @dataclass(eq=False)

@@ -15,8 +15,8 @@ class PreparedImage(Protocol):
         """The key of the `EncodedPicture` that it was prepared from."""
 
     @property
-    def visual_tokens(self) -> int:
-        """Image positions in the language tower, at least 1."""
+    def tokens(self) -> int:
+        """Positions in the language tower: visual tokens, and the tokens of the text after them. At least 1."""
 
     @property
     def nbytes(self) -> int:
@@ -50,13 +50,16 @@ class Scorer(Protocol[ImageT]):
 
     @property
     def batch_tokens(self) -> int:
-        """Most visual tokens that fit a batch; changes with the free memory. A batch of one image is always allowed."""
+        """Most tokens, visual and text, that fit a batch; changes with the free memory, so it is read before each one.
+
+        A batch of one image is always allowed. Raises `DeviceFailed`.
+        """
 
     def score(self, query: Query, batch: Sequence[ImageT], run_id: str) -> list[Score]:
         """Return the score of each image of the batch, in its order.
 
         run_id: names the run; the feature cache never evicts an image for another one of the same run.
-        Raises a `PictureError` or any error of the device; the caller then halves the batch.
+        Raises `DeviceFailed`, which ends the run; a `PictureError` or any other error, and the caller halves the batch.
         """
 
     def encode(self, batch: Sequence[ImageT], run_id: str) -> list[ImageT]:

@@ -7,10 +7,12 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from typing import Generic
 
 from reranker.core.errors import (
+    DeviceFailed,
     PictureError,
     PictureScoreNotFinite,
     PictureSkipped,
@@ -57,7 +59,7 @@ class BatchRunner(Generic[ImageT]):
         self._in_flight: deque[tuple[list[ImageT], Future[list[Score]]]] = deque()
 
     def run(self) -> None:
-        """Score until the buffer is empty and closed, or the ticket is cancelled."""
+        """Score until the buffer is empty and closed, or the ticket is cancelled. Raises `DeviceFailed`."""
         try:
             while self._halves or self._in_flight or self._buffer.wait():
                 self._step()
@@ -65,7 +67,8 @@ class BatchRunner(Generic[ImageT]):
             _log.debug("Cancelled before the next batch")
         finally:
             while self._in_flight:
-                self._finish()
+                with suppress(DeviceFailed):  # of a run that ends anyway
+                    self._finish()
 
     def _step(self) -> None:
         """Submit a batch if the device takes another one and images are ready; else finish the oldest."""
@@ -138,9 +141,14 @@ class BatchRunner(Generic[ImageT]):
 
 
 def _result_of(future: "Future[list[Score]]", count: int) -> list[Score] | PictureError:
-    """Wait for the scores of a batch of `count` images; return the error without its traceback if it failed."""
+    """Wait for the scores of a batch of `count` images; return the error without its traceback if it failed.
+
+    Raises `DeviceFailed`, which is not the fault of an image.
+    """
     try:
         return future.result()
+    except DeviceFailed:
+        raise
     except Exception as error:
         if not isinstance(error, PictureError):
             _log.error("A batch of %d failed", count, exc_info=error)
@@ -160,6 +168,7 @@ def score_prepared(
     """Score images that are prepared already, in batches that depend on nothing but their order; nothing is stored.
 
     names: of the pictures, for errors. Returns a result per image; `PictureSkipped` if the ticket was cancelled before.
+    Raises `DeviceFailed`.
     """
     buffer: PrefetchBuffer[ImageT] = PrefetchBuffer(len(images), max_bytes=sys.maxsize)
     for image in images:
@@ -183,4 +192,4 @@ def _halve(batch: list[ImageT]) -> tuple[list[ImageT], list[ImageT]]:
 
 
 def _tokens(batch: list[ImageT]) -> int:
-    return sum(image.visual_tokens for image in batch)
+    return sum(image.tokens for image in batch)

@@ -14,15 +14,16 @@ import torch
 
 from reranker.core.errors import PictureOutOfMemory
 from reranker.core.types import Candidate, EncodedPicture, OccludedImages, Query, Score, ScorerInfo, Scoring
+from reranker.engine.device_errors import unless_out_of_memory
 from reranker.engine.feature_cache import FeatureCache
-from reranker.engine.memory_budget import TokenBudget, device_memory, encoding_batches, planned_tokens
+from reranker.engine.host_memory import host_bytes, host_copy
+from reranker.engine.memory_budget import TokenBudget, device_budget, device_memory, encoding_batches
 from reranker.images.decoding import decode
 from reranker.images.hashing import ContentHashes
 from reranker.images.limits import Limits
 from reranker.images.reading import read_bytes
 from reranker.models.architecture import ImageFeatures
 from reranker.models.loading import Checkpoint
-from reranker.models.memory_plan import is_out_of_memory
 from reranker.models.occlusion import grid_of, occluded
 from reranker.models.patchify import CHANNELS, PATCHIFY_VERSION, Patches, noise, patchify
 from reranker.models.scoring.method import Document, ScoredDocument, ScoringMethod
@@ -39,15 +40,22 @@ _Result = TypeVar("_Result")
 class PreparedImage:
     """An image that is ready for the device: patches, or features if it was encoded before.
 
-    key: of the `EncodedPicture`. content_hash: SHA-256 of the encoded bytes. text: of the candidate.
+    key: of the `EncodedPicture`. content_hash: SHA-256 of the encoded bytes. text: of the candidate. text_tokens: the
+        tokens after the image, at least 1.
     """
 
     key: str
     content_hash: str
     visual_tokens: int
+    text_tokens: int
     patches: Patches | None = None
     features: ImageFeatures | None = None
     text: str = ""
+
+    @property
+    def tokens(self) -> int:
+        """Positions in the language tower: visual tokens, and the tokens of the text after them."""
+        return self.visual_tokens + self.text_tokens
 
     @property
     def nbytes(self) -> int:
@@ -64,7 +72,8 @@ class CrossEncoder:
     limits: what one picture may be. cache: of features; shared by the variants of a model.
     scoring, instruction: as in `ModelSettings`. calibrations: how scores are shown to people; the checkpoint's if None.
     visual_tokens: most of an image; the usual detail of the checkpoint if None.
-    batch_tokens: most visual tokens in a batch; by the memory of the device if None.
+    batch_tokens: most tokens, visual and text, in a batch; if None by the memory of the device, after a trial batch.
+    budget: that of another scorer of the checkpoint, to share instead.
     """
 
     def __init__(
@@ -78,6 +87,7 @@ class CrossEncoder:
         calibrations: CalibrationStore | None = None,
         visual_tokens: int | None = None,
         batch_tokens: int | None = None,
+        budget: TokenBudget | None = None,
     ) -> None:
         self._checkpoint, self._limits, self._cache = checkpoint, limits, cache
         self._hashes, self._calibrations = ContentHashes(), calibrations or CalibrationStore(None)
@@ -85,9 +95,10 @@ class CrossEncoder:
         self._instruction = instruction
         self._method: ScoringMethod = make_scoring_method(checkpoint, scoring, instruction)
         self._visual_tokens = visual_tokens or checkpoint.detail_levels[1]
+        # Counted once, as most pictures have no text.
+        self._plain_text_tokens = self._method.text_tokens("")
         self.info = self._make_info()
-        planned = batch_tokens or planned_tokens(checkpoint.gpus, self._score_noise, 4 * self._visual_tokens)
-        self._budget = TokenBudget(planned)
+        self.budget = budget or self._make_budget(batch_tokens)
 
     def variant(self, *, visual_tokens: int | None = None, scoring: Scoring | None = None) -> "CrossEncoder":
         """Return the same model at another detail or with another scoring method; weights and caches are shared."""
@@ -99,9 +110,9 @@ class CrossEncoder:
             instruction=self._instruction,
             calibrations=self._calibrations,
             visual_tokens=visual_tokens or self._visual_tokens,
-            batch_tokens=self._budget.tokens,
+            budget=self.budget,
         )
-        other._hashes, other._budget = self._hashes, self._budget
+        other._hashes = self._hashes
         if scoring in (None, self._scoring):
             other._method = self._method
         return other
@@ -125,16 +136,22 @@ class CrossEncoder:
             load_warnings=checkpoint.load_warnings,
         )
 
+    def _make_budget(self, batch_tokens: int | None) -> TokenBudget:
+        if batch_tokens:
+            return TokenBudget(batch_tokens)
+        image_tokens = self._visual_tokens + self._plain_text_tokens
+        return device_budget(self._checkpoint.gpus, self._score_noise, image_tokens)
+
     @property
     def batch_tokens(self) -> int:
-        """Most visual tokens in a batch: fewer after the device ran out of memory."""
-        return self._budget.tokens
+        """Most tokens, visual and text, in the next batch. Raises `DeviceFailed`."""
+        return self.budget.tokens
 
     @property
     def prefetch_bytes(self) -> int:
         """Bytes of prepared images worth holding: more would wait for the device."""
         settings = self._checkpoint.patch_settings
-        return PREFETCHED_BATCHES * self.batch_tokens * settings.token_px**2 * CHANNELS
+        return PREFETCHED_BATCHES * self.budget.largest * settings.token_px**2 * CHANNELS
 
     @property
     def device_memory(self) -> tuple[int, int] | None:
@@ -145,7 +162,8 @@ class CrossEncoder:
     def cache_capacity(self) -> int:
         """About how many encoded images the feature cache holds at this detail."""
         weight = self._checkpoint.model.language.embed_tokens.weight
-        return self._cache.max_bytes // (self._visual_tokens * int(weight.shape[1]) * int(weight.element_size()))
+        image_bytes = self._visual_tokens * int(weight.shape[1]) * int(weight.element_size())
+        return self._cache.max_bytes // host_bytes(image_bytes, pinned=self._checkpoint.device.type == "cuda")
 
     def identify(self, candidate: Candidate) -> EncodedPicture:
         """Read and hash a picture, unless the hash of its file is remembered. Raises its `PictureError`."""
@@ -176,10 +194,14 @@ class CrossEncoder:
             key=picture.key,
             content_hash=picture.content_hash,
             visual_tokens=visual_tokens,
+            text_tokens=self._text_tokens(picture.candidate.text),
             patches=patches,
             features=features,
             text=picture.candidate.text,
         )
+
+    def _text_tokens(self, text: str) -> int:
+        return self._method.text_tokens(text) if text else self._plain_text_tokens
 
     def _cache_key(self, content_hash: str) -> str:
         return f"{content_hash} {self._visual_tokens}"
@@ -188,13 +210,13 @@ class CrossEncoder:
         """Move patches to pinned memory if there is a GPU, which then copies them by itself."""
         if self._checkpoint.device.type != "cuda":
             return patches
-        return replace(patches, values=torch.from_numpy(patches.values).pin_memory().numpy())
+        return replace(patches, values=host_copy(torch.from_numpy(patches.values), pinned=True).numpy())
 
     def score(self, query: Query, batch: Sequence[PreparedImage], run_id: str) -> list[Score]:
-        """Score a batch. Raises `PictureOutOfMemory` if it does not fit on the device."""
+        """Score a batch. Raises `PictureOutOfMemory` if it does not fit on the device, and `DeviceFailed`."""
         start = time.perf_counter()
-        documents = self._on_device(partial(self._score_documents, query, batch, run_id), _tokens(batch))
-        self._budget.record_success(self._free_share)
+        documents = self._on_device(partial(self._score_documents, query, batch, run_id), batch)
+        self.budget.record_success()
         latency_ms = 1000 * (time.perf_counter() - start)
         return [
             Score(
@@ -208,12 +230,12 @@ class CrossEncoder:
         ]
 
     def encode(self, batch: Sequence[PreparedImage], run_id: str) -> list[PreparedImage]:
-        """Compute the features of a batch. Raises `PictureOutOfMemory` if it does not fit on the device."""
-        return self._on_device(partial(self._encode, batch, run_id), _tokens(batch))
+        """Compute the features of a batch. Raises as `score` does."""
+        return self._on_device(partial(self._encode, batch, run_id), batch)
 
     def occlude(self, image: PreparedImage, run_id: str) -> OccludedImages[PreparedImage]:
-        """Return the image without each cell of a grid in turn. Raises `PictureOutOfMemory`."""
-        return self._on_device(partial(self._occlude, image, run_id), image.visual_tokens)
+        """Return the image without each cell of a grid in turn. Raises as `score` does."""
+        return self._on_device(partial(self._occlude, image, run_id), [image])
 
     def _occlude(self, image: PreparedImage, run_id: str) -> OccludedImages[PreparedImage]:
         (encoded,) = self._encode([image], run_id)
@@ -236,20 +258,16 @@ class CrossEncoder:
         features = self._cache.get(self._cache_key(image.content_hash))
         return replace(image, patches=None, features=features) if features else image
 
-    @property
-    def _free_share(self) -> float:
-        used, total = self.device_memory or (0, 1)
-        return 1 - used / total
-
-    def _on_device(self, work: Callable[[], _Result], visual_tokens: int) -> _Result:
-        """Return the result of `work`. Raises `PictureOutOfMemory` if so many visual tokens do not fit."""
-        result = _unless_out_of_memory(work)
-        if result is None:  # a value, because an exception would hold the tensors of the batch
-            self._budget.record_out_of_memory(visual_tokens)
+    def _on_device(self, work: Callable[[], _Result], batch: Sequence[PreparedImage]) -> _Result:
+        """Return the result of `work` on a batch. Raises as `score` does."""
+        result = unless_out_of_memory(work)
+        if result is None:
+            tokens = sum(image.tokens for image in batch)
+            self.budget.record_out_of_memory(tokens)
             if self._checkpoint.device.type == "cuda":
                 torch.cuda.empty_cache()
-            _log.warning("The device ran out of memory at %d visual tokens; now %d", visual_tokens, self._budget.tokens)
-            raise PictureOutOfMemory(name="", visual_tokens=visual_tokens)
+            _log.warning("The device ran out of memory at %d tokens; now %d", tokens, self.budget.tokens)
+            raise PictureOutOfMemory(name="", visual_tokens=sum(image.visual_tokens for image in batch))
         return result
 
     def _score_documents(self, query: Query, batch: Sequence[PreparedImage], run_id: str) -> list[ScoredDocument]:
@@ -276,26 +294,10 @@ class CrossEncoder:
     def _encode_patches(self, batch: Sequence[PreparedImage]) -> list[ImageFeatures]:
         return self._checkpoint.model.encode_images([image.patches for image in batch if image.patches is not None])
 
-    @torch.inference_mode()
-    def _score_noise(self, visual_tokens: int) -> None:
-        """Score a batch of random images, so many visual tokens in all, to measure the memory that it takes."""
+    def _score_noise(self, images: int) -> None:
+        """Score a batch of so many random images, to measure the memory that it takes."""
         settings = self._checkpoint.patch_settings
         rng = np.random.default_rng(0)
-        patches = [noise(rng, self._visual_tokens, settings) for _ in range(visual_tokens // self._visual_tokens)]
+        patches = [noise(rng, self._visual_tokens, settings) for _ in range(images)]
         features = self._checkpoint.model.encode_images(patches)
         self._method.score("", [Document(image=image) for image in features])
-
-
-def _tokens(batch: Sequence[PreparedImage]) -> int:
-    return sum(image.visual_tokens for image in batch)
-
-
-@torch.inference_mode()
-def _unless_out_of_memory(work: Callable[[], _Result]) -> _Result | None:
-    """Return the result of `work`; None if the device ran out of memory."""
-    try:
-        return work()
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        return None

@@ -25,7 +25,7 @@ class LocalExecutor(Generic[ImageT]):
 
     @property
     def batch_tokens(self) -> int:
-        """Most visual tokens that fit a batch now."""
+        """Most tokens, visual and text, that fit a batch now."""
         return self._model.batch_tokens
 
     def submit(self, query: Query, batch: Sequence[ImageT], run_id: str) -> "Future[list[Score]]":

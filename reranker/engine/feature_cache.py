@@ -4,16 +4,16 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from threading import Lock
 
-import torch
-
+from reranker.engine.host_memory import host_bytes, host_copy
 from reranker.models.architecture import ImageFeatures
 
 
 @dataclass(kw_only=True)
 class _Entry:
-    """Cached features, and the run that used them last."""
+    """Cached features, the bytes that they take, and the run that used them last."""
 
     features: ImageFeatures
+    nbytes: int
     run_id: str
 
 
@@ -45,19 +45,17 @@ class FeatureCache:
     def put(self, key: str, features: ImageFeatures, run_id: str) -> None:
         """Store features if there is space or something to evict for them."""
         with self._lock:
-            if key in self._entries or not self._make_space(features.tokens.nbytes, run_id):
+            pinned = features.tokens.is_cuda
+            if key in self._entries or not self._make_space(host_bytes(features.tokens.nbytes, pinned=pinned), run_id):
                 return
-            self._entries[key] = _Entry(features=replace(features, tokens=_on_host(features.tokens)), run_id=run_id)
-            self._bytes += features.tokens.nbytes
+            tokens = host_copy(features.tokens, pinned=pinned)
+            nbytes = host_bytes(tokens.nbytes, pinned=tokens.is_pinned())
+            self._entries[key] = _Entry(features=replace(features, tokens=tokens), nbytes=nbytes, run_id=run_id)
+            self._bytes += nbytes
 
     def _make_space(self, nbytes: int, run_id: str) -> bool:
         while self._bytes + nbytes > self.max_bytes:
             if not self._entries or next(iter(self._entries.values())).run_id == run_id:
                 return False
-            self._bytes -= self._entries.popitem(last=False)[1].features.tokens.nbytes
+            self._bytes -= self._entries.popitem(last=False)[1].nbytes
         return True
-
-
-def _on_host(tokens: torch.Tensor) -> torch.Tensor:
-    """Copy a tensor to the host; a slice would keep the memory of its whole batch."""
-    return torch.empty_like(tokens, device="cpu", pin_memory=tokens.is_cuda).copy_(tokens)

@@ -65,13 +65,11 @@ class PrefetchBuffer(Generic[ImageT]):
             return bool(self._ready)
 
     def take(self, tokens: int) -> list[ImageT]:
-        """Return images that are ready, at most so many visual tokens or one image; their bytes stay held until
-        `release`.
-        """
+        """Return images that are ready, at most so many tokens or one image; their bytes stay held until `release`."""
         with self._changed:
             taken: list[ImageT] = []
-            while self._ready and (not taken or tokens >= self._ready[0].visual_tokens):
-                tokens -= self._ready[0].visual_tokens
+            while self._ready and (not taken or tokens >= self._ready[0].tokens):
+                tokens -= self._ready[0].tokens
                 taken.append(self._ready.popleft())
             return taken
 

@@ -9,12 +9,14 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from reranker.api import Reranker, visual_tokens
 from reranker.core.cancellation import Cancellation
-from reranker.core.errors import CheckpointError, PictureError, TicketCancelled
+from reranker.core.errors import CheckpointError, DeviceFailed, PictureError, TicketCancelled
 from reranker.core.types import Candidate, Query, ScorerInfo, Scoring
 from reranker.engine.batching import score_prepared
 from reranker.engine.device_queue import Ticket
@@ -76,12 +78,14 @@ class _ConfiguredScorer:
 class _Batch:
     """Pictures of one set that are encoded together, and the scorers that have not scored the set yet.
 
-    is_last: whether it has the last pictures of the set.
+    prepared: for each picture the prepared image or its `PictureError`. is_last: whether it has the last pictures of
+    the set.
     """
 
     labelled: LabelledSet
     query: Query
     pictures: Sequence[LabelledPicture]
+    prepared: Sequence[Any]
     scorers: Sequence[_ConfiguredScorer]
     is_last: bool
 
@@ -130,7 +134,7 @@ def evaluate_stream(
     """Yield the progress after each batch, and at last the `Evaluation`.
 
     There is no `Evaluation` if it was cancelled before, or if all runs were skipped. results_log: sets that it has are
-    not scored again; each set is added when it is complete. Raises `RequestError`.
+    not scored again; each set is added when it is complete. Raises `RequestError`, `DeviceFailed`.
     """
     evaluator = _Evaluator(dataset, results_log, cancellation or Cancellation(), runs)
     results_by_fingerprint: dict[str, EvaluationResult] = {}
@@ -233,23 +237,20 @@ class _Evaluator:
         partial_sets: defaultdict[str, _PartialSet] = defaultdict(_PartialSet)
         memory, engine = PeakMemory(on_gpu=on_gpu), scorers[0].engine
         ticket = engine.device_queue.ticket(self.cancellation)
-        batches = _batches(self._dataset, scorers, scored, queries)
-        for batch, prepared in _prefetch(batches, engine, self.cancellation):
-            start = time.perf_counter()
-            try:
-                _score_batch(batch, prepared, partial_sets, ticket, memory)
-            except TicketCancelled:
-                break
-            if self.cancellation.cancelled:  # the batch may be incomplete
-                break
-            self._busy_s += time.perf_counter() - start
-            self._scored += len(batch.scorers) * len(batch.pictures)
-            self._done += len(batch.scorers) * len(batch.pictures)
-            if batch.is_last:
-                for fingerprint in [each.info.fingerprint for each in batch.scorers]:
-                    scored_set = self._log(fingerprint, batch.labelled, partial_sets.pop(fingerprint))
-                    scored[fingerprint][batch.labelled.id] = scored_set
-            yield self._progress(batch.scorers[-1].configuration)
+        with suppress(TicketCancelled):
+            for batch in _batches(self._dataset, scorers, scored, queries, ticket):
+                start = time.perf_counter()
+                _score_batch(batch, partial_sets, ticket, memory)
+                if self.cancellation.cancelled:  # the batch may be incomplete
+                    break
+                self._busy_s += time.perf_counter() - start
+                self._scored += len(batch.scorers) * len(batch.pictures)
+                self._done += len(batch.scorers) * len(batch.pictures)
+                if batch.is_last:
+                    for fingerprint in [each.info.fingerprint for each in batch.scorers]:
+                        scored_set = self._log(fingerprint, batch.labelled, partial_sets.pop(fingerprint))
+                        scored[fingerprint][batch.labelled.id] = scored_set
+                yield self._progress(batch.scorers[-1].configuration)
         ticket.close()
         return scored
 
@@ -281,39 +282,62 @@ def _batches(
     scorers: Sequence[_ConfiguredScorer],
     scored: Mapping[str, Mapping[str, ScoredSet]],
     queries: Mapping[str, Query],
+    ticket: Ticket,
 ) -> Iterator[_Batch]:
-    """Cut the sets that are not scored by all scorers into batches."""
-    first = scorers[0]
-    size = max(1, first.engine.executor.batch_tokens // first.configuration.visual_tokens)
+    """Prepare the pictures of the sets that are not scored by all scorers, and cut them into batches.
+
+    Raises `TicketCancelled`, `DeviceFailed`.
+    """
     by_fingerprint = {each.info.fingerprint: each for each in scorers}
-    for labelled in dataset.sets:
-        left = [each for fingerprint, each in by_fingerprint.items() if labelled.id not in scored[fingerprint]]
-        for start in range(0, len(labelled.pictures) if left else 0, size):
-            pictures = labelled.pictures[start : start + size]
-            is_last = start + size >= len(labelled.pictures)
+    left = {
+        labelled.id: [each for fingerprint, each in by_fingerprint.items() if labelled.id not in scored[fingerprint]]
+        for labelled in dataset.sets
+    }
+    sets = [labelled for labelled in dataset.sets if left[labelled.id]]
+    with ticket.slot():  # a batch of another run would take memory meanwhile
+        max_tokens = scorers[0].engine.executor.batch_tokens
+    ahead = max(1, max_tokens // scorers[0].configuration.visual_tokens)
+    prepared = _prefetch([picture for labelled in sets for picture in labelled.pictures], scorers[0].engine, ahead)
+    for labelled in sets:
+        done = 0
+        for images in _cut(islice(prepared, len(labelled.pictures)), max_tokens):
+            pictures = labelled.pictures[done : done + len(images)]
+            done += len(images)
             yield _Batch(
-                labelled=labelled, query=queries[labelled.id], pictures=pictures, scorers=left, is_last=is_last
+                labelled=labelled,
+                query=queries[labelled.id],
+                pictures=pictures,
+                prepared=images,
+                scorers=left[labelled.id],
+                is_last=done == len(labelled.pictures),
             )
 
 
-def _prefetch(
-    batches: Iterable[_Batch], engine: ScoringEngine[Any], cancellation: Cancellation
-) -> Iterator[tuple[_Batch, list[Any]]]:
-    """Yield each batch with its prepared pictures or their errors, while threads prepare the next batch."""
-    waiting: deque[tuple[_Batch, list[Future[Any]]]] = deque()
+def _prefetch(pictures: Iterable[LabelledPicture], engine: ScoringEngine[Any], ahead: int) -> Iterator[Any]:
+    """Yield each prepared picture or its `PictureError`, in order, while threads prepare `ahead` more."""
+    waiting: deque[Future[Any]] = deque()
     with ThreadPoolExecutor(engine.prefetch_threads, thread_name_prefix="reranker-prefetch") as pool:
-        for batch in batches:
-            waiting.append((batch, [pool.submit(_prepare, engine, picture) for picture in batch.pictures]))
-            if len(waiting) > 1:
-                yield _wait_for(*waiting.popleft())
-            if cancellation.cancelled:
-                break
-        while waiting and not cancellation.cancelled:
-            yield _wait_for(*waiting.popleft())
+        for picture in pictures:
+            waiting.append(pool.submit(_prepare, engine, picture))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
-def _wait_for(batch: _Batch, futures: Sequence[Future[Any]]) -> tuple[_Batch, list[Any]]:
-    return batch, [future.result() for future in futures]
+def _cut(prepared: Iterable[Any], max_tokens: int) -> Iterator[list[Any]]:
+    """Cut prepared pictures into batches of at most so many tokens, or one picture; an unreadable one takes none."""
+    batch: list[Any] = []
+    left = max_tokens
+    for image in prepared:
+        tokens = 0 if isinstance(image, PictureError) else image.tokens
+        if batch and tokens > left:
+            yield batch
+            batch, left = [], max_tokens
+        batch.append(image)
+        left -= tokens
+    if batch:
+        yield batch
 
 
 def _prepare(engine: ScoringEngine[Any], picture: LabelledPicture) -> Any:
@@ -325,15 +349,9 @@ def _prepare(engine: ScoringEngine[Any], picture: LabelledPicture) -> Any:
         return failure(error, picture.name)
 
 
-def _score_batch(
-    batch: _Batch,
-    prepared: Sequence[Any],
-    partial_sets: Mapping[str, _PartialSet],
-    ticket: Ticket,
-    memory: PeakMemory,
-) -> None:
-    """Encode the pictures of a batch once, and score them by each scorer. Raises `TicketCancelled`."""
-    readable = {index: picture for index, picture in enumerate(prepared) if not isinstance(picture, PictureError)}
+def _score_batch(batch: _Batch, partial_sets: Mapping[str, _PartialSet], ticket: Ticket, memory: PeakMemory) -> None:
+    """Encode the pictures of a batch once, and score them by each scorer. Raises `TicketCancelled`, `DeviceFailed`."""
+    readable = {index: image for index, image in enumerate(batch.prepared) if not isinstance(image, PictureError)}
     names, run_id = [batch.pictures[index].name for index in readable], new_run_id()
     memory.reset()
     start = time.perf_counter()
@@ -347,8 +365,8 @@ def _score_batch(
         partial_set.add_cost(memory.peak_bytes(), score_ms=1000 * (time.perf_counter() - start))
         partial_set.add_cost(encode_peak, encode_ms=encode_ms)
         results: dict[int, ScoreResult] = dict(zip(readable, scores, strict=True))
-        for index, picture in enumerate(prepared):
-            partial_set.add(results.get(index, picture))
+        for index, image in enumerate(batch.prepared):
+            partial_set.add(results.get(index, image))
 
 
 def _encode(engine: ScoringEngine[Any], prepared: Sequence[Any], ticket: Ticket, run_id: str) -> Sequence[Any]:
@@ -356,7 +374,7 @@ def _encode(engine: ScoringEngine[Any], prepared: Sequence[Any], ticket: Ticket,
     try:
         with ticket.slot():
             return engine.executor.encode(prepared, run_id).result() if prepared else prepared
-    except TicketCancelled:
+    except (DeviceFailed, TicketCancelled):
         raise
     except Exception as error:
         failure(error, "")

@@ -19,6 +19,7 @@ from reranker.core.errors import (
     DatasetInvalid,
     DatasetMissing,
     DatasetSpecInvalid,
+    DeviceFailed,
     DocumentInvalid,
     DownloadFailed,
     Fault,
@@ -340,6 +341,11 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     (PrecisionUnsuitable, ""): {
         "en": "No picture got a finite score in {precision}; choose another precision, bf16 or fp32.",
         "zh": "以 {precision} 精度计算时，没有一张图片得到有效分数；请改用其他精度，如 bf16 或 fp32。",
+    },
+    (DeviceFailed, ""): {
+        "en": "The GPU has failed and cannot go on; start the program again, and check the log and the GPU's driver "
+        "if it happens again.",
+        "zh": "显卡出错，无法继续计算；请重新启动程序，若再次出错请查看日志并检查显卡驱动。",
     },
     (SettingInvalid, ""): {
         "en": "The setting “{setting}” is “{value}” but must be {expected}; correct it and start again.",

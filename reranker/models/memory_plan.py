@@ -25,6 +25,9 @@ LARGE_BYTES: Final = 500_000_000  # of weights; for a larger model, speed and me
 GIB: Final = 2**30
 CONTEXT_BYTES: Final = int(0.6 * GIB)  # assumed for the CUDA context and kernels, which torch does not count
 WORKING_BYTES: Final = 1 * GIB  # reserved for a batch
+# Phrases of torch's errors: of the CPU, of CUDA, of cuBLAS and cuDNN, of cuDNN from version 9 on.
+OUT_OF_MEMORY: Final = ("can't allocate memory", "out of memory", "_ALLOC_FAILED", "_ALLOCATION_FAILED")
+GPU_ERRORS: Final = ("CUDA error", "CUDA driver error", "cuDNN error")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +104,8 @@ def choose_precision(
 ) -> str:
     """Return the precision of a setting.
 
-    "auto" is `unquantized_precision` if that fits into the memory of all GPUs of this machine, otherwise int8 or nf4 if
-    that fits into one GPU. If nothing fits, it is `unquantized_precision`, and some layers will be offloaded.
+    "auto" is `unquantized_precision` if that fits into the memory of all GPUs of this machine, otherwise nf4 if that
+    fits into one GPU. If nothing fits, it is `unquantized_precision`, and some layers will be offloaded.
     """
     if precision != "auto":
         return precision
@@ -126,15 +129,18 @@ def fitting_precision(
     all_on_device: bool = False,
     other_gpu_bytes: float = 0.0,
 ) -> str | None:
-    """Return the first of `unquantized`, int8 and nf4 that fits into a GPU with `gpu_bytes`, or None.
+    """Return `unquantized` if it fits into a GPU with `gpu_bytes`, otherwise nf4 if that fits, or None.
+
+    It is never int8, which takes more memory than nf4, and whose scores depend on the other images of a batch: it
+    multiplies columns with large values in higher precision, and selects them over the whole batch.
 
     other_gpu_bytes: bytes of unquantized layers that other GPUs may hold.
     """
     layer_bytes_elsewhere = min(other_gpu_bytes, BYTES[unquantized] * counts.layers)
     if counts.gpu_bytes(unquantized, all_on_device=all_on_device) <= gpu_bytes + layer_bytes_elsewhere:
         return unquantized
-    available = QUANTIZED if find_spec("bitsandbytes") else ()
-    return next((each for each in available if counts.gpu_bytes(each, all_on_device=all_on_device) <= gpu_bytes), None)
+    fits = find_spec("bitsandbytes") is not None and counts.gpu_bytes("nf4", all_on_device=all_on_device) <= gpu_bytes
+    return "nf4" if fits else None
 
 
 def multiplies_bf16() -> bool:
@@ -201,6 +207,13 @@ def free_bytes(device: torch.device) -> float:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that the device, or the machine if the device is the CPU, had no memory left."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _says(error, OUT_OF_MEMORY)
+
+
+def is_device_failure(error: BaseException) -> bool:
+    """Whether an error comes from a GPU and is not about memory. After most of them, all later calls fail, too."""
+    return (isinstance(error, torch.AcceleratorError) or _says(error, GPU_ERRORS)) and not is_out_of_memory(error)
+
+
+def _says(error: BaseException, phrases: tuple[str, ...]) -> bool:
+    return isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in phrases)

@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from reranker.core.cancellation import Cancellation
-from reranker.core.errors import PictureError, PictureSkipped, TicketCancelled
+from reranker.core.errors import DeviceFailed, PictureError, PictureSkipped, TicketCancelled
 from reranker.core.protocols import ImageT
 from reranker.core.scores import shown_score
 from reranker.core.types import (
@@ -43,7 +43,7 @@ def explain(
 ) -> Explanation:
     """Return the score for the whole query and for each of its parts, and an occlusion map.
 
-    Raises the `PictureError` of the picture; `PictureSkipped` if cancelled.
+    Raises the `PictureError` of the picture; `PictureSkipped` if cancelled; `DeviceFailed`.
     """
 
     def score_of(part: Query) -> Score:
@@ -125,7 +125,7 @@ def _occlude(
         image = preprocessor.prepare(preprocessor.identify(candidate))
         with ticket.slot():
             return engine.executor.occlude(image, run_id).result()
-    except TicketCancelled:
+    except (DeviceFailed, TicketCancelled):
         raise
     except Exception as error:
         picture_error = failure(error, candidate.name)

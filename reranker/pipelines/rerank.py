@@ -25,7 +25,7 @@ def rank_stream(
 ) -> "RankStream":
     """Return an iterator over one event per candidate, in the order of completion, and the `Ranking` at the end.
 
-    The work begins with the first `next`.
+    The work begins with the first `next`. The iteration raises `DeviceFailed`.
     prefetch_bytes: bytes of prepared images held ahead of the device; the preprocessor chooses if None.
     top_k: how many scored candidates the `Ranking` keeps, all if None; events are never cut.
     cancellation: once cancelled, no further batch begins; candidates without a score come out as `PictureSkipped`.

@@ -17,6 +17,8 @@ from reranker.cli.main import main
 from reranker.core.errors import ModelShapeUnknown
 from reranker.core.types import Scored
 from reranker.engine.torch_thread import TorchThread
+from reranker.models.loading import Checkpoint
+from tests.support.pretended_memory import PretendedGpu, pretend_memory
 
 SMALL = Options(shape="2x128", images=2, rounds=1, visual_tokens=16, separate_processes=False)
 
@@ -60,6 +62,21 @@ def test_pairwise_padded_and_ours_have_equal_scores(tmp_path: Path) -> None:
     ours = {one.position: one.score.log_odds for one in METHODS["ours"](setup, paths) if isinstance(one, Scored)}
     assert padded == pytest.approx(alone, abs=1e-4)
     assert [ours[number] for number in range(5)] == pytest.approx(alone, abs=1e-4)
+
+
+def test_a_later_pass_has_the_budget_of_the_first_and_runs_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial batch would count as time to the first result."""
+    gpu = PretendedGpu(total=10**9)
+    monkeypatch.setattr(Checkpoint, "gpus", pretend_memory(monkeypatch, gpu))
+    torch_thread = TorchThread()
+    model = torch_thread.run(lambda: open_model("toybox", "cpu", "fp32"))
+    model.checkpoint.model.vision.embedding.register_forward_pre_hook(lambda *_: gpu.run(10**6))
+    setup = BenchmarkSetup(model, torch_thread, 49, 10**8)
+    assert len(gpu.runs) == 2
+    setup.scorer.budget.record_out_of_memory(100)
+    setup.new_scorer()
+    assert len(gpu.runs) == 2
+    assert setup.scorer.batch_tokens == 50
 
 
 @pytest.mark.baseline

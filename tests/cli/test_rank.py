@@ -9,6 +9,8 @@ from PIL import Image
 
 from reranker import Query, Settings
 from reranker.cli.console import DONE, FAILED, INTERRUPTED, USAGE_ERROR
+from reranker.core.errors import DeviceFailed
+from reranker.i18n.error_messages import sentence
 from tests.support.folders import close_folder
 from tests.support.scripted_scorer import ScriptedScorer
 from tests.support.shell import Shell, ended, started, write
@@ -32,6 +34,16 @@ def test_exit_code_is_1_and_the_result_has_reasons_if_nothing_could_be_ranked(sh
     assert done.code == FAILED
     assert [row["status"] for row in done.result["results"]] == ["failed", "failed"]
     assert done.said == ["No picture could be scored; the result has the reason for each."]
+
+
+def test_a_gpu_that_failed_is_one_sentence_and_no_result(shell: Shell) -> None:
+    def judge(query: Query, content: bytes) -> float:
+        raise DeviceFailed
+
+    write(a=1, b=2)
+    shell.scorer = ScriptedScorer(judge=judge)
+    done = shell.json("a dog", "a.png", "b.png")
+    assert (done.code, done.out, done.said) == (USAGE_ERROR, "", [sentence(DeviceFailed(), "en")])
 
 
 def test_the_model_comes_from_the_option_then_the_environment_then_is_chosen(

@@ -3,10 +3,12 @@
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
 
 from reranker.core.cancellation import Cancellation
+from reranker.core.errors import DeviceFailed, PictureOutOfMemory
 from reranker.core.types import Query, Score
 from reranker.engine.batching import BatchRunner, score_prepared
 from reranker.engine.device_queue import DeviceQueue
@@ -18,7 +20,7 @@ QUERY = Query(text="a dog")
 
 
 def images(count: int) -> list[ScriptedImage]:
-    return [ScriptedImage(content=b"%d" % n, key=str(n), visual_tokens=1, nbytes=1) for n in range(count)]
+    return [ScriptedImage(content=b"%d" % n, key=str(n), tokens=1, nbytes=1) for n in range(count)]
 
 
 def filled(count: int) -> PrefetchBuffer[ScriptedImage]:
@@ -47,8 +49,10 @@ class Pipelined:
 
     def finish_until(self, future: "Future[list[Score]]") -> None:
         while not future.done():
-            oldest, scores = self._in_flight.popleft()
-            oldest.set_result(scores)
+            self.finish(*self._in_flight.popleft())
+
+    def finish(self, future: "Future[list[Score]]", scores: list[Score]) -> None:
+        future.set_result(scores)
 
 
 class LateFuture(Future):
@@ -99,10 +103,59 @@ def test_a_cancelled_run_reports_the_batches_in_flight() -> None:
 def test_prepared_images_are_scored_in_their_order_and_fail_alone() -> None:
     scorer = ScriptedScorer(judge=number, batch_tokens=3)
     engine = engine_of(scorer)
-    broken = ScriptedImage(content=b"no number", key="broken", visual_tokens=1, nbytes=1)
+    broken = ScriptedImage(content=b"no number", key="broken", tokens=1, nbytes=1)
     given = [*images(4), broken]
     ticket = engine.device_queue.ticket()
     results = score_prepared(QUERY, given, [f"name {image.key}" for image in given], engine.executor, ticket, "a")
     assert [result.log_odds for result in results[:4]] == [0, 1, 2, 3]
     assert (results[4].name, results[4].reason) == ("name broken", "ValueError")
     assert scorer.batches[0] == [b"0", b"1", b"2"]
+
+
+def test_an_image_counts_by_all_its_tokens() -> None:
+    scorer = ScriptedScorer(judge=number, batch_tokens=6)
+    engine = engine_of(scorer)
+    given = [replace(image, tokens=tokens) for image, tokens in zip(images(6), [3, 3, 3, 9, 1, 5], strict=True)]
+    ticket = engine.device_queue.ticket()
+    results = score_prepared(QUERY, given, [image.key for image in given], engine.executor, ticket, "a")
+    assert [result.log_odds for result in results] == [0, 1, 2, 3, 4, 5]
+    assert scorer.batches == [[b"0", b"1"], [b"2"], [b"3"], [b"4", b"5"]]
+
+
+@pytest.mark.parametrize("capacity", [1, 3])
+def test_a_device_that_failed_ends_the_run_and_blames_no_image(capacity: int) -> None:
+    class Failing(Pipelined):
+        def finish(self, future: "Future[list[Score]]", scores: list[Score]) -> None:
+            future.set_exception(DeviceFailed())
+
+    executor, device_queue, results = Failing(capacity), DeviceQueue(capacity), {}
+    stored = StoredScores(None, QUERY, "a")
+    runner = BatchRunner(
+        QUERY,
+        executor,
+        filled(20),
+        device_queue.ticket(),
+        run_id="a",
+        stored=stored,
+        on_result=results.__setitem__,
+    )
+    with pytest.raises(DeviceFailed):
+        runner.run()
+    assert results == {}
+    assert device_queue.holders == (), "every slot is given back"
+
+
+def test_the_halves_of_a_batch_that_failed_are_no_larger_than_what_fits_by_then() -> None:
+    def judge(query: Query, content: bytes) -> float:
+        if len(scorer.batches) == 1:
+            scorer.batch_tokens = 4
+            raise PictureOutOfMemory(name="", visual_tokens=12)
+        return number(query, content)
+
+    scorer = ScriptedScorer(judge=judge, batch_tokens=12)
+    engine = engine_of(scorer)
+    given = [replace(image, tokens=3) for image in images(4)]
+    ticket = engine.device_queue.ticket()
+    results = score_prepared(QUERY, given, [image.key for image in given], engine.executor, ticket, "a")
+    assert [result.log_odds for result in results] == [0, 1, 2, 3]
+    assert scorer.batches == [[b"0", b"1", b"2", b"3"], [b"0"], [b"1"], [b"2"], [b"3"]]

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from reranker.engine.feature_cache import FeatureCache
@@ -39,3 +40,51 @@ def test_another_set_evicts_the_one_before():
         for number in range(30):
             cache.put(f"{run} {number}", features(), run)
     assert all(cache.get(f"second {number}") for number in range(30))
+
+
+@pytest.fixture
+def pinning(monkeypatch):
+    """Pretend that features come from a GPU, and that memory is pinned."""
+    empty_like = torch.empty_like
+    monkeypatch.setattr(torch.Tensor, "is_cuda", True)
+    monkeypatch.setattr(torch.Tensor, "is_pinned", lambda _: True)
+    monkeypatch.setattr(torch, "empty_like", lambda tensor, device, pin_memory=False: empty_like(tensor, device=device))
+
+
+def stored_count(max_bytes):
+    cache = FeatureCache(max_bytes)
+    for number in range(100):
+        cache.put(str(number), features(tokens=5), run_id="one")
+    return sum(cache.get(str(number)) is not None for number in range(100))
+
+
+def test_pinned_features_count_as_what_is_taken_for_them(pinning):
+    assert stored_count(max_bytes=640) == 10  # 40 bytes take 64
+
+
+def test_plain_features_count_as_what_they_are():
+    assert stored_count(max_bytes=640) == 16
+
+
+def test_what_is_evicted_gives_back_what_was_taken(pinning):
+    cache = FeatureCache(max_bytes=128)
+    for number in range(10):
+        cache.put(str(number), features(float(number), tokens=5), run_id=str(number))
+    assert [number for number in range(10) if cache.get(str(number))] == [8, 9]
+
+
+def test_features_that_cannot_be_pinned_are_kept_in_plain_memory(monkeypatch):
+    empty_like = torch.empty_like
+
+    def fail(tensor, device, pin_memory=False):
+        if pin_memory:
+            raise RuntimeError("CUDA error: out of memory")
+        return empty_like(tensor, device=device)
+
+    monkeypatch.setattr(torch.Tensor, "is_cuda", True)
+    monkeypatch.setattr(torch, "empty_like", fail)
+    cache = FeatureCache(max_bytes=80)
+    for name in "abc":
+        cache.put(name, features(3.0, tokens=5), run_id="one")
+    assert [name for name in "abc" if cache.get(name)] == ["a"], "space is made for what pinned memory would take"
+    assert cache.get("a").tokens.tolist() == [[3.0, 3.0]] * 5

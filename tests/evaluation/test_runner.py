@@ -1,6 +1,7 @@
 """Every configuration scores every set once, in the same batches; a stopped evaluation is resumed."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from reranker import Reranker
 from reranker.config.settings import Settings
 from reranker.core.cancellation import Cancellation
-from reranker.core.errors import CheckpointMissing, PictureUnreadable, QueryTooLong
+from reranker.core.errors import CheckpointMissing, DeviceFailed, PictureUnreadable, QueryTooLong
 from reranker.evaluation.datasets.types import Dataset, LabelledPicture, LabelledSet
 from reranker.evaluation.results import Evaluation
 from reranker.evaluation.results_log import ResultsLog
@@ -51,7 +52,46 @@ def test_batches_have_pictures_of_one_set_within_the_token_limit(batch_tokens):
     rows = [[repr(value).encode() for value in row] for row in RELEVANT_FIRST]
     assert sorted(scorer.scored) == sorted(picture for row in rows for picture in row)
     assert all(any(set(batch) <= set(row) for row in rows) for batch in scorer.batches)
-    assert max(map(len, scorer.batches)) <= max(1, batch_tokens // 2)  # a picture takes two tokens
+    assert max(map(len, scorer.batches)) == min(batch_tokens, 3)  # a picture takes one token
+
+
+def test_pictures_are_encoded_together_up_to_the_limit_by_the_tokens_that_each_takes(tmp_path):
+    class Large(ScriptedScorer):
+        def prepare(self, picture):
+            image = super().prepare(picture)
+            return replace(image, tokens=1 + round(float(image.content)))
+
+        def encode(self, batch, run_id):
+            encoded.append([image.content for image in batch])
+            return super().encode(batch, run_id)
+
+    encoded = []
+    gone = LabelledPicture(name="gone.png", source=tmp_path / "gone.png", gain=0, grade=0)
+    one = numbered_dataset([[3.0, 1.0, 2.0, 0.0, 1.0]]).sets[0]
+    pictures = (*one.pictures[:2], gone, *one.pictures[2:])
+    dataset = Dataset(name="large", sets=(replace(one, pictures=pictures),))
+    (result,) = evaluate(dataset, run_of(Large(judge=number, batch_tokens=6))).results
+    assert encoded == [[b"3.0", b"1.0"], [b"2.0", b"0.0", b"1.0"]]
+    assert list(result.scored_sets[0].log_odds) == [3.0, 1.0, None, 2.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("where", ["encode", "judge"])
+def test_a_device_that_fails_ends_the_evaluation_and_keeps_what_is_complete(where, tmp_path):
+    class Failing(ScriptedScorer):
+        def encode(self, batch, run_id):
+            if where == "encode" and batch[0].content == b"2.0":
+                raise DeviceFailed
+            return super().encode(batch, run_id)
+
+    def judge(query, content):
+        if where == "judge" and content == b"2.0":
+            raise DeviceFailed
+        return number(query, content)
+
+    path = tmp_path / "scores.jsonl"
+    with pytest.raises(DeviceFailed):
+        evaluate(NUMBERS, run_of(Failing(judge=judge, batch_tokens=100)), results_log=ResultsLog(path))
+    assert [json.loads(line)["id"] for line in path.read_bytes().splitlines()] == ["set-0"]
 
 
 def test_the_batches_are_the_same_each_time():
@@ -258,6 +298,23 @@ def test_a_ranking_on_the_same_device_gets_its_turn():
     assert reranker.rank("b", [b"7.0"]).scored[0].score.log_odds == 7.0
     *_, last = stream
     assert isinstance(last, Evaluation)
+
+
+def test_the_size_of_a_batch_is_read_only_while_no_other_run_has_the_device():
+    class Watched(ScriptedScorer):
+        @property
+        def batch_tokens(self):
+            held.append(len(reranker.device_queue.holders))
+            return 2
+
+        @batch_tokens.setter
+        def batch_tokens(self, tokens):
+            """Ignore what the constructor sets."""
+
+    held = []
+    reranker = Reranker("toybox", scorer=Watched(judge=number))
+    evaluate(NUMBERS, ModelRun(open=lambda: reranker, scorings=("yes-no",), details=("usual",)))
+    assert set(held) == {1}
 
 
 # The real model

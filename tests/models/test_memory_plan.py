@@ -15,7 +15,14 @@ from reranker.models.checkpoint import CheckpointFiles
 from reranker.models.device_map import distribute_layers, layers_of
 from reranker.models.hub import TOYBOX
 from reranker.models.loading import Checkpoint, load_checkpoint, load_network, make_checkpoint_from_files
-from reranker.models.memory_plan import GIB, WeightCounts, choose_precision, fitting_precision
+from reranker.models.memory_plan import (
+    GIB,
+    WeightCounts,
+    choose_precision,
+    fitting_precision,
+    is_device_failure,
+    is_out_of_memory,
+)
 from reranker.models.qwen2_5_vl.model import QWEN2_5_VL
 from tests.support.fake_gpus import pretended_gpus
 from tests.support.paths import GALLERY
@@ -56,7 +63,7 @@ def test_the_parts_of_the_published_models(
 
 
 @pytest.mark.parametrize(
-    ("gib", "precision"), [(24, "bf16"), (16, "bf16"), (12, "int8"), (10, "int8"), (9, "nf4"), (8, "nf4"), (7, None)]
+    ("gib", "precision"), [(24, "bf16"), (16, "bf16"), (12, "nf4"), (10, "nf4"), (8, "nf4"), (7, None)]
 )
 def test_what_the_7b_is_loaded_in_on_gpus_of_each_size(gib: int, precision: str | None) -> None:
     assert fitting_precision(WeightCounts.from_config(QWEN2_5_VL, config_of("7b")), gib * GIB, "bf16") == precision
@@ -65,7 +72,7 @@ def test_what_the_7b_is_loaded_in_on_gpus_of_each_size(gib: int, precision: str 
 def test_generation_by_transformers_takes_the_embedding_and_the_output_matrix_too() -> None:
     counts = WeightCounts.from_config(QWEN2_5_VL, config_of("7b"))
     assert counts.bytes_on_gpu("bf16", all_on_device=True) - counts.bytes_on_gpu("bf16") == 2 * 2 * 544_997_376
-    assert fitting_precision(counts, 16 * GIB, "bf16", all_on_device=True) != "bf16"
+    assert fitting_precision(counts, 16 * GIB, "bf16", all_on_device=True) == "nf4"
 
 
 def test_the_3b_in_bf16_fits_where_its_weights_a_batch_and_cuda_do() -> None:
@@ -77,7 +84,7 @@ def test_the_3b_in_bf16_fits_where_its_weights_a_batch_and_cuda_do() -> None:
 def test_two_small_gpus_hold_whole_what_one_would_hold_quantized() -> None:
     counts = WeightCounts.from_config(QWEN2_5_VL, config_of("7b"))
     assert fitting_precision(counts, 12 * GIB, "bf16", other_gpu_bytes=6 * GIB) == "bf16"
-    assert fitting_precision(counts, 12 * GIB, "bf16", other_gpu_bytes=1 * GIB) == "int8"
+    assert fitting_precision(counts, 12 * GIB, "bf16", other_gpu_bytes=1 * GIB) == "nf4"
     assert (
         fitting_precision(counts, 1 * GIB, "bf16", other_gpu_bytes=99 * GIB) is None
     )  # what is no layer is on the first
@@ -92,6 +99,61 @@ def test_a_machine_without_a_gpu_takes_half_the_bytes_for_large_weights_where_it
     for multiplies, precision in ((True, "bf16"), (False, "fp32")):
         monkeypatch.setattr(placement, "multiplies_bf16", lambda answer=multiplies: answer)
         assert choose_precision("auto", CPU, large) == precision
+
+
+def test_int8_is_never_chosen_although_it_can_be_asked_for() -> None:
+    counts = WeightCounts.from_config(QWEN2_5_VL, config_of("7b"))
+    chosen = {fitting_precision(counts, gib * GIB / 4, "bf16") for gib in range(4 * 32)}
+    assert chosen == {"bf16", "nf4", None}
+    assert choose_precision("int8", CPU, counts) == "int8"
+
+
+# What its errors say
+
+
+def test_what_the_cpu_says_without_memory_counts_as_out_of_memory() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert is_out_of_memory(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be reported later"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+    ],
+    ids=str,
+)
+def test_out_of_memory_has_many_names(error: Exception) -> None:
+    assert is_out_of_memory(error)
+    assert not is_device_failure(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+        torch.AcceleratorError("CUDA error: device-side assert triggered"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx`"),
+        RuntimeError("CUDA driver error: unknown error"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    ],
+    ids=str,
+)
+def test_any_other_error_of_a_gpu_is_its_failure(error: Exception) -> None:
+    assert is_device_failure(error)
+    assert not is_out_of_memory(error)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes do not match"), ValueError("CUDA error"), OSError()], ids=repr)
+def test_other_errors_are_neither(error: Exception) -> None:
+    assert not is_out_of_memory(error)
+    assert not is_device_failure(error)
 
 
 # That it judges alike

@@ -17,6 +17,7 @@ from PIL import Image
 from reranker import Candidate, Explanation, GeneratedRating, Query, Reranker, Settings
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import (
+    DeviceFailed,
     PictureMissing,
     PictureOutOfMemory,
     PictureScoreNotFinite,
@@ -129,6 +130,25 @@ def test_a_patch_that_cannot_be_judged_raises_an_error_of_the_picture(error, tol
     with pytest.raises(told) as caught:
         scripted(failing_at(b"1.54", error)).explain("a dog", b"1.5")
     assert caught.value.name == "picture-1"
+
+
+@pytest.mark.parametrize("where", ["patches", "occlude"])
+def test_a_device_that_failed_is_no_error_of_the_picture(where):
+    class Failing(ScriptedScorer):
+        def occlude(self, image, run_id):
+            if where == "occlude":
+                raise DeviceFailed
+            return super().occlude(image, run_id)
+
+    def judge(query: Query, content: bytes) -> float:
+        if where == "patches" and content == b"1.54":
+            raise DeviceFailed
+        return number(query, content)
+
+    reranker = scripted(Failing(judge=judge))
+    with pytest.raises(DeviceFailed):
+        reranker.explain("a dog", b"1.5")
+    assert reranker.rank("a dog", [b"2"]).scored, "the slot of the device was given back"
 
 
 def test_a_batch_that_the_device_cannot_bear_is_halved():
@@ -287,7 +307,7 @@ def runs(checkpoint: Checkpoint) -> Iterator[dict[str, int]]:
 
     watched = {
         "vision": checkpoint.model.vision.embedding,
-        "language": checkpoint.model.language.layers[0].input_layernorm,
+        "language": checkpoint.model.language.layers[0].self_attn.q_proj,
     }
     hooks = [module.register_forward_pre_hook(count(tower)) for tower, module in watched.items()]
     yield counts

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import (
+    DeviceFailed,
     PictureError,
     PictureOutOfMemory,
     PictureScoreNotFinite,
@@ -272,6 +273,22 @@ def test_running_out_of_memory_anywhere_loses_nothing(count: int, call: int, bat
     assert len(scorer.scored) == len(set(scorer.scored)) == count - len(lost), "each once"
     if call < count and not once:
         assert lost
+
+
+def test_a_device_that_failed_ends_the_run_after_what_was_scored_and_the_next_run_can_begin() -> None:
+    def judge(query: Query, content: bytes) -> float:
+        if content == b"3":
+            raise DeviceFailed
+        return 1.0
+
+    device_queue, scorer, events = DeviceQueue(), ScriptedScorer(judge=judge, batch_tokens=1), []
+    stream = rank_stream(QUERY, pictures(range(9)), scorer=scorer, device_queue=device_queue, prefetch_threads=1)
+    with safety_net(stream), pytest.raises(DeviceFailed):
+        events.extend(stream)
+    assert scorer.batches == [[b"0"], [b"1"], [b"2"], [b"3"]]
+    assert [event.candidate.name for event in events if isinstance(event, Scored)] == ["0", "1", "2"]
+    assert len(events) == 3, "no picture is blamed"
+    assert_free(device_queue)
 
 
 def test_a_batch_is_asked_again_in_halves() -> None:

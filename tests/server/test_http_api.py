@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 
 from reranker import Reranker, Settings
+from reranker.core.errors import DeviceFailed
+from reranker.i18n.error_messages import sentence
 from tests.support.recorded_stops import RecordedStops
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, content_of, until
 
@@ -69,6 +71,15 @@ def test_relevance_scores_are_the_probabilities_of_the_reranker(
     tokens = sum(scored.score.visual_tokens for scored in ranking.scored)
     assert answer["usage"] == {"images": 4, "total_tokens": tokens}
     assert answer["model"] == "toybox"
+
+
+def test_a_gpu_that_failed_is_one_error_and_no_failure_of_a_document(serve_api) -> None:
+    def judge(*_: object) -> float:
+        raise DeviceFailed
+
+    answer = ask(serve_api(Reranker(scorer=ScriptedScorer(judge=judge))), query="a", documents=[data_uri(b"1")] * 2)
+    assert answer.status_code == 500
+    assert answer.json() == {"detail": sentence(DeviceFailed(), "en")}
 
 
 def test_documents_are_returned_on_request(api_url: str, pictures: list[str]) -> None:

@@ -73,11 +73,11 @@ class Blocked:
 
 @dataclass(frozen=True, kw_only=True)
 class ScriptedImage:
-    """An image of one visual token, and one byte of memory per byte of content."""
+    """An image of one token and one for each character of its text, and one byte of memory per byte of content."""
 
     content: bytes
     key: str
-    visual_tokens: int
+    tokens: int
     nbytes: int
 
 
@@ -142,7 +142,9 @@ class ScriptedScorer:
     def prepare(self, picture: EncodedPicture) -> ScriptedImage:
         content = self._read(picture.candidate)
         self.read_names.append(picture.candidate.name)
-        image = ScriptedImage(content=content, key=picture.key, visual_tokens=1, nbytes=len(content))
+        image = ScriptedImage(
+            content=content, key=picture.key, tokens=1 + len(picture.candidate.text), nbytes=len(content)
+        )
         self._hold(len(content))
         weakref.finalize(image, self._hold, -len(content)).atexit = False
         return image
@@ -168,7 +170,7 @@ class ScriptedScorer:
         return Score(
             log_odds=log_odds,
             generated_text=self._words(image.content),
-            visual_tokens=image.visual_tokens,
+            visual_tokens=image.tokens,
             latency_ms=1.0,
         )
 

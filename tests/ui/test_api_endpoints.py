@@ -19,6 +19,8 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
 from reranker import Query, Reranker, Settings
+from reranker.core.errors import DeviceFailed
+from reranker.i18n.error_messages import sentence
 from reranker.ui.api_endpoints import ApiEndpoints
 from reranker.ui.uploads import Uploads
 from tests.support.event_loop import run_async
@@ -59,6 +61,15 @@ def test_who_stops_listening_stops_the_run(upload_folder: Path, numbers: list[st
     next(stream)
     stream.close()
     assert len(scorer.batches) < 80
+
+
+def test_a_gpu_that_failed_is_one_error_for_programs(upload_folder: Path, numbers: list[str]) -> None:
+    def judge(_query: Query, _content: bytes) -> float:
+        raise DeviceFailed
+
+    with pytest.raises(gr.Error) as caught:
+        programs(upload_folder, ScriptedScorer(judge=judge)).rank("cat", numbers, visitor())
+    assert caught.value.message == sentence(DeviceFailed(), "en")
 
 
 def test_a_program_may_give_a_text_with_each_picture(upload_folder: Path, numbers: list[str]) -> None:

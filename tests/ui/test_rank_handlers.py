@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from reranker import Query, Reranker
+from reranker.core.errors import DeviceFailed
+from reranker.i18n.error_messages import sentence
 from reranker.ui.history import History
 from reranker.ui.sessions import BrowserSessions
 from tests.support.page_handlers import history_after, page_handlers, pressed, scripted_page
@@ -69,6 +71,17 @@ def test_trouble_that_nobody_foresaw_is_a_sentence_too(upload_folder, numbers, c
     *_, last = scripted_page(scorer, upload_folder).rank_handlers.rank("cat", numbers, History(), visitor())
     assert last[0]["text"].startswith("An unexpected error occurred")
     assert "TypeError" in caplog.text
+
+
+def test_a_gpu_that_failed_is_a_sentence(upload_folder, numbers):
+    def judge(query: Query, content: bytes) -> float:
+        raise DeviceFailed
+
+    *_, last = scripted_page(ScriptedScorer(judge=judge), upload_folder).rank_handlers.rank(
+        "cat", numbers, History(), visitor()
+    )
+    assert last[0]["text"] == sentence(DeviceFailed(), "en")
+    assert [button["interactive"] for button in last[-2:]] == [True, False]
 
 
 def test_stop_keeps_what_was_judged_and_names_the_rest(upload_folder, numbers):

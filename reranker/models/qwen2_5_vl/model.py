@@ -22,7 +22,7 @@ class Qwen2_5VL:  # noqa: N801 - the name of the model
         embedding = BytePatchEmbedding(visual.patch_embed, patch_settings).to(device)
         self.vision, self._device = VisionTower(network=visual, embedding=embedding), device
         self.language = network.model.language_model
-        if device.type != "cpu":
+        if device.type not in ("cpu", "meta"):
             for block in self.vision.blocks:
                 pad_ffn(block)
 

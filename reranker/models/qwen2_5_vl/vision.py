@@ -27,11 +27,13 @@ class BytePatchEmbedding(nn.Module):
     """The patch embedding of Qwen2.5-VL for one still image, from bytes.
 
     The original is a 3-D convolution over two equal frames, whose stride is the size of its kernel. One matrix product
-    with the kernel summed over time gives the same result from half the pixels. The weights are those of the original.
+    with the kernel summed over time gives the same result from half the pixels. The weights are those of the original:
+    if they are frozen, as in inference, they are summed once; in training at every call.
     """
 
     mean: torch.Tensor
     std: torch.Tensor
+    frozen_kernel: torch.Tensor | None
 
     def __init__(self, original: Qwen2_5_VisionPatchEmbed, settings: PatchSettings) -> None:
         super().__init__()
@@ -39,10 +41,17 @@ class BytePatchEmbedding(nn.Module):
         pixels = settings.patch_px**2
         self.register_buffer("mean", 255 * torch.tensor(settings.mean).repeat_interleave(pixels), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(settings.std).repeat_interleave(pixels), persistent=False)
+        frozen_kernel = None if self.proj.weight.requires_grad else self._kernel()
+        self.register_buffer("frozen_kernel", frozen_kernel, persistent=False)
+
+    def _kernel(self) -> torch.Tensor:
+        """Return the weights summed over time in float32, (hidden, channels * patch_px ** 2)."""
+        weight = self.proj.weight
+        return weight.sum(dim=2, dtype=torch.float32).flatten(1).to(weight.dtype)
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         """Normalize and embed patches, uint8 (patches, channels * patch_px ** 2). Returns (patches, hidden)."""
-        kernel: torch.Tensor = self.proj.weight.sum(dim=2).flatten(1)  # (hidden, channels * patch_px ** 2)
+        kernel = self._kernel() if self.frozen_kernel is None else self.frozen_kernel
         values = (patches.float() - self.mean) / self.std
         return linear(values.to(kernel.dtype), kernel)
 

@@ -37,5 +37,8 @@ class ScoringMethod(Protocol):
     def temperature(self) -> float:
         """The temperature of the displayed score."""
 
+    def text_tokens(self, text: str) -> int:
+        """Return the tokens after an image with this text, those of the method's branches included. Thread-safe."""
+
     def score(self, query: str, documents: Sequence[Document]) -> list[ScoredDocument]:
         """Score documents. Call it without gradients, in the thread of torch."""

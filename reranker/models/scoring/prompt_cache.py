@@ -25,6 +25,10 @@ class PromptCache:
         """Return the ids of the tokens after the image. text: of the document."""
         return self._encode(query, text).after if text else self._of(query)[0].after
 
+    def text_tokens(self, text: str) -> int:
+        """Return the number of tokens after an image with this text, whatever the query. Thread-safe."""
+        return len(self._encode("", text).after)
+
     def _of(self, query: str) -> tuple[EncodedPrompt, PrefixKV]:
         if query not in self._prefixes:
             prompt = self._encode(query)

@@ -49,6 +49,10 @@ class Rating:
         """The temperature of the displayed score: 1, which displays the rating itself."""
         return 1.0
 
+    def text_tokens(self, text: str) -> int:
+        """Return the tokens after an image with this text, whatever the query, and those of the branches."""
+        return self._prompts.text_tokens(text) + sum(map(len, self._branches))
+
     def score(self, query: str, documents: Sequence[Document]) -> list[ScoredDocument]:
         """Score documents in one packed pass; the text is the most probable answer."""
         states = self._model.last_hidden(

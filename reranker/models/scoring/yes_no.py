@@ -28,6 +28,10 @@ class YesNo:
         """The temperature of the checkpoint."""
         return self._checkpoint.temperature
 
+    def text_tokens(self, text: str) -> int:
+        """Return the tokens after an image with this text, whatever the query."""
+        return self._prompts.text_tokens(text)
+
     def score(self, query: str, documents: Sequence[Document]) -> list[ScoredDocument]:
         """Score documents in one packed pass that continues the prefix of the query."""
         states = self._checkpoint.model.last_hidden(
