@@ -33,16 +33,17 @@ from reranker.images.limits import Limits
 from reranker.pipelines import explain as explain_pipeline
 from reranker.pipelines import rerank
 from reranker.pipelines.coarse_to_fine import CoarseToFine
+from reranker.pipelines.near_ties import NearTies
 from reranker.storage.calibrations import CalibrationStore
 from reranker.storage.score_store import SqliteScoreStore
 from reranker.version import __version__
 
 if TYPE_CHECKING:
     from reranker.models.hub import Choice
-    from reranker.pipelines.rerank import RankStream
 
 FIRST_PLACES = 10  # that detail "auto" gets right if no `top_k` is given
 Picture = Candidate | Path | str | bytes
+Stream = rerank.RankStream | CoarseToFine | NearTies
 
 
 class Reranker:
@@ -223,7 +224,7 @@ class Reranker:
         top_k: int | None = None,
         detail: str | None = None,
         cancellation: Cancellation | None = None,
-    ) -> "RankStream | CoarseToFine":
+    ) -> Stream:
         """Return an iterator over an event for each picture (`Scored` or `Failed`), and the `Ranking` at the end.
 
         query: a sentence, or what `query` returned. pictures: paths, encoded bytes, or `Candidate`s.
@@ -243,8 +244,23 @@ class Reranker:
         top_k: int | None,
         detail: str,
         cancellation: Cancellation | None = None,
-    ) -> "RankStream | CoarseToFine":
+    ) -> Stream:
         """Start a run of a validated query, validated candidates and a valid detail."""
+        rescores = self.settings.engine.rescore_near_ties
+        stream = self._stages(query, candidates, None if rescores else top_k, detail, cancellation)
+        if not rescores:
+            return stream
+        alone = self.engine(self._highest(detail), alone=True)
+        return NearTies(query, stream, alone, top_k=top_k, cancellation=cancellation)
+
+    def _stages(
+        self,
+        query: Query,
+        candidates: Sequence[Candidate],
+        top_k: int | None,
+        detail: str,
+        cancellation: Cancellation | None,
+    ) -> rerank.RankStream | CoarseToFine:
         if detail != "auto":
             return rerank.rank_stream(query, candidates, self.engine(detail), top_k=top_k, cancellation=cancellation)
         return CoarseToFine(
@@ -348,13 +364,16 @@ class Reranker:
         chosen = self._detail(detail)
         return "high" if chosen == "auto" else chosen
 
-    def engine(self, detail: str, scoring: Scoring | None = None) -> ScoringEngine[Any]:
+    def engine(self, detail: str, scoring: Scoring | None = None, *, alone: bool = False) -> ScoringEngine[Any]:
         """Return what a run works with, at a detail other than "auto". Raises `CheckpointError`.
 
-        scoring: the scoring method; that of the settings if None.
+        scoring: the scoring method; that of the settings if None. alone: scores one picture at a time, and neither
+            reads nor writes stored scores.
         """
         model = self.load()
-        return self.engine_of(model.variant(visual_tokens=visual_tokens(detail, model.info), scoring=scoring))
+        tokens = visual_tokens(detail, model.info)
+        engine = self.engine_of(model.variant(visual_tokens=tokens, scoring=scoring, alone=alone))
+        return replace(engine, store=None) if alone else engine
 
     def engine_of(self, model: LocalModel[Any]) -> ScoringEngine[Any]:
         """Return what a run works with, for a variant of the loaded model."""

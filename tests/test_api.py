@@ -437,3 +437,16 @@ def test_the_choice_may_be_asked_for_while_the_model_is_loaded():
     root = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["toybox", "True"]
+
+
+def test_near_ties_at_the_first_place_are_scored_again_alone_where_the_settings_say_so() -> None:
+    odds = {b"0": 1.0, b"1": 1.05, b"2": -3.0}
+    scorer = ScriptedScorer(judge=lambda _, content: odds[content], batch_tokens=3)
+    candidates = [Candidate(name=content.decode(), source=content) for content in odds]
+    fresh = Settings.of(score_store_mb=0)
+    Reranker(scorer=scorer, settings=fresh).rank("a", candidates)
+    assert len(scorer.scored) == 3
+    ranking = Reranker(scorer=scorer, settings=fresh.override(rescore_near_ties=True)).rank("a", candidates, top_k=2)
+    assert sorted(scorer.batches[-2:]) == [[b"0"], [b"1"]]
+    assert len(scorer.scored) == 3 + 3 + 2
+    assert [(each.candidate.name, each.score.stage) for each in ranking.scored] == [("1", 1), ("0", 1)]

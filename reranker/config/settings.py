@@ -92,6 +92,11 @@ class EngineSettings:
     feature_cache_mb: int = _setting(
         1024, "Host memory for the features of encoded pictures, in megabytes.", key="vision_memory_mb", least=0
     )
+    rescore_near_ties: bool = _setting(
+        False,
+        "Score pictures within 0.1 log-odds of the first once more, one by one. In half precision the first place then "
+        "does not depend on the pictures that were in a batch with them.",
+    )
     score_store_mb: int = _setting(
         100, "Size of the file of stored scores in your cache folder, in megabytes; 0 stores none.", least=0
     )

@@ -68,8 +68,11 @@ class Scorer(Protocol[ImageT]):
         Raises as `score` does.
         """
 
-    def variant(self, *, visual_tokens: int | None = None, scoring: Scoring | None = None) -> Self:
-        """Return the same model at another detail or with another scoring method; weights and caches are shared."""
+    def variant(self, *, visual_tokens: int | None = None, scoring: Scoring | None = None, alone: bool = False) -> Self:
+        """Return the same model at another detail or with another scoring method; weights and caches are shared.
+
+        alone: every picture is encoded anew and scored in a batch of its own.
+        """
 
 
 class Explainer(Protocol[ImageT]):

@@ -100,17 +100,22 @@ class CrossEncoder:
         self.info = self._make_info()
         self.budget = budget or self._make_budget(batch_tokens)
 
-    def variant(self, *, visual_tokens: int | None = None, scoring: Scoring | None = None) -> "CrossEncoder":
-        """Return the same model at another detail or with another scoring method; weights and caches are shared."""
+    def variant(
+        self, *, visual_tokens: int | None = None, scoring: Scoring | None = None, alone: bool = False
+    ) -> "CrossEncoder":
+        """Return the same model at another detail or with another scoring method; weights and caches are shared.
+
+        alone: every picture is encoded anew and scored in a batch of its own.
+        """
         other = CrossEncoder(
             self._checkpoint,
             limits=self._limits,
-            cache=self._cache,
+            cache=FeatureCache(0) if alone else self._cache,
             scoring=scoring or self._scoring,
             instruction=self._instruction,
             calibrations=self._calibrations,
             visual_tokens=visual_tokens or self._visual_tokens,
-            budget=self.budget,
+            budget=TokenBudget(1) if alone else self.budget,
         )
         other._hashes = self._hashes
         if scoring in (None, self._scoring):

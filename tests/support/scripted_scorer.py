@@ -126,10 +126,15 @@ class ScriptedScorer:
         self.info = replace(self.info, **changes)
         return self
 
-    def variant(self, *, visual_tokens: int | None = None, scoring: Scoring | None = None) -> "ScriptedScorer":
-        if scoring != "rating":
+    def variant(
+        self, *, visual_tokens: int | None = None, scoring: Scoring | None = None, alone: bool = False
+    ) -> "ScriptedScorer":
+        if scoring != "rating" and not alone:
             return self
         other = copy.copy(self)
+        if alone:
+            other.batch_tokens = 1
+            return other
         other.info = replace(self.info, fingerprint=f"{self.info.fingerprint}, rated")
         other._words = lambda content: f"Score: {content.decode()}"
         return other
