@@ -1,6 +1,7 @@
 """Methods to score pictures with one model: this program's, and those of others to compare it with."""
 
 import re
+import threading
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -39,19 +40,34 @@ PADDED_BATCH: Final = 8
 
 
 class Stopwatch:
-    """Measures how long the device is busy."""
+    """Measures how long the device has work, which several threads may give it."""
 
     def __init__(self) -> None:
         self.busy_s = 0.0
+        self._lock, self._in_flight, self._start = threading.Lock(), 0, 0.0
+
+    def begin(self) -> None:
+        """Note that some work begins."""
+        with self._lock:
+            if not self._in_flight:
+                self._start = time.perf_counter()
+            self._in_flight += 1
+
+    def end(self) -> None:
+        """Note that some work ends."""
+        with self._lock:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self.busy_s += time.perf_counter() - self._start
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Measure while the context is open."""
-        start = time.perf_counter()
+        self.begin()
         try:
             yield
         finally:
-            self.busy_s += time.perf_counter() - start
+            self.end()
 
 
 class BenchmarkSetup:
@@ -150,11 +166,10 @@ class _TimedExecutor(LocalExecutor[PreparedImage]):
         self._setup = setup
 
     def submit(self, query: Query, batch: Sequence[PreparedImage], run_id: str) -> "Future[list[Score]]":
-        return self._setup.torch_thread.submit(partial(self._timed_score, query, batch, run_id))
-
-    def _timed_score(self, query: Query, batch: Sequence[PreparedImage], run_id: str) -> list[Score]:
-        with self._setup.watch.running():
-            return self._setup.scorer.score(query, batch, run_id)
+        self._setup.watch.begin()
+        future = super().submit(query, batch, run_id)
+        future.add_done_callback(lambda _: self._setup.watch.end())
+        return future
 
 
 def ours(setup: BenchmarkSetup, paths: Sequence[Path]) -> Iterator[object]:

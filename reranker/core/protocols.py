@@ -1,6 +1,6 @@
 """Contracts between the packages. Small ones, so that a new model, device or store implements what it has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol, Self, TypeVar
 
@@ -60,6 +60,16 @@ class Scorer(Protocol[ImageT]):
 
         run_id: names the run; the feature cache never evicts an image for another one of the same run.
         Raises `DeviceFailed`, which ends the run; a `PictureError` or any other error, and the caller halves the batch.
+        """
+
+    @property
+    def in_flight(self) -> int:
+        """The number of batches that may be launched before the first of them is finished, at least 1."""
+
+    def launch(self, query: Query, batch: Sequence[ImageT], run_id: str) -> Callable[[], list[Score]]:
+        """Give the device the work of `score`, and return a function that waits for it, in any thread.
+
+        Both raise as `score` does.
         """
 
     def encode(self, batch: Sequence[ImageT], run_id: str) -> list[ImageT]:

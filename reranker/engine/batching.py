@@ -71,14 +71,20 @@ class BatchRunner(Generic[ImageT]):
                     self._finish()
 
     def _step(self) -> None:
-        """Submit a batch if the device takes another one and images are ready; else finish the oldest."""
-        if len(self._in_flight) < self._executor.capacity and (self._halves or self._buffer.has_ready):
+        """Submit a batch if the device takes another one; else finish the oldest.
+
+        An idle device takes a batch of whatever size; one that works takes the next when that is full.
+        """
+        if len(self._in_flight) < self._executor.capacity and (self._halves or self._has_batch()):
             self._submit()
         elif self._in_flight:
             self._finish()
 
+    def _has_batch(self) -> bool:
+        return self._buffer.has_ready(self._executor.batch_tokens if self._in_flight else 1)
+
     def _submit(self) -> None:
-        """Submit one batch of whatever size: an idle device costs more than a small batch."""
+        """Submit one batch of what is ready: an idle device costs more than a small batch."""
         self._ticket.acquire()
         try:
             # Images are taken only now that a slot is free: more became ready during the wait.

@@ -16,7 +16,7 @@ from reranker.core.errors import PictureOutOfMemory
 from reranker.core.types import Candidate, EncodedPicture, OccludedImages, Query, Score, ScorerInfo, Scoring
 from reranker.engine.device_errors import unless_out_of_memory
 from reranker.engine.feature_cache import FeatureCache
-from reranker.engine.host_memory import host_bytes, host_copy
+from reranker.engine.host_memory import HostCopy, empty_on_host, host_bytes
 from reranker.engine.memory_budget import TokenBudget, device_budget, device_memory, encoding_batches
 from reranker.images.decoding import decode
 from reranker.images.hashing import ContentHashes
@@ -26,12 +26,13 @@ from reranker.models.architecture import ImageFeatures
 from reranker.models.loading import Checkpoint
 from reranker.models.occlusion import grid_of, occluded
 from reranker.models.patchify import CHANNELS, PATCHIFY_VERSION, Patches, noise, patchify
-from reranker.models.scoring.method import Document, ScoredDocument, ScoringMethod
+from reranker.models.scoring.method import Document, ScoringMethod
 from reranker.models.scoring.registry import make_scoring_method
 from reranker.storage.calibrations import CalibrationStore
 
 _log = logging.getLogger(__name__)
 
+BATCHES_ON_GPU = 2
 PREFETCHED_BATCHES = 3  # the one on the device and two behind it
 _Result = TypeVar("_Result")
 
@@ -153,6 +154,11 @@ class CrossEncoder:
         return self.budget.tokens
 
     @property
+    def in_flight(self) -> int:
+        """Batches that may be launched before the first of them is finished: two on a GPU, which then never waits."""
+        return BATCHES_ON_GPU if self._checkpoint.device.type == "cuda" else 1
+
+    @property
     def prefetch_bytes(self) -> int:
         """Bytes of prepared images worth holding: more would wait for the device."""
         settings = self._checkpoint.patch_settings
@@ -215,12 +221,31 @@ class CrossEncoder:
         """Move patches to pinned memory if there is a GPU, which then copies them by itself."""
         if self._checkpoint.device.type != "cuda":
             return patches
-        return replace(patches, values=host_copy(torch.from_numpy(patches.values), pinned=True).numpy())
+        values = torch.from_numpy(patches.values)
+        return replace(patches, values=empty_on_host(values, pinned=True).copy_(values).numpy())
 
     def score(self, query: Query, batch: Sequence[PreparedImage], run_id: str) -> list[Score]:
         """Score a batch. Raises `PictureOutOfMemory` if it does not fit on the device, and `DeviceFailed`."""
+        return self.launch(query, batch, run_id)()
+
+    def launch(self, query: Query, batch: Sequence[PreparedImage], run_id: str) -> Callable[[], list[Score]]:
+        """Give the device the work for a batch, and return a function that waits for its scores.
+
+        The function may be called in another thread. Both raise as `score` does.
+        """
         start = time.perf_counter()
-        documents = self._on_device(partial(self._score_documents, query, batch, run_id), batch)
+        numbers = self._on_device(partial(self._launch, query, batch, run_id), batch)
+        return partial(self._finish, batch, numbers, start)
+
+    def _launch(self, query: Query, batch: Sequence[PreparedImage], run_id: str) -> HostCopy:
+        features = self._features(batch)
+        documents = [Document(image=each, text=image.text) for each, image in zip(features, batch, strict=True)]
+        numbers = HostCopy(self._method.run(query.text, documents))
+        self._remember(batch, features, run_id)
+        return numbers
+
+    def _finish(self, batch: Sequence[PreparedImage], numbers: HostCopy, start: float) -> list[Score]:
+        documents = self._method.read(numbers.wait())
         self.budget.record_success()
         latency_ms = 1000 * (time.perf_counter() - start)
         return [
@@ -275,13 +300,6 @@ class CrossEncoder:
             raise PictureOutOfMemory(name="", visual_tokens=sum(image.visual_tokens for image in batch))
         return result
 
-    def _score_documents(self, query: Query, batch: Sequence[PreparedImage], run_id: str) -> list[ScoredDocument]:
-        features = self._features(batch)
-        documents = [Document(image=each, text=image.text) for each, image in zip(features, batch, strict=True)]
-        scored = self._method.score(query.text, documents)
-        self._remember(batch, features, run_id)
-        return scored
-
     def _remember(self, batch: Sequence[PreparedImage], features: Sequence[ImageFeatures], run_id: str) -> None:
         for image, each in zip(batch, features, strict=True):
             key = self._cache_key(image.content_hash)
@@ -305,4 +323,4 @@ class CrossEncoder:
         rng = np.random.default_rng(0)
         patches = [noise(rng, self._visual_tokens, settings) for _ in range(images)]
         features = self._checkpoint.model.encode_images(patches)
-        self._method.score("", [Document(image=image) for image in features])
+        self._method.run("", [Document(image=image) for image in features])

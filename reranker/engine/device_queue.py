@@ -26,6 +26,12 @@ class DeviceQueue:
         self._waiting: deque[Ticket] = deque()
         self._holders: list[Ticket] = []
 
+    def resize(self, capacity: int) -> None:
+        """Change the number of slots, once it is known what the device takes."""
+        with self._changed:
+            self._capacity = capacity
+            self._changed.notify_all()
+
     def ticket(self, cancellation: Cancellation | None = None) -> "Ticket":
         """Return a ticket for one run; a cancelled ticket leaves the queue."""
         return Ticket(self, cancellation or Cancellation())

@@ -1,7 +1,7 @@
 """Runs a scorer in this process."""
 
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Generic
 
@@ -11,12 +11,15 @@ from reranker.engine.torch_thread import TorchThread
 
 
 class LocalExecutor(Generic[ImageT]):
-    """An `Executor` whose device is driven by one thread of this process, one batch at a time."""
+    """An `Executor` whose device is driven by one thread of this process.
 
-    capacity = 1
+    A GPU is given the next batch while it works on one; another thread waits for the scores.
+    """
 
     def __init__(self, model: LocalModel[ImageT], torch_thread: TorchThread) -> None:
-        self._model, self._torch_thread = model, torch_thread
+        self._model, self._torch_thread, self.capacity = model, torch_thread, model.in_flight
+        self._batch_tokens: int | None = None
+        self._waiting = ThreadPoolExecutor(1, thread_name_prefix="reranker-scores")
 
     @property
     def info(self) -> ScorerInfo:
@@ -25,12 +28,21 @@ class LocalExecutor(Generic[ImageT]):
 
     @property
     def batch_tokens(self) -> int:
-        """Most tokens, visual and text, that fit a batch now."""
-        return self._model.batch_tokens
+        """Most tokens, visual and text, that fit a batch now; while batches are in flight, after the last launch."""
+        return self._model.batch_tokens if self._batch_tokens is None else self._batch_tokens
 
     def submit(self, query: Query, batch: Sequence[ImageT], run_id: str) -> "Future[list[Score]]":
         """Start `Scorer.score`."""
-        return self._torch_thread.submit(partial(self._model.score, query, batch, run_id))
+        if self.capacity == 1:
+            return self._torch_thread.submit(partial(self._model.score, query, batch, run_id))
+        launched = self._torch_thread.submit(partial(self._launch, query, batch, run_id))
+        return self._waiting.submit(_scores, launched)
+
+    def _launch(self, query: Query, batch: Sequence[ImageT], run_id: str) -> Callable[[], list[Score]]:
+        """Launch a batch, and read the memory for the next one: during a launch, less is free than afterwards."""
+        wait = self._model.launch(query, batch, run_id)
+        self._batch_tokens = self._model.batch_tokens
+        return wait
 
     def encode(self, batch: Sequence[ImageT], run_id: str) -> "Future[list[ImageT]]":
         """Start `Scorer.encode`."""
@@ -39,3 +51,8 @@ class LocalExecutor(Generic[ImageT]):
     def occlude(self, image: ImageT, run_id: str) -> "Future[OccludedImages[ImageT]]":
         """Start `Explainer.occlude`."""
         return self._torch_thread.submit(partial(self._model.occlude, image, run_id))
+
+
+def _scores(launched: "Future[Callable[[], list[Score]]]") -> list[Score]:
+    """Wait for a batch to be launched, and for its scores."""
+    return launched.result()()

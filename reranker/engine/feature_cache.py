@@ -1,20 +1,25 @@
 """A cache of the features of encoded images."""
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Lock
 
-from reranker.engine.host_memory import host_bytes, host_copy
+from reranker.engine.host_memory import HostCopy, host_bytes
 from reranker.models.architecture import ImageFeatures
 
 
 @dataclass(kw_only=True)
 class _Entry:
-    """Cached features, the bytes that they take, and the run that used them last."""
+    """Cached features, and the run that used them last."""
 
-    features: ImageFeatures
-    nbytes: int
+    copy: HostCopy
+    rows: int
+    columns: int
     run_id: str
+
+    def features(self) -> ImageFeatures:
+        """Return the features once they are copied."""
+        return ImageFeatures(tokens=self.copy.wait(), rows=self.rows, columns=self.columns)
 
 
 class FeatureCache:
@@ -30,10 +35,10 @@ class FeatureCache:
         self._lock = Lock()
 
     def get(self, key: str) -> ImageFeatures | None:
-        """Return the features on the CPU, or None."""
+        """Return the features on the CPU, or None. Raises `DeviceFailed`."""
         with self._lock:
             entry = self._entries.get(key)
-            return None if entry is None else entry.features
+        return None if entry is None else entry.features()
 
     def touch(self, key: str, run_id: str) -> None:
         """Note that a run has used what it got."""
@@ -48,14 +53,13 @@ class FeatureCache:
             pinned = features.tokens.is_cuda
             if key in self._entries or not self._make_space(host_bytes(features.tokens.nbytes, pinned=pinned), run_id):
                 return
-            tokens = host_copy(features.tokens, pinned=pinned)
-            nbytes = host_bytes(tokens.nbytes, pinned=tokens.is_pinned())
-            self._entries[key] = _Entry(features=replace(features, tokens=tokens), nbytes=nbytes, run_id=run_id)
-            self._bytes += nbytes
+            copy = HostCopy(features.tokens)
+            self._entries[key] = _Entry(copy=copy, rows=features.rows, columns=features.columns, run_id=run_id)
+            self._bytes += copy.nbytes
 
     def _make_space(self, nbytes: int, run_id: str) -> bool:
         while self._bytes + nbytes > self.max_bytes:
             if not self._entries or next(iter(self._entries.values())).run_id == run_id:
                 return False
-            self._bytes -= self._entries.popitem(last=False)[1].nbytes
+            self._bytes -= self._entries.popitem(last=False)[1].copy.nbytes
         return True

@@ -58,11 +58,11 @@ class PrefetchBuffer(Generic[ImageT]):
             self._changed.wait_for(lambda: self._closed or self._ready or not (self._unclaimed or self._in_preparation))
             return bool(self._ready)
 
-    @property
-    def has_ready(self) -> bool:
-        """Whether an image is ready now."""
+    def has_ready(self, tokens: int) -> bool:
+        """Whether images with so many tokens are ready now, or all that will be, if that is at least one."""
         with self._changed:
-            return bool(self._ready)
+            is_last = not (self._unclaimed or self._in_preparation)
+            return bool(self._ready) and (is_last or sum(image.tokens for image in self._ready) >= tokens)
 
     def take(self, tokens: int) -> list[ImageT]:
         """Return images that are ready, at most so many tokens or one image; their bytes stay held until `release`."""

@@ -159,3 +159,45 @@ def test_the_halves_of_a_batch_that_failed_are_no_larger_than_what_fits_by_then(
     results = score_prepared(QUERY, given, [image.key for image in given], engine.executor, ticket, "a")
     assert [result.log_odds for result in results] == [0, 1, 2, 3]
     assert scorer.batches == [[b"0", b"1", b"2", b"3"], [b"0"], [b"1"], [b"2"], [b"3"]]
+
+
+def test_a_batch_that_follows_another_one_is_full_or_the_last() -> None:
+    buffer: PrefetchBuffer[ScriptedImage] = PrefetchBuffer(3, max_bytes=10)
+    for _ in range(3):
+        buffer.claim()
+    first, second, third = images(3)
+    assert not buffer.has_ready(1)
+    buffer.put(first)
+    assert (buffer.has_ready(1), buffer.has_ready(2)) == (True, False)
+    buffer.put(second)
+    assert buffer.has_ready(2)
+    assert buffer.take(2) == [first, second]
+    buffer.put(third)
+    assert buffer.has_ready(2), "nothing else will come"
+
+
+def test_a_device_that_works_is_not_given_a_small_batch_while_more_is_prepared() -> None:
+    sizes: list[int] = []
+
+    class Recording(Pipelined):
+        def submit(self, query: Query, batch: Sequence[ScriptedImage], run_id: str) -> "Future[list[Score]]":
+            sizes.append(len(batch))
+            return super().submit(query, batch, run_id)
+
+        def finish(self, future: "Future[list[Score]]", scores: list[Score]) -> None:
+            super().finish(future, scores)
+            for image in waiting[:3]:
+                buffer.put(image)
+            del waiting[:3]
+
+    buffer: PrefetchBuffer[ScriptedImage] = PrefetchBuffer(7, max_bytes=100)
+    waiting = images(7)
+    for _ in range(7):
+        buffer.claim()
+    buffer.put(waiting.pop(0))
+    stored, results = StoredScores(None, QUERY, "a"), {}
+    ticket = DeviceQueue(2).ticket()
+    executor = Recording(2, batch_tokens=3)
+    BatchRunner(QUERY, executor, buffer, ticket, run_id="a", stored=stored, on_result=results.__setitem__).run()
+    assert sizes == [1, 3, 3]
+    assert len(results) == 7

@@ -3,6 +3,7 @@ import torch
 
 from reranker.engine.feature_cache import FeatureCache
 from reranker.models.architecture import ImageFeatures
+from tests.support.fake_streams import FakeStreams
 
 
 def features(value=0.0, tokens=1):
@@ -45,10 +46,8 @@ def test_another_set_evicts_the_one_before():
 @pytest.fixture
 def pinning(monkeypatch):
     """Pretend that features come from a GPU, and that memory is pinned."""
-    empty_like = torch.empty_like
-    monkeypatch.setattr(torch.Tensor, "is_cuda", True)
     monkeypatch.setattr(torch.Tensor, "is_pinned", lambda _: True)
-    monkeypatch.setattr(torch, "empty_like", lambda tensor, device, pin_memory=False: empty_like(tensor, device=device))
+    return FakeStreams(monkeypatch)
 
 
 def stored_count(max_bytes):
@@ -81,7 +80,7 @@ def test_features_that_cannot_be_pinned_are_kept_in_plain_memory(monkeypatch):
             raise RuntimeError("CUDA error: out of memory")
         return empty_like(tensor, device=device)
 
-    monkeypatch.setattr(torch.Tensor, "is_cuda", True)
+    FakeStreams(monkeypatch)
     monkeypatch.setattr(torch, "empty_like", fail)
     cache = FeatureCache(max_bytes=80)
     for name in "abc":

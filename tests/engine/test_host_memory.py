@@ -1,19 +1,38 @@
-"""Copies in host memory: equal, of their own memory, and in plain memory where none can be pinned."""
+"""Copies in host memory: equal, of their own memory, waited for once, and plain where none can be pinned."""
 
 import pytest
 import torch
 
-from reranker.engine.host_memory import host_bytes, host_copy
+from reranker.core.errors import DeviceFailed
+from reranker.engine.host_memory import HostCopy, empty_on_host, host_bytes
+from tests.support.fake_streams import FakeStreams
 
 
 def test_a_copy_does_not_keep_the_batch_that_it_was_cut_from() -> None:
     batch = torch.arange(1000.0)
-    copy = host_copy(batch[:3], pinned=False)
-    assert copy.tolist() == [0, 1, 2]
-    assert copy.untyped_storage().nbytes() == 12
+    copy = HostCopy(batch[:3])
+    batch.zero_()
+    assert copy.wait().tolist() == [0, 1, 2]
+    assert copy.wait().untyped_storage().nbytes() == copy.nbytes == 12
 
 
-def test_where_memory_cannot_be_pinned_the_copy_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_from_a_gpu_is_waited_for_where_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = FakeStreams(monkeypatch)
+    copy = HostCopy(torch.arange(3.0))
+    assert streams.waits == 0
+    assert copy.wait().tolist() == [0, 1, 2]
+    assert streams.waits == 1
+
+
+def test_a_gpu_that_fails_during_the_copy_is_reported_where_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = FakeStreams(monkeypatch)
+    copy = HostCopy(torch.arange(3.0))
+    streams.error = torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+    with pytest.raises(DeviceFailed):
+        copy.wait()
+
+
+def test_where_memory_cannot_be_pinned_it_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
     empty_like = torch.empty_like
 
     def fail(tensor: torch.Tensor, *, pin_memory: bool = False, **options: object) -> torch.Tensor:
@@ -22,7 +41,7 @@ def test_where_memory_cannot_be_pinned_the_copy_is_plain(monkeypatch: pytest.Mon
         return empty_like(tensor, **options)
 
     monkeypatch.setattr(torch, "empty_like", fail)
-    assert host_copy(torch.arange(3.0), pinned=True).tolist() == [0, 1, 2]
+    assert empty_on_host(torch.arange(3.0), pinned=True).shape == (3,)
 
 
 @pytest.mark.parametrize(("nbytes", "pinned"), [(1, 1), (64, 64), (65, 128), (3_670_016, 4_194_304)])

@@ -379,7 +379,7 @@ def test_a_blanked_picture_is_scored_like_the_whole_one(checkpoint, text):
     blanked = scorer.occlude(scorer.prepare(scorer.identify(candidate)), "run").images[5].features
     method = YesNo(checkpoint, checkpoint.instruction)
     with torch.inference_mode():
-        (document,) = method.score(query, [Document(image=blanked, text=text)])
+        (document,) = method.read(method.run(query, [Document(image=blanked, text=text)]))
     expected = explanation.score.log_odds - document.log_odds
     assert explanation.where.drops[1][1] == pytest.approx(expected, abs=1e-3)
 

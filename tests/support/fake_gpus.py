@@ -13,10 +13,50 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
-_MOVES = {torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default}
+_COPY = torch.ops.aten.copy_.default
+_MOVES = {torch.ops.aten._to_copy.default, _COPY}
 _INDEXING = {torch.ops.aten.index.Tensor, torch.ops.aten.index_put_.default}  # may be asked for by indices of the host
+_READ = torch.ops.aten._local_scalar_dense.default
 _IS_COMPATIBLE = torch.ops.aten._has_compatible_shallow_copy_type.default
 _registered: list[str] = []
+
+
+class Waits:
+    """How often the host has waited for a GPU: at reads, and at copies that are not made from or to pinned memory."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._pinned: set[int] = set()
+
+    def pin(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Note that a host tensor is in pinned memory."""
+        if not isinstance(tensor, _OnCard):
+            self._pinned.add(tensor.data_ptr())
+        return tensor
+
+    def note(self, func: Any, args: Any, kwargs: dict[str, Any], target: torch.device | None) -> None:
+        """Count an operation if the host waits for it."""
+        source = args[1] if func is _COPY else args[0]
+        on_card = isinstance(source, _OnCard)
+        if func is _READ:
+            self.count += on_card
+        elif func in _MOVES and target is not None and on_card != (target.type == "card"):
+            asynchronous = bool(args[2] if func is _COPY and len(args) > 2 else kwargs.get("non_blocking"))
+            self.count += not (asynchronous and (on_card or source.data_ptr() in self._pinned))
+
+
+_waits: list[Waits] = []
+
+
+@contextmanager
+def counted_waits() -> Iterator[Waits]:
+    """Count the waits for pretended GPUs while the context is open."""
+    waits = Waits()
+    _waits.append(waits)
+    try:
+        yield waits
+    finally:
+        _waits.remove(waits)
 
 
 @contextmanager
@@ -95,6 +135,8 @@ def _computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     asked = kwargs.get("device")
     gpus = [one.device for one in tensors if isinstance(one, _OnCard)]
     target = asked or next(iter(gpus), None)
+    for waits in _waits:
+        waits.note(func, args, kwargs, args[0].device if func is _COPY else asked)
     if asked is not None and asked.type == "card":
         kwargs = kwargs | {"device": torch.device("cpu")}
     output = func(*tree_map(_held, args), **tree_map(_held, kwargs))

@@ -8,6 +8,7 @@ import weakref
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from reranker.core.errors import PictureMissing
 from reranker.core.types import Candidate, EncodedPicture, OccludedImages, Query, Ranking, Score, ScorerInfo, Scoring
@@ -100,6 +101,7 @@ class ScriptedScorer:
     ) -> None:
         self.batch_tokens = batch_tokens
         self.cache_capacity = 1000
+        self.in_flight = 1
         self.info = ScorerInfo(
             model="scripted",
             fingerprint=fingerprint,
@@ -159,6 +161,9 @@ class ScriptedScorer:
         scores = [self._score(self._judge(query, image.content), image) for image in reversed(batch)]
         self.scored += [image.content for image in batch]
         return scores[::-1]
+
+    def launch(self, query: Query, batch: Sequence[ScriptedImage], run_id: str) -> Callable[[], list[Score]]:
+        return partial(self.score, query, batch, run_id)
 
     def encode(self, batch: Sequence[ScriptedImage], run_id: str) -> list[ScriptedImage]:
         return list(batch)

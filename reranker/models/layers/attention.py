@@ -6,7 +6,7 @@ batched product for each length that occurs. Both use the indices of `PackedSequ
 
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import accumulate
 from typing import Any, cast
@@ -14,6 +14,8 @@ from typing import Any, cast
 import torch
 from torch.nn.attention.varlen import varlen_attn
 from torch.nn.functional import scaled_dot_product_attention
+
+from reranker.models.layers.transfer import to_device
 
 HALF = (torch.bfloat16, torch.float16)
 FIRST_WITH_KERNEL = (8, 0)  # compute capability
@@ -33,6 +35,7 @@ class PackedSequences:
     prefix_tokens: int = 0
     branches: tuple[int, ...] = ()
     device: torch.device
+    _masks: dict[tuple[int, int, torch.dtype], torch.Tensor] = field(init=False, default_factory=dict, compare=False)
 
     @property
     def tail(self) -> int:
@@ -43,7 +46,7 @@ class PackedSequences:
     def tail_tokens(self) -> torch.Tensor:
         """The indices of the tokens of each tail, (sequences * tail,)."""
         ends = torch.tensor(list(accumulate(self.lengths)))
-        return (ends[:, None] + torch.arange(-self.tail, 0)).flatten().to(self.device)
+        return to_device((ends[:, None] + torch.arange(-self.tail, 0)).flatten(), self.device)
 
     def query_lengths(self, *, tail_only: bool) -> tuple[int, ...]:
         """Return the lengths of each trunk and its branches; with `tail_only` a trunk is its last token."""
@@ -56,12 +59,12 @@ class PackedSequences:
     @cached_property
     def query_offsets(self) -> torch.Tensor:
         """The index of the first token of each trunk and branch, and the number of all tokens, int32."""
-        return _offsets(self.query_lengths(tail_only=False)).to(self.device)
+        return to_device(_offsets(self.query_lengths(tail_only=False)), self.device)
 
     @cached_property
     def tail_offsets(self) -> torch.Tensor:
         """The same as `query_offsets` in a tensor that has only the tails."""
-        return _offsets(self.query_lengths(tail_only=True)).to(self.device)
+        return to_device(_offsets(self.query_lengths(tail_only=True)), self.device)
 
     @cached_property
     def by_length(self) -> list[tuple[int, torch.Tensor, torch.Tensor]]:
@@ -74,7 +77,7 @@ class PackedSequences:
             sequences = torch.tensor([index for index, each in enumerate(self.lengths) if each == length])
             tokens = (starts[sequences][:, None] + torch.arange(length)).flatten()
             tails = (self.tail * sequences[:, None] + torch.arange(self.tail)).flatten()
-            groups.append((len(sequences), tokens.to(self.device), tails.to(self.device)))
+            groups.append((len(sequences), to_device(tokens, self.device), to_device(tails, self.device)))
         return groups
 
     @cached_property
@@ -92,12 +95,24 @@ class PackedSequences:
     @cached_property
     def key_indices(self) -> torch.Tensor:
         """The indices of `key_parts`, one after the other."""
-        return torch.cat(self.key_parts).to(self.device)
+        return to_device(torch.cat(self.key_parts), self.device)
 
     @cached_property
     def key_offsets(self) -> torch.Tensor:
         """The offsets of `key_parts` in `key_indices`, int32."""
-        return _offsets(map(len, self.key_parts)).to(self.device)
+        return to_device(_offsets(map(len, self.key_parts)), self.device)
+
+    def causal_mask(self, queries: int, keys: int, dtype: torch.dtype) -> torch.Tensor | None:
+        """Return the mask to add to the logits, (queries, keys), in which the last query attends to the last key.
+
+        It is None for one query, which attends to all keys. All layers share it.
+        """
+        if queries == 1:
+            return None
+        shape = queries, keys, dtype
+        if shape not in self._masks:
+            self._masks[shape] = to_device(_causal_mask(queries, keys, self.branches, dtype), self.device)
+        return self._masks[shape]
 
 
 def _offsets(lengths: Iterable[int]) -> torch.Tensor:
@@ -207,7 +222,7 @@ def _attend_by_length(
             q,
             k,
             v,
-            attn_mask=_causal_mask(q.shape[2], k.shape[2], sequences.branches, query) if needs_mask else None,
+            attn_mask=sequences.causal_mask(q.shape[2], k.shape[2], query.dtype) if needs_mask else None,
             is_causal=causal and not needs_mask,
             scale=scale,
             enable_gqa=k.shape[1] != q.shape[1],
@@ -217,18 +232,12 @@ def _attend_by_length(
     return output
 
 
-def _causal_mask(queries: int, keys: int, branches: tuple[int, ...], like: torch.Tensor) -> torch.Tensor | None:
-    """Return the mask to add to the logits, (queries, keys), in which the last query attends to the last key.
-
-    It is None if there is one query, which attends to all keys. branches: as in `PackedSequences`.
-    """
-    if queries == 1:
-        return None
+def _causal_mask(queries: int, keys: int, branches: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """Return the mask of `PackedSequences.causal_mask` in host memory."""
     numbers = [0] * (keys - sum(branches)) + [
         number for number, length in enumerate(branches, 1) for _ in range(length)
     ]
-    branch = torch.tensor(numbers, device=like.device)  # of each key; 0 is the trunk
-    is_later = torch.ones(queries, keys, dtype=torch.bool, device=like.device).triu(keys - queries + 1)
+    branch = torch.tensor(numbers)  # of each key; 0 is the trunk
+    is_later = torch.ones(queries, keys, dtype=torch.bool).triu(keys - queries + 1)
     is_elsewhere = (branch > 0) & (branch != branch[-queries:, None])
-    hidden = is_later | is_elsewhere
-    return torch.zeros(queries, keys, dtype=like.dtype, device=like.device).masked_fill(hidden, -torch.inf)
+    return torch.zeros(queries, keys, dtype=dtype).masked_fill(is_later | is_elsewhere, -torch.inf)

@@ -24,5 +24,5 @@ class YesNoHead:
         return YesNoHead(direction=self.direction.to(device))
 
     def log_odds(self, states: torch.Tensor) -> torch.Tensor:
-        """Map states (images, hidden) to log-odds (images,), float32."""
+        """Map states (..., hidden) to log-odds (...), float32."""
         return states.float() @ self.direction

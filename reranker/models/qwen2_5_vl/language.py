@@ -17,6 +17,7 @@ from reranker.models.device_map import device_of_layer
 from reranker.models.layers.attention import PackedSequences, attend
 from reranker.models.layers.rms_norm import rms_norm
 from reranker.models.layers.rotary import Rotation
+from reranker.models.layers.transfer import to_device
 from reranker.models.qwen2_5_vl.positions import language_rotation, rope_positions
 
 
@@ -44,7 +45,7 @@ def embed(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> torch.Tensor:
     """Return the embeddings of tokens, (tokens, hidden), on the device of the first layer."""
     table = language.embed_tokens
     states: torch.Tensor = table(torch.tensor(ids, device=table.weight.device))
-    return states.to(language.norm.weight.device, non_blocking=True)
+    return to_device(states, language.norm.weight.device)
 
 
 def last_hidden(
@@ -68,7 +69,7 @@ def last_hidden(
         [
             part
             for image, ids in zip(images, suffixes, strict=True)
-            for part in (image.tokens.to(embedded[ids], non_blocking=True), embedded[ids], *continuations)
+            for part in (to_device(image.tokens, embedded[ids].device), embedded[ids], *continuations)
         ]
     )
     branch_lengths = tuple(map(len, branches))
@@ -81,7 +82,7 @@ def last_hidden(
         branches=branch_lengths,
         device=hidden.device,
     )
-    rotation = language_rotation(language, torch.cat(positions, dim=1).to(hidden.device), hidden.dtype)
+    rotation = language_rotation(language, to_device(torch.cat(positions, dim=1), hidden.device), hidden.dtype)
     *layers, (last_layer, last_layer_prefix) = zip(_layers(language), prefix.layers, strict=True)
     for layer, layer_prefix in layers:
         hidden, rotation, sequences = _to_device(device_of_layer(language, layer), hidden, rotation, sequences)

@@ -17,6 +17,7 @@ from reranker.models.architecture import ImageFeatures
 from reranker.models.layers.attention import PackedSequences, attend
 from reranker.models.layers.rms_norm import rms_norm
 from reranker.models.layers.rotary import Rotation
+from reranker.models.layers.transfer import to_device
 from reranker.models.patchify import Patches, PatchSettings
 from reranker.models.qwen2_5_vl.positions import vision_rotation, window_layout
 
@@ -101,14 +102,14 @@ def encode_images(tower: VisionTower, images: Sequence[Patches], device: torch.d
     layouts = [window_layout(*shape, merge, side) for shape in shapes]
     counts = [rows * columns for rows, columns in shapes]
     starts = torch.tensor([0, *counts]).cumsum(0)[:-1]
-    order = torch.cat([start + layout.order for start, layout in zip(starts, layouts, strict=True)]).to(device)
-    values = torch.cat([torch.from_numpy(image.values).to(device, non_blocking=True) for image in images])
+    order = to_device(torch.cat([start + layout.order for start, layout in zip(starts, layouts, strict=True)]), device)
+    values = torch.cat([to_device(torch.from_numpy(image.values), device) for image in images])
     hidden = tower.embedding(values.unflatten(0, (-1, merge**2))[order].flatten(0, 1))  # (patches, hidden)
     window_sequences = PackedSequences(
         lengths=tuple(patches for layout in layouts for patches in layout.windows), device=device
     )
     image_sequences = PackedSequences(lengths=tuple(count * merge**2 for count in counts), device=device)
-    rotation = vision_rotation(network, torch.cat([layout.positions for layout in layouts]).to(device))
+    rotation = vision_rotation(network, to_device(torch.cat([layout.positions for layout in layouts]), device))
     for number, block in enumerate(tower.blocks):
         is_full = number in network.fullatt_block_indexes
         hidden = _run_block(block, hidden, rotation, image_sequences if is_full else window_sequences)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
+
 from reranker.models.architecture import ImageFeatures
 
 
@@ -40,5 +42,11 @@ class ScoringMethod(Protocol):
     def text_tokens(self, text: str) -> int:
         """Return the tokens after an image with this text, those of the method's branches included. Thread-safe."""
 
-    def score(self, query: str, documents: Sequence[Document]) -> list[ScoredDocument]:
-        """Score documents. Call it without gradients, in the thread of torch."""
+    def run(self, query: str, documents: Sequence[Document]) -> torch.Tensor:
+        """Return the numbers of each document, (documents, numbers), on the device, without waiting for them.
+
+        Call it without gradients, in the thread of torch.
+        """
+
+    def read(self, numbers: torch.Tensor) -> list[ScoredDocument]:
+        """Return the score of each document by the numbers of `run`, which are in host memory. Thread-safe."""

@@ -13,6 +13,7 @@ import torch
 from torch.nn.functional import log_softmax
 
 from reranker.core.errors import CheckpointUnsupported
+from reranker.models.layers.transfer import to_device
 from reranker.models.loading import Checkpoint
 from reranker.models.scoring.method import Document, ScoredDocument
 from reranker.models.scoring.prompt_cache import PromptCache
@@ -53,8 +54,8 @@ class Rating:
         """Return the tokens after an image with this text, whatever the query, and those of the branches."""
         return self._prompts.text_tokens(text) + sum(map(len, self._branches))
 
-    def score(self, query: str, documents: Sequence[Document]) -> list[ScoredDocument]:
-        """Score documents in one packed pass; the text is the most probable answer."""
+    def run(self, query: str, documents: Sequence[Document]) -> torch.Tensor:
+        """Return log-odds and the index of the most probable rating, (documents, 2), by one packed pass."""
         states = self._model.last_hidden(
             self._prompts.prefix(query),
             [document.image for document in documents],
@@ -62,11 +63,13 @@ class Rating:
             self._branches,
         )
         probabilities = rating_probabilities(states.float() @ self._output.T)
-        answers = [RATING_FORM.format(RATINGS[index]) for index in probabilities.argmax(dim=1).tolist()]
-        log_odds = rating_log_odds(probabilities).tolist()
+        return torch.stack((rating_log_odds(probabilities), probabilities.argmax(dim=1).float()), dim=1)
+
+    def read(self, numbers: torch.Tensor) -> list[ScoredDocument]:
+        """Return the log-odds as scores, with the most probable answer."""
         return [
-            ScoredDocument(log_odds=value, generated_text=answer)
-            for value, answer in zip(log_odds, answers, strict=True)
+            ScoredDocument(log_odds=log_odds, generated_text=RATING_FORM.format(RATINGS[int(index)]))
+            for log_odds, index in numbers.tolist()
         ]
 
 
@@ -109,6 +112,6 @@ def rating_log_odds(probabilities: torch.Tensor) -> torch.Tensor:
 
     probabilities: of `RATINGS`, (images, 101).
     """
-    ratings = torch.tensor(RATINGS).to(probabilities)
+    ratings = to_device(torch.tensor(RATINGS, dtype=probabilities.dtype), probabilities.device)
     above, below = probabilities @ ratings, probabilities @ (HIGHEST - ratings)
     return ((above + HALF_STEP) / (below + HALF_STEP)).log()

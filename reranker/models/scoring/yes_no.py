@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import torch
+
 from reranker.models.loading import Checkpoint
 from reranker.models.scoring.method import Document, ScoredDocument
 from reranker.models.scoring.prompt_cache import PromptCache
@@ -32,11 +34,15 @@ class YesNo:
         """Return the tokens after an image with this text, whatever the query."""
         return self._prompts.text_tokens(text)
 
-    def score(self, query: str, documents: Sequence[Document]) -> list[ScoredDocument]:
-        """Score documents in one packed pass that continues the prefix of the query."""
+    def run(self, query: str, documents: Sequence[Document]) -> torch.Tensor:
+        """Return log-odds, (documents, 1), by one packed pass that continues the prefix of the query."""
         states = self._checkpoint.model.last_hidden(
             self._prompts.prefix(query),
             [document.image for document in documents],
             [self._prompts.suffix(query, document.text) for document in documents],
         )
-        return [ScoredDocument(log_odds=value) for value in self._checkpoint.head.log_odds(states[:, 0]).tolist()]
+        return self._checkpoint.head.log_odds(states)
+
+    def read(self, numbers: torch.Tensor) -> list[ScoredDocument]:
+        """Return the log-odds as scores."""
+        return [ScoredDocument(log_odds=log_odds) for (log_odds,) in numbers.tolist()]

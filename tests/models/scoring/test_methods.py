@@ -114,7 +114,9 @@ def transformers_own(reference, checkpoint):
 @pytest.mark.parametrize("query", QUERIES)
 def test_the_rating_is_the_mean_of_all_answers_by_transformers_own_network(checkpoint, transformers_own, seen, query):
     documents = [Document(image=picture) for picture in seen]
-    scored = make_scoring_method(checkpoint, "rating", "").score(query, documents)
+    method = make_scoring_method(checkpoint, "rating", "")
+    with torch.inference_mode():
+        scored = method.read(method.run(query, documents))
     for picture, document in zip(seen, scored, strict=True):
         answers = transformers_own.answers(query, picture)
         mean = sum(float(answer) * probability for answer, probability in answers.items())
