@@ -49,7 +49,7 @@ def parity(
     check_output(output)
     expected = None if golden is None else _read(golden)
     silence_transformers()
-    report = measure_parity(open_model(model, device, precision, all_on_device=False), visual_tokens or None)
+    report = measure_parity(open_model(model, device, precision), visual_tokens or None)
     print_bytes(as_bytes(as_table(report)))
     agrees = report.largest_difference <= report.tolerance
     if expected is not None:

@@ -82,10 +82,13 @@ def _count(module: torch.nn.Module) -> int:
 
 
 def choose_device(device: Device) -> torch.device:
-    """Return the device of a setting; "auto" is the first CUDA GPU, or the CPU if there is none."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+    """Return the device of a setting; "auto" is the first CUDA GPU, or the CPU if there is none.
+
+    A GPU has its index, without which torch does not say which share of its memory this process may use.
+    """
+    if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    return torch.device("cuda", 0)
 
 
 def unquantized_precision(device: torch.device, *, large: bool) -> str:

@@ -18,6 +18,7 @@ from reranker.models.loading import Checkpoint, load_checkpoint, load_network, m
 from reranker.models.memory_plan import (
     GIB,
     WeightCounts,
+    choose_device,
     choose_precision,
     fitting_precision,
     is_device_failure,
@@ -45,6 +46,13 @@ def plain() -> list[float]:
 
 
 # What fits
+
+
+def test_a_gpu_has_its_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it, torch raises an error when it is asked for the share of the memory that a process may use."""
+    assert [choose_device(device) for device in ("auto", "cpu")] == [CPU, CPU]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert [choose_device(device) for device in ("auto", "cuda", "cpu")] == [torch.device("cuda", 0)] * 2 + [CPU]
 
 
 @pytest.mark.parametrize(
