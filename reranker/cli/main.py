@@ -15,6 +15,7 @@ import typer
 
 from reranker.cli.benchmark import benchmark
 from reranker.cli.console import DONE, FAILED, INTERRUPTED, USAGE_ERROR, CommandError, RerankerFactory, say
+from reranker.cli.doctor import doctor
 from reranker.cli.download import download
 from reranker.cli.evaluate import evaluate
 from reranker.cli.label import label
@@ -34,7 +35,7 @@ PROGRAM: Final = "python -m reranker"
 VersionOption = Annotated[bool, typer.Option("--version", help="Write the version and exit.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Also write the log to stderr.")]
 
-_COMMANDS: Final = (rank, watch, serve, label, evaluate, verify, benchmark, memory, parity, download)
+_COMMANDS: Final = (rank, watch, serve, label, evaluate, verify, benchmark, memory, parity, doctor, download)
 
 
 def main(

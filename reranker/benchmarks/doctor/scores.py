@@ -1,0 +1,108 @@
+"""Score drawn pictures in several ways, and compare the scores: company, device and precision must not matter much."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from random import Random
+from typing import Final
+
+import torch
+
+from reranker.benchmarks.doctor.checks import Finding
+from reranker.benchmarks.parity import QUERIES
+from reranker.core.types import Candidate, Query
+from reranker.engine.cross_encoder import CrossEncoder, PreparedImage
+from reranker.toybox.drawing import draw_scene
+from reranker.toybox.scenes import random_scene
+
+PICTURES: Final = 24
+SIZES: Final = ((224, 224), (448, 336), (320, 128), (112, 168))  # width and height in pixels
+SEED: Final = 24
+QUERY: Final = Query(text=QUERIES[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """How well scores agree with expected ones.
+
+    largest_difference: of two scores of a picture, in log-odds. first_changed: of `rankings`, how many have another
+        first place.
+    """
+
+    largest_difference: float
+    first_changed: int
+    rankings: int
+
+
+def compare(scores: torch.Tensor, expected: torch.Tensor) -> Agreement:
+    """Compare scores with expected ones, (..., images) each; no number is as far as can be from any."""
+    first_changed = scores.argmax(dim=-1) != expected.argmax(dim=-1)
+    return Agreement(
+        largest_difference=float((scores - expected).abs().nan_to_num(nan=torch.inf).max()),
+        first_changed=int(first_changed.sum()),
+        rankings=first_changed.numel(),
+    )
+
+
+def judge(claim: str, agreements: Mapping[str, Agreement], allowed: float) -> Finding:
+    """Pass if no difference is larger than allowed, in log-odds.
+
+    claim: the start of a sentence that goes on with "by at most". agreements: by what was scored.
+    """
+    difference = max(each.largest_difference for each in agreements.values())
+    changed, rankings = (
+        sum(getattr(each, key) for each in agreements.values()) for key in ("first_changed", "rankings")
+    )
+    figures = {f"{name}, {key}": value for name, each in agreements.items() for key, value in asdict(each).items()}
+    return Finding(
+        passed=difference <= allowed,
+        sentence=f"{claim} by at most {difference:.1e} log-odds ({allowed:g} is allowed); "
+        f"the first place changed in {changed} of {rankings} rankings.",
+        figures=figures,
+    )
+
+
+def drawn_pictures(count: int = PICTURES, sizes: Sequence[tuple[int, int]] = SIZES) -> list[Candidate]:
+    """Return drawn scenes as PNG files, in these sizes by turns."""
+    rng = Random(SEED)
+    return [_drawn(f"drawing {number}", rng, sizes[number % len(sizes)]) for number in range(count)]
+
+
+def _drawn(name: str, rng: Random, size: tuple[int, int]) -> Candidate:
+    buffer = BytesIO()
+    draw_scene(random_scene(rng)).resize(size).save(buffer, "PNG")
+    return Candidate(name=name, source=buffer.getvalue())
+
+
+def prepared(scorer: CrossEncoder, candidates: Sequence[Candidate]) -> list[PreparedImage]:
+    """Return the pictures as the device takes them."""
+    return [scorer.prepare(scorer.identify(candidate)) for candidate in candidates]
+
+
+def log_odds(scorer: CrossEncoder, images: Sequence[PreparedImage], batch: int = 8) -> torch.Tensor:
+    """Return the scores for an English and a Chinese query in batches of a size, (queries, images)."""
+    rows = [
+        [
+            score.log_odds
+            for start in range(0, len(images), batch)
+            for score in scorer.score(Query(text=text), images[start : start + batch], "doctor")
+        ]
+        for text in QUERIES[:2]
+    ]
+    return torch.tensor(rows)
+
+
+def measure_company(scorer: CrossEncoder, candidates: Sequence[Candidate]) -> Agreement:
+    """Compare scores by twos, by eights, and by eights in another order with those of each picture alone."""
+    images = prepared(scorer, candidates)
+    order = Random(SEED).sample(range(len(images)), len(images))
+    shuffled = log_odds(scorer, [images[index] for index in order])
+    in_order = shuffled[:, torch.tensor(order).argsort()]
+    company = torch.stack((log_odds(scorer, images, 2), log_odds(scorer, images), in_order))
+    return compare(company, log_odds(scorer, images, 1))
+
+
+def measure_agreement(scorer: CrossEncoder, reference: CrossEncoder, candidates: Sequence[Candidate]) -> Agreement:
+    """Compare the scores of two models or devices."""
+    scores, expected = (log_odds(each, prepared(each, candidates)) for each in (scorer, reference))
+    return compare(scores, expected)
