@@ -10,8 +10,6 @@ from reranker.cli.outputs import check_output, write_output
 from reranker.config.settings import Device
 
 if TYPE_CHECKING:
-    import torch
-
     from reranker.benchmarks.doctor.checks import CheckResult
 
 DeviceOption = Annotated[
@@ -27,7 +25,7 @@ def doctor(*, device: DeviceOption = "auto", json_file: JsonOption = None) -> in
     """Report what this machine is, and check that the program computes on it as it should.
 
     The CPU takes a minute, a GPU up to ten. Each check passes, fails, or is not made, with the reason. The exit code is
-    0 if none failed, and 1 if one did. Nothing is downloaded or sent, and no folder of yours is named.
+    0 if none failed, and 1 if one did. Nothing is downloaded or sent, and your home directory is shown as `~`.
 
     ```sh
     python -m reranker doctor
@@ -38,27 +36,26 @@ def doctor(*, device: DeviceOption = "auto", json_file: JsonOption = None) -> in
     from reranker.benchmarks.doctor.report import as_json, facts_table, summary_line  # noqa: PLC0415
 
     check_output(json_file)
+    _check_device(device)
     silence_transformers()
-    chosen = _chosen_device(device)
     facts = gather_facts()
     print_bytes(as_bytes(facts_table(facts) + "\n"))
-    results = _run_checks(chosen)
+    results = _run_checks(device)
     print_bytes(as_bytes("\n" + summary_line(results)))
     if json_file is not None:
         write_output(as_bytes(as_json(facts, results)), json_file)
     return FAILED if any(result.status == "failed" for result in results) else DONE
 
 
-def _chosen_device(device: Device) -> "torch.device":
-    """Return the device of an option. Raises `CommandError` if it is a GPU, and torch has none."""
+def _check_device(device: Device) -> None:
+    """Raise `CommandError` if a GPU is to be checked, and torch finds none."""
     from reranker.models.memory_plan import choose_device  # noqa: PLC0415 - loads torch
 
     if device == "cuda" and choose_device("auto").type != "cuda":
         raise CommandError("torch finds no CUDA GPU; without --device cuda, doctor says what there is.")
-    return choose_device(device)
 
 
-def _run_checks(device: "torch.device") -> list["CheckResult"]:
+def _run_checks(device: Device) -> list["CheckResult"]:
     """Run all checks, and print the result of each as soon as it is there."""
     from reranker.benchmarks.doctor.checks import run_check  # noqa: PLC0415 - loads torch
     from reranker.benchmarks.doctor.report import result_line  # noqa: PLC0415

@@ -8,7 +8,6 @@ import torch
 
 from reranker.benchmarks.doctor.attention import check_attention
 from reranker.benchmarks.doctor.checks import Finding
-from reranker.benchmarks.doctor.facts import hide_home
 from reranker.benchmarks.doctor.scores import Agreement, drawn_pictures, judge, measure_company
 from reranker.benchmarks.doctor.speeds import measure_speeds
 from reranker.benchmarks.doctor.workbench import SCORINGS, Workbench
@@ -33,7 +32,7 @@ def settings(_bench: Workbench) -> Finding:
     try:
         Settings.from_environment()
     except SettingInvalid as error:
-        return Finding(passed=False, sentence=hide_home(sentence(error, "en")))
+        return Finding(passed=False, sentence=sentence(error, "en"))
     return Finding(passed=True, sentence="The settings in the environment (RERANKER_...) are valid.")
 
 

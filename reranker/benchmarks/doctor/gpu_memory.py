@@ -8,7 +8,7 @@ from typing import Final
 
 import torch
 
-from reranker.benchmarks.doctor.scores import QUERY
+from reranker.benchmarks.doctor.scores import SCORED_QUERIES
 from reranker.benchmarks.doctor.workbench import Workbench
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import PictureOutOfMemory
@@ -74,7 +74,7 @@ def score_all(bench: Workbench, scorer: CrossEncoder, images: Sequence[PreparedI
     """Score different images in full batches, as the program cuts them. Returns how many were scored."""
     executor, ticket = LocalExecutor(scorer, bench.torch_thread), DeviceQueue().ticket(Cancellation())
     names = [image.key for image in images]
-    results = score_prepared(QUERY, images, names, executor, ticket, "doctor")
+    results = score_prepared(SCORED_QUERIES[0], images, names, executor, ticket, "doctor")
     return sum(isinstance(result, Score) for result in results)
 
 
@@ -133,6 +133,6 @@ def measure_recovery(
 
 def _runs_out(bench: Workbench, scorer: CrossEncoder, batch: Sequence[PreparedImage]) -> bool:
     with suppress(PictureOutOfMemory):
-        bench.run(partial(scorer.score, QUERY, batch, "doctor"))
+        bench.run(partial(scorer.score, SCORED_QUERIES[0], batch, "doctor"))
         return False
     return True

@@ -7,7 +7,7 @@ from typing import Final
 
 from torch.profiler import profile
 
-from reranker.benchmarks.doctor.scores import QUERY, prepared
+from reranker.benchmarks.doctor.scores import SCORED_QUERIES, prepared
 from reranker.core.types import Candidate
 from reranker.engine.cross_encoder import CrossEncoder
 
@@ -50,10 +50,10 @@ class KernelSummary:
 def trace_batches(scorer: CrossEncoder, candidates: Sequence[Candidate]) -> tuple[list[TracedEvent], list[TracedEvent]]:
     """Trace a batch of new pictures, and one of the same pictures with cached features, both after a warm-up."""
     new = prepared(scorer, candidates)
-    scorer.score(QUERY, new, "doctor")
+    scorer.score(SCORED_QUERIES[0], new, "doctor")
     cached = prepared(scorer, candidates)
-    scorer.score(QUERY, cached, "doctor")
-    traced = [trace(partial(scorer.score, QUERY, batch, "doctor")) for batch in (new, cached)]
+    scorer.score(SCORED_QUERIES[0], cached, "doctor")
+    traced = [trace(partial(scorer.score, SCORED_QUERIES[0], batch, "doctor")) for batch in (new, cached)]
     return traced[0], traced[1]
 
 

@@ -9,10 +9,16 @@ from reranker.benchmarks.doctor.checks import Finding, NotChecked
 from reranker.benchmarks.doctor.cpu_checks import CPU_CHECKS
 from reranker.benchmarks.doctor.gpu_checks import GPU_CHECKS
 from reranker.benchmarks.doctor.workbench import Workbench
+from reranker.config.settings import Device
+from reranker.models.memory_plan import choose_device
 
 
-def checks_for(device: torch.device) -> Mapping[str, Callable[[], Finding]]:
-    """Return all checks by their names, in order. Without a fitting GPU those of the GPU raise `NotChecked`."""
+def checks_for(setting: Device) -> Mapping[str, Callable[[], Finding]]:
+    """Return all checks of a device by their names, in order.
+
+    Those of the CPU are always there. Those of a GPU raise `NotChecked` without one that computes in BF16.
+    """
+    device = choose_device(setting)
     bench, missing = Workbench(device), missing_requirement(device)
     on_cpu = {name: partial(check, bench) for name, check in CPU_CHECKS.items()}
     on_gpu = {

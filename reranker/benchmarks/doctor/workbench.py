@@ -24,11 +24,11 @@ _Result = TypeVar("_Result")
 class Workbench:
     """Opens models for the checks of a device, and runs what calls torch in one thread.
 
-    shape: of the large model, whose weights are random.
+    precision: of the models on the device. shape: of the large one, whose weights are random.
     """
 
-    def __init__(self, device: torch.device, shape: str = LARGE) -> None:
-        self.device, self.shape = device, shape
+    def __init__(self, device: torch.device, precision: Precision = "bf16", shape: str = LARGE) -> None:
+        self.device, self.precision, self.shape = device, precision, shape
         self.torch_thread = TorchThread()
 
     def run(self, work: Callable[[], _Result]) -> _Result:
@@ -48,9 +48,9 @@ class Workbench:
         return self.run(partial(open_model, "toybox", "cpu", "fp32"))
 
     @cached_property
-    def toybox_in_bf16(self) -> Model:
-        """The built-in model in BF16 on the device."""
-        return self.toybox_in("bf16")
+    def toybox_on_device(self) -> Model:
+        """The built-in model on the device."""
+        return self.toybox_in(self.precision)
 
     def toybox_in(self, precision: Precision) -> Model:
         """Return the built-in model in a precision on the device."""
@@ -58,11 +58,11 @@ class Workbench:
 
     @cached_property
     def large(self) -> Model:
-        """A model of the large shape in BF16 on the device. Raises `NotChecked` if it does not fit on a GPU."""
-        needed, free = sizes_of(self.shape).gpu_bytes("bf16", all_on_device=True), free_bytes(self.device)
+        """The large model on the device. Raises `NotChecked` if it does not fit on the GPU."""
+        needed, free = sizes_of(self.shape).gpu_bytes(self.precision, all_on_device=True), free_bytes(self.device)
         if needed > free:
             raise NotChecked(
                 f"It needs {needed / GIB:.1f} GiB of free GPU memory for a model of the shape {self.shape}; "
                 f"{free / GIB:.1f} are free."
             )
-        return self.run(partial(random_model, self.shape, self.device, "bf16"))
+        return self.run(partial(random_model, self.shape, self.device, self.precision))
