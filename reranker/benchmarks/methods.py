@@ -185,7 +185,9 @@ def ours_known(setup: BenchmarkSetup, paths: Sequence[Path]) -> Iterator[object]
 
 def _ranked(setup: BenchmarkSetup, paths: Sequence[Path], text: str) -> Iterator[object]:
     candidates = [Candidate(name=path.name, source=path) for path in paths]
-    engine = ScoringEngine(preprocessor=setup.scorer, executor=_TimedExecutor(setup), device_queue=DeviceQueue())
+    executor = _TimedExecutor(setup)
+    queue = DeviceQueue(executor.capacity)
+    engine = ScoringEngine(preprocessor=setup.scorer, executor=executor, device_queue=queue)
     with closing(rank_stream(Query(text=text), candidates, engine)) as stream:
         for event in stream:
             if isinstance(event, Failed) and isinstance(event.error, PictureOutOfMemory):

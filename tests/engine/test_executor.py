@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 
+from reranker import Reranker, Settings
 from reranker.core.types import Candidate, Query, Score
 from reranker.engine import host_memory
 from reranker.engine.cross_encoder import CrossEncoder
@@ -100,3 +101,13 @@ def test_the_host_waits_for_the_gpu_at_most_twice_a_batch(scoring, monkeypatch) 
             scores = scorer.score(QUERY, batch, "run")
             assert len(scores) == 8
             assert waits.count <= 2
+
+
+def test_a_reranker_of_a_scorer_with_two_batches_in_flight_ranks() -> None:
+    """The queue of the device has as many slots as the scorer takes batches."""
+    scorer = TwoInFlight()
+    scorer.batch_tokens = 1
+    scorer.finish.set()
+    candidates = [Candidate(name=str(value), source=b"%d" % value) for value in range(9)]
+    ranking = Reranker(scorer=scorer, settings=Settings.of(score_store_mb=0)).rank("a", candidates)
+    assert [scored.position for scored in ranking.scored] == list(reversed(range(9)))

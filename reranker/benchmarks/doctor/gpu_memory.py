@@ -17,9 +17,10 @@ from reranker.engine.batching import score_prepared
 from reranker.engine.cross_encoder import CrossEncoder, PreparedImage
 from reranker.engine.device_queue import DeviceQueue
 from reranker.engine.executor import LocalExecutor
+from reranker.engine.memory_budget import RETRY_BATCHES
 from reranker.models.memory_plan import free_bytes
 
-MOST_RUNS: Final = 12  # until the batches have grown again
+MOST_RUNS: Final = RETRY_BATCHES  # until the batches have grown again; a run is at least one batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,8 @@ class Recovery:
 
 def score_all(bench: Workbench, scorer: CrossEncoder, images: Sequence[PreparedImage]) -> int:
     """Score different images in full batches, as the program cuts them. Returns how many were scored."""
-    executor, ticket = LocalExecutor(scorer, bench.torch_thread), DeviceQueue().ticket(Cancellation())
+    executor = LocalExecutor(scorer, bench.torch_thread)
+    ticket = DeviceQueue(executor.capacity).ticket(Cancellation())
     names = [image.key for image in images]
     results = score_prepared(SCORED_QUERIES[0], images, names, executor, ticket, "doctor")
     return sum(isinstance(result, Score) for result in results)
