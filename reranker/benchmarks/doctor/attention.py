@@ -6,7 +6,7 @@ from typing import Final
 import torch
 
 from reranker.benchmarks.doctor.checks import Finding
-from reranker.models.layers.attention import PackedSequences, attend
+from reranker.models.layers.attention import PackedSequences, attend, has_kernel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +46,14 @@ ALLOWED_ERROR: Final = {torch.float32: 1e-5, torch.bfloat16: 2 * 5 / 256}
 
 
 def check_attention(device: torch.device, dtype: torch.dtype) -> Finding:
-    """Compare all `CASES` with the formula."""
+    """Compare all `CASES` with the formula. The figure `kernel`: whether torch's variable-length kernel was used."""
     errors = {case.name: attention_error(case, device, dtype) for case in CASES}
     largest, allowed = float(torch.tensor(list(errors.values())).max()), ALLOWED_ERROR[dtype]
     return Finding(
         passed=largest <= allowed,
         sentence=f"Attention differs from its formula by at most {largest:.1e} in {len(CASES)} layouts of sequences; "
         f"rounding explains {allowed:.1e}.",
-        figures={**errors, "allowed": allowed},
+        figures={**errors, "allowed": allowed, "kernel": has_kernel(torch.empty(0, device=device, dtype=dtype))},
     )
 
 

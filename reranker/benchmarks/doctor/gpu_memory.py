@@ -17,10 +17,9 @@ from reranker.engine.batching import score_prepared
 from reranker.engine.cross_encoder import CrossEncoder, PreparedImage
 from reranker.engine.device_queue import DeviceQueue
 from reranker.engine.executor import LocalExecutor
-from reranker.engine.memory_budget import RETRY_BATCHES
 from reranker.models.memory_plan import free_bytes
 
-MOST_RUNS: Final = RETRY_BATCHES  # until the batches have grown again; a run is at least one batch
+MOST_BATCHES: Final = 100  # of one picture, until batches may grow; a size that did not fit is tried again after 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,15 +113,15 @@ def limited_memory(device: torch.device, more_bytes: int) -> Iterator[None]:
 def measure_recovery(
     bench: Workbench, scorer: CrossEncoder, images: Sequence[PreparedImage], limit: AbstractContextManager[None]
 ) -> Recovery:
-    """Score images within a limit, at once and then in batches; then go on without it until the batches have grown."""
+    """Score images within a limit, at once and then in batches; then go on without it until batches may be larger."""
     before = scorer.batch_tokens
     with limit:
         ran_out = _runs_out(bench, scorer, images)
         scored, limited = score_all(bench, scorer, images), scorer.batch_tokens
-    for _ in range(MOST_RUNS):
+    for _ in range(MOST_BATCHES):
         if scorer.batch_tokens > limited:
             break
-        score_all(bench, scorer, images)
+        bench.run(partial(scorer.score, SCORED_QUERIES[0], images[:1], "doctor"))
     return Recovery(
         ran_out=ran_out,
         pictures=len(images),

@@ -27,7 +27,7 @@ def test_the_formula_weighs_values_by_the_softmax_of_products() -> None:
 def test_attention_of_this_program_passes_in_every_layout() -> None:
     found = check_attention(CPU, torch.float32)
     assert found.passed
-    assert set(found.figures) == {case.name for case in CASES} | {"allowed"}
+    assert set(found.figures) == {case.name for case in CASES} | {"allowed", "kernel"}
 
 
 @pytest.mark.usefixtures("small_cases")

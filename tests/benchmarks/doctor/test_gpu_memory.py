@@ -7,8 +7,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from reranker.benchmarks.doctor import gpu_memory
-from reranker.benchmarks.doctor.gpu_memory import MemoryUse, limited_memory, measure_memory, measure_recovery, score_all
+from reranker.benchmarks.doctor.gpu_memory import (
+    MemoryUse,
+    Recovery,
+    limited_memory,
+    measure_memory,
+    measure_recovery,
+    score_all,
+)
 from reranker.benchmarks.doctor.scores import drawn_pictures, prepared
 from reranker.benchmarks.doctor.workbench import Workbench
 
@@ -88,7 +94,7 @@ def test_a_limit_never_raises_the_one_before(gpu: PretendedGpu) -> None:
 @contextmanager
 def little_memory(bench: Workbench, most_images: int) -> Iterator[None]:
     """Let the vision tower run out of memory with more than so many images."""
-    model = bench.toybox.checkpoint.model
+    model = bench.large.checkpoint.model
     encode_images = model.encode_images
 
     def encode(images: list) -> list:
@@ -103,9 +109,9 @@ def little_memory(bench: Workbench, most_images: int) -> Iterator[None]:
         del model.encode_images
 
 
-def recovery_within(bench: Workbench, limit) -> gpu_memory.Recovery:
-    scorer = bench.scorer(bench.toybox)
-    images = prepared(scorer, drawn_pictures(4, ((448, 336),)))
+def recovery_within(bench: Workbench, limit) -> Recovery:
+    scorer = bench.scorer(bench.large)
+    images = prepared(scorer, drawn_pictures(4, ((140, 112),)))
     return measure_recovery(bench, scorer, images, limit)
 
 
@@ -125,8 +131,7 @@ def test_pictures_that_do_not_fit_alone_are_no_recovery(bench: Workbench) -> Non
     assert not recovery.complete
 
 
-def test_without_a_limit_there_is_nothing_to_recover_from(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu_memory, "MOST_RUNS", 1)
+def test_without_a_limit_there_is_nothing_to_recover_from(bench: Workbench) -> None:
     recovery = recovery_within(bench, nullcontext())
     assert (recovery.ran_out, recovery.scored) == (False, 4)
     assert not recovery.complete

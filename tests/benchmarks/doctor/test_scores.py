@@ -24,6 +24,11 @@ def test_scores_of_the_toybox_do_not_depend_on_company(bench: Workbench) -> None
     assert (found.first_changed, found.rankings) == (0, 3 * 2)
 
 
+def test_scores_of_another_order_are_put_back(bench: Workbench) -> None:
+    found = bench.run(partial(measure_company, bench.scorer(bench.large), drawn_pictures(5, ((112, 112), (140, 112)))))
+    assert found.largest_difference < 1e-4
+
+
 def test_a_model_that_mixes_the_pictures_of_a_batch_is_found(bench: Workbench, disturbed) -> None:
     with disturbed(bench.toybox, lambda patches: patches + patches.mean(dim=0)):
         found = bench.run(partial(measure_company, bench.scorer(bench.toybox), drawn_pictures(2)))
