@@ -6,6 +6,8 @@ compared with those of today.
 """
 
 import json
+import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
@@ -63,7 +65,7 @@ class ParityReport:
     @property
     def largest_difference(self) -> float:
         """The largest difference between transformers and this program, in log-odds."""
-        return max(abs(score.transformers - score.ours) for score in self.scores)
+        return largest(abs(score.transformers - score.ours) for score in self.scores)
 
     @property
     def tolerance(self) -> float:
@@ -78,7 +80,7 @@ class ParityReport:
         if self._compared() != golden._compared():
             raise ValueError("The golden file is of other weights, settings, pictures or queries.")
         pairs = zip(self.scores, golden.scores, strict=True)
-        return max(abs(ours.ours - expected.transformers) for ours, expected in pairs)
+        return largest(abs(ours.ours - expected.transformers) for ours, expected in pairs)
 
     def _compared(self) -> tuple[object, ...]:
         names = [(score.query, score.picture) for score in self.scores]
@@ -87,6 +89,11 @@ class ParityReport:
     def as_json(self) -> str:
         """Return the contents of a golden file."""
         return json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n"
+
+
+def largest(differences: Iterable[float]) -> float:
+    """Return the largest difference; what is not a number is larger than any."""
+    return max(math.inf if math.isnan(difference) else difference for difference in differences)
 
 
 def read_golden_file(path: Path) -> ParityReport:

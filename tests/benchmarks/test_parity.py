@@ -1,6 +1,7 @@
 """Scores are those of transformers, today and in the golden file; a difference is seen."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +56,12 @@ def test_a_difference_is_seen(model: Model, report: ParityReport) -> None:
     assert wrong.difference_from(report) > wrong.tolerance
 
 
+def test_a_score_that_is_no_number_differs_most(report: ParityReport) -> None:
+    first, *others = report.scores
+    broken = replace(report, scores=(*others, replace(first, ours=math.nan)))
+    assert broken.largest_difference == math.inf
+
+
 def test_a_golden_file_of_other_weights_is_not_compared(report: ParityReport) -> None:
     with pytest.raises(ValueError, match="other weights"):
         report.difference_from(replace(report, digest="another"))
@@ -74,14 +81,19 @@ def test_the_table_has_a_line_for_each_score(report: ParityReport) -> None:
 
 
 def test_the_command_compares_and_writes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "scores.json"
-    assert main(["parity", "toybox", "--golden", str(GOLDEN), "--output", str(path)]) == 0
-    assert "Largest difference from the golden file: " in capfd.readouterr().out
-    changed = json.loads(path.read_text(encoding="utf-8"))
+    path, written = tmp_path / "golden.json", tmp_path / "scores.json"
+    changed = json.loads(GOLDEN.read_text(encoding="utf-8"))
     changed["scores"][0]["transformers"] += 1
     path.write_text(json.dumps(changed), encoding="utf-8")
-    assert main(["parity", "toybox", "--golden", str(path)]) == 1
+    assert main(["parity", "toybox", "--golden", str(path), "--output", str(written)]) == 1
+    assert read_golden_file(written).largest_difference < 1e-3
     assert capfd.readouterr().err == "The scores differ by more than rounding explains.\n"
+
+
+@pytest.mark.extended
+def test_the_command_succeeds_where_scores_agree(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["parity", "toybox", "--golden", str(GOLDEN)]) == 0
+    assert "Largest difference from the golden file: " in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("content", ["no JSON", "[]", '{"scores": [{}]}'])

@@ -13,18 +13,19 @@ CHOICES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "PYTORCH_ALLOC_
 
 
 def environment_after_import(statement: str, **chosen: str) -> dict[str, str]:
-    """The variables that a process has set by the time torch is imported."""
+    """The variables that a process has set when torch is first looked for, or in the end if it is not."""
     code = f"""
-import builtins, json, os
-original, seen = builtins.__import__, {{}}
-def spy(name, *args, **options):
-    if name == "torch" and not seen:
-        seen.update({{each: os.environ[each] for each in {CHOICES} if each in os.environ}})
-    return original(name, *args, **options)
-builtins.__import__ = spy
+import json, os, sys
+def variables():
+    return {{each: os.environ[each] for each in {CHOICES} if each in os.environ}}
+class Spy:
+    seen = None
+    def find_spec(self, name, *_):
+        if name == "torch" and Spy.seen is None:
+            Spy.seen = variables()
+sys.meta_path.insert(0, Spy())
 {statement}
-import torch
-print(json.dumps(seen))
+print(json.dumps(variables() if Spy.seen is None else Spy.seen))
 """
     environment = {name: value for name, value in os.environ.items() if name not in CHOICES} | chosen
     done = subprocess.run(

@@ -20,14 +20,17 @@ def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu_checks, "drawn_pictures", partial(drawn_pictures, 2))
 
 
-@pytest.mark.parametrize("check", [cpu_checks.settings, cpu_checks.parity, cpu_checks.company])
+PARITY = pytest.param(cpu_checks.parity, marks=pytest.mark.extended)
+
+
+@pytest.mark.parametrize("check", [cpu_checks.settings, PARITY, cpu_checks.company])
 def test_this_program_passes(check: Callable, bench: Workbench) -> None:
     found = check(bench)
     assert found.passed
     assert found.sentence.endswith(".")
 
 
-@pytest.mark.parametrize("check", [cpu_checks.parity, cpu_checks.company])
+@pytest.mark.parametrize("check", [PARITY, cpu_checks.company])
 def test_a_disturbed_vision_embedding_fails(check: Callable, bench: Workbench, disturbed) -> None:
     """The mean of all patches of a batch is added to each, so every picture changes the others."""
     with disturbed(bench.toybox, lambda patches: patches + patches.mean(dim=0)):

@@ -161,16 +161,29 @@ def test_the_probabilities_by_hand():
     assert rating_log_odds(probabilities).item() == pytest.approx(math.log((mean + 0.05) / (10.05 - mean)))
 
 
-@settings(properties, max_examples=12)
-@given(st.permutations(range(8)), st.lists(st.integers(1, 8), max_size=3), st.sampled_from(["yes-no", "rating"]))
-def test_company_and_order_change_no_score(checkpoint, order, cuts, scoring):
-    """The promise of `docs/architecture.md`: 1e-4 log-odds in float32, with all texts and sizes."""
+@pytest.fixture(scope="module")
+def candidates() -> list[Candidate]:
+    """Pictures of many sizes, some with a text."""
     sources = [*GALLERY[:4], *(resized(path, size) for path, size in zip(GALLERY[4:8], SIZES, strict=True))]
-    candidates = [
+    return [
         Candidate(name=str(number), source=source, text="a title" * (number % 3 == 2))
         for number, source in enumerate(sources)
     ]
-    alone = [judged(scorer_of(checkpoint, scoring), [candidate], QUERIES[0])[0] for candidate in candidates]
+
+
+@pytest.fixture(scope="module")
+def scored_alone(checkpoint, candidates) -> dict[str, list[Score]]:
+    return {
+        scoring: [judged(scorer_of(checkpoint, scoring), [candidate], QUERIES[0])[0] for candidate in candidates]
+        for scoring in ("yes-no", "rating")
+    }
+
+
+@settings(properties, max_examples=12)
+@given(st.permutations(range(8)), st.lists(st.integers(1, 8), max_size=3), st.sampled_from(["yes-no", "rating"]))
+def test_company_and_order_change_no_score(checkpoint, candidates, scored_alone, order, cuts, scoring):
+    """The promise of `docs/architecture.md`: 1e-4 log-odds in float32, with all texts and sizes."""
+    alone = scored_alone[scoring]
     scorer = scorer_of(checkpoint, scoring)
     edges = [0, *sorted({cut for cut in cuts if cut < len(order)}), len(order)]
     for batch in (order[start:end] for start, end in pairwise(edges)):
