@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 FIRST_PLACES = 10  # that detail "auto" gets right if no `top_k` is given
 Picture = Candidate | Path | str | bytes
-Stream = rerank.RankStream | CoarseToFine | NearTies
+Stream = rerank.RankStream | rerank.StagedStream
 
 
 class Reranker:
@@ -144,6 +144,7 @@ class Reranker:
             "scoring": model.scoring,
             "instruction": model.instruction,
             "detail": model.detail,
+            "rescore_near_ties": self.settings.engine.rescore_near_ties,
             "versions": {"reranker": __version__, **{name: version(name) for name in ("torch", "transformers")}},
         }
 
@@ -261,7 +262,7 @@ class Reranker:
         top_k: int | None,
         detail: str,
         cancellation: Cancellation | None,
-    ) -> rerank.RankStream | CoarseToFine:
+    ) -> Stream:
         if detail != "auto":
             return rerank.rank_stream(query, candidates, self.engine(detail), top_k=top_k, cancellation=cancellation)
         return CoarseToFine(

@@ -223,7 +223,7 @@ def alone(checkpoint: Checkpoint) -> dict[str, dict[bytes, float]]:
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 100, 250, 4000])
-def test_company_does_not_matter(
+def test_the_batch_does_not_matter(
     batch_tokens: int, checkpoint: Checkpoint, alone: dict[str, dict[bytes, float]]
 ) -> None:
     reranker = toybox(checkpoint, batch_tokens)

@@ -26,6 +26,7 @@ from reranker.benchmarks.methods import (
 )
 from reranker.benchmarks.model_shapes import open_model, picture_tflop
 from reranker.config.settings import Device, Precision
+from reranker.core.types import Candidate
 from reranker.engine.process_memory import process_bytes
 from reranker.engine.torch_thread import TorchThread
 from reranker.models.scoring.prompts import LYCHEE, encode_prompt
@@ -176,6 +177,15 @@ def _own_peak(options: Options, name: str) -> int | None:
     return process_bytes("VmHWM")
 
 
+def mean_tflop(setup: BenchmarkSetup, paths: Sequence[Path]) -> float:
+    """Return the mean operations of the pictures, in 10^12, with the visual tokens that each of them has."""
+    scorer, checkpoint = setup.scorer, setup.model.checkpoint
+    prompt = encode_prompt(checkpoint.tokenizer, LYCHEE, TEXT)
+    text_tokens = len(prompt.before) + len(prompt.after)
+    images = (scorer.prepare(scorer.identify(Candidate(name=path.name, source=path))) for path in paths)
+    return statistics.mean(picture_tflop(setup.model, image.visual_tokens, text_tokens) for image in images)
+
+
 def product_tflops(device: torch.device, dtype: torch.dtype) -> float:
     """Return the rate of a large matrix product in 10^12 operations a second, the median of nine runs."""
     size = MATRIX_SIZE[device.type]
@@ -199,8 +209,7 @@ def _result(
     memory: list[int | None],
 ) -> dict[str, Any]:
     checkpoint = setup.model.checkpoint
-    prompt = encode_prompt(checkpoint.tokenizer, LYCHEE, TEXT)
-    tflop = picture_tflop(setup.model, setup.visual_tokens, len(prompt.before) + len(prompt.after))
+    tflop = mean_tflop(setup, paths)
     rate = setup.torch_thread.run(partial(product_tflops, checkpoint.device, setup.model.network.dtype))
     gpu = torch.cuda.get_device_name(checkpoint.device) if checkpoint.device.type == "cuda" else "CPU"
     nominal = next((peak for part, peak in NOMINAL_TFLOPS.items() if part in gpu), None)

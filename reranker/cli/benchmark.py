@@ -14,9 +14,9 @@ from reranker.cli.console import (
     say,
     silence_transformers,
 )
-from reranker.cli.options import FiguresOption
+from reranker.cli.options import DeviceOption, FiguresOption
 from reranker.cli.outputs import check_output, write_output
-from reranker.config.settings import Device, Precision
+from reranker.config.settings import Precision
 
 ShapeOption = Annotated[
     str,
@@ -37,7 +37,6 @@ PrecisionOption = Annotated[
     Precision,
     typer.Option(help="Number format of the weights; auto: the best that the device computes fast."),
 ]
-DeviceOption = Annotated[Device, typer.Option(help="Where the model runs; auto: the first GPU if there is one.")]
 CacheOption = Annotated[
     int, typer.Option("--vision-memory-mb", min=0, help="Host memory for the features of pictures, in megabytes.")
 ]

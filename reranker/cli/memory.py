@@ -6,9 +6,8 @@ from typing import Annotated
 import typer
 
 from reranker.cli.console import DONE, as_bytes, print_bytes, say, silence_transformers
-from reranker.cli.options import FiguresOption
+from reranker.cli.options import DeviceOption, FiguresOption
 from reranker.cli.outputs import check_output, write_output
-from reranker.config.settings import Device
 
 ShapeOption = Annotated[
     str,
@@ -24,7 +23,6 @@ LocalModelOption = Annotated[
         "--here", metavar="toybox|NAME|PATH", help="Model on this machine that is measured in each precision."
     ),
 ]
-DeviceOption = Annotated[Device, typer.Option(help="Where the model runs; auto: the first GPU if there is one.")]
 ImagesOption = Annotated[int, typer.Option(min=2, help="Number of pictures; they are generated, in mixed sizes.")]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from reranker.config.settings import Precision, Settings
+from reranker.config.settings import Device, Precision, Settings
 from reranker.core.types import Scoring
 
 Format = Literal["table", "json", "csv", "html", "zip"]
@@ -57,6 +57,7 @@ PrecisionOption = Annotated[
         "memory.",
     ),
 ]
+DeviceOption = Annotated[Device, typer.Option(help="Where the model runs; auto: the first GPU if there is one.")]
 TopKOption = Annotated[
     int | None,
     typer.Option(

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reranker.cli.console import DONE, FAILED, CommandError, as_bytes, print_bytes, printable, say, silence_transformers
+from reranker.cli.options import DeviceOption
 from reranker.cli.outputs import check_output, write_output
-from reranker.config.settings import Device, Precision
+from reranker.config.settings import Precision
 
 if TYPE_CHECKING:
     from reranker.benchmarks.parity import ParityReport
 
 ModelArgument = Annotated[str, typer.Argument(metavar="toybox|NAME|PATH", help="Model on this machine.")]
 PrecisionOption = Annotated[Precision, typer.Option(help="Number format of the weights; scores are compared in fp32.")]
-DeviceOption = Annotated[Device, typer.Option(help="Where the model runs; auto: the first GPU if there is one.")]
 TokensOption = Annotated[int, typer.Option(min=0, help="Most visual tokens a picture; 0: the model's usual number.")]
 GoldenOption = Annotated[
     Path | None, typer.Option(metavar="FILE.json", help="Also compare with the scores in this golden file.")

@@ -25,6 +25,7 @@ from reranker.export.rows import Row, rows
 
 TOLERANCE: Final = 1e-3  # log-odds; other batches change a score by less in float32
 SETTINGS: Final = ("model", "revision", "precision", "scoring", "instruction", "detail")  # taken from the result
+ADDED_SETTINGS: Final = ("rescore_near_ties",)  # which results of 0.2.0 and before do not have
 
 ResultArgument = Annotated[
     Path, typer.Argument(metavar="RESULT.json", help="File that `rank --format json` wrote.", show_default=False)
@@ -129,6 +130,11 @@ def _saved_result(content: dict[str, Any], shown: str) -> SavedResult:
     return SavedResult(
         query=content["query"],
         fingerprint=content["fingerprint"],
-        settings={key: content["judged_by"][key] for key in SETTINGS},
+        settings=_settings_of(content["judged_by"]),
         pictures=pictures,
     )
+
+
+def _settings_of(judged_by: dict[str, Any]) -> dict[str, Any]:
+    added = [key for key in ADDED_SETTINGS if key in judged_by]
+    return {key: judged_by[key] for key in (*SETTINGS, *added)}

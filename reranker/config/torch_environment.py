@@ -3,9 +3,8 @@
 import os
 from typing import Final
 
-# Threads that wait for others sleep instead of spinning. On a machine with other busy programs a spinning thread takes
-# the core of the one it waits for: with one of two cores taken, the HTTP API answered for 5 to 8 pictures a second,
-# and for 94 so.
+# Threads that wait for others sleep instead of spinning: a spinning thread takes the core of the one it waits for. With
+# one of two cores busy, the toybox scored 31 pictures a second instead of 12 (docs/performance.md).
 PASSIVE_WAITING: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
 # Segments of GPU memory that grow, so that batches of many sizes leave no unused blocks between them.
 EXPANDABLE_SEGMENTS: Final = {"PYTORCH_ALLOC_CONF": "expandable_segments:True"}

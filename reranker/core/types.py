@@ -75,7 +75,8 @@ class Score:
     visual_tokens: image positions in the language tower, at least 1.
     latency_ms: duration of the batch in which the picture was scored, in milliseconds; 0 if the score was stored.
     cached: whether the features of the picture, or its score, came from a cache.
-    stage: the stage of a coarse-to-fine run, from 0. Only scores of one stage can be compared; those of a later stage
+    stage: the stage of a run that scores the best pictures again (at a higher detail, or one by one), from 0. Only
+        scores of one stage can be compared; those of a later stage
         rank first.
     """
 

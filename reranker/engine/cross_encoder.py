@@ -16,13 +16,14 @@ from reranker.core.errors import PictureOutOfMemory
 from reranker.core.types import Candidate, EncodedPicture, OccludedImages, Query, Score, ScorerInfo, Scoring
 from reranker.engine.device_errors import unless_out_of_memory
 from reranker.engine.feature_cache import FeatureCache
-from reranker.engine.host_memory import HostCopy, empty_on_host, host_bytes
+from reranker.engine.host_memory import HostCopy, host_bytes
 from reranker.engine.memory_budget import TokenBudget, device_budget, device_memory, encoding_batches
 from reranker.images.decoding import decode
 from reranker.images.hashing import ContentHashes
 from reranker.images.limits import Limits
 from reranker.images.reading import read_bytes
 from reranker.models.architecture import ImageFeatures
+from reranker.models.layers.transfer import pinned
 from reranker.models.loading import Checkpoint
 from reranker.models.occlusion import grid_of, occluded
 from reranker.models.patchify import CHANNELS, PATCHIFY_VERSION, Patches, noise, patchify
@@ -221,8 +222,7 @@ class CrossEncoder:
         """Move patches to pinned memory if there is a GPU, which then copies them by itself."""
         if self._checkpoint.device.type != "cuda":
             return patches
-        values = torch.from_numpy(patches.values)
-        return replace(patches, values=empty_on_host(values, pinned=True).copy_(values).numpy())
+        return replace(patches, values=pinned(torch.from_numpy(patches.values)).numpy())
 
     def score(self, query: Query, batch: Sequence[PreparedImage], run_id: str) -> list[Score]:
         """Score a batch. Raises `PictureOutOfMemory` if it does not fit on the device, and `DeviceFailed`."""

@@ -15,12 +15,12 @@ from reranker.core.cancellation import Cancellation
 from reranker.core.protocols import ImageT
 from reranker.core.types import Candidate, Failed, Query, Ranking, Scored
 from reranker.engine.scoring_run import ScoringEngine
-from reranker.pipelines.rerank import Event, RankStream, rank_stream, sort_events
+from reranker.pipelines.rerank import Event, RankStream, StagedStream, rank_stream, sort_events
 
 PATIENCE = 12
 
 
-class CoarseToFine(Iterator[Event]):
+class CoarseToFine(StagedStream):
     """A run of two stages that is being watched, like `RankStream`: an event per picture, then the ranking.
 
     Scores at the high detail have stage 1 and rank first. Scores at the low detail are reported only for the other
@@ -44,29 +44,12 @@ class CoarseToFine(Iterator[Event]):
         self._low, self._high, self._cancellation = low, high, cancellation
         self._first, self._top_k = first, top_k
         self._coarse: dict[int, Scored] = {}
-        self._closed = False
-        self._stream = self._open(low, self._candidates)
-        self._events = self._run()
-
-    def __next__(self) -> Event:
-        if self._closed:
-            raise StopIteration
-        return next(self._events)
-
-    @property
-    def queue_position(self) -> int | None:
-        """The `RankStream.queue_position` of the current stage."""
-        return self._stream.queue_position
+        super().__init__(self._open(low, self._candidates))
 
     @property
     def coarse_count(self) -> int:
         """The number of pictures that have been scored at the low detail so far, provisionally."""
         return len(self._coarse)
-
-    def close(self) -> None:
-        """Cancel the run, and end the iteration now; see `RankStream.close`."""
-        self._closed = True
-        self._stream.close()
 
     def _open(self, engine: ScoringEngine[ImageT], candidates: Sequence[Candidate]) -> RankStream:
         return rank_stream(self._query, candidates, engine, cancellation=self._cancellation)

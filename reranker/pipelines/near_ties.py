@@ -1,11 +1,10 @@
 """Score the first places again, one by one: they no longer depend on the pictures that were in a batch with them.
 
-In half precision, kernels round differently for batches of different sizes, which moves log-odds by some hundredths.
-Pictures that close to the first one are encoded and scored again alone.
+In half precision, kernels round differently for batches of different sizes, which moved log-odds of the toybox by up to
+0.03. Pictures about that close to the first one are encoded and scored again alone.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -13,13 +12,12 @@ from reranker.core.cancellation import Cancellation
 from reranker.core.protocols import ImageT
 from reranker.core.types import Failed, Query, Ranking, Scored
 from reranker.engine.scoring_run import ScoringEngine
-from reranker.pipelines.coarse_to_fine import CoarseToFine
-from reranker.pipelines.rerank import Event, RankStream, rank_stream, sort_events
+from reranker.pipelines.rerank import Event, RankStream, StagedStream, rank_stream, sort_events
 
 MARGIN: Final = 0.1  # log-odds
 
 
-class NearTies(Iterator[Event]):
+class NearTies(StagedStream):
     """A run whose near ties at the first place are scored again: an event per picture, then the ranking.
 
     A picture is reported once it cannot be first any more, and the others at the end. New scores are of the next stage,
@@ -31,37 +29,15 @@ class NearTies(Iterator[Event]):
     def __init__(
         self,
         query: Query,
-        stream: RankStream | CoarseToFine,
+        stream: RankStream | StagedStream,
         alone: ScoringEngine[ImageT],
         *,
         top_k: int | None,
         cancellation: Cancellation | None = None,
     ) -> None:
-        self._query, self._stream, self._alone = query, stream, alone
-        self._top_k, self._cancellation = top_k, Cancellation(parent=cancellation)
-        self._closed = False
-        self._events = self._run()
-
-    def __next__(self) -> Event:
-        if self._closed:
-            raise StopIteration
-        return next(self._events)
-
-    @property
-    def queue_position(self) -> int | None:
-        """The `RankStream.queue_position` of the run."""
-        return self._stream.queue_position
-
-    @property
-    def coarse_count(self) -> int | None:
-        """The number of provisional scores; see `CoarseToFine.coarse_count`."""
-        return self._stream.coarse_count
-
-    def close(self) -> None:
-        """Cancel the run, and end the iteration now; see `RankStream.close`."""
-        self._closed = True
-        self._cancellation.cancel()
-        self._stream.close()
+        self._query, self._alone = query, alone
+        self._top_k, self._cancellation = top_k, cancellation
+        super().__init__(stream)
 
     def _run(self) -> Iterator[Event]:
         events: list[Scored | Failed] = []
@@ -79,17 +55,15 @@ class NearTies(Iterator[Event]):
             events += settled
             yield from settled
 
-    def _confirm(self, held: list[Scored]) -> Iterator[Scored | Failed]:
+    def _confirm(self, held: list[Scored]) -> Iterator[Scored]:
         """Score several leaders again, and yield them. If that is cancelled or fails they keep their scores."""
-        if len(held) < 2:
+        if len(held) < 2 or self._closed:
             yield from held
             return
-        with closing(
-            rank_stream(self._query, [each.candidate for each in held], self._alone, cancellation=self._cancellation)
-        ) as stream:
-            for event in stream:
-                if isinstance(event, Ranking):
-                    return
+        candidates = [each.candidate for each in held]
+        self._stream = rank_stream(self._query, candidates, self._alone, cancellation=self._cancellation)
+        for event in self._stream:
+            if not isinstance(event, Ranking):
                 yield _confirmed(held[event.position], event)
 
 
@@ -108,11 +82,10 @@ class _Leaders:
     def settle(self, scored: Scored) -> list[Scored]:
         """Take one more; return those that are known to be behind by more than the margin."""
         everyone = [*self.held, scored]
-        self.held = [each for each in everyone if _is_near(each, everyone)]
-        return [each for each in everyone if each not in self.held]
-
-
-def _is_near(scored: Scored, others: Iterable[Scored]) -> bool:
-    stage = max(other.score.stage for other in others)
-    best = max(other.score.log_odds for other in others if other.score.stage == stage)
-    return scored.score.stage == stage and scored.score.log_odds >= best - MARGIN
+        stage, best = max((each.score.stage, each.score.log_odds) for each in everyone)
+        settled: list[Scored] = []
+        self.held = []
+        for each in everyone:
+            is_near = each.score.stage == stage and each.score.log_odds >= best - MARGIN
+            (self.held if is_near else settled).append(each)
+        return settled

@@ -1,5 +1,6 @@
 """Rank pictures by a query: every candidate is encoded once, and comes out scored or with the reason why it failed."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import cast
@@ -129,6 +130,41 @@ class RankStream(Iterator[Event]):
         """
         self._state.closed = True
         self._run.close()
+
+
+class StagedStream(Iterator[Event], ABC):
+    """A run of several stages that is being watched, like `RankStream`; each stage is a run of its own.
+
+    stream: the run of the first stage. Subclasses replace `_stream` when the next stage begins.
+    """
+
+    def __init__(self, stream: "RankStream | StagedStream") -> None:
+        self._stream, self._closed = stream, False
+        self._events = self._run()
+
+    @abstractmethod
+    def _run(self) -> Iterator[Event]:
+        """Yield one event per candidate, and the ranking unless the stream is closed."""
+
+    def __next__(self) -> Event:
+        if self._closed:
+            raise StopIteration
+        return next(self._events)
+
+    @property
+    def queue_position(self) -> int | None:
+        """The `RankStream.queue_position` of the current stage."""
+        return self._stream.queue_position
+
+    @property
+    def coarse_count(self) -> int | None:
+        """The number of pictures with a provisional score; None if the current stage has none."""
+        return self._stream.coarse_count
+
+    def close(self) -> None:
+        """Cancel the run, and end the iteration now; see `RankStream.close`."""
+        self._closed = True
+        self._stream.close()
 
 
 class _State:

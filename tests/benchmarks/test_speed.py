@@ -10,14 +10,15 @@ from statistics import median
 import pytest
 import torch
 
-from reranker.benchmarks.methods import METHODS, BenchmarkSetup, available_methods
+from reranker.benchmarks.methods import METHODS, TEXT, BenchmarkSetup, available_methods
 from reranker.benchmarks.model_shapes import open_model, picture_tflop, random_model
-from reranker.benchmarks.speed import Options, as_table, benchmark, process_peak_bytes, write_pictures
+from reranker.benchmarks.speed import Options, as_table, benchmark, mean_tflop, process_peak_bytes, write_pictures
 from reranker.cli.main import main
 from reranker.core.errors import ModelShapeUnknown
 from reranker.core.types import Scored
 from reranker.engine.torch_thread import TorchThread
 from reranker.models.loading import Checkpoint
+from reranker.models.scoring.prompts import LYCHEE, encode_prompt
 from tests.support.pretended_memory import PretendedGpu, pretend_memory
 
 SMALL = Options(shape="2x128", images=2, rounds=1, visual_tokens=16, separate_processes=False)
@@ -166,3 +167,14 @@ def test_memory_does_not_grow_with_the_number_of_pictures() -> None:
         for images in (50, 500)
     )
     assert many <= 1.05 * few
+
+
+def test_operations_count_the_visual_tokens_that_a_picture_has(tmp_path: Path) -> None:
+    """At 1,280 visual tokens a picture of 640 x 480 pixels has 23 x 17 of them."""
+    torch_thread = TorchThread()
+    setup = BenchmarkSetup(
+        torch_thread.run(lambda: random_model("2x128", torch.device("cpu"), "fp32")), torch_thread, 1280, 10**8
+    )
+    prompt = encode_prompt(setup.model.checkpoint.tokenizer, LYCHEE, TEXT)
+    expected = picture_tflop(setup.model, 23 * 17, len(prompt.before) + len(prompt.after))
+    assert mean_tflop(setup, write_pictures(tmp_path, 1)) == pytest.approx(expected)

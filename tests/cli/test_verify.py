@@ -1,5 +1,6 @@
 """`verify`: a saved result against the scores of now."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,19 @@ def test_verify_uses_the_settings_of_the_result_and_no_stored_scores(shell: Shel
     model = shell.opened.model
     assert (model.name, model.detail, model.precision) == ("mine", "high", "fp32")
     assert shell.opened.engine.score_store_mb == 0
+
+
+def test_verify_scores_near_ties_again_if_the_result_did(shell: Shell) -> None:
+    write(a=1)
+    shell("rank", "a dog", "a.png", "--format", "json", "--output", "r.json")
+    result = json.loads(Path("r.json").read_text(encoding="utf-8"))
+    for value, expected in ((True, True), (None, False)):
+        result["judged_by"].pop("rescore_near_ties", None)
+        if value is not None:
+            result["judged_by"]["rescore_near_ties"] = value
+        Path("r.json").write_text(json.dumps(result), encoding="utf-8")
+        shell("verify", "r.json")
+        assert shell.opened.engine.rescore_near_ties == expected
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"judged_by": {}}', "\udcff"])

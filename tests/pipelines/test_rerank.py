@@ -628,7 +628,7 @@ def test_what_is_read_ahead_is_bounded_in_bytes(
     assert scorer.peak_bytes <= bound + prefetch_threads * max((4 + size for size in sizes), default=0)
 
 
-def test_what_fails_in_company_is_let_go_of_once() -> None:
+def test_what_fails_in_a_batch_is_released_once() -> None:
     def judge(query: Query, content: bytes) -> float:
         for _ in range(20):
             time.sleep(0)  # the reader may go as far as it dares

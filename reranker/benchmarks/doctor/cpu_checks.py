@@ -8,9 +8,10 @@ import torch
 
 from reranker.benchmarks.doctor.attention import check_attention
 from reranker.benchmarks.doctor.checks import Finding
-from reranker.benchmarks.doctor.scores import Agreement, drawn_pictures, judge, measure_company
+from reranker.benchmarks.doctor.context import SCORINGS, CheckContext
+from reranker.benchmarks.doctor.scores import Agreement, agreement_finding, drawn_pictures, measure_batch_invariance
 from reranker.benchmarks.doctor.speeds import measure_speeds
-from reranker.benchmarks.doctor.workbench import SCORINGS, Workbench
+from reranker.benchmarks.model_shapes import Model
 from reranker.benchmarks.parity import GOLDEN_TOLERANCE, measure_parity, read_golden_file
 from reranker.benchmarks.speed import product_tflops
 from reranker.config.paths import ASSETS
@@ -21,13 +22,13 @@ from reranker.models.memory_plan import DTYPES, multiplies_bf16
 
 CPU: Final = torch.device("cpu")
 GOLDEN_FILE: Final = ASSETS / "parity" / "toybox.json"
-COMPANY_TOLERANCE: Final = 1e-4  # log-odds in float32, as docs/architecture.md promises
+BATCH_TOLERANCE: Final = 1e-4  # log-odds in float32, as docs/architecture.md promises
 IMAGES: Final = 24
 
-Check = Callable[[Workbench], Finding]
+Check = Callable[[CheckContext], Finding]
 
 
-def settings(_bench: Workbench) -> Finding:
+def settings(_context: CheckContext) -> Finding:
     """Read the settings of the environment."""
     try:
         Settings.from_environment()
@@ -36,14 +37,14 @@ def settings(_bench: Workbench) -> Finding:
     return Finding(passed=True, sentence="The settings in the environment (RERANKER_...) are valid.")
 
 
-def attention(bench: Workbench) -> Finding:
+def attention(context: CheckContext) -> Finding:
     """Compare attention with its formula, in float32."""
-    return bench.run(partial(check_attention, CPU, torch.float32))
+    return context.run(partial(check_attention, CPU, torch.float32))
 
 
-def parity(bench: Workbench) -> Finding:
+def parity(context: CheckContext) -> Finding:
     """Compare scores of the toybox with those of transformers, today's and those in the golden file."""
-    report = bench.run(partial(measure_parity, bench.toybox))
+    report = context.run(partial(measure_parity, context.toybox))
     today, golden = report.largest_difference, report.difference_from(read_golden_file(GOLDEN_FILE))
     return Finding(
         passed=today <= report.tolerance and golden <= GOLDEN_TOLERANCE,
@@ -53,19 +54,24 @@ def parity(bench: Workbench) -> Finding:
     )
 
 
-def company(bench: Workbench) -> Finding:
+def batch_invariance(context: CheckContext) -> Finding:
     """Score pictures with the toybox alone and in batches, in both scoring methods."""
-    agreements: dict[str, Agreement] = {
-        scoring: bench.run(partial(measure_company, bench.scorer(bench.toybox, scoring), drawn_pictures()))
+    claim = "In batches and in another order, scores move"
+    return agreement_finding(claim, batch_agreements(context, context.toybox), BATCH_TOLERANCE)
+
+
+def batch_agreements(context: CheckContext, model: Model) -> dict[str, Agreement]:
+    """Compare scores in batches with those of pictures alone, for each scoring method."""
+    return {
+        scoring: context.run(partial(measure_batch_invariance, context.scorer(model, scoring), drawn_pictures()))
         for scoring in SCORINGS
     }
-    return judge("In batches and in another order, scores move", agreements, COMPANY_TOLERANCE)
 
 
-def matrix_product(bench: Workbench) -> Finding:
+def matrix_product(context: CheckContext) -> Finding:
     """Measure the rate of a large matrix product in the precisions that the CPU multiplies."""
     precisions = ("fp32", "bf16") if multiplies_bf16() else ("fp32",)
-    tflops = {precision: bench.run(partial(product_tflops, CPU, DTYPES[precision])) for precision in precisions}
+    tflops = {precision: context.run(partial(product_tflops, CPU, DTYPES[precision])) for precision in precisions}
     rates = " and ".join(f"{rate:.2f} TFLOP/s in {precision}" for precision, rate in tflops.items())
     return Finding(
         passed=True,
@@ -74,9 +80,9 @@ def matrix_product(bench: Workbench) -> Finding:
     )
 
 
-def speed(bench: Workbench) -> Finding:
+def speed(context: CheckContext) -> Finding:
     """Measure how fast the toybox scores new pictures, and those whose features are cached."""
-    speeds = measure_speeds(bench, bench.toybox, ("ours", "ours_known"), IMAGES).images_per_s
+    speeds = measure_speeds(context, context.toybox, ("ours", "ours_known"), IMAGES).images_per_s
     new, known = speeds["ours"], speeds["ours_known"]
     return Finding(
         passed=known > new,
@@ -89,7 +95,7 @@ CPU_CHECKS: Final[Mapping[str, Check]] = {
     "settings": settings,
     "attention": attention,
     "parity": parity,
-    "company": company,
+    "batch invariance": batch_invariance,
     "matrix product": matrix_product,
     "speed": speed,
 }

@@ -8,21 +8,20 @@ from typing import Final
 
 from reranker.benchmarks.doctor.attention import check_attention
 from reranker.benchmarks.doctor.checks import Figures, Finding, NotChecked
-from reranker.benchmarks.doctor.cpu_checks import Check
+from reranker.benchmarks.doctor.context import SCORINGS, CheckContext
+from reranker.benchmarks.doctor.cpu_checks import Check, batch_agreements
 from reranker.benchmarks.doctor.gpu_memory import limited_memory, measure_memory, measure_recovery, score_all
 from reranker.benchmarks.doctor.kernel_profile import summarize, trace_batches
 from reranker.benchmarks.doctor.scores import (
     SIZES,
     Agreement,
+    agreement_finding,
     drawn_pictures,
-    judge,
     measure_agreement,
-    measure_company,
     prepared,
 )
 from reranker.benchmarks.doctor.speeds import measure_speeds
 from reranker.benchmarks.doctor.towers import measure_towers
-from reranker.benchmarks.doctor.workbench import SCORINGS, Workbench
 from reranker.benchmarks.model_shapes import Model
 from reranker.benchmarks.parity import QUERIES
 from reranker.benchmarks.speed import product_tflops
@@ -46,56 +45,56 @@ BF16_TOLERANCE: Final = 0.5
 QUANTIZED_TOLERANCE: Final = {"int8": 0.5, "nf4": 5.0}
 
 
-def attention(bench: Workbench) -> Finding:
+def attention(context: CheckContext) -> Finding:
     """Compare the variable-length kernel with the formula."""
-    return bench.run(partial(check_attention, bench.device, DTYPES[bench.precision]))
+    return context.run(partial(check_attention, context.device, DTYPES[context.precision]))
 
 
-def scores(bench: Workbench) -> Finding:
+def scores(context: CheckContext) -> Finding:
     """Compare the toybox on the GPU with the toybox in float32 on the CPU."""
-    return _agreement_with_cpu(bench, bench.toybox_on_device, BF16_TOLERANCE)
+    return _agreement_with_cpu(context, context.toybox_on_device, BF16_TOLERANCE)
 
 
-def _agreement_with_cpu(bench: Workbench, toybox: Model, allowed: float) -> Finding:
+def _agreement_with_cpu(context: CheckContext, toybox: Model, allowed: float) -> Finding:
     agreements: dict[str, Agreement] = {}
     for scoring in SCORINGS:
-        scorers = bench.scorer(toybox, scoring), bench.scorer(bench.toybox, scoring)
-        agreements[scoring] = bench.run(partial(measure_agreement, *scorers, drawn_pictures()))
+        scorers = context.scorer(toybox, scoring), context.scorer(context.toybox, scoring)
+        agreements[scoring] = context.run(partial(measure_agreement, *scorers, drawn_pictures()))
     precision = toybox.checkpoint.precision
-    return judge(f"Scores in {precision} differ from those in fp32 on the CPU", agreements, allowed)
+    return agreement_finding(f"Scores in {precision} differ from those in fp32 on the CPU", agreements, allowed)
 
 
-def towers(bench: Workbench) -> Finding:
+def towers(context: CheckContext) -> Finding:
     """Compare both towers of the large model with transformers' own forward pass."""
-    scorer, pictures = bench.scorer(bench.large), drawn_pictures(FEW, (LARGE_PICTURE, *SIZES))
-    differences = bench.run(partial(measure_towers, bench.large, scorer, pictures))
+    scorer, pictures = context.scorer(context.large), drawn_pictures(FEW, (LARGE_PICTURE, *SIZES))
+    differences = context.run(partial(measure_towers, context.large, scorer, pictures))
     return Finding(
         passed=differences.vision <= TOWER_TOLERANCE and differences.language <= TOWER_TOLERANCE,
-        sentence=f"With random weights of the shape {bench.shape}, visual tokens differ from those of transformers by "
-        f"{differences.vision:.1%} of their length, and last hidden states by {differences.language:.1%}; "
+        sentence=f"With random weights of the shape {context.shape}, visual tokens differ from those of transformers "
+        f"by {differences.vision:.1%} of their length, and last hidden states by {differences.language:.1%}; "
         f"{TOWER_TOLERANCE:.0%} is allowed.",
         figures=asdict(differences),
     )
 
 
-def matrix_product(bench: Workbench) -> Finding:
+def matrix_product(context: CheckContext) -> Finding:
     """Measure the rate of a large matrix product."""
-    rate = bench.run(partial(product_tflops, bench.device, DTYPES[bench.precision]))
+    rate = context.run(partial(product_tflops, context.device, DTYPES[context.precision]))
     return Finding(
         passed=True,
-        sentence=f"A large matrix product runs at {rate:.0f} TFLOP/s in {bench.precision}.",
+        sentence=f"A large matrix product runs at {rate:.0f} TFLOP/s in {context.precision}.",
         figures={"tflops": rate},
     )
 
 
-def batch_memory(bench: Workbench) -> Finding:
+def batch_memory(context: CheckContext) -> Finding:
     """Measure the peak memory of full batches of the large model, without texts and with the longest ones."""
-    scorer = bench.scorer(bench.large)
+    scorer = context.scorer(context.large)
     tokens, pictures = scorer.batch_tokens, drawn_pictures(sizes=(LARGE_PICTURE,))
     uses = []
     for text in ("", LONG_TEXT):
         images = prepared(scorer, [replace(picture, text=text) for picture in pictures])
-        uses.append(measure_memory(bench.device, partial(score_all, bench, scorer, images)))
+        uses.append(measure_memory(context.device, partial(score_all, context, scorer, images)))
     plain, long = uses
     return Finding(
         passed=plain.fits and long.fits,
@@ -110,10 +109,10 @@ def _prefixed(**groups: Figures) -> Figures:
     return {f"{group}_{name}": value for group, figures in groups.items() for name, value in figures.items()}
 
 
-def profile(bench: Workbench) -> Finding:
+def profile(context: CheckContext) -> Finding:
     """Profile a batch of new pictures and one with cached features, on the large model."""
-    scorer = bench.scorer(bench.large, cache_bytes=CACHE_BYTES)
-    traces = bench.run(partial(trace_batches, scorer, drawn_pictures(BATCH, (LARGE_PICTURE,))))
+    scorer = context.scorer(context.large, cache_bytes=CACHE_BYTES)
+    traces = context.run(partial(trace_batches, scorer, drawn_pictures(BATCH, (LARGE_PICTURE,))))
     new, cached = map(summarize, traces)
     if new is None or cached is None:
         raise NotChecked("The profiler of torch saw no kernel; it may need the permission to read GPU counters.")
@@ -124,52 +123,48 @@ def profile(bench: Workbench) -> Finding:
     )
 
 
-def speed(bench: Workbench) -> Finding:
+def speed(context: CheckContext) -> Finding:
     """Compare this program with other methods on the large model."""
-    measured = measure_speeds(bench, bench.large, METHODS, IMAGES)
+    measured = measure_speeds(context, context.large, METHODS, IMAGES)
     speeds = measured.images_per_s
     return Finding(
         passed=speeds["ours"] > max(speeds["pairwise"], speeds["padded"]) and speeds["ours_known"] > speeds["ours"],
-        sentence=f"A model of the shape {bench.shape} scores {speeds['ours']:.1f} pictures a second, "
+        sentence=f"A model of the shape {context.shape} scores {speeds['ours']:.1f} pictures a second, "
         f"{measured.product_share:.0%} of the rate of a matrix product; pair by pair it is {speeds['pairwise']:.1f}, "
         f"padded {speeds['padded']:.1f}, with cached features {speeds['ours_known']:.1f}.",
         figures={"product_share": measured.product_share, **_prefixed(images_per_s=speeds)},
     )
 
 
-def company(bench: Workbench) -> Finding:
+def batch_invariance(context: CheckContext) -> Finding:
     """Score pictures alone and in batches, with the toybox."""
-    return _company_of(bench, bench.toybox_on_device)
+    return _batch_invariance_of(context, context.toybox_on_device)
 
 
-def large_company(bench: Workbench) -> Finding:
+def large_batch_invariance(context: CheckContext) -> Finding:
     """Score pictures alone and in batches, with the large model."""
-    return _company_of(bench, bench.large)
+    return _batch_invariance_of(context, context.large)
 
 
-def _company_of(bench: Workbench, model: Model) -> Finding:
-    agreements: dict[str, Agreement] = {
-        scoring: bench.run(partial(measure_company, bench.scorer(model, scoring), drawn_pictures()))
-        for scoring in SCORINGS
-    }
-    claim = f"In batches and in another order, scores of {model.name} in {bench.precision} move"
-    return judge(claim, agreements, BF16_TOLERANCE)
+def _batch_invariance_of(context: CheckContext, model: Model) -> Finding:
+    claim = f"In batches and in another order, scores of {model.name} in {context.precision} move"
+    return agreement_finding(claim, batch_agreements(context, model), BF16_TOLERANCE)
 
 
-def out_of_memory(bench: Workbench) -> Finding:
+def out_of_memory(context: CheckContext) -> Finding:
     """Let the GPU run out of memory, and see all pictures scored by smaller batches, which grow again."""
-    scorer = bench.scorer(bench.large)
+    scorer = context.scorer(context.large)
     images = prepared(scorer, drawn_pictures(sizes=(LARGE_PICTURE,)))
-    peak = measure_memory(bench.device, partial(score_all, bench, scorer, images)).peak_bytes
-    recovery = measure_recovery(bench, scorer, images, limited_memory(bench.device, peak // 2))
+    peak = measure_memory(context.device, partial(score_all, context, scorer, images)).peak_bytes
+    recovery = measure_recovery(context, scorer, images, limited_memory(context.device, peak // 2))
     return Finding(passed=recovery.complete, sentence=recovery.text, figures=asdict(recovery))
 
 
-def quantized(bench: Workbench, precision: Precision) -> Finding:
+def quantized(context: CheckContext, precision: Precision) -> Finding:
     """Compare the toybox in int8 or nf4 with the toybox in float32 on the CPU."""
     if find_spec("bitsandbytes") is None:
         raise NotChecked(f"{precision} needs the package bitsandbytes: pip install 'picture-reranker[quant]'")
-    return _agreement_with_cpu(bench, bench.toybox_in(precision), QUANTIZED_TOLERANCE[precision])
+    return _agreement_with_cpu(context, context.toybox_in(precision), QUANTIZED_TOLERANCE[precision])
 
 
 GPU_CHECKS: Final[Mapping[str, Check]] = {
@@ -180,8 +175,8 @@ GPU_CHECKS: Final[Mapping[str, Check]] = {
     "GPU batch memory": batch_memory,
     "GPU profile": profile,
     "GPU speed": speed,
-    "GPU company": company,
-    "GPU company, 7b": large_company,
+    "GPU batch invariance": batch_invariance,
+    "GPU batch invariance, 7b": large_batch_invariance,
     "GPU out of memory": out_of_memory,
     "GPU int8": partial(quantized, precision="int8"),
     "GPU nf4": partial(quantized, precision="nf4"),

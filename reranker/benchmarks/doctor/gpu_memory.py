@@ -8,8 +8,8 @@ from typing import Final
 
 import torch
 
+from reranker.benchmarks.doctor.context import CheckContext
 from reranker.benchmarks.doctor.scores import SCORED_QUERIES
-from reranker.benchmarks.doctor.workbench import Workbench
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import PictureOutOfMemory
 from reranker.core.types import Score
@@ -70,9 +70,9 @@ class Recovery:
         )
 
 
-def score_all(bench: Workbench, scorer: CrossEncoder, images: Sequence[PreparedImage]) -> int:
+def score_all(context: CheckContext, scorer: CrossEncoder, images: Sequence[PreparedImage]) -> int:
     """Score different images in full batches, as the program cuts them. Returns how many were scored."""
-    executor = LocalExecutor(scorer, bench.torch_thread)
+    executor = LocalExecutor(scorer, context.torch_thread)
     ticket = DeviceQueue(executor.capacity).ticket(Cancellation())
     names = [image.key for image in images]
     results = score_prepared(SCORED_QUERIES[0], images, names, executor, ticket, "doctor")
@@ -111,17 +111,17 @@ def limited_memory(device: torch.device, more_bytes: int) -> Iterator[None]:
 
 
 def measure_recovery(
-    bench: Workbench, scorer: CrossEncoder, images: Sequence[PreparedImage], limit: AbstractContextManager[None]
+    context: CheckContext, scorer: CrossEncoder, images: Sequence[PreparedImage], limit: AbstractContextManager[None]
 ) -> Recovery:
     """Score images within a limit, at once and then in batches; then go on without it until batches may be larger."""
     before = scorer.batch_tokens
     with limit:
-        ran_out = _runs_out(bench, scorer, images)
-        scored, limited = score_all(bench, scorer, images), scorer.batch_tokens
+        ran_out = _runs_out(context, scorer, images)
+        scored, limited = score_all(context, scorer, images), scorer.batch_tokens
     for _ in range(MOST_BATCHES):
         if scorer.batch_tokens > limited:
             break
-        bench.run(partial(scorer.score, SCORED_QUERIES[0], images[:1], "doctor"))
+        context.run(partial(scorer.score, SCORED_QUERIES[0], images[:1], "doctor"))
     return Recovery(
         ran_out=ran_out,
         pictures=len(images),
@@ -132,8 +132,8 @@ def measure_recovery(
     )
 
 
-def _runs_out(bench: Workbench, scorer: CrossEncoder, batch: Sequence[PreparedImage]) -> bool:
+def _runs_out(context: CheckContext, scorer: CrossEncoder, batch: Sequence[PreparedImage]) -> bool:
     with suppress(PictureOutOfMemory):
-        bench.run(partial(scorer.score, SCORED_QUERIES[0], batch, "doctor"))
+        context.run(partial(scorer.score, SCORED_QUERIES[0], batch, "doctor"))
         return False
     return True

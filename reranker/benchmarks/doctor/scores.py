@@ -1,4 +1,4 @@
-"""Score the sample gallery in several ways, and compare the scores: company, device and precision must matter little.
+"""Score the sample gallery in several ways, and compare the scores: batches, device and precision must matter little.
 
 The queries describe some of its pictures, so scores are far apart, and the first place is clear.
 """
@@ -47,7 +47,7 @@ def compare(scores: torch.Tensor, expected: torch.Tensor) -> Agreement:
     )
 
 
-def judge(claim: str, agreements: Mapping[str, Agreement], allowed: float) -> Finding:
+def agreement_finding(claim: str, agreements: Mapping[str, Agreement], allowed: float) -> Finding:
     """Pass if no difference is larger than allowed, in log-odds.
 
     claim: the start of a sentence that goes on with "by at most". agreements: by what was scored.
@@ -95,14 +95,14 @@ def log_odds(scorer: CrossEncoder, images: Sequence[PreparedImage], batch: int =
     return torch.tensor(rows)
 
 
-def measure_company(scorer: CrossEncoder, candidates: Sequence[Candidate]) -> Agreement:
+def measure_batch_invariance(scorer: CrossEncoder, candidates: Sequence[Candidate]) -> Agreement:
     """Compare scores by twos, by eights, and by eights in another order with those of each picture alone."""
     images = prepared(scorer, candidates)
     order = Random(SEED).sample(range(len(images)), len(images))
     shuffled = log_odds(scorer, [images[index] for index in order])
     in_order = shuffled[:, torch.tensor(order).argsort()]
-    company = torch.stack((log_odds(scorer, images, 2), log_odds(scorer, images), in_order))
-    return compare(company, log_odds(scorer, images, 1))
+    batched = torch.stack((log_odds(scorer, images, 2), log_odds(scorer, images), in_order))
+    return compare(batched, log_odds(scorer, images, 1))
 
 
 def measure_agreement(scorer: CrossEncoder, reference: CrossEncoder, candidates: Sequence[Candidate]) -> Agreement:

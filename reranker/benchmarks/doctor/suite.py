@@ -6,9 +6,9 @@ from functools import partial
 import torch
 
 from reranker.benchmarks.doctor.checks import Finding, NotChecked
+from reranker.benchmarks.doctor.context import CheckContext
 from reranker.benchmarks.doctor.cpu_checks import CPU_CHECKS
 from reranker.benchmarks.doctor.gpu_checks import GPU_CHECKS
-from reranker.benchmarks.doctor.workbench import Workbench
 from reranker.config.settings import Device
 from reranker.models.memory_plan import choose_device
 
@@ -19,10 +19,10 @@ def checks_for(setting: Device) -> Mapping[str, Callable[[], Finding]]:
     Those of the CPU are always there. Those of a GPU raise `NotChecked` without one that computes in BF16.
     """
     device = choose_device(setting)
-    bench, missing = Workbench(device), missing_requirement(device)
-    on_cpu = {name: partial(check, bench) for name, check in CPU_CHECKS.items()}
+    context, missing = CheckContext(device), missing_requirement(device)
+    on_cpu = {name: partial(check, context) for name, check in CPU_CHECKS.items()}
     on_gpu = {
-        name: partial(check, bench) if missing is None else partial(_not_checked, missing)
+        name: partial(check, context) if missing is None else partial(_not_checked, missing)
         for name, check in GPU_CHECKS.items()
     }
     return on_cpu | on_gpu

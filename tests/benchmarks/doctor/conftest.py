@@ -1,4 +1,4 @@
-"""A workbench on the CPU, whose large model is small."""
+"""The context of checks on the CPU, whose large model is small."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,15 +6,15 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from reranker.benchmarks.doctor.workbench import Workbench
+from reranker.benchmarks.doctor.context import CheckContext
 from reranker.benchmarks.model_shapes import Model
 
 Disturb = Callable[[torch.Tensor], torch.Tensor]
 
 
 @pytest.fixture(scope="session")
-def bench() -> Workbench:
-    return Workbench(torch.device("cpu"), "fp32", "2x128")
+def context() -> CheckContext:
+    return CheckContext(torch.device("cpu"), "fp32", "2x128")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from reranker.benchmarks.doctor.context import CheckContext
 from reranker.benchmarks.doctor.gpu_memory import (
     MemoryUse,
     Recovery,
@@ -16,7 +17,6 @@ from reranker.benchmarks.doctor.gpu_memory import (
     score_all,
 )
 from reranker.benchmarks.doctor.scores import drawn_pictures, prepared
-from reranker.benchmarks.doctor.workbench import Workbench
 
 GPU = torch.device("cuda", 0)
 TOTAL = 1000
@@ -92,9 +92,9 @@ def test_a_limit_never_raises_the_one_before(gpu: PretendedGpu) -> None:
 
 
 @contextmanager
-def little_memory(bench: Workbench, most_images: int) -> Iterator[None]:
+def little_memory(context: CheckContext, most_images: int) -> Iterator[None]:
     """Let the vision tower run out of memory with more than so many images."""
-    model = bench.large.checkpoint.model
+    model = context.large.checkpoint.model
     encode_images = model.encode_images
 
     def encode(images: list) -> list:
@@ -109,14 +109,14 @@ def little_memory(bench: Workbench, most_images: int) -> Iterator[None]:
         del model.encode_images
 
 
-def recovery_within(bench: Workbench, limit) -> Recovery:
-    scorer = bench.scorer(bench.large)
+def recovery_within(context: CheckContext, limit) -> Recovery:
+    scorer = context.scorer(context.large)
     images = prepared(scorer, drawn_pictures(4, ((140, 112),)))
-    return measure_recovery(bench, scorer, images, limit)
+    return measure_recovery(context, scorer, images, limit)
 
 
-def test_a_run_that_runs_out_of_memory_recovers(bench: Workbench) -> None:
-    recovery = recovery_within(bench, little_memory(bench, 1))
+def test_a_run_that_runs_out_of_memory_recovers(context: CheckContext) -> None:
+    recovery = recovery_within(context, little_memory(context, 1))
     assert recovery.ran_out
     assert recovery.scored == recovery.pictures == 4
     assert recovery.tokens_limited < recovery.tokens_before
@@ -125,19 +125,19 @@ def test_a_run_that_runs_out_of_memory_recovers(bench: Workbench) -> None:
     assert "did not fit, and 4 of 4 were scored" in recovery.text
 
 
-def test_pictures_that_do_not_fit_alone_are_no_recovery(bench: Workbench) -> None:
-    recovery = recovery_within(bench, little_memory(bench, 0))
+def test_pictures_that_do_not_fit_alone_are_no_recovery(context: CheckContext) -> None:
+    recovery = recovery_within(context, little_memory(context, 0))
     assert recovery.scored == 0
     assert not recovery.complete
 
 
-def test_without_a_limit_there_is_nothing_to_recover_from(bench: Workbench) -> None:
-    recovery = recovery_within(bench, nullcontext())
+def test_without_a_limit_there_is_nothing_to_recover_from(context: CheckContext) -> None:
+    recovery = recovery_within(context, nullcontext())
     assert (recovery.ran_out, recovery.scored) == (False, 4)
     assert not recovery.complete
     assert "fitted nevertheless" in recovery.text
 
 
-def test_pictures_are_scored_in_full_batches(bench: Workbench) -> None:
-    scorer = bench.scorer(bench.toybox)
-    assert score_all(bench, scorer, prepared(scorer, drawn_pictures(3))) == 3
+def test_pictures_are_scored_in_full_batches(context: CheckContext) -> None:
+    scorer = context.scorer(context.toybox)
+    assert score_all(context, scorer, prepared(scorer, drawn_pictures(3))) == 3

@@ -3,15 +3,15 @@
 import pytest
 
 from reranker.benchmarks.doctor import speeds
+from reranker.benchmarks.doctor.context import CheckContext
 from reranker.benchmarks.doctor.speeds import measure_speeds
-from reranker.benchmarks.doctor.workbench import Workbench
 
 
-def test_every_method_has_a_speed(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_method_has_a_speed(context: CheckContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speeds, "ROUNDS", 1)
     monkeypatch.setattr(speeds, "product_tflops", lambda device, dtype: 0.1)
     methods = ("pairwise", "padded", "ours", "ours_known")
-    measured = measure_speeds(bench, bench.toybox, methods, 2)
+    measured = measure_speeds(context, context.toybox, methods, 2)
     assert tuple(measured.images_per_s) == methods
     assert min(measured.images_per_s.values()) > 0
     # The toybox takes some 2 * 5e6 operations for each of about 200 patches and 100 tokens.

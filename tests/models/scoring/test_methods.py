@@ -181,7 +181,7 @@ def scored_alone(checkpoint, candidates) -> dict[str, list[Score]]:
 
 @settings(properties, max_examples=12)
 @given(st.permutations(range(8)), st.lists(st.integers(1, 8), max_size=3), st.sampled_from(["yes-no", "rating"]))
-def test_company_and_order_change_no_score(checkpoint, candidates, scored_alone, order, cuts, scoring):
+def test_batches_and_their_order_change_no_score(checkpoint, candidates, scored_alone, order, cuts, scoring):
     """The promise of `docs/architecture.md`: 1e-4 log-odds in float32, with all texts and sizes."""
     alone = scored_alone[scoring]
     scorer = scorer_of(checkpoint, scoring)
@@ -238,7 +238,7 @@ def test_scores_of_other_instructions_and_ways_are_not_mixed_up(checkpoint):
 
 
 @pytest.mark.parametrize("scoring", ["yes-no", "rating"])
-def test_a_text_is_judged_with_its_picture_in_any_company(checkpoint, scoring):
+def test_a_text_is_scored_with_its_picture_in_any_batch(checkpoint, scoring):
     scorer = scorer_of(checkpoint, scoring)
     plain = Candidate.of(GALLERY[0])
     candidates = [plain, replace(plain, text="a red boat"), replace(plain, text="a cat, 一只猫, and more"), plain]

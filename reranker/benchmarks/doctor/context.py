@@ -21,7 +21,7 @@ LARGE: Final = "7b"  # the shape of lychee-rerank-mm
 _Result = TypeVar("_Result")
 
 
-class Workbench:
+class CheckContext:
     """Opens models for the checks of a device, and runs what calls torch in one thread.
 
     precision: of the models on the device. shape: of the large one, whose weights are random.
