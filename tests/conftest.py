@@ -4,7 +4,7 @@ import gc
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -16,7 +16,7 @@ from reranker import Reranker
 from reranker.toybox.drawing import draw_scene
 from reranker.toybox.scenes import Item, arrange_scene
 from reranker.ui import gradio_environment
-from tests.support.ports import free_port
+from tests.support.http_server import serving_page
 from tests.support.scripted_scorer import ScriptedScorer, number
 from tests.support.shell import Shell
 
@@ -74,26 +74,11 @@ def upload_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return folder
 
 
-@contextmanager
-def _serving(reranker: Reranker) -> Iterator[str]:
-    # Imported here, so that tests without a page do not wait for gradio.
-    from reranker.ui.launch import launch_settings  # noqa: PLC0415
-    from reranker.ui.page import build_page  # noqa: PLC0415
-
-    page = build_page(reranker)
-    settings = launch_settings(reranker) | {"server_port": free_port(), "server_name": "127.0.0.1"}
-    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **settings)
-    try:
-        yield url
-    finally:
-        page.close(verbose=False)
-
-
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Start a page over a reranker and return its address."""
     with ExitStack() as stack:
-        yield lambda reranker: stack.enter_context(_serving(reranker))
+        yield lambda reranker: stack.enter_context(serving_page(reranker))
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +98,7 @@ def checkpoint() -> "Checkpoint":
 def toybox_url(toybox: Reranker) -> Iterator[str]:
     """The address of a page over the toybox, whose model is loaded already."""
     toybox.load()
-    with _serving(toybox) as url:
+    with serving_page(toybox) as url:
         yield url
 
 

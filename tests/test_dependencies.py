@@ -85,6 +85,7 @@ DISTRIBUTIONS = {
     "huggingface_hub": "huggingface-hub",
     "ir_measures": "ir-measures",
     "pillow_heif": "pillow-heif",
+    "python_multipart": "python-multipart",
 }  # only those that are named differently from what is imported
 OPTIONAL = {"reranker.benchmarks.sentence_transformers_baseline": {"sentence_transformers", "torchvision"}}
 

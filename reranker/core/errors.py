@@ -32,7 +32,13 @@ RerankerError
 │   ├── RequestMalformed         the request does not match the schema
 │   ├── ResultUnreadable         the file is not a ranking that this program saved
 │   ├── RequestTooLarge          the request has more bytes than the limit
+│   │   └── RequestTextTooLarge  it has, even without its pictures
+│   ├── RequestTimedOut          the client has stopped sending the request
+│   ├── PathUnknown              the server has nothing at this path
+│   ├── OriginForeign            the page of another site has sent the request
+│   ├── LoginRequired            the visitor has not logged in
 │   ├── ApiKeyRejected           the API key is missing or wrong
+│   ├── TooManyAttempts          too many wrong passwords or keys
 │   └── TooManyRequests          the queue is full
 ├── DatasetError                 the labelled pictures cannot be used
 │   ├── DatasetMissing           the file or folder does not exist
@@ -41,6 +47,7 @@ RerankerError
 │   └── DatasetInvalid           the content is wrong; lists every fault
 ├── PrecisionUnsuitable          no picture of a run got a finite score in this precision
 ├── DeviceFailed                 the GPU does not work any more, whatever it is given
+├── ServerStopping               the program ends before the request is finished
 ├── SettingInvalid               a setting is out of its range
 └── TicketCancelled              the request was cancelled while it waited for the device
 """
@@ -340,8 +347,38 @@ class RequestTooLarge(RequestError):
     max_mb: int
 
 
+@dataclass(eq=False)
+class RequestTextTooLarge(RequestTooLarge):
+    """Without its pictures, the request still has more megabytes or more values than the limit."""
+
+    max_values: int
+
+
+class RequestTimedOut(RequestError):
+    """The client has stopped sending the request, or sends it too slowly."""
+
+
+class PathUnknown(RequestError):
+    """The server has nothing at this path, or not for this method."""
+
+
+class OriginForeign(RequestError):
+    """The page of another site has sent the request."""
+
+
+class LoginRequired(RequestError):
+    """The visitor has not logged in."""
+
+
 class ApiKeyRejected(RequestError):
     """The API key is missing or wrong."""
+
+
+@dataclass(eq=False)
+class TooManyAttempts(RequestError):
+    """Too many wrong passwords or keys came from one address. wait_s: seconds until another attempt is allowed."""
+
+    wait_s: int
 
 
 @dataclass(eq=False)
@@ -393,6 +430,10 @@ class PrecisionUnsuitable(RerankerError):
 
 class DeviceFailed(RerankerError):
     """The GPU does not work any more, whatever it is given, until the program is started again."""
+
+
+class ServerStopping(RerankerError):
+    """The program ends before the request is finished."""
 
 
 @dataclass(eq=False)

@@ -24,8 +24,11 @@ from reranker.core.errors import (
     DownloadFailed,
     Fault,
     FaultReason,
+    LoginRequired,
     ModelOutOfMemory,
     ModelShapeUnknown,
+    OriginForeign,
+    PathUnknown,
     PictureError,
     PictureFileTooLarge,
     PictureForbidden,
@@ -43,13 +46,17 @@ from reranker.core.errors import (
     QueryTooLong,
     RequestError,
     RequestMalformed,
+    RequestTextTooLarge,
+    RequestTimedOut,
     RequestTooLarge,
     RerankerError,
     ResultUnreadable,
+    ServerStopping,
     SettingInvalid,
     TextTooLong,
     TicketCancelled,
     TooFewPictures,
+    TooManyAttempts,
     TooManyPictures,
     TooManyQueries,
     TooManyRequests,
@@ -287,10 +294,36 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "The request is larger than {max_mb} MB; send fewer or smaller pictures.",
         "zh": "请求超过 {max_mb} MB；请减少图片数量，或缩小图片。",
     },
+    (RequestTextTooLarge, ""): {
+        "en": "Without its pictures, the request still has more than {max_mb} MB or {max_values} values; "
+        "send fewer documents or shorter texts.",
+        "zh": "请求除图片外的内容超过 {max_mb} MB 或 {max_values} 个值；请减少文档数量，或缩短文本。",
+    },
+    (RequestTimedOut, ""): {
+        "en": "The request did not arrive in time; check the connection, and send it again.",
+        "zh": "请求未能及时送达；请检查网络连接后重新发送。",
+    },
+    (PathUnknown, ""): {
+        "en": "This server has nothing at this address; the interfaces are described in docs/interfaces.md.",
+        "zh": "服务器上没有这个地址；接口说明见 docs/interfaces.md。",
+    },
+    (OriginForeign, ""): {
+        "en": "The page of another site has sent this request, so it was refused; open this server's own page, "
+        "or send the request from a program.",
+        "zh": "请求来自其他网站的页面，已拒绝；请打开本服务器自己的页面，或由程序发送请求。",
+    },
+    (LoginRequired, ""): {
+        "en": "This needs a login; open the page and log in.",
+        "zh": "此操作需要登录；请打开页面并登录。",
+    },
     (ApiKeyRejected, ""): {
         "en": "The API key is missing or wrong; send it as “Authorization: Bearer …”. "
         "The administrator of this server has the key.",
         "zh": "API 密钥缺失或错误；请以“Authorization: Bearer …”发送，密钥可向服务器管理员索取。",
+    },
+    (TooManyAttempts, ""): {
+        "en": "Too many wrong passwords or keys came from your address; try again in {wait_s} s.",
+        "zh": "来自您所在地址的错误密码或密钥过多；请在 {wait_s} 秒后重试。",
     },
     (TooManyRequests, ""): {
         "en": "The queue is full ({max_count} waiting); try again in a few seconds.",
@@ -346,6 +379,10 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "The GPU has failed and cannot go on; start the program again, and check the log and the GPU's driver "
         "if it happens again.",
         "zh": "显卡出错，无法继续计算；请重新启动程序，若再次出错请查看日志并检查显卡驱动。",
+    },
+    (ServerStopping, ""): {
+        "en": "The server is shutting down, so the request was not finished; send it again when the server is back.",
+        "zh": "服务器正在关闭，请求未能完成；请在服务器恢复后重新发送。",
     },
     (SettingInvalid, ""): {
         "en": "The setting “{setting}” is “{value}” but must be {expected}; correct it and start again.",

@@ -1,30 +1,45 @@
 """The documents of a rerank request: data URIs, base64, or the content parts of a chat message. No URL is fetched."""
 
-import base64
 import binascii
 import re
-from typing import Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema
 
-from reranker.core.errors import DocumentInvalid
+from reranker.core.errors import DocumentInvalid, RequestMalformed
 from reranker.core.types import Candidate
+from reranker.server.json_bodies import LongString
 
 _DATA_URI: Final = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_MAX_PREFIX_LENGTH: Final = 256  # of a data URI
+_DECODED_AT_ONCE: Final = 4_000_000  # characters, a multiple of four; other threads can run in between
+
+
+def _as_text(value: object) -> object:
+    """Return the text of a `LongString`; anything else is returned as it is. Raises `ValueError`."""
+    return value.text if isinstance(value, LongString) else value
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
+EncodedImage = Annotated[str | LongString, WithJsonSchema({"type": "string"})]
 
 
 class ImageDocument(BaseModel):
     """A picture as a data URI or base64, and a text that is scored together with it."""
 
-    image: str
-    text: str = ""
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    image: EncodedImage
+    text: Text = ""
 
 
 class ImageAddress(BaseModel):
     """The address of a picture, which must be a data URI."""
 
-    url: str
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    url: EncodedImage
 
 
 class ImagePart(BaseModel):
@@ -38,7 +53,7 @@ class TextPart(BaseModel):
     """A content part with a text."""
 
     type: Literal["text"]
-    text: str
+    text: Text
 
 
 class ContentDocument(BaseModel):
@@ -47,50 +62,79 @@ class ContentDocument(BaseModel):
     content: list[ImagePart | TextPart] = Field(min_length=1)
 
 
-Document = str | ImageDocument | ContentDocument
+Document = EncodedImage | ImageDocument | ContentDocument
+_DOCUMENT: Final[TypeAdapter[Document]] = TypeAdapter(Document, config=ConfigDict(arbitrary_types_allowed=True))
+
+
+def to_document(value: Any, index: int) -> Document:
+    """Return a validated document. Raises `RequestMalformed`."""
+    try:
+        return _DOCUMENT.validate_python(value)
+    except ValidationError:
+        raise RequestMalformed(where=f"documents[{index}]") from None
 
 
 def to_candidate(document: Document, index: int) -> Candidate:
     """Return the candidate to score, named after its index. Raises `DocumentInvalid`."""
-    name = f"documents[{index}]"
-    if isinstance(document, str):
-        if not is_data_uri(document):
-            raise DocumentInvalid(index=index, reason="address" if _URL.match(document) else "text")
-        return Candidate(name=name, source=_decode_document(document, index))
-    if isinstance(document, ImageDocument):
-        return Candidate(name=name, source=_decode_document(document.image, index), text=document.text)
-    pictures = [part.image_url.url for part in document.content if isinstance(part, ImagePart)]
-    if len(pictures) != 1:
+    if isinstance(document, str | LongString) and not is_data_uri(start := _start(document)):
+        raise DocumentInvalid(index=index, reason="address" if _URL.match(start) else "text")
+    if isinstance(document, ContentDocument) and sum(isinstance(part, ImagePart) for part in document.content) != 1:
         raise DocumentInvalid(index=index, reason="not one picture")
-    return Candidate(name=name, source=_decode_document(pictures[0], index), text=_joined_texts(document))
+    image, text = image_and_text(document)
+    return Candidate(name=f"documents[{index}]", source=_decode_document(image, index), text=text)
 
 
-def to_response(document: Document) -> dict[str, str]:
-    """Return a document in the form in which a response sends it back."""
-    if isinstance(document, str):
-        return {"image": document, "text": ""}
+def image_and_text(document: Document) -> tuple[str | LongString, str]:
+    """Return the encoded image of a document that has exactly one, and its text."""
+    if isinstance(document, str | LongString):
+        return document, ""
     if isinstance(document, ImageDocument):
-        return {"image": document.image, "text": document.text}
+        return document.image, document.text
     image = next(part.image_url.url for part in document.content if isinstance(part, ImagePart))
-    return {"image": image, "text": _joined_texts(document)}
+    return image, _joined_texts(document)
 
 
 def is_data_uri(text: str) -> bool:
     """Return whether a text begins like a data URI in base64."""
-    return _DATA_URI.match(text) is not None
+    return _DATA_URI.match(text[:_MAX_PREFIX_LENGTH]) is not None
 
 
-def decode_base64(text: str) -> bytes | None:
+def decode_base64(text: str | LongString) -> bytes | None:
     """Decode a data URI, or base64 alone; white space is ignored. Returns None if it is neither."""
-    encoded = "".join(_DATA_URI.sub("", text, count=1).split())
+    prefix = _DATA_URI.match(_start(text))
+    start = prefix.end() if prefix else 0
     try:
-        return base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
+        if isinstance(text, str):
+            return _decode_strictly(memoryview("".join(text[start:].split()).encode("ascii")))
+        data = _decode_strictly(text.encoded[start:])
+        return decode_base64(text.text) if data is None else data  # perhaps it has escapes, such as PHP's "\\/"
+    except ValueError:  # not ASCII, or a broken escape
         return None
 
 
-def _decode_document(text: str, index: int) -> bytes:
-    if _URL.match(text):
+def _decode_strictly(encoded: memoryview) -> bytes | None:
+    """Decode base64 without any other characters, part by part. Returns None if it is not that."""
+    data = bytearray()
+    try:
+        for start in range(0, len(encoded), _DECODED_AT_ONCE):
+            part = encoded[start : start + _DECODED_AT_ONCE]
+            data += binascii.a2b_base64(part, strict_mode=True)
+            if start + len(part) < len(encoded) and part[-1] == ord("="):
+                return None  # padding before the end
+    except binascii.Error:
+        return None
+    return bytes(data)
+
+
+def _start(text: str | LongString) -> str:
+    """Return the first characters of a text, enough for the prefix of a data URI."""
+    if isinstance(text, str):
+        return text[:_MAX_PREFIX_LENGTH]
+    return bytes(text.encoded[:_MAX_PREFIX_LENGTH]).decode("ascii", "replace")
+
+
+def _decode_document(text: str | LongString, index: int) -> bytes:
+    if _URL.match(_start(text)):
         raise DocumentInvalid(index=index, reason="address")
     if (data := decode_base64(text)) is None:
         raise DocumentInvalid(index=index, reason="base64")

@@ -6,301 +6,211 @@
 `/v1/openapi.json` describes it. `api_routes` adds it to the server of the page; `api_application` serves it alone.
 """
 
-from asyncio import create_task
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import json
+from asyncio import CancelledError, create_task
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Final
 
 import anyio.to_thread
-from fastapi import Depends, FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from fastapi.security import HTTPBearer
-from pydantic import BaseModel, Field, StringConstraints
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
 
 from reranker.api import Reranker
 from reranker.core.cancellation import Cancellation
-from reranker.core.errors import (
-    ApiKeyRejected,
-    CheckpointError,
-    RequestError,
-    RequestMalformed,
-    RequestTooLarge,
-    RerankerError,
-    TooManyPictures,
-    TooManyRequests,
-)
+from reranker.core.errors import ApiKeyRejected, RequestMalformed, ServerStopping, TooManyPictures, TooManyRequests
 from reranker.core.scores import sigmoid
 from reranker.core.types import Ranking, Scored
 from reranker.i18n.error_messages import Language, sentence
 from reranker.i18n.page_texts import language_of
 from reranker.pipelines.rerank import unfit_precision
-from reranker.server.documents import Document, to_candidate, to_response
-from reranker.server.security import BodyLimit, is_authorized, security_middleware
-from reranker.version import __version__
+from reranker.server.api_schema import Failure, Health, Model, Models, RerankRequest, Result, Usage, description
+from reranker.server.documents import Document, image_and_text, to_candidate, to_document
+from reranker.server.error_responses import error_response
+from reranker.server.failed_attempts import FailedAttempts
+from reranker.server.json_bodies import JsonLimits, LongString, parse_json
+from reranker.server.request_bodies import RequestBodies, is_json
+from reranker.server.security import is_authorized, security_middleware
 
 PREFIX: Final = "/v1"
-RETRY_AFTER_S: Final = 2
-_STATUSES: Final[dict[type[RerankerError], HTTPStatus]] = {
-    ApiKeyRejected: HTTPStatus.UNAUTHORIZED,
-    RequestTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    TooManyPictures: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
-    RequestError: HTTPStatus.BAD_REQUEST,
-    CheckpointError: HTTPStatus.SERVICE_UNAVAILABLE,
-}
-_HEADERS: Final[dict[type[RerankerError], dict[str, str]]] = {
-    ApiKeyRejected: {"WWW-Authenticate": "Bearer"},
-    TooManyRequests: {"Retry-After": str(RETRY_AFTER_S)},
-}
+PART_BYTES: Final = 1_000_000  # of a response
+
+_Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-class RerankRequest(BaseModel):
-    """Rank documents by how well they match a query.
-
-    model: ignored; the response names the model that ran. documents: pictures as data URIs or base64. top_n: the number
-    of results to return, all of them if null. return_documents: repeat each document in its result.
-    """
-
-    model: str | None = None
-    query: Annotated[str, StringConstraints(min_length=1)]
-    documents: Annotated[list[Document], Field(min_length=1)]
-    top_n: Annotated[int | None, Field(ge=1)] = None
-    return_documents: bool = False
-
-
-class Result(BaseModel):
-    """A scored document. index: its position in the request, from 0. relevance_score: probability of a match."""
-
-    index: int
-    relevance_score: float
-    document: dict[str, str] | None = None
-
-
-class Failure(BaseModel):
-    """A document that could not be scored, and the reason in one sentence."""
-
-    index: int
-    detail: str
-
-
-class Usage(BaseModel):
-    """The number of pictures that were scored, and of the visual tokens in them."""
-
-    images: int
-    total_tokens: int
-
-
-class RerankResponse(BaseModel):
-    """The ranking. results: the most relevant first. failures: documents without a score, by index."""
-
-    model: str
-    results: list[Result]
-    failures: list[Failure]
-    usage: Usage
-
-
-class ErrorResponse(BaseModel):
-    """An error, in one sentence."""
-
-    detail: str
-
-
-class Health(BaseModel):
-    """The state of the server. alive: always true. ready: the model is loaded; `model` is null before that.
-
-    queue: the number of runs that wait for the device.
-    """
-
-    alive: bool
-    ready: bool
-    model: str | None
-    queue: int
-
-
-class Model(BaseModel):
-    """The model in use."""
-
-    id: str
-    object: str = "model"
-
-
-class Models(BaseModel):
-    """A list of one model, in the form that clients expect."""
-
-    object: str = "list"
-    data: list[Model]
-
-
-def api_routes(reranker: Reranker) -> list[BaseRoute]:
+def api_routes(reranker: Reranker, bodies: RequestBodies) -> list[Route]:
     """Return the routes of the API: `/v1` and `/health`."""
-    api = _Api(reranker)
-    return [Route("/health", api.health), Mount(PREFIX, app=_application(api))]
+    api = _Api(reranker, bodies)
+    return [
+        Route("/health", api.health),
+        Route(f"{PREFIX}/openapi.json", api.describe),
+        Route(f"{PREFIX}/models", _answering_errors(api.models)),
+        Route(f"{PREFIX}/rerank", _answering_errors(api.rerank), methods=["POST"]),
+    ]
 
 
 def api_application(reranker: Reranker) -> Starlette:
     """Return an application that serves the API without the page."""
-    return Starlette(routes=api_routes(reranker), middleware=security_middleware(reranker.settings.server))
+    routes = api_routes(reranker, RequestBodies.of(reranker.settings.limits))
+    return Starlette(routes=routes, middleware=security_middleware(reranker.settings.server))
 
 
-def _application(api: "_Api") -> FastAPI:
-    responses: dict[int | str, dict[str, Any]] = {
-        int(status): {"model": ErrorResponse} for status in (400, 401, 413, 422, 429, 500, 503)
-    }
-    application = FastAPI(
-        title="Rank pictures by a sentence",
-        version=__version__,
-        docs_url=None,  # the documentation page would load scripts from another server
-        redoc_url=None,
-        dependencies=[Depends(HTTPBearer(auto_error=False))],  # for the OpenAPI description; `_AccessControl` checks it
-        responses=responses,
-    )
-    application.add_middleware(BodyLimit, max_mb=api.max_request_mb)
-    application.add_middleware(_AccessControl, api=api)
-    application.post("/rerank", response_model_exclude_none=True)(api.rerank)
-    application.get("/models")(api.models)
-    application.add_exception_handler(RequestValidationError, _validation_error_response)
-    application.add_exception_handler(RerankerError, _error_response)
-    application.add_exception_handler(Exception, _error_response)
-    return application
+def _answering_errors(endpoint: _Endpoint) -> _Endpoint:
+    """Return an endpoint that answers every error with a sentence."""
+
+    async def answering(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except CancelledError:  # by the server, which does not wait any longer
+            return error_response(ServerStopping(), request.scope)
+        except ClientDisconnect:
+            return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody receives it
+        except Exception as error:
+            return error_response(error, request.scope)
+
+    return answering
 
 
 class _Api:
     """The handlers of the API, all of them over one `Reranker`."""
 
-    def __init__(self, reranker: Reranker) -> None:
-        self._reranker, self._request_count = reranker, 0
+    def __init__(self, reranker: Reranker, bodies: RequestBodies) -> None:
+        self._reranker, self._bodies, self._request_count = reranker, bodies, 0
+        self._failed_attempts = FailedAttempts()
         self._threads: anyio.CapacityLimiter | None = None
 
-    @property
-    def max_request_mb(self) -> int:
-        return self._reranker.settings.limits.max_request_mb
+    async def rerank(self, request: Request) -> Response:
+        """Rank pictures by how well each matches a sentence.
 
-    def is_authorized(self, authorization: str) -> bool:
-        return is_authorized(authorization, self._reranker.settings.server)
+        The body is received before the request counts as one of those at the same time, and parsed in the thread of the
+        ranking. A client that disconnects stops the ranking before its next batch.
+        """
+        self._authorize(request)
+        if not is_json(request.scope):
+            raise RequestMalformed(where="Content-Type")
+        max_mb = self._reranker.settings.limits.max_request_mb
+        async with self._bodies.read(request.scope, request.receive, max_mb) as body:
+            with self._request_slot() as limiter:
+                stop = Cancellation()
+                disconnect = create_task(_set_on_disconnect(request, stop))
+                answering = _Answer(self._reranker, language_of(request.headers.get("accept-language")), stop)
+                try:
+                    return await anyio.to_thread.run_sync(answering.to, body, limiter=limiter, abandon_on_cancel=True)
+                finally:
+                    stop.cancel()
+                    disconnect.cancel()
 
-    @contextmanager
-    def request_slot(self) -> Iterator[None]:
-        """Hold one of the slots for requests at the same time. Raises `TooManyRequests` if none is free."""
-        max_count = self._reranker.settings.limits.max_waiting
-        if self._request_count >= max_count:
-            raise TooManyRequests(max_count=max_count)
-        self._request_count += 1
-        try:
-            yield
-        finally:
-            self._request_count -= 1
-
-    async def rerank(self, body: RerankRequest, request: Request) -> RerankResponse:
-        """Rank pictures by how well each matches a sentence in Chinese, English or both."""
-        limits = self._reranker.settings.limits
-        if len(body.documents) > limits.max_pictures:
-            raise TooManyPictures(count=len(body.documents), max_count=limits.max_pictures)
-        # The ranking runs in a thread. A client that disconnects stops it before its next batch.
-        stop = Cancellation()
-        disconnect = create_task(_set_on_disconnect(request, stop))
-        self._threads = self._threads or anyio.CapacityLimiter(limits.max_waiting)
-        try:
-            ranking, token_count = await anyio.to_thread.run_sync(self._rank, body, stop, limiter=self._threads)
-        finally:
-            disconnect.cancel()
-        return _response(body, ranking, token_count, self._model, _language(request))
-
-    def _rank(self, body: RerankRequest, stop: Cancellation) -> tuple[Ranking, int]:
-        """Return the ranking and the number of its visual tokens. Raises `RequestError`, `CheckpointError`."""
-        query = self._reranker.query(body.query)
-        candidates = [to_candidate(document, index) for index, document in enumerate(body.documents)]
-        *events, ranking = self._reranker.rank_stream(query, candidates, top_k=body.top_n, cancellation=stop)
-        assert isinstance(ranking, Ranking)
-        if (unfit := unfit_precision(ranking)) is not None:
-            raise unfit
-        return ranking, sum(event.score.visual_tokens for event in events if isinstance(event, Scored))
-
-    def models(self) -> Models:
+    async def models(self, request: Request) -> Response:
         """List the model in use."""
-        return Models(data=[Model(id=self._model)])
+        self._authorize(request)
+        return JSONResponse(Models(data=[Model(id=self._reranker.model_name)]).model_dump())
+
+    async def describe(self, request: Request) -> Response:
+        """Describe the API; needs no key."""
+        return JSONResponse(description(f"{request.scope.get('root_path', '')}{PREFIX}"))
 
     async def health(self, _: Request) -> Response:
         """Report the state of the server to monitoring tools; needs no key."""
         ready = self._reranker.is_loaded
-        model = self._model if ready else None
+        model = self._reranker.model_name if ready else None
         health = Health(alive=True, ready=ready, model=model, queue=self._reranker.device_queue.waiting)
         return JSONResponse(health.model_dump())
 
-    @property
-    def _model(self) -> str:
-        return self._reranker.model_name
+    def _authorize(self, request: Request) -> None:
+        """Raise `ApiKeyRejected` without a valid key, and `TooManyAttempts` after too many wrong ones."""
+        authorization, server = request.headers.get("authorization", ""), self._reranker.settings.server
+        address = request.client.host if request.client else ""
+        if server.api_key and authorization:
+            self._failed_attempts.check(address)
+        if not is_authorized(authorization, server):
+            if authorization:
+                self._failed_attempts.add(address)
+            raise ApiKeyRejected
+
+    @contextmanager
+    def _request_slot(self) -> Iterator[anyio.CapacityLimiter]:
+        """Hold one of the slots for requests at the same time. Raises `TooManyRequests` if none is free."""
+        max_count = self._reranker.settings.limits.max_waiting
+        if self._request_count >= max_count:
+            raise TooManyRequests(max_count=max_count)
+        self._threads = self._threads or anyio.CapacityLimiter(max_count)
+        self._request_count += 1
+        try:
+            yield self._threads
+        finally:
+            self._request_count -= 1
+
+
+class _Answer:
+    """Answer one request, in a thread. language: of the sentences; stop: ends the ranking."""
+
+    def __init__(self, reranker: Reranker, language: Language, stop: Cancellation) -> None:
+        self._reranker, self._language, self._stop = reranker, language, stop
+
+    def to(self, body: bytearray) -> Response:
+        """Rank the documents in a body. Raises `RequestError` and `CheckpointError`."""
+        max_pictures = self._reranker.settings.limits.max_pictures
+        request = RerankRequest.of(parse_json(body, JsonLimits.of(max_pictures)))
+        if len(request.documents) > max_pictures:
+            raise TooManyPictures(count=len(request.documents), max_count=max_pictures)
+        query = self._reranker.query(request.query)
+        documents = [to_document(value, index) for index, value in enumerate(request.documents)]
+        candidates = [to_candidate(document, index) for index, document in enumerate(documents)]
+        *events, ranking = self._reranker.rank_stream(query, candidates, top_k=request.top_n, cancellation=self._stop)
+        assert isinstance(ranking, Ranking)
+        if (unfit := unfit_precision(ranking)) is not None:
+            raise unfit
+        tokens = sum(event.score.visual_tokens for event in events if isinstance(event, Scored))
+        return self._response(ranking, tokens, documents if request.return_documents else None, len(candidates))
+
+    def _response(
+        self, ranking: Ranking, tokens: int, documents: Sequence[Document] | None, picture_count: int
+    ) -> Response:
+        """Return the response. documents: of the request, if they are to be repeated."""
+        failures = [
+            Failure(index=failed.position, detail=sentence(failed.error, self._language)).model_dump()
+            for failed in ranking.failed
+        ]
+        if not ranking.scored:
+            return JSONResponse({"detail": failures[0]["detail"]}, HTTPStatus.UNPROCESSABLE_ENTITY)
+        usage = Usage(images=picture_count - len(failures), total_tokens=tokens).model_dump()
+        rest: dict[str, object] = {"model": self._reranker.model_name, "failures": failures, "usage": usage}
+        return StreamingResponse(_json_parts(ranking.scored, documents, rest), media_type="application/json")
+
+
+def _json_parts(
+    scored: Sequence[Scored], documents: Sequence[Document] | None, rest: dict[str, object]
+) -> Iterator[str | bytes]:
+    """Yield the response in small parts, as it can repeat hundreds of megabytes."""
+    yield '{"results": ['
+    for number, each in enumerate(scored):
+        result = Result(index=each.position, relevance_score=sigmoid(each.score.log_odds))
+        yield (", " if number else "") + json.dumps(result.model_dump(exclude_none=True))[:-1]
+        if documents is not None:
+            image, text = image_and_text(documents[each.position])
+            yield f', "document": {{"text": {json.dumps(text)}, "image": '
+            yield from _json_string(image)
+            yield "}"
+        yield "}"
+    yield f"], {json.dumps(rest)[1:]}"
+
+
+def _json_string(text: str | LongString) -> Iterator[str | bytes]:
+    """Yield a string in JSON, part by part. A `LongString` was valid in the request, as it was decoded."""
+    if isinstance(text, str):
+        yield json.dumps(text)
+        return
+    yield '"'
+    for start in range(0, len(text.encoded), PART_BYTES):
+        yield bytes(text.encoded[start : start + PART_BYTES])
+    yield '"'
 
 
 async def _set_on_disconnect(request: Request, stop: Cancellation) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    stop.cancel()
-
-
-def _response(
-    body: RerankRequest, ranking: Ranking, token_count: int, model: str, language: Language
-) -> RerankResponse:
-    failures = [Failure(index=failed.position, detail=sentence(failed.error, language)) for failed in ranking.failed]
-    if not ranking.scored:
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, failures[0].detail)
-    return RerankResponse(
-        model=model,
-        results=[_result(body, scored) for scored in ranking.scored],
-        failures=failures,
-        usage=Usage(images=len(body.documents) - len(failures), total_tokens=token_count),
-    )
-
-
-def _result(body: RerankRequest, scored: Scored) -> Result:
-    document = to_response(body.documents[scored.position]) if body.return_documents else None
-    return Result(index=scored.position, relevance_score=sigmoid(scored.score.log_odds), document=document)
-
-
-class _AccessControl:
-    """ASGI middleware: refuse requests without a valid key, or beyond the limit of requests, before a body is read."""
-
-    def __init__(self, app: ASGIApp, api: _Api) -> None:
-        self._app, self._api = app, api
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        authorization = Headers(scope=scope).get("authorization", "")
-        try:
-            if not (scope["path"].endswith("/openapi.json") or self._api.is_authorized(authorization)):
-                raise ApiKeyRejected
-            with self._api.request_slot():
-                await self._app(scope, receive, send)
-        except RequestError as error:
-            await _error_response(Request(scope), error)(scope, receive, send)
-
-
-def _error_response(request: Request, error: Exception) -> Response:
-    classes = type(error).__mro__
-    status = next((_STATUSES[each] for each in classes if each in _STATUSES), HTTPStatus.INTERNAL_SERVER_ERROR)
-    headers = next((_HEADERS[each] for each in classes if each in _HEADERS), None)
-    expected = error if isinstance(error, RerankerError) else RerankerError()
-    return JSONResponse({"detail": sentence(expected, _language(request))}, status, headers)
-
-
-def _validation_error_response(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    return _error_response(request, RequestMalformed(where=_field_path(first["loc"])))
-
-
-def _field_path(location: Sequence[int | str]) -> str:
-    """Return `documents[2]` for the location that pydantic gives; the parts after it name a variant of a document."""
-    parts = [part for part in location if part != "body"]
-    if len(parts) > 1 and isinstance(parts[1], int):
-        return f"{parts[0]}[{parts[1]}]" if parts[0] == "documents" else str(parts[0])
-    return str(parts[0]) if parts and isinstance(parts[0], str) else "body"
-
-
-def _language(request: Request) -> Language:
-    return language_of(request.headers.get("accept-language"))
+    with suppress(CancelledError):
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        stop.cancel()

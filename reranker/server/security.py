@@ -1,19 +1,17 @@
-"""Protect a server: host names, embedding in frames, access to the HTTP API, and the size of a request."""
+"""Protect a server: host names, requests from other sites, embedding in frames, and access to the HTTP API."""
 
 import secrets
-from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reranker.config.settings import MEGABYTE, ServerSettings
-from reranker.core.errors import RequestTooLarge
-from reranker.i18n.error_messages import sentence
-from reranker.i18n.page_texts import language_of
+from reranker.config.settings import ServerSettings
+from reranker.core.errors import OriginForeign
+from reranker.server.error_responses import error_response
 
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "localhost", "::1", "[::1]")
 
@@ -26,6 +24,16 @@ def is_local_only(server: ServerSettings) -> bool:
     return server.host in LOOPBACK_HOSTS and not server.share and not server.root_path
 
 
+def same_origin_only(server_is_local: bool) -> list[Middleware]:
+    """Return the middleware that refuses requests of pages of other sites.
+
+    server_is_local: see `is_local_only`; then requests by other names than those of the loopback interface are refused,
+    too.
+    """
+    own_pages = Middleware(OwnPagesOnly)
+    return [loopback_names_only(), own_pages] if server_is_local else [own_pages]
+
+
 def loopback_names_only() -> Middleware:
     """Answer 400 to requests whose Host header is not a name of the loopback interface.
 
@@ -35,9 +43,9 @@ def loopback_names_only() -> Middleware:
 
 
 def security_middleware(server: ServerSettings) -> list[Middleware]:
-    """Return the middleware that every server has: host names, if all clients are local, and the frame header."""
+    """Return the middleware of the page and the HTTP API: `same_origin_only`, and the frame header."""
     frames = Middleware(FrameAncestors, ancestors=server.frame_ancestors)
-    return [loopback_names_only(), frames] if is_local_only(server) else [frames]
+    return [*same_origin_only(is_local_only(server)), frames]
 
 
 def is_authorized(authorization: str, server: ServerSettings) -> bool:
@@ -49,6 +57,41 @@ def is_authorized(authorization: str, server: ServerSettings) -> bool:
         return not server.auth
     scheme, _, key = authorization.partition(" ")
     return scheme.lower() == "bearer" and secrets.compare_digest(key.encode(), server.api_key.encode())
+
+
+def is_foreign(headers: Headers, method: str) -> bool:
+    """Return whether the page of another site has sent a request. Programs send neither of the headers.
+
+    Browsers send Sec-Fetch-Site to addresses with TLS and to loopback ones, and Origin with all requests but simple
+    ones. Opening the page, from a link or in a frame, is a navigation, and allowed.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        is_navigation = headers.get("sec-fetch-mode") == "navigate" and method in ("GET", "HEAD")
+        return site not in ("same-origin", "none") and not is_navigation
+    origin = headers.get("origin")
+    own_hosts = {headers.get("host"), headers.get("x-forwarded-host")}
+    return origin is not None and _host_and_port(origin) not in own_hosts
+
+
+def _host_and_port(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # such as an unclosed bracket
+        return ""
+
+
+class OwnPagesOnly:
+    """ASGI middleware: answer 403 to requests that pages of other sites send."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and is_foreign(Headers(scope=scope), scope["method"]):
+            await error_response(OriginForeign(), scope)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 class FrameAncestors:
@@ -64,25 +107,3 @@ class FrameAncestors:
             await send(message)
 
         await self._app(scope, receive, send_with_header)
-
-
-class BodyLimit:
-    """ASGI middleware: stop reading a request at `max_mb` megabytes, and answer 413."""
-
-    def __init__(self, app: ASGIApp, max_mb: int) -> None:
-        self._app, self._max_mb = app, max_mb
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        received_bytes = 0
-
-        async def receive_counted() -> Message:
-            nonlocal received_bytes
-            message = await receive()
-            received_bytes += len(message.get("body", b""))
-            if received_bytes > self._max_mb * MEGABYTE:
-                language = language_of(Headers(scope=scope).get("accept-language"))
-                detail = sentence(RequestTooLarge(max_mb=self._max_mb), language)
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
-            return message
-
-        await self._app(scope, receive_counted, send)

@@ -1,11 +1,13 @@
 """Run an ASGI application on an address of this machine until it is interrupted."""
 
+import atexit
+import os
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import uvicorn
@@ -16,29 +18,84 @@ from reranker.core.errors import RerankerError
 from reranker.i18n.error_messages import sentence
 
 GRACE_S: Final = 1  # for requests that still run when the program ends
+WAKE_S: Final = 1.0
+CLEANING_S: Final = 1.0
+EXIT_DEADLINE_S: Final = 8.0  # after the signal, even if a thread computes
 
 
 def serve_application(
     app: ASGIApp, host: str, port: int, announce: Callable[[str], None], *, root_path: str = ""
 ) -> None:
-    """Serve until Ctrl-C or SIGTERM. Raises `OSError` if the address cannot be used.
+    """Serve until Ctrl-C, SIGTERM or SIGHUP. Raises `OSError` if the address cannot be used.
 
     announce: is called with the URL once the socket accepts connections.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host, port), family=family)
-    exit_on_sigterm()
-    announce(f"http://{f'[{host}]' if family is socket.AF_INET6 else host}:{port}")
+    announce(f"http://{bracketed(host)}:{port}")
     config = uvicorn.Config(
         app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, root_path=root_path
     )
-    with listening, suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listening])
+    server = _Server(config)
+    Termination(server.stop)
+    with listening:
+        server.run(sockets=[listening])
 
 
-def exit_on_sigterm() -> None:
-    """End the program as `sys.exit` does when SIGTERM arrives, so that temporary folders are removed."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+def bracketed(host: str) -> str:
+    """Return a host as it stands in a URL: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the signals to `Termination`."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self) -> None:
+        """Close the listening socket, then end the requests."""
+        self.should_exit = True
+
+
+class Termination:
+    """The end of the program by Ctrl-C, SIGTERM or SIGHUP. Make it in the main thread.
+
+    A signal that is ignored, such as SIGHUP under nohup, stays ignored. A second Ctrl-C ends the program at once. What
+    runs at exit, such as the removal of temporary folders, has run when the deadline has passed.
+
+    stop: is called at the first signal, in the main thread.
+    """
+
+    def __init__(self, stop: Callable[[], None] = lambda: None) -> None:
+        self._stop, self._requested = stop, threading.Event()
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._request)
+
+    def wait(self) -> None:
+        """Wait for a signal."""
+        while not self._requested.wait(WAKE_S):  # on Windows, a wait without limit would not notice Ctrl-C
+            pass
+
+    def _request(self, *_: object) -> None:
+        if self._requested.is_set():
+            _exit_now()
+        self._requested.set()
+        watchdog = threading.Timer(EXIT_DEADLINE_S, _exit_now)
+        watchdog.daemon = True
+        watchdog.start()
+        self._stop()
+
+
+def _exit_now() -> None:
+    """End the program without waiting for its threads, after what was registered to run at exit."""
+    cleaning = threading.Thread(target=atexit._run_exitfuncs, daemon=True)
+    cleaning.start()
+    cleaning.join(CLEANING_S)
+    os._exit(0)
 
 
 def load_in_background(reranker: Reranker) -> None:

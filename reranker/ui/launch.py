@@ -10,10 +10,12 @@ from reranker.api import Reranker
 from reranker.config.settings import MEGABYTE
 from reranker.i18n.page_texts import translations
 from reranker.server.http_api import api_routes
+from reranker.server.request_bodies import RequestBodies
 from reranker.server.security import security_middleware
-from reranker.server.serving import exit_on_sigterm, load_in_background
+from reranker.server.serving import GRACE_S, Termination, bracketed, load_in_background
 from reranker.ui.components import STATIC
-from reranker.ui.uploads import UploadGuard, Uploads
+from reranker.ui.gradio_gate import GradioGate
+from reranker.ui.uploads import Uploads
 
 UPLOAD_MARGIN: Final = 4  # Gradio's limit refuses the whole upload, so it is higher than ours, which refuses one file
 
@@ -22,22 +24,23 @@ _FONTS: Final = ("system-ui", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Not
 
 def run(page: gr.Blocks, reranker: Reranker) -> int:
     """Serve the page until it is interrupted, and return an exit code. The model is loaded in the background."""
-    exit_on_sigterm()
+    termination = Termination()
     load_in_background(reranker)
     if reranker.settings.server.share and not reranker.settings.server.auth:
         sys.stderr.write(
             "Anybody who has the address of this page can use it; set RERANKER_AUTH=name:password to require a login.\n"
         )
     try:
-        page.launch(**launch_settings(reranker))
+        page.launch(prevent_thread_lock=True, **launch_settings(reranker))
     except OSError:
         host, port = reranker.settings.server.host, reranker.settings.server.port
         sys.stderr.write(
             f"The page could not be opened at {host}, port {port}; choose another RERANKER_HOST or RERANKER_PORT.\n"
         )
         return 1
-    except KeyboardInterrupt:  # before Gradio handles it
-        pass
+    page.server.config.timeout_graceful_shutdown = GRACE_S
+    termination.wait()
+    page.close(verbose=False)
     return 0
 
 
@@ -45,15 +48,23 @@ def launch_settings(reranker: Reranker) -> dict[str, Any]:
     """Return the arguments of `Blocks.launch`: the HTTP API is added, and telemetry and the run history are off."""
     settings = reranker.settings
     name, _, password = settings.server.auth.partition(":")
-    guard = Middleware(UploadGuard, uploads=Uploads.from_gradio(settings.server.galleries))
+    bodies = RequestBodies.of(settings.limits)
+    routes = api_routes(reranker, bodies)
+    gate = Middleware(
+        GradioGate,
+        settings=settings,
+        uploads=Uploads.from_gradio(settings.server.galleries),
+        bodies=bodies,
+        own_paths=frozenset(route.path for route in routes),
+    )
     return {
-        "server_name": settings.server.host,
+        "server_name": bracketed(settings.server.host),
         "server_port": settings.server.port,
         "share": settings.server.share,
         "auth": (name, password) if settings.server.auth else None,
         "root_path": settings.server.root_path or None,
         "max_file_size": UPLOAD_MARGIN * settings.limits.max_picture_mb * MEGABYTE,
-        "app_kwargs": {"middleware": [*security_middleware(settings.server), guard], "routes": api_routes(reranker)},
+        "app_kwargs": {"middleware": [*security_middleware(settings.server), gate], "routes": routes},
         "show_error": False,
         "run_history": False,
         "enable_monitoring": False,

@@ -100,7 +100,8 @@ def build_page(reranker: Reranker, samples: Path = SAMPLES) -> gr.Blocks:
             evaluate_tab.redraw_labels_after(event, label_handlers, inputs.pictures)
         switched.then(evaluate_handlers.draw, evaluate_tab.state, evaluate_tab.results, **_UNQUEUED)
         add_api_endpoints(reranker, uploads, **queue)
-    page.queue(max_size=reranker.settings.limits.max_waiting)
+    # api_open: whether requests may skip the queue.
+    page.queue(max_size=reranker.settings.limits.max_waiting, api_open=False)
     return page
 
 

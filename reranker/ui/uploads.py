@@ -1,30 +1,23 @@
 """Decide which files a request may open: uploads, and the pictures of the server's galleries, but nothing else.
 
-Gradio checks a file only if the client has given it a "meta" field. Without the field, our functions receive any
-string; with it, Gradio fetches any URL. So there are two checks: `UploadGuard` before Gradio, and `Uploads.resolve`
-before we open a file.
+Clients name files in any form: `GradioGate` keeps those that are not allowed from Gradio, and `Uploads.resolve` from
+our own functions.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from gradio.utils import get_upload_folder
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reranker.core.errors import PictureError, PictureForbidden, PictureMissing, PictureUnreadable
 from reranker.core.types import Candidate, Failed
 from reranker.server.documents import decode_base64, is_data_uri
 from reranker.ui.galleries import Galleries
 
-MAX_BODY_BYTES: Final = 16_000_000  # of a request other than an upload; 500 pictures of a gallery take 0.3 MB
 _MAX_NAME_LENGTH: Final = 80
-# The paths under which Gradio fetches from other servers. Absolute paths of files, of Windows too, are not among them.
-_FETCHES_ELSEWHERE: Final = re.compile(r"/gradio_api/(proxy=|file/|file=(?!/|[A-Za-z]:[\\/]))")
-_HAS_OWN_LIMIT: Final = re.compile(r"/upload$|^/v1/")  # these requests open no paths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,70 +155,3 @@ def _display_name(text: str) -> str:
     """Return the last part of a path that is not opened, shortened if it is long."""
     name = re.split(r"[\\/]", text.rstrip("\\/"))[-1] or "?"
     return name if len(name) <= _MAX_NAME_LENGTH else f"{name[:_MAX_NAME_LENGTH]}…"
-
-
-class UploadGuard:
-    """ASGI middleware in front of Gradio: no request makes the server fetch or copy a file that it may not open.
-
-    A file object in a request's JSON that is not an upload loses its "meta" field, so that Gradio does not process it
-    and `Uploads.resolve` refuses it. The paths under which Gradio fetches from other servers answer 403.
-    """
-
-    def __init__(self, app: ASGIApp, uploads: Uploads) -> None:
-        self._app, self._uploads = app, uploads
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _FETCHES_ELSEWHERE.search(scope["path"]):
-            await _refuse(send, 403)
-        elif scope["type"] == "http" and scope["method"] == "POST" and not _HAS_OWN_LIMIT.search(scope["path"]):
-            await self._forward_checked(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
-
-    async def _forward_checked(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _read_body(receive)
-        if body is None:
-            await _refuse(send, 413)
-            return
-        unsent: list[Message] = [{"type": "http.request", "body": self._checked_body(body), "more_body": False}]
-
-        async def receive_checked() -> Message:
-            return unsent.pop() if unsent else await receive()
-
-        await self._app(scope, receive_checked, send)
-
-    def _checked_body(self, body: bytes) -> bytes:
-        try:
-            content = json.loads(body)
-        except (ValueError, RecursionError):
-            return body  # not JSON: the endpoint reports it if it expects JSON
-        self._remove_meta(content)
-        return json.dumps(content).encode()  # always, so that Gradio reads the same value of a repeated key
-
-    def _remove_meta(self, content: Any) -> None:
-        """Remove the "meta" field of each file object that is not allowed."""
-        unvisited = [content]
-        while unvisited:
-            value = unvisited.pop()
-            if isinstance(value, dict):
-                if "meta" in value and "path" in value and not self._uploads.is_allowed(value["path"]):
-                    del value["meta"]
-                unvisited += value.values()
-            elif isinstance(value, list):
-                unvisited += value
-
-
-async def _read_body(receive: Receive) -> bytes | None:
-    """Read the body of a request. Returns None if it is larger than `MAX_BODY_BYTES`."""
-    body = bytearray()
-    more = True
-    while more and len(body) <= MAX_BODY_BYTES:
-        message = await receive()
-        body += message.get("body", b"")
-        more = bool(message.get("more_body", False))
-    return bytes(body) if len(body) <= MAX_BODY_BYTES else None
-
-
-async def _refuse(send: Send, status: int) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
-    await send({"type": "http.response.body", "body": b""})

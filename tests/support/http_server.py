@@ -9,6 +9,9 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
+from reranker import Reranker
+from tests.support.ports import free_port
+
 GRACE_S = 1
 
 
@@ -25,6 +28,22 @@ def serving(app: ASGIApp) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+@contextmanager
+def serving_page(reranker: Reranker) -> Iterator[str]:
+    """Serve the page of a reranker, and yield its address."""
+    # Imported here, so that tests without a page do not wait for gradio.
+    from reranker.ui.launch import launch_settings  # noqa: PLC0415
+    from reranker.ui.page import build_page  # noqa: PLC0415
+
+    page = build_page(reranker)
+    settings = launch_settings(reranker) | {"server_port": free_port(), "server_name": "127.0.0.1"}
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **settings)
+    try:
+        yield url
+    finally:
+        page.close(verbose=False)
 
 
 def answers(url: str) -> bool:

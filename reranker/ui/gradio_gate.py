@@ -1,0 +1,206 @@
+"""Decide which requests reach Gradio: those that the page and the documented clients send, and nothing else.
+
+Gradio has many more routes than this program uses, and trusts what it receives in several of them. It checks a file
+only if the client has given it a "meta" field; without the field, our functions receive any string; with it, Gradio
+fetches any URL. So requests are checked here first, and `Uploads.resolve` checks each file again before it is opened.
+"""
+
+import json
+import re
+from http import HTTPStatus
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from reranker.config.settings import Settings
+from reranker.core.errors import LoginRequired, PathUnknown, RequestMalformed
+from reranker.server.error_responses import error_response
+from reranker.server.failed_attempts import FailedAttempts
+from reranker.server.json_bodies import JsonLimits, split_long_strings
+from reranker.server.request_bodies import RequestBodies, timed
+from reranker.ui.upload_parts import UploadParts
+from reranker.ui.uploads import Uploads
+
+MAX_BODY_MB: Final = 16  # of a request other than an upload, most of it pictures as data URIs
+MAX_LOGIN_MB: Final = 1
+LOGIN: Final = "/login"
+UPLOAD: Final = "/gradio_api/upload"
+
+_FILE: Final = r"file=(/|[A-Za-z]:[\\/]).*"  # absolute paths, of Windows too; Gradio would fetch a URL
+# By method, the whole paths that are open to everybody: the login, and what Gradio's page loads before it.
+PUBLIC_PATHS: Final[dict[str, re.Pattern[str]]] = {
+    "GET": re.compile(
+        r"/|/(assets|static)/.+|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/gradio_api/startup-events"
+    ),
+    "HEAD": re.compile(r"/"),
+    "POST": re.compile(LOGIN),
+}
+# By method, the whole paths that need a login if there is one.
+PRIVATE_PATHS: Final[dict[str, re.Pattern[str]]] = {
+    "GET": re.compile(
+        r"/config|/login_check|/logout|/gradio_api/(info|queue/data|upload_progress|heartbeat/[^/]+|call/(?!v2/)[^/]+/[^/]+|"
+        rf"{_FILE})"
+    ),
+    "HEAD": re.compile(rf"/gradio_api/{_FILE}"),
+    "POST": re.compile(rf"{UPLOAD}|/gradio_api/(queue/join|run/predict|call/[^/]+|cancel|reset)"),
+}
+MCP_PATHS: Final = re.compile(r"/gradio_api/mcp/?")
+_API_DESCRIPTION: Final = re.compile(rb"(window\.gradio_api_info = ).*?(;</script>)", re.DOTALL)
+
+
+class GradioGate:
+    """ASGI middleware in front of Gradio. own_paths: of routes that are not Gradio's; they pass unchecked."""
+
+    def __init__(
+        self, app: ASGIApp, *, settings: Settings, uploads: Uploads, bodies: RequestBodies, own_paths: frozenset[str]
+    ) -> None:
+        self._app, self._uploads, self._bodies, self._own_paths = app, uploads, bodies, own_paths
+        self._offers_mcp = settings.server.mcp
+        self._json_limits = JsonLimits.of(settings.limits.max_pictures)
+        self._failed_logins = FailedAttempts()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or route_path(scope) in self._own_paths:
+            await self._app(scope, receive, send)
+            return
+        sending = _Sending(send)
+        try:
+            await self._forward(scope, receive, sending)
+        except ClientDisconnect:
+            pass
+        except Exception as error:
+            response = error_response(error, scope)
+            if sending.is_started:  # Gradio's streams look up what a client names after that
+                await send({"type": "http.response.body", "body": b""})
+            else:
+                await response(scope, receive, send)
+
+    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises `RequestError`, and what Gradio raises."""
+        method, path = scope["method"], route_path(scope)
+        has_login = _has_login(scope)
+        if not self._is_open(method, path):
+            raise PathUnknown
+        if not (has_login or _matches(PUBLIC_PATHS, method, path)):
+            raise LoginRequired
+        if path == "/" and not has_login:
+            await self._app(scope, receive, _Undescribed(send))
+        elif method != "POST":
+            await self._app(scope, receive, send)
+        elif path == LOGIN:
+            await self._log_in(scope, receive, send)
+        elif path == UPLOAD:
+            await self._app(scope, UploadParts(scope, timed(receive)).receive, send)
+        else:
+            await self._forward_checked(scope, receive, send)
+
+    def _is_open(self, method: str, path: str) -> bool:
+        """Return whether the program uses this route of Gradio."""
+        if self._offers_mcp and MCP_PATHS.fullmatch(path):
+            return True
+        return _matches(PUBLIC_PATHS, method, path) or _matches(PRIVATE_PATHS, method, path)
+
+    async def _log_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises `TooManyAttempts` and `RequestError`."""
+        address = scope["client"][0] if scope.get("client") else ""
+        self._failed_logins.check(address)
+
+        async def send_counted(message: Message) -> None:
+            if message.get("status") == HTTPStatus.BAD_REQUEST:
+                self._failed_logins.add(address)
+            await send(message)
+
+        async with self._bodies.read(scope, receive, MAX_LOGIN_MB) as body:
+            await self._app(scope, _received(bytes(body), receive), send_counted)
+
+    async def _forward_checked(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises `RequestError`."""
+        async with self._bodies.read(scope, receive, MAX_BODY_MB) as body:
+            checked = await run_in_threadpool(self._checked_body, body)
+            await self._app(scope, _received(checked, receive), send)
+
+    def _checked_body(self, body: bytearray) -> bytes:
+        """Return the JSON of a request without the "meta" field of file objects that are not allowed.
+
+        Raises `RequestMalformed` and `RequestTextTooLarge`.
+        """
+        split_long_strings(body, self._json_limits)
+        try:
+            content = json.loads(body)
+        except (ValueError, RecursionError):
+            raise RequestMalformed(where="body") from None
+        self._remove_meta(content)
+        return json.dumps(content).encode()  # always, so that Gradio reads the same value of a repeated key
+
+    def _remove_meta(self, content: Any) -> None:
+        """Remove the "meta" field of each file object that is not allowed."""
+        unvisited = [content]
+        while unvisited:
+            value = unvisited.pop()
+            if isinstance(value, dict):
+                if "meta" in value and "path" in value and not self._uploads.is_allowed(value["path"]):
+                    del value["meta"]
+                unvisited += value.values()
+            elif isinstance(value, list):
+                unvisited += value
+
+
+def route_path(scope: Scope) -> str:
+    """Return the path of a request, without that of the page behind a proxy."""
+    root_path, path = scope.get("root_path", "").rstrip("/"), str(scope["path"])
+    return path.removeprefix(root_path) if path.startswith(f"{root_path}/") else path
+
+
+def _matches(paths: dict[str, re.Pattern[str]], method: str, path: str) -> bool:
+    return method in paths and paths[method].fullmatch(path) is not None
+
+
+def _has_login(scope: Scope) -> bool:
+    """Return whether a visitor has logged in, or need not."""
+    app, cookies = scope["app"], Request(scope).cookies
+    names = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
+    return app.auth is None or any(cookies.get(name) in app.tokens for name in names)
+
+
+def _received(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that returns a body that was read already, and then what follows."""
+    unsent: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again() -> Message:
+        return unsent.pop() if unsent else await receive()
+
+    return receive_again
+
+
+class _Sending:
+    """A `send` that knows whether the response has started."""
+
+    def __init__(self, send: Send) -> None:
+        self._send, self.is_started = send, False
+
+    async def __call__(self, message: Message) -> None:
+        self.is_started = True
+        await self._send(message)
+
+
+class _Undescribed:
+    """A `send` for the page with the login, which Gradio would describe the API in."""
+
+    def __init__(self, send: Send) -> None:
+        self._send, self._body = send, bytearray()
+        self._start: Message = {}
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        self._body += message.get("body", b"")
+        if message.get("more_body"):
+            return
+        body = _API_DESCRIPTION.sub(rb"\1{}\2", bytes(self._body))
+        headers = [(name, value) for name, value in self._start["headers"] if name != b"content-length"]
+        headers.append((b"content-length", str(len(body)).encode()))
+        await self._send({**self._start, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
