@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reranker import Reranker
+from reranker.server.http_api import api_application
 from reranker.toybox.drawing import draw_scene
 from reranker.toybox.scenes import Item, arrange_scene
 from reranker.ui import gradio_environment
-from tests.support.http_server import serving_page
+from tests.support.http_server import serving, serving_page
 from tests.support.scripted_scorer import ScriptedScorer, number
 from tests.support.shell import Shell
 
@@ -79,6 +80,19 @@ def serve() -> Iterator[Serve]:
     """Start a page over a reranker and return its address."""
     with ExitStack() as stack:
         yield lambda reranker: stack.enter_context(serving_page(reranker))
+
+
+@pytest.fixture
+def serve_api() -> Iterator[Serve]:
+    """Serves the HTTP API alone over a reranker, and returns its address."""
+    with ExitStack() as stack:
+        yield lambda reranker: stack.enter_context(serving(api_application(reranker)))
+
+
+@pytest.fixture(params=["serve_api", "serve"], ids=["alone", "with the page"])
+def serve_both(request: pytest.FixtureRequest) -> Serve:
+    """Serves the API alone in one run of the test, and next to the page in another."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="session")

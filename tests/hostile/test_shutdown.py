@@ -1,0 +1,89 @@
+"""The end of a server by a signal: what the clients read, and that nothing keeps it from ending."""
+
+import base64
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.http_server import answers
+from tests.support.ports import free_port
+from tests.support.scripted_scorer import until
+from tests.support.shell import HUNG_AFTER_S, started
+
+pytestmark = pytest.mark.extended
+
+# A server whose scorer never finishes its batch, in the page or alone.
+SERVER = """
+import os, sys, threading
+from reranker import Reranker, Settings
+from tests.support.scripted_scorer import ScriptedScorer
+
+def judge(*_):
+    print("scoring", flush=True)
+    threading.Event().wait()
+
+reranker = Reranker(scorer=ScriptedScorer(judge=judge), settings=Settings.of(host=sys.argv[2], port=int(sys.argv[3])))
+if sys.argv[1] == "page":
+    os.environ.pop("GRADIO_TEMP_DIR", None)
+    from reranker.ui import gradio_environment
+    gradio_environment.prepare()
+    from reranker.ui.launch import run
+    from reranker.ui.page import build_page
+    print(os.environ["GRADIO_TEMP_DIR"], flush=True)
+    sys.exit(run(build_page(reranker), reranker))
+from reranker.server.http_api import api_application
+from reranker.server.serving import serve_application
+print("none", flush=True)
+serve_application(api_application(reranker), sys.argv[2], int(sys.argv[3]), print)
+"""
+
+
+@contextmanager
+def serving(kind: str, host: str = "127.0.0.1") -> Iterator[tuple[str, str, subprocess.Popen]]:
+    """Start a server; yield its address, its folder of uploads, and its process."""
+    port = free_port()
+    process = started(["-c", SERVER], kind, host, port)
+    url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    reached = url.replace("[::]", "127.0.0.1")
+    try:
+        folder = process.stdout.readline().decode().strip()
+        until(lambda: answers(f"{reached}health"), HUNG_AFTER_S)
+        yield reached, folder, process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("kind", ["alone", "page"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_run_is_cut_off_with_a_sentence_and_the_program_ends_although_its_scorer_does_not(kind, number) -> None:
+    document = f"data:image/png;base64,{base64.b64encode(b'1').decode()}"
+    with serving(kind) as (url, folder, process):
+        replies: list[httpx.Response] = []
+        body = {"query": "a", "documents": [document]}
+        asking = threading.Thread(
+            target=lambda: replies.append(httpx.post(f"{url}v1/rerank", json=body, timeout=HUNG_AFTER_S))
+        )
+        asking.start()
+        until(lambda: process.stdout.readline().strip() == b"scoring")
+        process.send_signal(number)
+        asking.join()
+        assert replies[0].status_code == 503
+        assert "shutting down" in replies[0].json()["detail"]
+        assert process.wait(HUNG_AFTER_S) == 0
+        assert not Path(folder).exists()
+
+
+@pytest.mark.parametrize("kind", ["alone", "page"])
+@pytest.mark.parametrize("host", ["::1", "::"])
+def test_addresses_of_the_new_protocol_are_served(kind: str, host: str) -> None:
+    with serving(kind, host) as (url, _, process):
+        assert httpx.get(f"{url}v1/models").status_code == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(HUNG_AFTER_S) == 0
