@@ -22,7 +22,9 @@ PORT: Final = 7861
 
 FolderArgument = Annotated[
     Path,
-    typer.Argument(metavar="FOLDER", help="Folder with the pictures; nothing in it is changed but the file of labels."),
+    typer.Argument(
+        metavar="FOLDER", help="Folder with the pictures; nothing in it is changed but the file of labels and its lock."
+    ),
 ]
 FileOption = Annotated[
     Path | None,

@@ -9,6 +9,7 @@
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,7 @@ from reranker.server.status import trouble
 STATIC: Final = StaticFiles(Path(__file__).with_name("static"))
 THUMBNAIL_MAX_AGE_S: Final = 300  # in the browser's cache
 MAX_REQUEST_BYTES: Final = 16_000_000
+_INDEX: Final = re.compile(r"[0-9]{1,9}")
 PAGE: Final = """<!doctype html>
 <html>
 <head>
@@ -60,7 +62,7 @@ def application(labelling: Labelling, middleware: Sequence[Middleware] = ()) -> 
         Route("/script.js", _script),
         Route("/style.css", _style),
         Route("/state", endpoints.state),
-        Route("/thumbnails/{index:int}", endpoints.thumbnail),
+        Route("/thumbnails/{index}", endpoints.thumbnail),
         Route("/save", endpoints.save, methods=["POST"]),
         Route("/remove", endpoints.remove, methods=["POST"]),
         Route("/order", endpoints.order, methods=["POST"]),
@@ -93,7 +95,8 @@ class _Endpoints:
         return _json_response(self._labelling.state(_language(request)))
 
     def thumbnail(self, request: Request) -> Response:
-        thumbnail = self._labelling.thumbnail(request.path_params["index"])
+        index = request.path_params["index"]
+        thumbnail = self._labelling.thumbnail(int(index)) if _INDEX.fullmatch(index) else None
         if thumbnail is None:
             return Response(status_code=404)
         return FileResponse(thumbnail, headers={"cache-control": f"private, max-age={THUMBNAIL_MAX_AGE_S}"})
@@ -128,7 +131,8 @@ class _Endpoints:
 
 async def _json_object(request: Request) -> dict[str, Any] | None:
     """Return the JSON object in a request. Returns None if it has another content type, or is too large or invalid."""
-    if request.headers.get("content-type") != "application/json":
+    media_type, _, _ = request.headers.get("content-type", "").partition(";")
+    if media_type.strip().lower() != "application/json":
         return None
     body = bytearray()
     async for part in request.stream():
