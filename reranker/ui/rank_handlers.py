@@ -152,7 +152,7 @@ class RankHandlers:
         if self._sessions.is_running(request):
             return [Status(text=phrase("not_now", language), tone="busy").value, gr.skip()]
         try:
-            path = self._uploads.resolve(file)
+            path = self._uploads.resolve_upload(file)
             self._sessions.add_files([path], request)
             with path.open("rb") as saved:
                 ranking_view = read_saved_ranking(saved.read(MAX_SAVED_BYTES), path.name)

@@ -6,6 +6,7 @@ before we open a file.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from reranker.core.errors import PictureError, PictureForbidden, PictureMissing,
 from reranker.core.types import Candidate, Failed
 from reranker.server.documents import decode_base64, is_data_uri
 from reranker.ui.galleries import Galleries
+from reranker.ui.path_text import parts_inside
 
 MAX_BODY_BYTES: Final = 16_000_000  # of a request other than an upload; 500 pictures of a gallery take 0.3 MB
 _MAX_NAME_LENGTH: Final = 80
@@ -54,6 +56,7 @@ class Uploads:
 
     def __init__(self, folder: Path, galleries: Galleries | None = None) -> None:
         self.folder = folder.resolve()
+        self._roots = (str(self.folder), os.path.abspath(folder))  # noqa: PTH100 - Gradio does not follow links
         self.galleries = galleries or Galleries(())
         self.thumbnails, self.samples = self.folder / "thumbnails", self.folder / "samples"
         self._gallery_thumbnails = self.thumbnails / "galleries"
@@ -61,8 +64,8 @@ class Uploads:
     @classmethod
     def from_gradio(cls, galleries: Iterable[Path] = ()) -> "Uploads":
         """Use Gradio's upload folder, and these folders as galleries."""
-        folder = Path(get_upload_folder()).resolve()
-        return cls(folder, Galleries(galleries, hidden=folder))
+        folder = Path(get_upload_folder())
+        return cls(folder, Galleries(galleries, hidden=folder.resolve()))
 
     def resolve(self, item: object) -> Path:
         """Return the picture of a gallery item, a file object or a path, or of the path of its thumbnail.
@@ -71,7 +74,7 @@ class Uploads:
         """
         text, is_missing = _path_text(item), False
         try:
-            path = self._original(Path(text))
+            path = self._original(text)
             if path is not None and path.is_file():
                 return path
             is_missing = path is not None and not path.exists()
@@ -79,26 +82,33 @@ class Uploads:
             pass
         raise (PictureMissing if is_missing else PictureForbidden)(name=_display_name(text))
 
-    def _original(self, path: Path) -> Path | None:
+    def resolve_upload(self, item: object) -> Path:
+        """Return the uploaded file of a file object or a path, which need not be a picture.
+
+        Raises `PictureForbidden` for anything else, such as a picture of a gallery, and `PictureMissing`.
+        """
+        path = self.resolve(item)
+        if self.folder not in path.parents:
+            raise PictureForbidden(name=_display_name(_path_text(item)))
+        return path
+
+    def _original(self, text: str) -> Path | None:
         """Return the path with all links followed, and the picture in place of its thumbnail.
 
-        Returns None if it is outside the folders, as URLs and data URIs are.
+        Returns None if it is outside the folders, as URLs and data URIs are. Paths that lead elsewhere by their text
+        alone are never looked up.
         """
+        parts = parts_inside(text, self._roots[0]) or parts_inside(text, self._roots[1])
+        if parts is None:
+            return None
+        path = self.folder.joinpath(*parts)
+        if path.is_relative_to(self._gallery_thumbnails):
+            return self.galleries.picture(*path.relative_to(self._gallery_thumbnails).with_suffix("").parts)
+        if path.is_relative_to(self.thumbnails):
+            path = self.folder / path.relative_to(self.thumbnails).with_suffix("")
         resolved = path.resolve()
-        if not path.is_absolute() or self.folder not in resolved.parents:
-            return None
-        if resolved.is_relative_to(self._gallery_thumbnails):
-            return self._in_gallery(*resolved.relative_to(self._gallery_thumbnails).with_suffix("").parts)
-        if resolved.is_relative_to(self.thumbnails):
-            return self._original(self.folder / resolved.relative_to(self.thumbnails).with_suffix(""))
-        return resolved
-
-    def _in_gallery(self, name: str = "", *parts: str) -> Path | None:
-        folder = self.galleries.folder(name)
-        if folder is None:
-            return None
-        resolved = folder.joinpath(*parts).resolve()
-        return resolved if folder in resolved.parents else None
+        is_thumbnail = resolved.is_relative_to(self.thumbnails)
+        return resolved if self.folder in resolved.parents and not is_thumbnail else None
 
     def is_allowed(self, item: object) -> bool:
         """Return whether `resolve` finds a picture."""
