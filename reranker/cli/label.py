@@ -1,6 +1,5 @@
 """`label`: serve a page on which people mark the pictures of a folder that match a sentence."""
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,6 +12,7 @@ from reranker.cli.options import ModelOption, settings_of
 from reranker.cli.outputs import check_output
 from reranker.core.errors import DatasetInvalid
 from reranker.i18n.error_messages import fault_sentence
+from reranker.storage.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -65,8 +65,8 @@ def label(
     pictures = _pictures(folder, recursive)
     file = output or folder / FILE_NAME
     check_output(file)
-    with tempfile.TemporaryDirectory(prefix="reranker-label-") as thumbnails:
-        app = _application(folder, pictures, file, reranker, host, Path(thumbnails))
+    with temporary_folder() as thumbnails:
+        app = _application(folder, pictures, file, reranker, host, thumbnails)
         return _serve(app, host, port, f"{len(pictures):,} pictures of “{printable(folder.absolute().name)}”")
 
 
