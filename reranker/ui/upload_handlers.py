@@ -19,6 +19,7 @@ from reranker.images.natural_order import natural_key
 from reranker.server.status import Status
 from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.sessions import BrowserSessions
+from reranker.ui.upload_sweeper import UploadSweeper
 from reranker.ui.uploads import Uploads
 
 
@@ -32,6 +33,7 @@ class UploadHandlers:
         self, reranker: Reranker, uploads: Uploads, thumbnails: ThumbnailStore, sessions: BrowserSessions, samples: Path
     ) -> None:
         self._uploads, self._thumbnails, self._sessions = uploads, thumbnails, sessions
+        self._sweeper = UploadSweeper(uploads, sessions)
         self._max_pictures = reranker.settings.limits.max_pictures
         self.samples = sorted(path for path in samples.glob("*") if is_picture(path.name))
         self.queries = _read_queries(samples / "queries.json")
@@ -80,6 +82,11 @@ class UploadHandlers:
         """Stop the runs of a tab that was closed, and delete the files that only this tab had."""
         for file in self._sessions.close(request):
             self._uploads.delete(file)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove what nobody needs any more, unless that was done a short time ago."""
+        self._sweeper.sweep_if_due()
 
     def clear(self) -> tuple[Any, Any]:
         """Remove all pictures."""

@@ -127,6 +127,10 @@ class Uploads:
             thumbnail = self.thumbnails / picture.relative_to(self.folder)
         return thumbnail.with_name(f"{thumbnail.name}.jpg")
 
+    def has_thumbnail(self, picture: Path) -> bool:
+        """Return whether `thumbnail` has a path for this file."""
+        return self.folder in picture.parents or self.galleries.locate(picture) is not None
+
     def delete(self, file: Path) -> None:
         """Delete a file in the upload folder and its thumbnail. Samples and files elsewhere are kept."""
         if file.is_relative_to(self.folder) and not file.is_relative_to(self.samples):
