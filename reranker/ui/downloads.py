@@ -63,7 +63,8 @@ class Downloads:
         """
         safe = replace(ranking, scored=tuple(map(_without_link, ranking.scored)))
         if format_ == "zip":
-            return self._write_archive(replace(safe, scored=safe.scored[:zip_count]), session)
+            present = tuple(scored for scored in safe.scored[:zip_count] if scored.candidate.source)
+            return self._write_archive(replace(safe, scored=present), session)
         texts: dict[str, Callable[[], str]] = {
             "csv": lambda: BYTE_ORDER_MARK + as_csv(safe, language=language),
             "json": lambda: as_json(safe, judged_by=judged_by, language=language),

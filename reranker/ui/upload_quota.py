@@ -114,7 +114,7 @@ def used_bytes(folder: Path) -> int:
     for entry in list_entries(folder):
         if entry.is_dir(follow_symlinks=False):
             total += used_bytes(Path(entry.path))
-        else:
+        elif entry.is_file(follow_symlinks=False):
             with suppress(OSError):  # deleted meanwhile
                 total += entry.stat(follow_symlinks=False).st_size
     return total
