@@ -1,7 +1,7 @@
 """The file of labels on a full disk, after a crash, and while another program writes it: no label is lost."""
 
-from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -11,10 +11,11 @@ from reranker.core.errors import DatasetInvalid, LabelFileBusy
 from reranker.evaluation.datasets.loading import open_dataset
 from reranker.labelling.label_file import LabelFile
 from tests.support.label_page import labelling, marked
+from tests.support.scripted_scorer import PATIENCE_S
 from tests.support.shell import Shell
 from tests.support.small_disk import full_beyond
 
-ROUNDS = 40
+ROUNDS = 80
 
 
 @pytest.fixture
@@ -58,21 +59,28 @@ def test_the_page_says_that_nothing_was_saved(folder, path):
     assert page.save({"query": "a dog", "relevant": ["b.png"]}, "en")["is_done"]
 
 
-def _add_many(folder: Path, path: Path) -> None:
+def _add_many(folder: Path, path: Path, start: Barrier) -> None:
+    start.wait(PATIENCE_S)
     for number in range(ROUNDS):
         LabelFile(path).add(marked(folder, f"added {number}", "a.png"))
 
 
-def _change_many(folder: Path, path: Path) -> None:
+def _change_many(folder: Path, path: Path, start: Barrier) -> None:
+    start.wait(PATIENCE_S)
     for number in range(ROUNDS):
         assert LabelFile(path).change(1, f"changed {number}", marked(folder, f"changed {number + 1}", "b.png"))
 
 
 def test_what_two_programs_write_at_once_is_kept(folder, path):
     LabelFile(path).add(marked(folder, "changed 0", "a.png"))
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        for done in [pool.submit(write, folder, path) for write in (_add_many, _change_many)]:
-            done.result()
+    spawn = get_context("spawn")
+    start = spawn.Barrier(2)
+    programs = [spawn.Process(target=write, args=(folder, path, start)) for write in (_add_many, _change_many)]
+    for program in programs:
+        program.start()
+    for program in programs:
+        program.join()
+    assert [program.exitcode for program in programs] == [0, 0]
     queries = [line.labelled.query for line in LabelFile(path).read()]
     assert queries == [f"changed {ROUNDS}", *(f"added {number}" for number in range(ROUNDS))]
 
