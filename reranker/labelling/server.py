@@ -1,7 +1,7 @@
 """The server of the page of `label`: its document, its script and style, and the requests of the script.
 
     GET  /state            the pictures, the saved labelled queries, and all texts
-    GET  /thumbnails/{n}   the thumbnail of the picture with that index
+    GET  /thumbnails/{n}   the thumbnail of the picture with that index; 507 if the disk has no room for it
     POST /save, /remove    -> the saved labelled queries, and a status
     POST /order            -> a line of JSON after each picture, and one at the end
 
@@ -96,7 +96,10 @@ class _Endpoints:
 
     def thumbnail(self, request: Request) -> Response:
         index = request.path_params["index"]
-        thumbnail = self._labelling.thumbnail(int(index)) if _INDEX.fullmatch(index) else None
+        try:
+            thumbnail = self._labelling.thumbnail(int(index)) if _INDEX.fullmatch(index) else None
+        except OSError:
+            return Response(status_code=507)
         if thumbnail is None:
             return Response(status_code=404)
         return FileResponse(thumbnail, headers={"cache-control": f"private, max-age={THUMBNAIL_MAX_AGE_S}"})

@@ -21,10 +21,9 @@ def write_atomically(data: bytes, path: Path, *, durable: bool = False) -> None:
     target = path.resolve()
     temporary = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            if durable:
-                file.flush()
+        temporary.write_bytes(data)
+        if durable:
+            with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
         if target.exists():
             shutil.copymode(target, temporary)

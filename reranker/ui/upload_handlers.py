@@ -4,7 +4,6 @@ Pictures come as the browser sends them; other programs may send anything. `Uplo
 """
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from reranker.i18n.page_texts import phrase
 from reranker.images.formats import is_picture
 from reranker.images.natural_order import natural_key
 from reranker.server.status import Status
+from reranker.storage.atomic_write import write_atomically
 from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.sessions import BrowserSessions
 from reranker.ui.upload_sweeper import UploadSweeper
@@ -70,7 +70,7 @@ class UploadHandlers:
         target = self._uploads.samples / sample.name
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(sample, target)
+            write_atomically(sample.read_bytes(), target)
         return target
 
     def remove(self, items: object, event: gr.EventData, request: gr.Request) -> tuple[Any, Any]:

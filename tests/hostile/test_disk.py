@@ -21,6 +21,7 @@ from reranker.ui.upload_sweeper import UploadSweeper
 from reranker.ui.uploads import Uploads
 from tests.support.page_handlers import history_after, scripted_page
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, number, until
+from tests.support.small_disk import full_beyond
 from tests.support.visitor import visitor
 
 MINUTE_S, HOUR_S = 60, 3600
@@ -133,6 +134,15 @@ def test_an_upload_that_is_broken_off_is_removed(serve, upload_folder):
     assert left.exists(), "an upload may be slow"
     sweeper.sweep(time.time() + 2 * HOUR_S)
     assert list(upload_folder.iterdir()) == []
+
+
+def test_half_a_sample_is_never_taken_for_a_whole_one(upload_folder):
+    page = scripted_page(ScriptedScorer(judge=number), upload_folder)
+    with full_beyond(100), pytest.raises(OSError, match="too large"):
+        page.upload_handlers.add_samples([], visitor())
+    page.upload_handlers.add_samples([], visitor())
+    for sample in page.upload_handlers.samples:
+        assert (upload_folder / "samples" / sample.name).read_bytes() == sample.read_bytes()
 
 
 # The quota

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from reranker.labelling.server import application
 from tests.support.label_page import NAMES, labelling
+from tests.support.small_disk import full_beyond
 
 NUMBERS = st.sampled_from([True, False, -1, 0, 1, 2, 10**30, -(10**4000), 1.0, 0.5, float("nan"), float("inf"), 1e308])
 TEXTS = st.sampled_from(["", " ", "a cat", "\ud800", "\0", "\x1b[31m", "é" * 2000, "../a.png", *NAMES]) | st.text()
@@ -75,6 +76,12 @@ def test_a_thumbnail_that_does_not_exist_is_not_found(client, index):
 
 def test_leading_zeros_are_a_number(client):
     assert client.get("/thumbnails/003").status_code == 200
+
+
+def test_a_full_disk_has_no_thumbnails(client):
+    with full_beyond(10):
+        assert client.get("/thumbnails/0").status_code == 507
+    assert client.get("/thumbnails/0").status_code == 200
 
 
 @pytest.mark.parametrize("content_type", JSON_TYPES)
