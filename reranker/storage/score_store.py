@@ -133,12 +133,24 @@ class SqliteScoreStore:
             opened.connection.close()  # Windows does not rename open files
         try:
             with FileLock(self._path.with_suffix(".lock"), BUSY_TIMEOUT_S):
-                if opened is None or opened.is_at(self._path):  # else another process has started a new file already
-                    _put_aside(self._path)
-                self._database = _Database(self._path)
+                self._database = self._sound_database(opened)
             _log.warning("The score store was damaged (%s); a new one was started", error)
         except (OSError, sqlite3.Error, _NewerSchema) as failure:
             _log.warning("The score store is damaged and cannot be replaced: %s", type(failure).__name__)
+
+    def _sound_database(self, damaged: "_Database | None") -> "_Database":
+        """Open a new file, or the one that another process has started meanwhile. Raises what `_Database` raises.
+
+        damaged: what was open; None if the file could not even be opened.
+        """
+        if damaged is None or not damaged.is_at(self._path):
+            try:
+                return _Database(self._path)
+            except sqlite3.Error as error:
+                if not _is_damage(error):
+                    raise
+        _put_aside(self._path)
+        return _Database(self._path)
 
 
 class _NewerSchema(Exception):

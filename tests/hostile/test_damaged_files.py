@@ -7,10 +7,12 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from reranker import Reranker
@@ -20,7 +22,7 @@ from reranker.storage.calibrations import CalibrationStore
 from reranker.storage.score_store import PAGE_BYTES, SqliteScoreStore
 from reranker.storage.thumbnail_store import HashedThumbnailPaths, ThumbnailStore
 from tests.support.paths import ROOT
-from tests.support.scripted_scorer import ScriptedScorer
+from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, until
 
 QUERY = Query(text="a car")
 MAX_BYTES = 10_000_000
@@ -153,6 +155,19 @@ def test_two_stores_that_find_the_damage_share_the_new_file(path: Path) -> None:
         store.put(QUERY, "fingerprint", {digest(number): score(2.5)})
     for store in (first, second, SqliteScoreStore(path, MAX_BYTES)):
         assert [store.get(digest(number), QUERY, "fingerprint").log_odds for number in (1, 2)] == [2.5, 2.5]
+
+
+def test_a_file_that_another_process_has_started_meanwhile_is_not_put_aside(path: Path, caplog) -> None:
+    replace_header(path)
+    caplog.set_level(logging.DEBUG, "filelock")
+    with ThreadPoolExecutor(1) as pool:
+        with FileLock(path.with_suffix(".lock")):
+            late = pool.submit(SqliteScoreStore, path, MAX_BYTES)
+            until(lambda: "not acquired" in caplog.text)  # it has seen the damage, and waits
+            path.unlink()
+            SqliteScoreStore(path, MAX_BYTES).put(QUERY, "fingerprint", {digest(1): score(2.5)})
+        assert late.result(PATIENCE_S).get(digest(1), QUERY, "fingerprint").log_odds == 2.5
+    assert not path.with_suffix(".damaged").exists()
 
 
 def test_a_file_that_cannot_be_put_aside_is_left_alone(path: Path, caplog) -> None:
