@@ -1,6 +1,5 @@
 """`label`: serve a page on which people mark the pictures of a folder that match a sentence."""
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,6 +12,7 @@ from reranker.cli.options import ModelOption, settings_of
 from reranker.cli.outputs import check_output
 from reranker.core.errors import DatasetInvalid
 from reranker.i18n.error_messages import fault_sentence
+from reranker.storage.temporary_folder import temporary_folder
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -22,7 +22,9 @@ PORT: Final = 7861
 
 FolderArgument = Annotated[
     Path,
-    typer.Argument(metavar="FOLDER", help="Folder with the pictures; nothing in it is changed but the file of labels."),
+    typer.Argument(
+        metavar="FOLDER", help="Folder with the pictures; nothing in it is changed but the file of labels and its lock."
+    ),
 ]
 FileOption = Annotated[
     Path | None,
@@ -63,8 +65,8 @@ def label(
     pictures = _pictures(folder, recursive)
     file = output or folder / FILE_NAME
     check_output(file)
-    with tempfile.TemporaryDirectory(prefix="reranker-label-") as thumbnails:
-        app = _application(folder, pictures, file, reranker, host, Path(thumbnails))
+    with temporary_folder() as thumbnails:
+        app = _application(folder, pictures, file, reranker, host, thumbnails)
         return _serve(app, host, port, f"{len(pictures):,} pictures of “{printable(folder.absolute().name)}”")
 
 
@@ -86,7 +88,7 @@ def _application(
     from reranker.labelling.handlers import Labelling  # noqa: PLC0415
     from reranker.labelling.label_file import LabelFile  # noqa: PLC0415
     from reranker.labelling.server import application  # noqa: PLC0415
-    from reranker.server.security import LOOPBACK_HOSTS, loopback_names_only  # noqa: PLC0415 - `--help` need not wait
+    from reranker.server.security import LOOPBACK_HOSTS, same_origin_only  # noqa: PLC0415 - `--help` need not wait
     from reranker.storage.thumbnail_store import HashedThumbnailPaths, ThumbnailStore  # noqa: PLC0415
 
     labels = LabelFile(file)
@@ -96,7 +98,7 @@ def _application(
         raise CommandError("\n".join(fault_sentence(fault, "en") for fault in error.faults)) from error
     shown = ThumbnailStore(HashedThumbnailPaths(thumbnails), reranker.limits, reranker.settings.engine.prefetch_threads)
     labelling = Labelling(folder=folder, pictures=pictures, file=labels, reranker=reranker, thumbnails=shown)
-    return application(labelling, [loopback_names_only()] if host in LOOPBACK_HOSTS else [])
+    return application(labelling, same_origin_only(host in LOOPBACK_HOSTS))
 
 
 def _serve(app: "Starlette", host: str, port: int, what: str) -> int:

@@ -113,6 +113,10 @@ class LimitSettings:
     max_query_length: int = _setting(1000, "Most characters of a query, and of the text beside a picture.")
     max_waiting: int = _setting(20, "Most people in the queue of the page, and most HTTP requests at once.")
     max_request_mb: int = _setting(200, "Largest HTTP request, in megabytes.")
+    max_uploads_mb: int = _setting(
+        10_000,
+        "Most that the files of all visitors may take on the disk, with thumbnails and downloads, in megabytes.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

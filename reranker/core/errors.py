@@ -39,12 +39,14 @@ RerankerError
 │   ├── LoginRequired            the visitor has not logged in
 │   ├── ApiKeyRejected           the API key is missing or wrong
 │   ├── TooManyAttempts          too many wrong passwords or keys
-│   └── TooManyRequests          the queue is full
+│   ├── TooManyRequests          the queue is full
+│   └── UploadsFull              the server has no room for more uploads
 ├── DatasetError                 the labelled pictures cannot be used
 │   ├── DatasetMissing           the file or folder does not exist
 │   ├── DatasetFormatUnknown     the format is not supported
 │   ├── DatasetSpecInvalid       the numbers after the dataset's name are wrong
 │   └── DatasetInvalid           the content is wrong; lists every fault
+├── LabelFileBusy                another program does not stop changing the file of labels
 ├── PrecisionUnsuitable          no picture of a run got a finite score in this precision
 ├── DeviceFailed                 the GPU does not work any more, whatever it is given
 ├── ServerStopping               the program ends before the request is finished
@@ -63,6 +65,7 @@ FaultReason = Literal[
     "no access",
     "not UTF-8",
     "not JSON",
+    "cut off",
     "not an object",
     "field",
     "columns",
@@ -388,6 +391,10 @@ class TooManyRequests(RequestError):
     max_count: int
 
 
+class UploadsFull(RequestError):
+    """The uploads have reached their limit, or the disk is nearly full."""
+
+
 @dataclass(eq=False)
 class DatasetError(RerankerError):
     """The labelled pictures cannot be used. name: the name of the dataset."""
@@ -419,6 +426,13 @@ class DatasetInvalid(DatasetError):
     """The content of the dataset is wrong. faults: all that were found, at least one."""
 
     faults: tuple[Fault, ...]
+
+
+@dataclass(eq=False)
+class LabelFileBusy(RerankerError):
+    """Another program has kept the file of labels locked for too long. name: of the file, without folders."""
+
+    name: str
 
 
 @dataclass(eq=False)

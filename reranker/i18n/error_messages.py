@@ -24,6 +24,7 @@ from reranker.core.errors import (
     DownloadFailed,
     Fault,
     FaultReason,
+    LabelFileBusy,
     LoginRequired,
     ModelOutOfMemory,
     ModelShapeUnknown,
@@ -60,6 +61,7 @@ from reranker.core.errors import (
     TooManyPictures,
     TooManyQueries,
     TooManyRequests,
+    UploadsFull,
 )
 from reranker.core.types import LoadWarning
 
@@ -329,6 +331,16 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "The queue is full ({max_count} waiting); try again in a few seconds.",
         "zh": "队列已满（{max_count} 个请求在等待）；请过几秒再试。",
     },
+    (UploadsFull, ""): {
+        "en": "This server has no room for more pictures; close tabs of this page that you do not need, or try again "
+        "later.",
+        "zh": "服务器没有空间存放更多图片；请关闭不需要的本页面标签，或稍后重试。",
+    },
+    (LabelFileBusy, ""): {
+        "en": "“{name}” is being changed by another program, so nothing was saved; try again in a moment, and close "
+        "the other program if that does not help.",
+        "zh": "“{name}”正被其他程序修改，未能保存；请稍后重试，若仍不行请关闭该程序。",
+    },
     (DatasetError, ""): {
         "en": "The dataset “{name}” cannot be used; check it, or choose another one.",
         "zh": "数据集“{name}”无法使用；请检查，或选择其他数据集。",
@@ -424,6 +436,11 @@ _FAULTS: Final[dict[FaultReason, dict[Language, str]]] = {
     "not JSON": {
         "en": "this is not valid JSON; check for a missing comma, quote or bracket.",
         "zh": "不是有效的 JSON；请检查是否缺少逗号、引号或括号。",
+    },
+    "cut off": {
+        "en": "the line ends in the middle, perhaps because the program that wrote it was killed or the disk was full; "
+        "delete the line, then write it again.",
+        "zh": "这一行没有写完，可能是写入时程序被终止或磁盘已满；请删除这一行后重新写入。",
     },
     "not an object": {
         "en": "this is valid JSON but not an object; write names and values between curly brackets.",

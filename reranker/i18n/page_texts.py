@@ -400,8 +400,9 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
         "zh": "“{query}”在 {name} 中含有等级、编号等信息，此页面无法编辑；请直接修改文件。",
     },
     "labelled_closed": {
-        "en": "{name} could not be read or written ({reason}); check its permissions and its disk, then save again.",
-        "zh": "无法读写 {name}（{reason}）；请检查权限和磁盘，然后重新保存。",
+        "en": "Nothing was saved: {name} could not be read or written ({reason}); check its permissions and its disk, "
+        "then save again.",
+        "zh": "未能保存：无法读写 {name}（{reason}）；请检查权限和磁盘，然后重新保存。",
     },
     "malformed": {
         "en": "“query” must be text, “pictures” a list of uploaded files, “top_k” a whole number of at least 1 or "

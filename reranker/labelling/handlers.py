@@ -6,7 +6,7 @@ Imports neither Gradio nor, unless somebody orders the pictures, the model, so t
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore
 from typing import Any
 
 from reranker.api import Reranker
@@ -33,7 +33,6 @@ class Labelling:
         self._pictures, self._thumbnails = [absolute(picture) for picture in pictures], thumbnails
         self._names = {picture: picture.relative_to(absolute(folder)).as_posix() for picture in self._pictures}
         self._file, self._reranker = file, reranker
-        self._saving = Lock()
         self._decoding = BoundedSemaphore(reranker.settings.engine.prefetch_threads)  # each may take 400 MB
 
     def state(self, language: Language) -> dict[str, Any]:
@@ -56,7 +55,7 @@ class Labelling:
     def save(self, request: dict[str, Any], language: Language) -> dict[str, Any]:
         """Save a labelled query as a new one, or in place of a saved one."""
         try:
-            with self._saving:  # two requests at once must not both find that the query is not saved yet
+            with self._file.locked():  # two requests at once must not both find that the query is not saved yet
                 status = self._save(self._labelled_query(request), request, language)
         except (RerankerError, OSError) as error:
             status = self._error_status(error, language)
@@ -77,8 +76,7 @@ class Labelling:
 
         Raises the errors of `Reranker.rank_stream`.
         """
-        query = request.get("query")
-        with closing(self._reranker.rank_stream(query if isinstance(query, str) else "", self._pictures)) as stream:
+        with closing(self._reranker.rank_stream(_query_text(request), self._pictures)) as stream:
             for done, event in enumerate(stream, start=1):
                 if isinstance(event, Ranking):
                     scored, failed = event.scored, event.failed
@@ -88,10 +86,10 @@ class Labelling:
 
     def _labelled_query(self, request: dict[str, Any]) -> LabelledQuery:
         """Raises `RequestError`."""
-        query, relevant = request.get("query"), request.get("relevant")
+        relevant = request.get("relevant")
         names = {name for name in relevant if isinstance(name, str)} if isinstance(relevant, list) else set()
         return LabelledQuery(
-            query=self._reranker.query(query if isinstance(query, str) and is_text(query) else "").text,
+            query=self._reranker.query(_query_text(request)).text,
             pictures=tuple(self._pictures),
             relevant=tuple(picture for picture, name in self._names.items() if name in names),
         )
@@ -148,10 +146,20 @@ class Labelling:
         return trouble(error, language)
 
 
+def _query_text(request: dict[str, Any]) -> str:
+    """Return the query of a request, or an empty one if it is not text."""
+    query = request.get("query")
+    return query if isinstance(query, str) and is_text(query) else ""
+
+
 def _saved_line(request: dict[str, Any]) -> tuple[int, str]:
-    """Return the line and the query of the saved labelled query that a request is about; line 0 for a new one."""
+    """Return the line and the query of the saved labelled query that a request is about.
+
+    The line is 0 for a new one, and -1, which no line has, if the request has something that is not a number of a line.
+    """
     line, saved_query = request.get("line"), request.get("saved_query")
-    return line if isinstance(line, int) else 0, saved_query if isinstance(saved_query, str) else ""
+    number = 0 if line is None else line if type(line) is int else -1  # True is an int, too
+    return number, saved_query if isinstance(saved_query, str) else ""
 
 
 def labelled_query_value(labelled: LabelledQuery, language: Language) -> dict[str, Any]:

@@ -1,22 +1,27 @@
 """Labelled queries, and the file that `label` writes them to: JSON Lines, which `evaluation.datasets.json_lines` reads.
 
 The file is read again before every change, and lines that did not change stay as they are, so that nothing that another
-program has written is lost.
+program has written is lost. A hidden file beside it is the lock that keeps others of these programs waiting meanwhile.
 """
 
 import os
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import Any, Final, Literal
 
+from filelock import FileLock, Timeout
+
+from reranker.core.errors import LabelFileBusy
 from reranker.evaluation.datasets.faults import Faults, is_text
 from reranker.evaluation.datasets.file_reading import read_objects
 from reranker.evaluation.datasets.json_lines import as_line
-from reranker.storage.atomic_write import write_atomically
+from reranker.storage.atomic_write import append_line, write_atomically
 
 PLAIN_FIELDS: Final = {"query", "pictures", "relevant"}
+LOCK_TIMEOUT_S: Final = 5.0  # a change takes milliseconds
 
 LabelProblem = Literal["nothing_marked", "everything_marked"]
 
@@ -55,19 +60,35 @@ class LabelledLine:
 
 
 class LabelFile:
-    """A file of labelled queries, which need not exist yet; safe for several threads.
+    """A file of labelled queries, which need not exist yet; safe for several threads and programs.
 
-    All methods raise `DatasetInvalid` if the file is something else, and `OSError`.
+    All methods raise `DatasetInvalid` if the file is something else, and `OSError`; those that change the file raise
+    `LabelFileBusy` if another program holds its lock for longer than `lock_timeout_s`.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._lock = absolute(path), Lock()
+    def __init__(self, path: Path, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
+        self._path, self._thread_lock = absolute(path), RLock()
+        target = self._path.resolve()  # one lock, whichever link leads to the file
+        self._file_lock = FileLock(target.with_name(f".{target.name}.lock"), lock_timeout_s)
         self._paths_by_name: dict[str, Path] = {}  # a name is in the file once for each query
 
     @property
     def name(self) -> str:
         """The name of the file without its folder."""
         return self._path.name
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other threads and programs from changing the file; can be nested."""
+        with self._thread_lock:
+            try:
+                self._file_lock.acquire()
+            except Timeout:
+                raise LabelFileBusy(name=self.name) from None
+            try:
+                yield
+            finally:
+                self._file_lock.release()
 
     def read(self) -> list[LabelledLine]:
         """Return the lines that are in the file now."""
@@ -81,26 +102,21 @@ class LabelFile:
 
     def add(self, labelled: LabelledQuery) -> None:
         """Append a labelled query as a new line."""
-        line = self._serialize(labelled).encode()
-        with self._lock:
+        with self.locked():
             self.read()
-            with self._path.open("ab+") as file:
-                if file.tell():
-                    file.seek(-1, os.SEEK_END)
-                    line = line if file.read() == b"\n" else b"\n" + line
-                file.write(line)
+            append_line(self._serialize(labelled).encode(), self._path)
 
     def change(self, number: int, query: str, labelled: LabelledQuery | None) -> bool:
         """Replace the labelled query with this query on this line, or remove it if `labelled` is None.
 
         The whole file is replaced in one step. Returns False if the labelled query is not on this line any more.
         """
-        with self._lock:
+        with self.locked():
             if not any((line.number, line.labelled.query) == (number, query) for line in self.read()):
                 return False
             lines = self._path.read_bytes().decode("utf-8-sig").split("\n")
             lines[number - 1 : number] = [] if labelled is None else [self._serialize(labelled).removesuffix("\n")]
-            write_atomically("\n".join(lines).encode(), self._path)
+            write_atomically("\n".join(lines).encode(), self._path, durable=True)
             return True
 
     def _serialize(self, labelled: LabelledQuery) -> str:

@@ -1,7 +1,7 @@
 """The server of the page of `label`: its document, its script and style, and the requests of the script.
 
     GET  /state            the pictures, the saved labelled queries, and all texts
-    GET  /thumbnails/{n}   the thumbnail of the picture with that index
+    GET  /thumbnails/{n}   the thumbnail of the picture with that index; 507 if the disk has no room for it
     POST /save, /remove    -> the saved labelled queries, and a status
     POST /order            -> a line of JSON after each picture, and one at the end
 
@@ -9,6 +9,7 @@
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,7 @@ from reranker.server.status import trouble
 STATIC: Final = StaticFiles(Path(__file__).with_name("static"))
 THUMBNAIL_MAX_AGE_S: Final = 300  # in the browser's cache
 MAX_REQUEST_BYTES: Final = 16_000_000
+_INDEX: Final = re.compile(r"[0-9]{1,9}")
 PAGE: Final = """<!doctype html>
 <html>
 <head>
@@ -60,7 +62,7 @@ def application(labelling: Labelling, middleware: Sequence[Middleware] = ()) -> 
         Route("/script.js", _script),
         Route("/style.css", _style),
         Route("/state", endpoints.state),
-        Route("/thumbnails/{index:int}", endpoints.thumbnail),
+        Route("/thumbnails/{index}", endpoints.thumbnail),
         Route("/save", endpoints.save, methods=["POST"]),
         Route("/remove", endpoints.remove, methods=["POST"]),
         Route("/order", endpoints.order, methods=["POST"]),
@@ -93,7 +95,11 @@ class _Endpoints:
         return _json_response(self._labelling.state(_language(request)))
 
     def thumbnail(self, request: Request) -> Response:
-        thumbnail = self._labelling.thumbnail(request.path_params["index"])
+        index = request.path_params["index"]
+        try:
+            thumbnail = self._labelling.thumbnail(int(index)) if _INDEX.fullmatch(index) else None
+        except OSError:
+            return Response(status_code=507)
         if thumbnail is None:
             return Response(status_code=404)
         return FileResponse(thumbnail, headers={"cache-control": f"private, max-age={THUMBNAIL_MAX_AGE_S}"})
@@ -128,7 +134,8 @@ class _Endpoints:
 
 async def _json_object(request: Request) -> dict[str, Any] | None:
     """Return the JSON object in a request. Returns None if it has another content type, or is too large or invalid."""
-    if request.headers.get("content-type") != "application/json":
+    media_type, _, _ = request.headers.get("content-type", "").partition(";")
+    if media_type.strip().lower() != "application/json":
         return None
     body = bytearray()
     async for part in request.stream():

@@ -23,6 +23,7 @@ from reranker.core.errors import (
     TooManyAttempts,
     TooManyPictures,
     TooManyRequests,
+    UploadsFull,
 )
 from reranker.i18n.error_messages import sentence
 from reranker.i18n.page_texts import language_of
@@ -42,6 +43,7 @@ _STATUSES: Final[dict[type[RerankerError], HTTPStatus]] = {
     TooManyPictures: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
+    UploadsFull: HTTPStatus.INSUFFICIENT_STORAGE,
     RequestError: HTTPStatus.BAD_REQUEST,
     CheckpointError: HTTPStatus.SERVICE_UNAVAILABLE,
     ServerStopping: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -54,6 +56,7 @@ _BODY_IS_UNREAD: Final = (
     RequestTooLarge,
     TooManyAttempts,
     TooManyRequests,
+    UploadsFull,
 )
 
 

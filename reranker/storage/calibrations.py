@@ -48,14 +48,16 @@ class CalibrationStore:
     def get(self, key: str) -> Calibration | None:
         """The calibration of a scorer; None if there is none, or if its file is unreadable or has invalid numbers."""
         path = self._path(key)
-        if path is None or not path.is_file():
+        if path is None:
             return None
         try:
             stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             calibration = Calibration(
                 temperature=float(stored["temperature"]), relevance_threshold=float(stored["fits"])
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             _log.warning("Cannot read a calibration (%s); scores are shown without it", type(error).__name__)
             return None
         return calibration if calibration.is_valid else None

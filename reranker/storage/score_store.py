@@ -1,19 +1,24 @@
 """A cache of scores in an SQLite file, shared by all processes of a user.
 
 The key of a score is the content hash of the picture, the hash of the query and the fingerprint of the scorer. Neither
-pictures nor query texts are stored. If the file cannot be read or written, the pictures are scored again.
+pictures nor query texts are stored. If the file cannot be read or written, the pictures are scored again. If it is
+damaged, it is put aside, and a new one is started.
 """
 
 import hashlib
 import logging
+import math
+import os
 import sqlite3
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Final, TypeVar
+
+from filelock import FileLock
 
 from reranker.core.types import Query, Score
 
@@ -36,6 +41,7 @@ _MIGRATIONS: Final[dict[str, str]] = {
 BUSY_TIMEOUT_S: Final = 5.0
 PAGE_BYTES: Final = 4096
 EVICTED_SHARE: Final = 0.2  # of the scores, the oldest first, each time the store is full
+_DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 _Result = TypeVar("_Result")
 
@@ -48,9 +54,12 @@ class SqliteScoreStore:
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         self._path, self._max_bytes, self._lock = path, max_bytes, Lock()
-        self._connection = self._open()
-        if self._connection is not None:
-            weakref.finalize(self, self._connection.close)
+        self._database: _Database | None = None
+        self._has_recovered = False
+        try:
+            self._database = _Database(path)
+        except (OSError, sqlite3.Error, _NewerSchema) as error:
+            self._recover(error)
 
     def get(self, content_hash: str, query: Query, fingerprint: str) -> Score | None:
         """The stored score of a picture for a query; None if there is none. Thread-safe.
@@ -64,16 +73,7 @@ class SqliteScoreStore:
                 " WHERE content_hash = ? AND query_hash = ? AND fingerprint = ?",
                 (bytes.fromhex(content_hash), _query_hash(query), fingerprint),
             ).fetchone()
-            if row is None:
-                return None
-            log_odds, generated_text, visual_tokens = row
-            return Score(
-                log_odds=log_odds,
-                generated_text=generated_text,
-                visual_tokens=visual_tokens,
-                latency_ms=0.0,
-                cached=True,
-            )
+            return None if row is None else _score(*row)
 
         return self._run(select)
 
@@ -101,37 +101,106 @@ class SqliteScoreStore:
         self._run(insert)
 
     def _run(self, action: Callable[[sqlite3.Connection], _Result]) -> _Result | None:
-        """The result of an action on the database; None if it fails or there is no database."""
-        if self._connection is None:
-            return None
-        try:
-            with self._lock:
-                return action(self._connection)
-        except sqlite3.Error as error:
-            _log.warning("The score store failed: %s", error)
-            return None
+        """The result of an action on the database; None if it fails or there is no database.
 
-    def _open(self) -> sqlite3.Connection | None:
-        """Connect and migrate, after renaming a damaged file. Returns None if the store cannot be used."""
+        An action that finds the file damaged is repeated on a new file.
+        """
+        with self._lock:
+            if self._database is None:
+                return None
+            try:
+                return action(self._database.connection)
+            except sqlite3.Error as error:
+                if not _is_damage(error):
+                    _log.warning("The score store failed: %s", error)
+                    return None
+                self._recover(error)
+            try:
+                return None if self._database is None else action(self._database.connection)
+            except sqlite3.Error:
+                self._database = None  # the new file fails, too; the pictures are scored without the store
+                return None
+
+    def _recover(self, error: Exception) -> None:
+        """Start a new file if the old one is damaged, at most once; otherwise go on without the store."""
+        opened, self._database = self._database, None
+        if not _is_damage(error) or self._has_recovered:
+            reason = error if isinstance(error, sqlite3.Error) else type(error).__name__
+            _log.warning("The score store cannot be used: %s", reason)
+            return
+        self._has_recovered = True
+        if opened is not None:
+            opened.connection.close()  # Windows does not rename open files
         try:
-            return _connect(self._path)
-        except sqlite3.DatabaseError as error:
-            damaged = "malformed" in str(error) or "not a database" in str(error)
-            _log.warning("The score store cannot be used: %s", error)
-        except (OSError, _NewerSchema) as error:
-            _log.warning("The score store cannot be used: %s", type(error).__name__)
-            return None
-        if not damaged:
-            return None
-        try:
-            self._path.replace(self._path.with_suffix(".damaged"))
-            return _connect(self._path)
-        except (OSError, sqlite3.Error):
-            return None
+            with FileLock(self._path.with_suffix(".lock"), BUSY_TIMEOUT_S):
+                self._database = self._sound_database(opened)
+            _log.warning("The score store was damaged (%s); a new one was started", error)
+        except (OSError, sqlite3.Error, _NewerSchema) as failure:
+            _log.warning("The score store is damaged and cannot be replaced: %s", type(failure).__name__)
+
+    def _sound_database(self, damaged: "_Database | None") -> "_Database":
+        """Open a new file, or the one that another process has started meanwhile. Raises what `_Database` raises.
+
+        damaged: what was open; None if the file could not even be opened.
+        """
+        if damaged is None or not damaged.is_at(self._path):
+            try:
+                return _Database(self._path)
+            except sqlite3.Error as error:
+                if not _is_damage(error):
+                    raise
+        _put_aside(self._path)
+        return _Database(self._path)
 
 
 class _NewerSchema(Exception):
     """A newer version of this program wrote the file."""
+
+
+class _Database:
+    """An open connection, which is closed with the object. Raises `OSError`, `sqlite3.Error`, `_NewerSchema`."""
+
+    def __init__(self, path: Path) -> None:
+        self.connection = _connect(path)
+        weakref.finalize(self, self.connection.close)
+        self._file = path.stat()
+
+    def is_at(self, path: Path) -> bool:
+        """Return whether the file that was opened is still the one at this path."""
+        try:
+            return os.path.samestat(self._file, path.stat())
+        except FileNotFoundError:
+            return False
+
+
+def _is_damage(error: Exception) -> bool:
+    """Return whether an error says that the content of the file is not what SQLite has written.
+
+    The lower byte of an extended error code is the code itself.
+    """
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
+def _put_aside(path: Path) -> None:
+    """Rename the file together with its log and index, which SQLite would otherwise apply to the new file.
+
+    The log goes first, so that it never lies beside another file. Other processes go on with the files that they have
+    open. Raises `OSError`.
+    """
+    for suffix in ("-wal", "-shm", ""):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).replace(path.with_suffix(f".damaged{suffix}"))
+
+
+def _score(log_odds: object, generated_text: object, visual_tokens: object) -> Score | None:
+    """The score in a row; None if damage that SQLite does not notice has made it something else."""
+    if not isinstance(log_odds, float) or not math.isfinite(log_odds) or not isinstance(visual_tokens, int):
+        return None
+    if not isinstance(generated_text, str | None):
+        return None
+    return Score(
+        log_odds=log_odds, generated_text=generated_text, visual_tokens=visual_tokens, latency_ms=0.0, cached=True
+    )
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -167,7 +236,8 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # SQLite ends it itself after some errors
+            connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
 

@@ -69,12 +69,21 @@ class ThumbnailStore:
 
 
 def _is_current(thumbnail: Path, picture: Path) -> bool:
-    """Whether the thumbnail is at least as new as the picture, or the picture is gone."""
-    try:
-        made = thumbnail.stat().st_mtime
-    except FileNotFoundError:
+    """Whether the thumbnail is complete, and at least as new as the picture, or the picture is gone."""
+    if not _is_complete(thumbnail):
         return False
     try:
-        return made >= picture.stat().st_mtime
+        return thumbnail.stat().st_mtime >= picture.stat().st_mtime
     except OSError:
         return True
+
+
+def _is_complete(thumbnail: Path) -> bool:
+    """Whether the file exists and has the start and the end of a JPEG; a power cut may leave it empty."""
+    try:
+        with thumbnail.open("rb") as file:
+            start, size_bytes = file.read(2), file.seek(0, os.SEEK_END)
+            file.seek(max(0, size_bytes - 2))
+            return (start, file.read()) == (b"\xff\xd8", b"\xff\xd9")
+    except OSError:
+        return False

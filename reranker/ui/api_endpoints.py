@@ -4,7 +4,7 @@ Client("http://127.0.0.1:7860").submit("a red boat", [handle_file("boat.png")], 
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from reranker.core.scores import shown_score
 from reranker.core.types import Candidate, Failed, Ranking, Scored
 from reranker.i18n.error_messages import Language, sentence
 from reranker.i18n.page_texts import language_of, phrase
-from reranker.server.status import trouble
+from reranker.ui.error_toasts import errors_as_sentences
 from reranker.ui.model_status import judged_by
 from reranker.ui.ranking_view import api_response, with_refused
 from reranker.ui.uploads import CheckedPictures, Uploads
@@ -83,7 +83,7 @@ class ApiEndpoints:
             "ranked" with all that `rank` returns.
         """
         language = language_of(request.headers.get("accept-language"))
-        with _errors_as_sentences(language):
+        with errors_as_sentences(language):
             if not (_is_well_formed(query, pictures, top_k) and _are_texts(texts, pictures)):
                 raise gr.Error(phrase("malformed", language), print_exception=False)
             checked = self._checked(pictures)
@@ -123,16 +123,6 @@ def _picture_event(event: Scored | Failed, temperature: float, language: Languag
     log_odds = event.score.log_odds
     score = shown_score(log_odds, temperature)
     return {"name": name, "status": "scored", "score": score, "log_odds": log_odds, "error": None}
-
-
-@contextmanager
-def _errors_as_sentences(language: Language) -> Iterator[None]:
-    try:
-        yield
-    except gr.Error:
-        raise
-    except Exception as error:
-        raise gr.Error(trouble(error, language).text, print_exception=False) from None
 
 
 def _with_texts(checked: CheckedPictures, texts: list[str] | None) -> Sequence[Candidate]:

@@ -29,39 +29,55 @@ class Galleries:
         """The names of the galleries, in the order of the folders."""
         return list(self._folders)
 
-    def folder(self, name: str) -> Path | None:
-        """Return the folder of a gallery, or None if no gallery has this name."""
-        return self._folders.get(name)
+    def picture(self, name: str = "", *parts: str) -> Path | None:
+        """Return the resolved path of a picture by the parts of its path in a gallery, if `pictures` would list it.
+
+        Returns None otherwise. Whether the file exists is not asked.
+        """
+        folder = self._folders.get(name)
+        if folder is None:
+            return None
+        path = folder.joinpath(*parts).resolve()
+        return path if self._shows(folder, path) else None
 
     def locate(self, path: Path) -> tuple[str, Path] | None:
-        """Return the name of the gallery that contains a resolved path, and the path relative to its folder.
+        """Return the name of the gallery that shows a resolved path, and the path relative to its folder.
 
-        Returns None if no gallery contains it.
+        Returns None if no gallery shows it.
         """
         for name, folder in self._folders.items():
-            if folder in path.parents:
+            if self._shows(folder, path):
                 return name, path.relative_to(folder)
         return None
 
     def pictures(self, name: str, max_count: int) -> list[Path]:
         """Return the first pictures in a gallery and its subfolders.
 
-        Hidden files and folders are left out, and so are links to other places, and names that are not valid text or
-        too long for the name of a thumbnail.
+        Hidden files and folders are left out, and so are links to other places or to hidden ones, and names that are
+        not valid text or too long for the name of a thumbnail.
         """
         folder = self._folders.get(name)
         if folder is None:
             return []
-        pictures = (path.resolve() for path in _walk(folder) if is_picture(path.name) and _is_usable_name(path.name))
-        inside = (path for path in pictures if folder in path.parents and self._hidden not in path.parents)
-        return [path for path, _ in zip(inside, range(max_count), strict=False)]
+        resolved = (path.resolve() for path in _walk(folder) if is_picture(path.name))
+        shown = (path for path in resolved if self._shows(folder, path))
+        return [path for path, _ in zip(shown, range(max_count), strict=False)]
+
+    def _shows(self, folder: Path, path: Path) -> bool:
+        """Return whether the gallery in a folder shows the picture at a resolved path, by the path alone."""
+        if folder not in path.parents or self._hidden in path.parents:
+            return False
+        parts = path.relative_to(folder).parts
+        return is_picture(path.name) and not any(part.startswith(".") for part in parts) and _are_usable(parts)
 
 
-def _is_usable_name(name: str) -> bool:
+def _are_usable(parts: tuple[str, ...]) -> bool:
+    """Return whether the names of folders and of a file are text, and the last is short enough for a thumbnail."""
     try:
-        return len(name.encode()) <= MAX_NAME_BYTES
+        *_, name = (part.encode() for part in parts)
     except UnicodeEncodeError:
         return False
+    return len(name) <= MAX_NAME_BYTES
 
 
 def _walk(folder: Path) -> Iterator[Path]:

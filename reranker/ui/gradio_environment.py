@@ -2,17 +2,19 @@
 
 import atexit
 import os
-import shutil
-import tempfile
+from contextlib import ExitStack
+
+from reranker.storage.temporary_folder import temporary_folder
 
 
 def prepare() -> None:
     """Turn off Gradio's telemetry and its statistics of events, and put uploads into a temporary folder.
 
-    The folder is deleted when the program ends, unless the environment names another one.
+    The folder is removed when the program ends, unless the environment names another one.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = "1000000000"
     if "GRADIO_TEMP_DIR" not in os.environ:
-        os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="reranker-")
-        atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
+        until_exit = ExitStack()
+        os.environ["GRADIO_TEMP_DIR"] = str(until_exit.enter_context(temporary_folder()))
+        atexit.register(until_exit.close)

@@ -14,13 +14,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reranker.config.settings import Settings
+from reranker.config.settings import MEGABYTE, Settings
 from reranker.core.errors import LoginRequired, PathUnknown, RequestMalformed
 from reranker.server.error_responses import error_response
 from reranker.server.failed_attempts import FailedAttempts
 from reranker.server.json_bodies import JsonLimits, split_long_strings
-from reranker.server.request_bodies import RequestBodies, timed
+from reranker.server.request_bodies import RequestBodies, content_length, timed
 from reranker.ui.upload_parts import UploadParts
+from reranker.ui.upload_quota import Reservation, shared_quota
 from reranker.ui.uploads import Uploads
 
 MAX_BODY_MB: Final = 16  # of a request other than an upload, most of it pictures as data URIs
@@ -28,7 +29,7 @@ MAX_LOGIN_MB: Final = 1
 LOGIN: Final = "/login"
 UPLOAD: Final = "/gradio_api/upload"
 
-_FILE: Final = r"file=(/|[A-Za-z]:[\\/]).*"  # absolute paths, of Windows too; Gradio would fetch a URL
+FILE: Final = "/gradio_api/file="
 # By method, the whole paths that are open to everybody: the login, and what Gradio's page loads before it.
 PUBLIC_PATHS: Final[dict[str, re.Pattern[str]]] = {
     "GET": re.compile(
@@ -40,10 +41,10 @@ PUBLIC_PATHS: Final[dict[str, re.Pattern[str]]] = {
 # By method, the whole paths that need a login if there is one.
 PRIVATE_PATHS: Final[dict[str, re.Pattern[str]]] = {
     "GET": re.compile(
-        r"/config|/login_check|/logout|/gradio_api/(info|queue/data|upload_progress|heartbeat/[^/]+|call/(?!v2/)[^/]+/[^/]+|"
-        rf"{_FILE})"
+        r"/config|/login_check|/logout|/gradio_api/(info|queue/data|upload_progress|heartbeat/[^/]+|"
+        r"call/(?!v2/)[^/]+/[^/]+|file=.*)"
     ),
-    "HEAD": re.compile(rf"/gradio_api/{_FILE}"),
+    "HEAD": re.compile(rf"{FILE}.*"),
     "POST": re.compile(rf"{UPLOAD}|/gradio_api/(queue/join|run/predict|call/[^/]+|cancel|reset)"),
 }
 MCP_PATHS: Final = re.compile(r"/gradio_api/mcp/?")
@@ -57,6 +58,7 @@ class GradioGate:
         self, app: ASGIApp, *, settings: Settings, uploads: Uploads, bodies: RequestBodies, own_paths: frozenset[str]
     ) -> None:
         self._app, self._uploads, self._bodies, self._own_paths = app, uploads, bodies, own_paths
+        self._quota = shared_quota(uploads.folder, settings.limits.max_uploads_mb * MEGABYTE)
         self._offers_mcp = settings.server.mcp
         self._json_limits = JsonLimits.of(settings.limits.max_pictures)
         self._failed_logins = FailedAttempts()
@@ -85,6 +87,8 @@ class GradioGate:
             raise PathUnknown
         if not (has_login or _matches(PUBLIC_PATHS, method, path)):
             raise LoginRequired
+        if path.startswith(FILE) and not self._is_upload(path):
+            raise PathUnknown
         if path == "/" and not has_login:
             await self._app(scope, receive, _Undescribed(send))
         elif method != "POST":
@@ -92,7 +96,7 @@ class GradioGate:
         elif path == LOGIN:
             await self._log_in(scope, receive, send)
         elif path == UPLOAD:
-            await self._app(scope, UploadParts(scope, timed(receive)).receive, send)
+            await self._upload(scope, receive, send)
         else:
             await self._forward_checked(scope, receive, send)
 
@@ -101,6 +105,27 @@ class GradioGate:
         if self._offers_mcp and MCP_PATHS.fullmatch(path):
             return True
         return _matches(PUBLIC_PATHS, method, path) or _matches(PRIVATE_PATHS, method, path)
+
+    def _is_upload(self, path: str) -> bool:
+        """Return whether a file lies in the upload folder. Gradio would fetch a URL, and Windows look for a host."""
+        return self._uploads.leads_inside(path.removeprefix(FILE))
+
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises `UploadsFull` and `RequestError`."""
+        if not (length := content_length(scope)):
+            raise RequestMalformed(where="Content-Length")
+        parts = UploadParts(scope, timed(receive))
+        reservation = await run_in_threadpool(Reservation, self._quota, length)  # it may have to measure the folder
+
+        async def receive_counted() -> Message:
+            message = await parts.receive()
+            reservation.count(len(message.get("body", b"")))
+            return message
+
+        try:
+            await self._app(scope, receive_counted, send)
+        finally:
+            reservation.close()
 
     async def _log_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises `TooManyAttempts` and `RequestError`."""

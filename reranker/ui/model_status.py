@@ -10,7 +10,7 @@ from reranker.api import Reranker
 from reranker.i18n.error_messages import Language, load_warning_text
 from reranker.i18n.page_texts import phrase
 from reranker.models.hub import GIGABYTES
-from reranker.server.security import LOOPBACK_HOSTS
+from reranker.server.security import LOOPBACK_HOSTS, is_local_only
 from reranker.server.status import Status, trouble
 from reranker.ui.background_progress import iterate_progress, poll_progress
 from reranker.ui.history import History
@@ -84,7 +84,8 @@ class ModelStatus:
 
     def _downloadable(self, request: gr.Request) -> str | None:
         """Return the model that this browser may download: only a browser on this machine may fill its disk."""
-        return self._reranker.downloadable if is_local_request(request) else None
+        is_here = is_local_only(self._reranker.settings.server) and is_local_request(request)
+        return self._reranker.downloadable if is_here else None
 
 
 def judged_by(reranker: Reranker) -> dict[str, Any]:
@@ -99,7 +100,10 @@ def _download_status(model: str, done_bytes: int, total_bytes: int, language: La
 
 
 def is_local_request(request: gr.Request) -> bool:
-    """Return whether a browser on this machine has sent a request, without a proxy and without a share link."""
+    """Return whether a browser on this machine has sent a request, as far as its headers tell.
+
+    A proxy or a tunnel may pass on any Host header, so `is_local_only` must hold, too.
+    """
     host = urlsplit(f"//{request.headers.get('host', '')}").hostname
     client = request.client.host if request.client else ""
     return host in LOOPBACK_HOSTS and client in LOOPBACK_HOSTS and not FORWARDING_HEADERS & set(request.headers)

@@ -44,7 +44,7 @@ from reranker.ui.uploads import Uploads
 SAMPLES: Final = ASSETS / "gallery"
 MAX_RUNS: Final = 8  # at the same time; they share the device batch by batch, and more wait in Gradio's queue
 CACHE_CHECK_INTERVAL_S: Final = 3_600
-CACHE_AGE_S: Final = 86_400
+CACHE_AGE_S: Final = 10 * 365 * 86_400  # `UploadSweeper` is earlier, and spares open tabs; Gradio clears at the end
 # Gradio accepts "image" from the clipboard; but not every system regards all the other formats as images.
 FILE_TYPES: Final = ["image", *sorted(PICTURE_SUFFIXES)]
 
@@ -251,7 +251,7 @@ def _connect_ranking(handlers: RankHandlers, inputs: _Inputs, results: _Results)
     )
     for format_, button in results.formats.items():
         download = [results.history, results.zip_count, results.tab]
-        button.click(handlers.download_handler(format_), download, results.file, js=_ADD_TAB, **_UNQUEUED).then(
+        button.click(handlers.download_handler(format_), download, results.file, js=_ADD_TAB, **_UNQUEUED).success(
             None, js=_CLICK_FILE
         )
 
@@ -277,6 +277,7 @@ def _connect_visit(
     outputs = [results.status, header.about, header.download]
     page.load(model_status.show, None, outputs, concurrency_limit=None, **_PRIVATE)
     header.download.click(model_status.download, None, outputs, concurrency_limit=1, trigger_mode="once", **_PRIVATE)
+    page.load(upload_handlers.sweep, None, None, concurrency_limit=None, **_PRIVATE)
     page.unload(upload_handlers.close_session)
 
 

@@ -1,5 +1,6 @@
 """Handlers of the events that rank pictures and of those that change what is shown of the rankings."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,6 +17,7 @@ from reranker.i18n.page_texts import phrase, phrases
 from reranker.server.status import Status, trouble
 from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.downloads import Downloads, Format
+from reranker.ui.error_toasts import errors_as_sentences
 from reranker.ui.history import History, rankings_value, read_saved_ranking
 from reranker.ui.model_status import MIN_PICTURES, ModelStatus, judged_by
 from reranker.ui.ranking_view import RankingView, failure_lists
@@ -36,7 +38,7 @@ class RankHandlers:
     ) -> None:
         self._reranker, self._uploads, self._thumbnails, self._sessions = reranker, uploads, thumbnails, sessions
         self._model_status = ModelStatus(reranker, sessions)
-        self._downloads = Downloads(folder=uploads.folder / "downloads", limits=reranker.limits)
+        self._downloads = Downloads.of(uploads, reranker)
 
     def rank(self, query: object, items: object, history: History, request: gr.Request) -> Iterator[list[Any]]:
         """Rank the pictures by each line of the query, and show the progress after each picture.
@@ -152,7 +154,7 @@ class RankHandlers:
         if self._sessions.is_running(request):
             return [Status(text=phrase("not_now", language), tone="busy").value, gr.skip()]
         try:
-            path = self._uploads.resolve(file)
+            path = self._uploads.resolve_upload(file)
             self._sessions.add_files([path], request)
             with path.open("rb") as saved:
                 ranking_view = read_saved_ranking(saved.read(MAX_SAVED_BYTES), path.name)
@@ -167,9 +169,16 @@ class RankHandlers:
             ranking_view = _view_at(history.ranking_views, tab)
             if ranking_view is None or ranking_view.ranking is None or ranking_view.judged_by is None:
                 return gr.update(value=None)  # otherwise the browser would download the previous file
-            count = int(zip_count) if isinstance(zip_count, int | float) and zip_count >= 1 else len(ranking_view.cards)
-            language = self._sessions.language(request)
-            file = self._downloads.write(ranking_view.ranking, format_, ranking_view.judged_by, count, language)
+            count, language = _whole_number(zip_count), self._sessions.language(request)
+            with errors_as_sentences(language):
+                file = self._downloads.write(
+                    ranking_view.ranking,
+                    format_,
+                    ranking_view.judged_by,
+                    count if count is not None and count >= 1 else len(ranking_view.cards),
+                    language,
+                    request.session_hash or "",
+                )
             self._sessions.add_files([file], request)
             return gr.update(value=str(file))
 
@@ -191,5 +200,12 @@ def run_outputs(status: Status, state: object | None) -> list[Any]:
 
 
 def _view_at(ranking_views: Sequence[RankingView], tab: object) -> RankingView | None:
-    index = int(tab) if isinstance(tab, int | float) else 0
+    index = _whole_number(tab) or 0
     return ranking_views[index] if 0 <= index < len(ranking_views) else None
+
+
+def _whole_number(value: object) -> int | None:
+    """Return the whole part of a number that a client has sent, or None if it is none."""
+    if isinstance(value, float):
+        return int(value) if math.isfinite(value) else None
+    return value if isinstance(value, int) else None

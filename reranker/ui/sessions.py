@@ -77,6 +77,11 @@ class BrowserSessions:
                 self._files.setdefault(_session(request), set()).update(files)
                 _drop_oldest(self._files)
 
+    def files(self) -> set[Path]:
+        """Return the files of all open tabs."""
+        with self._lock:
+            return set().union(*self._files.values())
+
     def close(self, request: gr.Request) -> set[Path]:
         """Stop the runs of a tab that was closed, and return its files that no other tab has.
 

@@ -4,7 +4,6 @@ Pictures come as the browser sends them; other programs may send anything. `Uplo
 """
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,10 @@ from reranker.i18n.page_texts import phrase
 from reranker.images.formats import is_picture
 from reranker.images.natural_order import natural_key
 from reranker.server.status import Status
+from reranker.storage.atomic_write import write_atomically
 from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.sessions import BrowserSessions
+from reranker.ui.upload_sweeper import UploadSweeper
 from reranker.ui.uploads import Uploads
 
 
@@ -32,6 +33,7 @@ class UploadHandlers:
         self, reranker: Reranker, uploads: Uploads, thumbnails: ThumbnailStore, sessions: BrowserSessions, samples: Path
     ) -> None:
         self._uploads, self._thumbnails, self._sessions = uploads, thumbnails, sessions
+        self._sweeper = UploadSweeper(uploads, sessions)
         self._max_pictures = reranker.settings.limits.max_pictures
         self.samples = sorted(path for path in samples.glob("*") if is_picture(path.name))
         self.queries = _read_queries(samples / "queries.json")
@@ -68,7 +70,7 @@ class UploadHandlers:
         target = self._uploads.samples / sample.name
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(sample, target)
+            write_atomically(sample.read_bytes(), target)
         return target
 
     def remove(self, items: object, event: gr.EventData, request: gr.Request) -> tuple[Any, Any]:
@@ -80,6 +82,11 @@ class UploadHandlers:
         """Stop the runs of a tab that was closed, and delete the files that only this tab had."""
         for file in self._sessions.close(request):
             self._uploads.delete(file)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove what nobody needs any more, unless that was done a short time ago."""
+        self._sweeper.sweep_if_due()
 
     def clear(self) -> tuple[Any, Any]:
         """Remove all pictures."""

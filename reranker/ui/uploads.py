@@ -4,6 +4,7 @@ Clients name files in any form: `GradioGate` keeps those that are not allowed fr
 our own functions.
 """
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from reranker.core.errors import PictureError, PictureForbidden, PictureMissing,
 from reranker.core.types import Candidate, Failed
 from reranker.server.documents import decode_base64, is_data_uri
 from reranker.ui.galleries import Galleries
+from reranker.ui.path_text import parts_inside
 
 _MAX_NAME_LENGTH: Final = 80
 
@@ -47,6 +49,7 @@ class Uploads:
 
     def __init__(self, folder: Path, galleries: Galleries | None = None) -> None:
         self.folder = folder.resolve()
+        self._roots = (str(self.folder), os.path.abspath(folder))  # noqa: PTH100 - Gradio does not follow links
         self.galleries = galleries or Galleries(())
         self.thumbnails, self.samples = self.folder / "thumbnails", self.folder / "samples"
         self._gallery_thumbnails = self.thumbnails / "galleries"
@@ -54,8 +57,8 @@ class Uploads:
     @classmethod
     def from_gradio(cls, galleries: Iterable[Path] = ()) -> "Uploads":
         """Use Gradio's upload folder, and these folders as galleries."""
-        folder = Path(get_upload_folder()).resolve()
-        return cls(folder, Galleries(galleries, hidden=folder))
+        folder = Path(get_upload_folder())
+        return cls(folder, Galleries(galleries, hidden=folder.resolve()))
 
     def resolve(self, item: object) -> Path:
         """Return the picture of a gallery item, a file object or a path, or of the path of its thumbnail.
@@ -64,7 +67,7 @@ class Uploads:
         """
         text, is_missing = _path_text(item), False
         try:
-            path = self._original(Path(text))
+            path = self._original(text)
             if path is not None and path.is_file():
                 return path
             is_missing = path is not None and not path.exists()
@@ -72,26 +75,37 @@ class Uploads:
             pass
         raise (PictureMissing if is_missing else PictureForbidden)(name=_display_name(text))
 
-    def _original(self, path: Path) -> Path | None:
+    def resolve_upload(self, item: object) -> Path:
+        """Return the uploaded file of a file object or a path, which need not be a picture.
+
+        Raises `PictureForbidden` for anything else, such as a picture of a gallery, and `PictureMissing`.
+        """
+        path = self.resolve(item)
+        if self.folder not in path.parents:
+            raise PictureForbidden(name=_display_name(_path_text(item)))
+        return path
+
+    def _original(self, text: str) -> Path | None:
         """Return the path with all links followed, and the picture in place of its thumbnail.
 
-        Returns None if it is outside the folders, as URLs and data URIs are.
+        Returns None if it is outside the folders, as URLs and data URIs are. Paths that lead elsewhere by their text
+        alone are never looked up.
         """
+        parts = parts_inside(text, self._roots[0]) or parts_inside(text, self._roots[1])
+        if parts is None:
+            return None
+        path = self.folder.joinpath(*parts)
+        if path.is_relative_to(self._gallery_thumbnails):
+            return self.galleries.picture(*path.relative_to(self._gallery_thumbnails).with_suffix("").parts)
+        if path.is_relative_to(self.thumbnails):
+            path = self.folder / path.relative_to(self.thumbnails).with_suffix("")
         resolved = path.resolve()
-        if not path.is_absolute() or self.folder not in resolved.parents:
-            return None
-        if resolved.is_relative_to(self._gallery_thumbnails):
-            return self._in_gallery(*resolved.relative_to(self._gallery_thumbnails).with_suffix("").parts)
-        if resolved.is_relative_to(self.thumbnails):
-            return self._original(self.folder / resolved.relative_to(self.thumbnails).with_suffix(""))
-        return resolved
+        is_thumbnail = resolved.is_relative_to(self.thumbnails)
+        return resolved if self.folder in resolved.parents and not is_thumbnail else None
 
-    def _in_gallery(self, name: str = "", *parts: str) -> Path | None:
-        folder = self.galleries.folder(name)
-        if folder is None:
-            return None
-        resolved = folder.joinpath(*parts).resolve()
-        return resolved if folder in resolved.parents else None
+    def leads_inside(self, text: str) -> bool:
+        """Return whether a path lies in the upload folder by its text alone; nothing is looked up."""
+        return any(parts_inside(text, root) is not None for root in self._roots)
 
     def is_allowed(self, item: object) -> bool:
         """Return whether `resolve` finds a picture."""
@@ -109,6 +123,10 @@ class Uploads:
         else:
             thumbnail = self.thumbnails / picture.relative_to(self.folder)
         return thumbnail.with_name(f"{thumbnail.name}.jpg")
+
+    def has_thumbnail(self, picture: Path) -> bool:
+        """Return whether `thumbnail` has a path for this file."""
+        return self.folder in picture.parents or self.galleries.locate(picture) is not None
 
     def delete(self, file: Path) -> None:
         """Delete a file in the upload folder and its thumbnail. Samples and files elsewhere are kept."""

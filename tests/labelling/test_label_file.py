@@ -54,7 +54,14 @@ def test_a_change_leaves_all_other_lines_as_they_are(folder):
     assert file.change(5, "two", None)
     assert path.read_text().splitlines()[:3] == ["", kept, ""]
     assert [line.labelled.query for line in file.read()] == ["graded", "uno"]
-    assert sorted(each.name for each in folder.iterdir()) == ["a.png", "b.png", "d.png", "labels.jsonl", "sub"]
+    assert sorted(each.name for each in folder.iterdir()) == [
+        ".labels.jsonl.lock",
+        "a.png",
+        "b.png",
+        "d.png",
+        "labels.jsonl",
+        "sub",
+    ]
 
 
 def test_a_last_line_without_an_end_is_ended_first(folder):

@@ -5,7 +5,7 @@ from pathlib import Path
 from reranker import Reranker
 from reranker.images.limits import Limits
 from reranker.labelling.handlers import Labelling
-from reranker.labelling.label_file import LabelFile, LabelledQuery
+from reranker.labelling.label_file import LOCK_TIMEOUT_S, LabelFile, LabelledQuery
 from reranker.storage.thumbnail_store import HashedThumbnailPaths, ThumbnailStore
 from tests.support.scripted_scorer import ScriptedScorer, number
 
@@ -26,12 +26,12 @@ def marked(folder: Path, query: str, *right: str) -> LabelledQuery:
     return LabelledQuery(query=query, pictures=pictures, relevant=tuple(folder / name for name in right))
 
 
-def labelling(folder: Path, reranker: Reranker | None = None, file: Path | None = None) -> Labelling:
+def labelling(folder: Path, reranker: Reranker | None = None, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Labelling:
     thumbnails = folder.parent / "thumbnails"
     return Labelling(
         folder=folder,
         pictures=[folder / name for name in NAMES],
-        file=LabelFile(file or folder / "labels.jsonl"),
+        file=LabelFile(folder / "labels.jsonl", lock_timeout_s),
         reranker=reranker or Reranker(scorer=ScriptedScorer(judge=number)),
         thumbnails=ThumbnailStore(HashedThumbnailPaths(thumbnails), Limits(), 2),
     )

@@ -101,6 +101,12 @@ def test_paths_that_the_page_does_not_use_are_unknown(uploads, path, method):
     assert passed(uploads, b"{}", path, method=method) == 404
 
 
-@pytest.mark.parametrize("path", ["/gradio_api/file=/tmp/file/a.png", "/gradio_api/file=C:/a.png", "/assets/file/a.js"])
-def test_paths_of_files_on_this_machine_pass(uploads, path):
-    assert passed(uploads, b"{}", path, method="GET") == b"{}"
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_uploaded_files_are_served_and_no_other_ones(uploads, method):
+    for text in (*ELSEWHERE, str(uploads.folder), f"{uploads.folder}/../a.png", f"{uploads.folder}x/a.png", "//host/a"):
+        assert passed(uploads, b"", f"/gradio_api/file={text}", method=method) == 404
+    assert passed(uploads, b"", f"/gradio_api/file={uploads.folder}/f00d/a.png", method=method) == b""
+
+
+def test_scripts_pass(uploads):
+    assert passed(uploads, b"", "/assets/file/a.js", method="GET") == b""

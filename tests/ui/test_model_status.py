@@ -5,12 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from reranker import Reranker
+from reranker import Reranker, Settings
 from reranker.core.errors import (
     CheckpointMissing,
 )
 from reranker.ui.history import History
-from reranker.ui.model_status import is_local_request
+from reranker.ui.model_status import ModelStatus, is_local_request
+from reranker.ui.sessions import BrowserSessions
 from tests.support.page_handlers import page_handlers
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, number
 from tests.support.visitor import visitor
@@ -85,3 +86,19 @@ def test_a_model_that_fails_to_load_is_said_and_tried_again(upload_folder, error
 def test_guests_are_told_from_who_sits_at_the_machine(host, client, headers, is_here):
     request = SimpleNamespace(headers={"host": host, **headers}, client=SimpleNamespace(host=client))
     assert is_local_request(request) is is_here
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_offered"),
+    [
+        ({}, True),
+        ({"share": True, "share_openly": True}, False),
+        ({"host": "0.0.0.0"}, False),
+        ({"root_path": "/rank"}, False),
+    ],
+)
+def test_a_download_is_only_offered_where_all_visitors_sit_at_the_machine(settings, is_offered):
+    """A tunnel or a proxy can pass on a Host header that says so."""
+    reranker = Reranker(settings=Settings.of(model="lychee", **settings))
+    *_, (_, _, button) = ModelStatus(reranker, BrowserSessions()).show(visitor())
+    assert button["visible"] is is_offered

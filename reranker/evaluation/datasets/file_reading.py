@@ -76,11 +76,14 @@ def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
 
 def read_objects(file: Path, faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the objects of a JSON Lines file with their line numbers."""
-    for number, line in numbered_lines(read_text(file, faults)):
+    text = read_text(file, faults)
+    unfinished = text.count("\n") + 1  # the number of the line that has no line break
+    for number, line in numbered_lines(text):
         try:
             record = json.loads(line)
         except JSON_ERRORS:
-            faults.add(file, number, "not JSON")
+            is_cut_off = number == unfinished and line.lstrip().startswith("{")
+            faults.add(file, number, "cut off" if is_cut_off else "not JSON")
             continue
         if isinstance(record, dict):
             yield number, record

@@ -24,6 +24,7 @@ from reranker.server.status import Status, trouble
 from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.background_progress import iterate_items
 from reranker.ui.downloads import BYTE_ORDER_MARK, Downloads
+from reranker.ui.error_toasts import errors_as_sentences
 from reranker.ui.evaluate_tab.label_handlers import (
     LabelHandlers,
     LabelledQueries,
@@ -68,7 +69,7 @@ class EvaluateHandlers:
     ) -> None:
         self._reranker, self._thumbnails, self._sessions = reranker, thumbnails, sessions
         self._label_handlers, self._model_status = label_handlers, ModelStatus(reranker, sessions)
-        self._downloads = Downloads(folder=uploads.folder / "downloads", limits=reranker.limits)
+        self._downloads = Downloads.of(uploads, reranker)
         detail = reranker.settings.model.detail
         self.scorings: tuple[Scoring, ...] = get_args(Scoring)
         self.details = (*DETAILS[:3], detail) if is_token_count(detail) else DETAILS[:3]
@@ -175,8 +176,9 @@ class EvaluateHandlers:
         """Write the metrics to a CSV file, for a button that the browser then clicks."""
         if state.evaluation is None:
             return gr.update(value=None)
-        file = self._downloads.new_path("evaluation.csv")
-        file.write_text(BYTE_ORDER_MARK + as_csv(state.evaluation), encoding="utf-8", errors="backslashreplace")
+        text, session = BYTE_ORDER_MARK + as_csv(state.evaluation), request.session_hash or ""
+        with errors_as_sentences(self._sessions.language(request)):
+            file = self._downloads.write_text("evaluation.csv", text, session)
         self._sessions.add_files([file], request)
         return gr.update(value=str(file))
 

@@ -96,4 +96,4 @@ def connect_evaluate_tab(
     ).then(evaluate_handlers.draw, parts.state, parts.results, **_UNQUEUED)
     parts.stop.click(evaluate_handlers.stop, None, parts.status, **_UNQUEUED)
     download = parts.csv.click(evaluate_handlers.download, parts.state, parts.file, **_UNQUEUED)
-    download.then(None, js=_CLICK_FILE)
+    download.success(None, js=_CLICK_FILE)
