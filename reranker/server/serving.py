@@ -1,6 +1,5 @@
 """Run an ASGI application on an address of this machine until it is interrupted."""
 
-import atexit
 import os
 import signal
 import socket
@@ -19,7 +18,6 @@ from reranker.i18n.error_messages import sentence
 
 GRACE_S: Final = 1  # for requests that still run when the program ends
 WAKE_S: Final = 1.0
-CLEANING_S: Final = 1.0
 EXIT_DEADLINE_S: Final = 8.0  # after the signal, even if a thread computes
 
 
@@ -62,8 +60,8 @@ class _Server(uvicorn.Server):
 class Termination:
     """The end of the program by Ctrl-C, SIGTERM or SIGHUP. Make it in the main thread.
 
-    A signal that is ignored, such as SIGHUP under nohup, stays ignored. A second Ctrl-C ends the program at once. What
-    runs at exit, such as the removal of temporary folders, has run when the deadline has passed.
+    A signal that is ignored, such as SIGHUP under nohup, stays ignored. A second signal ends the program at once, and so
+    does the deadline: a thread that still computes cannot be interrupted, and Python would wait for it.
 
     stop: is called at the first signal, in the main thread.
     """
@@ -91,10 +89,7 @@ class Termination:
 
 
 def _exit_now() -> None:
-    """End the program without waiting for its threads, after what was registered to run at exit."""
-    cleaning = threading.Thread(target=atexit._run_exitfuncs, daemon=True)
-    cleaning.start()
-    cleaning.join(CLEANING_S)
+    """End the program without waiting for its threads."""
     os._exit(0)
 
 

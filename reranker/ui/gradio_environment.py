@@ -3,8 +3,11 @@
 import atexit
 import os
 from contextlib import ExitStack
+from typing import Final
 
 from reranker.storage.temporary_folder import temporary_folder
+
+_until_exit: Final = ExitStack()
 
 
 def prepare() -> None:
@@ -15,6 +18,10 @@ def prepare() -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = "1000000000"
     if "GRADIO_TEMP_DIR" not in os.environ:
-        until_exit = ExitStack()
-        os.environ["GRADIO_TEMP_DIR"] = str(until_exit.enter_context(temporary_folder()))
-        atexit.register(until_exit.close)
+        os.environ["GRADIO_TEMP_DIR"] = str(_until_exit.enter_context(temporary_folder()))
+        atexit.register(_until_exit.close)
+
+
+def remove_uploads() -> None:
+    """Remove the temporary folder of `prepare`, as the end of the program may be too sudden for that."""
+    _until_exit.close()

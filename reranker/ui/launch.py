@@ -13,6 +13,7 @@ from reranker.server.http_api import api_routes
 from reranker.server.request_bodies import RequestBodies
 from reranker.server.security import security_middleware
 from reranker.server.serving import GRACE_S, Termination, bracketed, load_in_background
+from reranker.ui import gradio_environment
 from reranker.ui.components import STATIC
 from reranker.ui.gradio_gate import GradioGate
 from reranker.ui.uploads import Uploads
@@ -41,6 +42,7 @@ def run(page: gr.Blocks, reranker: Reranker) -> int:
     page.server.config.timeout_graceful_shutdown = GRACE_S
     termination.wait()
     page.close(verbose=False)
+    gradio_environment.remove_uploads()
     return 0
 
 

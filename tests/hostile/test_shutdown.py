@@ -13,14 +13,15 @@ import pytest
 
 from tests.support.http_server import answers
 from tests.support.ports import free_port
-from tests.support.scripted_scorer import until
+from tests.support.scripted_scorer import PATIENCE_S, until
 from tests.support.shell import HUNG_AFTER_S, started
 
 pytestmark = pytest.mark.extended
 
 # A server whose scorer never finishes its batch, in the page or alone.
 SERVER = """
-import os, sys, threading
+import os, signal, sys, threading
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the shell of a test run may ignore it
 from reranker import Reranker, Settings
 from tests.support.scripted_scorer import ScriptedScorer
 
@@ -68,7 +69,7 @@ def test_a_run_is_cut_off_with_a_sentence_and_the_program_ends_although_its_scor
         replies: list[httpx.Response] = []
         body = {"query": "a", "documents": [document]}
         asking = threading.Thread(
-            target=lambda: replies.append(httpx.post(f"{url}v1/rerank", json=body, timeout=HUNG_AFTER_S))
+            target=lambda: replies.append(httpx.post(f"{url}v1/rerank", json=body, timeout=PATIENCE_S))
         )
         asking.start()
         until(lambda: process.stdout.readline().strip() == b"scoring")
@@ -76,7 +77,7 @@ def test_a_run_is_cut_off_with_a_sentence_and_the_program_ends_although_its_scor
         asking.join()
         assert replies[0].status_code == 503
         assert "shutting down" in replies[0].json()["detail"]
-        assert process.wait(HUNG_AFTER_S) == 0
+        assert process.wait(PATIENCE_S) == 0
         assert not Path(folder).exists()
 
 
@@ -86,4 +87,4 @@ def test_addresses_of_the_new_protocol_are_served(kind: str, host: str) -> None:
     with serving(kind, host) as (url, _, process):
         assert httpx.get(f"{url}v1/models").status_code == 200
         process.send_signal(signal.SIGINT)
-        assert process.wait(HUNG_AFTER_S) == 0
+        assert process.wait(PATIENCE_S) == 0
