@@ -29,6 +29,7 @@ from reranker.engine.device_queue import DeviceQueue
 from reranker.engine.executor import LocalExecutor
 from reranker.engine.scoring_run import ScoringEngine
 from reranker.engine.torch_thread import TorchThread
+from reranker.images.decoding_pool import shared_pool
 from reranker.images.limits import Limits
 from reranker.pipelines import explain as explain_pipeline
 from reranker.pipelines import rerank
@@ -183,6 +184,7 @@ class Reranker:
         from reranker.engine.feature_cache import FeatureCache  # noqa: PLC0415
         from reranker.models.loading import load_checkpoint  # noqa: PLC0415
 
+        shared_pool().start()  # while the model is loaded
         model, engine = self.settings.model, self.settings.engine
         source = partial(load_checkpoint, name, model.device, model.precision, model.revision)
 
@@ -394,6 +396,7 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(
         max_bytes=limits.max_picture_mb * MEGABYTE,
         max_pixels=limits.max_picture_mpx * 1_000_000,
+        max_decoding_bytes=limits.max_decoding_mb * MEGABYTE,
         max_aspect_ratio=limits.max_aspect_ratio,
     )
 

@@ -80,7 +80,12 @@ def patchify(picture: Image.Image, visual_tokens: int, settings: PatchSettings) 
     """Resize a picture (bicubic) to its `fitted_size`, and split it into patches."""
     width, height = fitted_size(picture.width, picture.height, visual_tokens, settings)
     resized = picture if picture.size == (width, height) else picture.resize((width, height), Image.Resampling.BICUBIC)
-    grid_h, grid_w = height // settings.patch_px, width // settings.patch_px
+    return split(resized, settings)
+
+
+def split(resized: Image.Image, settings: PatchSettings) -> Patches:
+    """Split a picture that has its `fitted_size` into patches."""
+    grid_h, grid_w = resized.height // settings.patch_px, resized.width // settings.patch_px
     blocks = np.asarray(resized).reshape(
         grid_h // settings.merge,
         settings.merge,
