@@ -190,8 +190,8 @@ class CrossEncoder:
         data = read_bytes(candidate, self._limits) if picture.data is None else picture.data
         _, max_pixels = settings.pixel_range(self._visual_tokens)
         fit = partial(fitted_size, visual_tokens=self._visual_tokens, settings=settings)
-        resized = shared_pool().resized(data, candidate.name, self._limits, max_pixels, fit)
-        patches = split(resized, settings)
+        pixels = shared_pool().resized(data, candidate.name, self._limits, max_pixels, fit)
+        patches = split(pixels, settings)
         visual_tokens = len(patches.values) // settings.merge**2
         return self._prepared(picture, visual_tokens=visual_tokens, patches=self._pinned(patches))
 

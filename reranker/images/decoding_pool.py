@@ -4,7 +4,7 @@ A picture can make a decoder run for minutes, take gigabytes, or crash. In a pro
 only: it is refused if it takes more memory than there is, waits while others use it, and fails when its time is up.
 """
 
-import atexit
+import concurrent.futures.thread  # noqa: F401
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -13,14 +13,15 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any, Final
 
-from PIL import Image
+import numpy as np
+from numpy.typing import NDArray
 
 from reranker.core.errors import PictureNeedsMemory, PictureSkipped
 from reranker.images.byte_budget import BudgetClosed, ByteBudget
 from reranker.images.decoding_process import DecodingProcess, worker_command
 from reranker.images.limits import Limits
 
-COMPUTE_S: Final = 10.0  # 100 megapixels took up to 6.5 s
+COMPUTE_S: Final = 9.0  # 100 megapixels took up to 6.5 s; 1 s is left for starting and sending
 CLOCK_S: Final = 30.0  # for each step; only a machine that is busy with something else needs more than COMPUTE_S
 OPENED_BYTES: Final = 256_000_000  # of pictures whose header was read, beside those that are decoded
 HEADER_BYTES: Final = 8_000_000  # for one, and twice its file
@@ -64,15 +65,15 @@ class DecodingPool:
         limits: Limits,
         target_pixels: int,
         fit: Callable[[int, int], tuple[int, int]],
-    ) -> Image.Image:
-        """Decode a picture as `decode` does, and resize it (bicubic).
+    ) -> NDArray[np.uint8]:
+        """Decode a picture as `decode` does, resize it (bicubic), and return its pixels: (height, width, RGB).
 
         fit: returns the width and height to resize to, from those of the decoded picture. Raises a `PictureError`.
         """
-        with self._decoded(data, name, limits, target_pixels) as (process, (width, height)):
-            size = fit(width, height)
-            _, pixels = process.ask(name, {"size": size}, max_bytes=3 * size[0] * size[1])
-        return Image.frombytes("RGB", size, pixels)
+        with self._decoded(data, name, limits, target_pixels) as (process, decoded_size):
+            width, height = fit(*decoded_size)
+            _, pixels = process.ask(name, {"size": (width, height)}, max_bytes=3 * width * height)
+        return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
 
     def thumbnail(self, data: bytes, name: str, limits: Limits, *, max_px: int, quality: int) -> bytes:
         """Return a JPEG whose longer side is at most `max_px`; a picture is never enlarged. Raises a `PictureError`."""
@@ -160,15 +161,10 @@ def shared_pool() -> DecodingPool:
 @cache
 def _pool_of(_: int) -> DecodingPool:
     pool = DecodingPool()
-    atexit.register(pool.close)
-    # Before that, Python waits for the threads of executors, which may wait for a picture.
-    threading.Thread(target=_close_at_exit, args=(pool,), name="reranker-decoding-exit", daemon=True).start()
+    # `atexit` would be too late: Python first waits for the threads of executors, which may wait for a picture. What is
+    # registered here last is called first, so the module of executors, which does the same, is imported above.
+    threading._register_atexit(pool.close)  # type: ignore[attr-defined]
     return pool
-
-
-def _close_at_exit(pool: DecodingPool) -> None:
-    threading.main_thread().join()
-    pool.close()
 
 
 def _usable_cpus() -> int:
