@@ -184,8 +184,8 @@ class Reranker:
         from reranker.engine.feature_cache import FeatureCache  # noqa: PLC0415
         from reranker.models.loading import load_checkpoint  # noqa: PLC0415
 
-        shared_pool().start()  # while the model is loaded
         model, engine = self.settings.model, self.settings.engine
+        shared_pool().start(engine.prefetch_threads)  # while the model is loaded
         source = partial(load_checkpoint, name, model.device, model.precision, model.revision)
 
         def load_model() -> LocalModel[Any]:

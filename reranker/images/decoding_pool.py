@@ -52,10 +52,10 @@ class DecodingPool:
         with self._changed:
             return [process.id for process in [*self._idle, *self._busy]]
 
-    def start(self) -> None:
-        """Start the first process, so that the first picture does not wait for it. Returns at once."""
+    def start(self, count: int = 1) -> None:
+        """Start so many processes ahead, so that the first pictures do not wait for them. Returns at once."""
         with self._changed:
-            if not (self._closed or self._idle or self._busy):
+            while not self._closed and len(self._idle) + len(self._busy) < min(count, _usable_cpus()):
                 self._idle.append(DecodingProcess(self._command, self._clock_s))
 
     def resized(

@@ -13,6 +13,7 @@ _NUMBERS: Final = {1: "B", 3: "H", 4: "I", 16: "Q"}  # the types that are whole 
 # As `struct` names them: an offset, the number of entries, the start of an entry; and where the first offset is.
 _CLASSIC: Final = ("I", "H", "HHI", 4)
 _BIG: Final = ("Q", "Q", "HHQ", 8)
+_OUTSIDE: Final = (struct.error, OverflowError)  # of the file, or of what memory can have
 _MAX_ENTRIES: Final = 65_535  # of a directory
 
 
@@ -42,7 +43,7 @@ class _Entry:
         """Return the first values, at most so many; none if they are not in the file."""
         try:
             return struct.unpack_from(f"{self.number[0]}{min(self.count, most)}{self.number[1]}", data, self.at)
-        except struct.error:
+        except _OUTSIDE:
             return ()
 
 
@@ -63,7 +64,7 @@ def _entries(data: bytes) -> Iterator[_Entry]:
     """Yield the entries whose values are whole numbers."""
     order = ">" if data.startswith(b"MM") else "<"
     offset, length, entry, at = _BIG if b"+" in data[2:4] else _CLASSIC
-    with suppress(struct.error):
+    with suppress(*_OUTSIDE):
         (at,) = struct.unpack_from(order + offset, data, at)
         (entries,) = struct.unpack_from(order + length, data, at)
         at += struct.calcsize(order + length)

@@ -63,7 +63,7 @@ def wait_for_end(process_id: int) -> None:
 def test_the_pixels_are_those_that_this_process_decodes(pool, kind, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    data = saved(NOISE.resize((900, 600)), kind, **({} if kind == "GIF" else {"exif": exif.tobytes()}))
+    data = saved(NOISE.resize((450, 300)), kind, **({} if kind == "GIF" else {"exif": exif.tobytes()}))
     here = decode(data, "a", Limits(), 28 * 28)
     sizes = []
 
@@ -116,6 +116,22 @@ def test_threads_share_no_more_processes_than_there_are_cpus():
         assert len(pool.process_ids) == 1
         assert all(np.array_equal(each, expected) for each in threads.map(lambda _: resized(pool, PICTURE), range(40)))
         assert len(pool.process_ids) <= len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("own", [0, 3, 15])
+def test_decoding_yields_to_the_device_however_low_the_program_ranks(own):
+    code = f"""
+import os
+os.nice({own})
+from reranker.images.decoding_pool import shared_pool
+from reranker.images.limits import Limits
+shared_pool().size({saved(Image.new("L", (1, 1)), "PNG")!r}, "a", Limits())
+print(*(os.getpriority(os.PRIO_PROCESS, each) for each in (0, *shared_pool().process_ids)))
+"""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    program = min(before + own, 19)
+    assert list(map(int, done.stdout.split())) == [program, min(program + 10, 19)]
 
 
 # ---- what goes wrong in a process
