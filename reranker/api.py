@@ -29,6 +29,7 @@ from reranker.engine.device_queue import DeviceQueue
 from reranker.engine.executor import LocalExecutor
 from reranker.engine.scoring_run import ScoringEngine
 from reranker.engine.torch_thread import TorchThread
+from reranker.images.decoding_pool import shared_pool
 from reranker.images.limits import Limits
 from reranker.pipelines import explain as explain_pipeline
 from reranker.pipelines import rerank
@@ -184,6 +185,7 @@ class Reranker:
         from reranker.models.loading import load_checkpoint  # noqa: PLC0415
 
         model, engine = self.settings.model, self.settings.engine
+        shared_pool().start(engine.prefetch_threads)  # while the model is loaded
         source = partial(load_checkpoint, name, model.device, model.precision, model.revision)
 
         def load_model() -> LocalModel[Any]:
@@ -394,6 +396,7 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(
         max_bytes=limits.max_picture_mb * MEGABYTE,
         max_pixels=limits.max_picture_mpx * 1_000_000,
+        max_decoding_bytes=limits.max_decoding_mb * MEGABYTE,
         max_aspect_ratio=limits.max_aspect_ratio,
     )
 

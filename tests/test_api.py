@@ -22,10 +22,9 @@ from PIL import Image
 from reranker import Candidate, Query, Ranking, Reranker, Scored, Settings
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import CheckpointMissing, PictureMissing, PictureSkipped, QueryEmpty, QueryTooLong
-from reranker.engine import cross_encoder
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
-from reranker.images.decoding import decode
+from reranker.images.decoding_pool import DecodingPool
 from reranker.images.limits import Limits
 from reranker.models.loading import Checkpoint
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, number, until
@@ -255,12 +254,13 @@ def test_vision_runs_once_a_picture_whatever_the_query(checkpoint: Checkpoint, l
 
 def test_known_pictures_are_not_decoded_again(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[str] = []
+    resized = DecodingPool.resized
 
-    def counting(data: bytes, name: str, *rest: Any) -> Image.Image:
+    def counting(pool: DecodingPool, data: bytes, name: str, *rest: Any) -> Image.Image:
         decoded.append(name)
-        return decode(data, name, *rest)
+        return resized(pool, data, name, *rest)
 
-    monkeypatch.setattr(cross_encoder, "decode", counting)
+    monkeypatch.setattr(DecodingPool, "resized", counting)
     reranker = toybox(checkpoint)
     reranker.rank(QUERIES[0], PICTURES)
     assert len(decoded) == len(PICTURES)

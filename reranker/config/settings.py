@@ -108,6 +108,9 @@ class LimitSettings:
 
     max_picture_mb: int = _setting(50, "Largest file of a picture, in megabytes.")
     max_picture_mpx: int = _setting(100, "Largest picture, in megapixels.")
+    max_decoding_mb: int = _setting(
+        1500, "Memory for decoding, of all pictures that are decoded at the same time, in megabytes."
+    )
     max_aspect_ratio: int = _setting(200, "Largest ratio of the longer side of a picture to its shorter side.")
     max_pictures: int = _setting(1000, "Most pictures in one upload or request.")
     max_query_length: int = _setting(1000, "Most characters of a query, and of the text beside a picture.")

@@ -7,6 +7,7 @@ RerankerError
 │   ├── PictureUnreadable        not a picture, truncated, damaged or in an unsupported format
 │   ├── PictureFileTooLarge      the file has more bytes than the limit
 │   ├── PictureTooLarge          the picture has more pixels than the limit
+│   ├── PictureNeedsMemory       decoding it takes more memory than the limit
 │   ├── PictureTooNarrow         the aspect ratio is beyond the limit
 │   ├── PictureUnscored          the model failed on this picture
 │   ├── PictureScoreNotFinite    the score is infinite or not a number
@@ -57,7 +58,9 @@ RerankerError
 from dataclasses import dataclass
 from typing import Any, Literal
 
-UnreadableReason = Literal["empty", "not a picture", "truncated", "damaged", "unsupported", "no access", "no memory"]
+UnreadableReason = Literal[
+    "empty", "not a picture", "truncated", "damaged", "unsupported", "no access", "no memory", "too slow"
+]
 DownloadFailureReason = Literal["network", "offline", "unknown", "gated", "no space", "no access", "not on the hub"]
 
 SpecReason = Literal["not allowed", "too many", "sets", "candidates"]
@@ -144,7 +147,7 @@ class PictureUnreadable(PictureError):
 
     reason: "damaged" if the bytes are inconsistent; "unsupported" if the format is known but this variant of it is not;
         "no access" if the operating system refuses to read the file; "no memory" if there is too little memory to
-        decode it.
+        decode it; "too slow" if it takes longer to decode than any picture may, or would by its structure.
     """
 
     reason: UnreadableReason
@@ -165,6 +168,16 @@ class PictureTooLarge(PictureError):
     width: int
     height: int
     max_pixels: int
+
+
+@dataclass(eq=False)
+class PictureNeedsMemory(PictureError):
+    """Decoding the picture takes more memory than the limit. width, height: in pixels."""
+
+    width: int
+    height: int
+    needed_bytes: int
+    max_bytes: int
 
 
 @dataclass(eq=False)

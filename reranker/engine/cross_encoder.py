@@ -18,7 +18,7 @@ from reranker.engine.device_errors import unless_out_of_memory
 from reranker.engine.feature_cache import FeatureCache
 from reranker.engine.host_memory import HostCopy, host_bytes
 from reranker.engine.memory_budget import TokenBudget, device_budget, device_memory, encoding_batches
-from reranker.images.decoding import decode
+from reranker.images.decoding_pool import shared_pool
 from reranker.images.hashing import ContentHashes
 from reranker.images.limits import Limits
 from reranker.images.reading import read_bytes
@@ -26,7 +26,7 @@ from reranker.models.architecture import ImageFeatures
 from reranker.models.layers.transfer import pinned
 from reranker.models.loading import Checkpoint
 from reranker.models.occlusion import grid_of, occluded
-from reranker.models.patchify import CHANNELS, PATCHIFY_VERSION, Patches, noise, patchify
+from reranker.models.patchify import CHANNELS, PATCHIFY_VERSION, Patches, fitted_size, noise, split
 from reranker.models.scoring.method import Document, ScoringMethod
 from reranker.models.scoring.registry import make_scoring_method
 from reranker.storage.calibrations import CalibrationStore
@@ -189,8 +189,9 @@ class CrossEncoder:
         candidate, settings = picture.candidate, self._checkpoint.patch_settings
         data = read_bytes(candidate, self._limits) if picture.data is None else picture.data
         _, max_pixels = settings.pixel_range(self._visual_tokens)
-        decoded = decode(data, candidate.name, self._limits, max_pixels)
-        patches = patchify(decoded, self._visual_tokens, settings)
+        fit = partial(fitted_size, visual_tokens=self._visual_tokens, settings=settings)
+        pixels = shared_pool().resized(data, candidate.name, self._limits, max_pixels, fit)
+        patches = split(pixels, settings)
         visual_tokens = len(patches.values) // settings.merge**2
         return self._prepared(picture, visual_tokens=visual_tokens, patches=self._pinned(patches))
 

@@ -1,18 +1,13 @@
 """Reads and prepares pictures ahead of the device, bounded in bytes."""
 
-import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Generic
 
 from reranker.core.protocols import ImageT, Preprocessor
 from reranker.core.types import Candidate, EncodedPicture
 from reranker.engine.results import ResultCollector, StoredScores, failure
-
-PREFETCH_NICENESS, LOWEST_PRIORITY = 10, 19
 
 
 class PrefetchBuffer(Generic[ImageT]):
@@ -103,7 +98,6 @@ class Prefetcher(Generic[ImageT]):
 
     def run(self) -> None:
         """Prepare pictures until there is nothing left to do."""
-        _lower_priority()
         while (position := self._buffer.claim()) is not None:
             # The image gets no name here: a name would hold its memory while the thread waits for space.
             self._buffer.put(self._prepare(position))
@@ -127,15 +121,3 @@ class Prefetcher(Generic[ImageT]):
         except Exception as error:
             self._results.set_result(picture.key, failure(error, picture.candidate.name))
         return None
-
-
-def _lower_priority() -> None:
-    """Let this thread yield to the thread of the device, if the system has priorities for threads.
-
-    On two busy cores the first result came after 370 ms with prefetch threads of equal priority, and after 40 ms so.
-    """
-    if sys.platform == "linux":
-        thread = threading.get_native_id()
-        with suppress(OSError):  # a sandbox may forbid it
-            niceness = os.getpriority(os.PRIO_PROCESS, thread) + PREFETCH_NICENESS
-            os.setpriority(os.PRIO_PROCESS, thread, min(niceness, LOWEST_PRIORITY))

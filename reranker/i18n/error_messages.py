@@ -34,6 +34,7 @@ from reranker.core.errors import (
     PictureFileTooLarge,
     PictureForbidden,
     PictureMissing,
+    PictureNeedsMemory,
     PictureOutOfMemory,
     PictureScoreNotFinite,
     PictureSkipped,
@@ -115,6 +116,10 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "There is too little memory to decode “{name}”; close other programs, or scale the picture down.",
         "zh": "内存不足，无法解码“{name}”；请关闭其他程序，或缩小图片。",
     },
+    (PictureUnreadable, "too slow"): {
+        "en": "“{name}” takes too long to decode; save it as an ordinary JPEG or PNG, or scale it down.",
+        "zh": "“{name}”解码耗时过长；请另存为普通的 JPEG 或 PNG，或缩小尺寸。",
+    },
     (PictureFileTooLarge, ""): {
         "en": "“{name}” is {size} {unit}; the limit is {limit} {unit}: scale it down, or compress it more.",
         "zh": "“{name}”大小为 {size} {unit}，上限为 {limit} {unit}；请缩小尺寸或提高压缩率。",
@@ -123,6 +128,12 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "“{name}” has {width} × {height} pixels, {size} megapixels; the limit is {limit} megapixels: "
         "scale it down.",
         "zh": "“{name}”为 {width} × {height} 像素，即 {size} 百万像素，上限为 {limit} 百万像素；请缩小尺寸。",
+    },
+    (PictureNeedsMemory, ""): {
+        "en": "“{name}” has {width} × {height} pixels and takes {size} MB of memory to decode; the limit is {limit} "
+        "MB: scale it down, or save it as an ordinary JPEG.",
+        "zh": "“{name}”为 {width} × {height} 像素，解码需要 {size} MB 内存，上限为 {limit} MB；"
+        "请缩小尺寸，或另存为普通的 JPEG。",
     },
     (PictureTooNarrow, ""): {
         "en": "“{name}” has {width} × {height} pixels, one side {size} times the other; the limit is {limit}: crop it.",
@@ -553,6 +564,7 @@ _VARIANTS: Final[dict[type[RerankerError], Callable[[Any], str]]] = {
 _MEASURES: Final[dict[type[RerankerError], Callable[[Any], dict[str, str]]]] = {
     PictureFileTooLarge: lambda error: _file_sizes(error.size_bytes, error.max_bytes),
     PictureTooLarge: lambda error: _size_and_limit(error.width * error.height / 1e6, error.max_pixels / 1e6),
+    PictureNeedsMemory: lambda error: _size_and_limit(error.needed_bytes / 1e6, error.max_bytes / 1e6),
     PictureTooNarrow: lambda error: _size_and_limit(
         max(error.width, error.height) / min(error.width, error.height), error.max_aspect_ratio
     ),

@@ -13,11 +13,13 @@ class Limits:
     max_pixels: width times height, read from the header before anything is decoded. Pillow decodes WebP only up to
         178,956,970 pixels, even if this limit is higher.
     max_aspect_ratio: longer side divided by shorter side.
+    max_decoding_bytes: memory for decoding, of all pictures that are decoded at the same time.
     """
 
     max_bytes: int = 50_000_000
     max_pixels: int = 100_000_000
     max_aspect_ratio: float = 200.0
+    max_decoding_bytes: int = 1_500_000_000
 
     def check_bytes(self, size_bytes: int, name: str) -> None:
         """Raises `PictureFileTooLarge` if the encoded file of the picture `name` is larger than `max_bytes`."""

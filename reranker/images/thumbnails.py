@@ -3,14 +3,14 @@
 import base64
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from typing import Final
 
 from PIL import Image, ImageDraw
 
 from reranker.core.errors import PictureError
 from reranker.core.types import Candidate
-from reranker.images.decoding import decode
+from reranker.images.decoding_pool import shared_pool
+from reranker.images.encoding import encode_jpeg
 from reranker.images.limits import Limits
 from reranker.images.reading import read_bytes
 
@@ -23,9 +23,8 @@ def make_thumbnail(candidate: Candidate, limits: Limits, *, max_px: int, quality
 
     quality: of the JPEG, from 1 to 95.
     """
-    image = decode(read_bytes(candidate, limits), candidate.name, limits, max_px**2)
-    image.thumbnail((max_px, max_px), reducing_gap=2.0)
-    return _jpeg(image, quality)
+    data = read_bytes(candidate, limits)
+    return shared_pool().thumbnail(data, candidate.name, limits, max_px=max_px, quality=quality)
 
 
 def make_placeholder(*, quality: int) -> bytes:
@@ -34,7 +33,7 @@ def make_placeholder(*, quality: int) -> bytes:
     canvas = ImageDraw.Draw(image)
     for start, end in (((90, 90), (150, 150)), ((90, 150), (150, 90))):
         canvas.line((start, end), fill=(150, 156, 166), width=8)
-    return _jpeg(image, quality)
+    return encode_jpeg(image, quality)
 
 
 def thumbnail_data_uris(candidates: Sequence[Candidate], limits: Limits, max_px: int) -> list[str | None]:
@@ -49,9 +48,3 @@ def thumbnail_data_uris(candidates: Sequence[Candidate], limits: Limits, max_px:
 
     with ThreadPoolExecutor(DATA_URI_THREADS) as pool:
         return list(pool.map(data_uri, candidates))
-
-
-def _jpeg(image: Image.Image, quality: int) -> bytes:
-    file = BytesIO()
-    image.save(file, "JPEG", quality=quality)
-    return file.getvalue()

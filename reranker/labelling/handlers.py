@@ -33,7 +33,7 @@ class Labelling:
         self._pictures, self._thumbnails = [absolute(picture) for picture in pictures], thumbnails
         self._names = {picture: picture.relative_to(absolute(folder)).as_posix() for picture in self._pictures}
         self._file, self._reranker = file, reranker
-        self._decoding = BoundedSemaphore(reranker.settings.engine.prefetch_threads)  # each may take 400 MB
+        self._decoding = BoundedSemaphore(reranker.settings.engine.prefetch_threads)  # each holds the bytes of its file
 
     def state(self, language: Language) -> dict[str, Any]:
         """Return all that the page shows."""

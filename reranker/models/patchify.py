@@ -80,8 +80,13 @@ def patchify(picture: Image.Image, visual_tokens: int, settings: PatchSettings) 
     """Resize a picture (bicubic) to its `fitted_size`, and split it into patches."""
     width, height = fitted_size(picture.width, picture.height, visual_tokens, settings)
     resized = picture if picture.size == (width, height) else picture.resize((width, height), Image.Resampling.BICUBIC)
-    grid_h, grid_w = height // settings.patch_px, width // settings.patch_px
-    blocks = np.asarray(resized).reshape(
+    return split(np.asarray(resized), settings)
+
+
+def split(pixels: NDArray[np.uint8], settings: PatchSettings) -> Patches:
+    """Split the pixels of a picture that has its `fitted_size` into patches. pixels: (height, width, channels)."""
+    grid_h, grid_w = pixels.shape[0] // settings.patch_px, pixels.shape[1] // settings.patch_px
+    blocks = pixels.reshape(
         grid_h // settings.merge,
         settings.merge,
         settings.patch_px,

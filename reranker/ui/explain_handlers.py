@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from reranker.api import Reranker
+from reranker.core.errors import PictureError
 from reranker.core.scores import score_texts, shown_score
-from reranker.core.types import Explanation
+from reranker.core.types import Candidate, Explanation
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import phrase, phrases
+from reranker.images.decoding_pool import shared_pool
+from reranker.images.limits import Limits
+from reranker.images.reading import read_bytes
 from reranker.server.status import trouble
 from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.history import History
@@ -40,7 +43,7 @@ class ExplainHandlers:
             "name": card.name,
             "title": f"#{card.rank} · {card.name}",
             "src": str(self._thumbnails.get(card.source)),
-            "rows": picture_details(card, _size_px(card.source), language),
+            "rows": picture_details(card, _size_px(card.source, self._reranker.limits), language),
             "words": card.score.generated_text if card.score else None,
             "labels": phrases("why_", language),
         }
@@ -93,10 +96,10 @@ def _explanation_value(explanation: Explanation, language: Language) -> dict[str
     }
 
 
-def _size_px(picture: Path) -> tuple[int, int] | None:
+def _size_px(picture: Path, limits: Limits) -> tuple[int, int] | None:
     """Return width and height of a picture that was scored, or None if it was deleted."""
+    candidate = Candidate.of(picture)
     try:
-        with Image.open(picture) as opened:
-            return opened.size
-    except OSError:
+        return shared_pool().size(read_bytes(candidate, limits), candidate.name, limits)
+    except PictureError:
         return None

@@ -1,6 +1,5 @@
 import logging
 import math
-import os
 import subprocess
 import sys
 import threading
@@ -519,27 +518,6 @@ def test_repeats_fail_as_the_first_did_each_under_its_own_name() -> None:
 
 
 # Soon, fair, and within bounds
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own there")
-@pytest.mark.parametrize("own", [0, 3, 15])
-def test_readers_yield_to_the_device_however_low_the_program_ranks(own: int) -> None:
-    code = f"""
-import os, threading
-os.nice({own})
-from tests.support.scripted_scorer import QUERY, DeviceQueue, ScriptedScorer, content_of, pictures, rank_stream
-niceness = set()
-def read(candidate):
-    niceness.add(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
-    return content_of(candidate)
-list(rank_stream(QUERY, pictures(range(9)), scorer=ScriptedScorer(read=read), device_queue=DeviceQueue()))
-print(os.getpriority(os.PRIO_PROCESS, 0), *niceness)
-"""
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    program, *prefetch_threads = map(int, done.stdout.split())
-    assert program == min(before + own, 19)
-    assert prefetch_threads == [min(program + 10, 19)]
 
 
 def test_the_first_does_not_wait_for_a_full_batch() -> None:

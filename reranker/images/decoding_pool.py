@@ -1,0 +1,171 @@
+"""Decode pictures in processes of their own, which share one budget of memory and can be abandoned.
+
+A picture can make a decoder run for minutes, take gigabytes, or crash. In a process of its own that costs this picture
+only: it is refused if it takes more memory than there is, waits while others use it, and fails when its time is up.
+"""
+
+import concurrent.futures.thread  # noqa: F401
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import cache
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reranker.core.errors import PictureNeedsMemory, PictureSkipped
+from reranker.images.byte_budget import BudgetClosed, ByteBudget
+from reranker.images.decoding_process import DecodingProcess, worker_command
+from reranker.images.limits import Limits
+
+COMPUTE_S: Final = 9.0  # 100 megapixels took up to 6.5 s; 1 s is left for starting and sending
+CLOCK_S: Final = 30.0  # for each step; only a machine that is busy with something else needs more than COMPUTE_S
+OPENED_BYTES: Final = 256_000_000  # of pictures whose header was read, beside those that are decoded
+HEADER_BYTES: Final = 8_000_000  # for one, and twice its file
+
+_STARTING: Final = threading.Lock()
+
+
+class DecodingPool:
+    """Decodes pictures for any number of threads. Processes start when they are needed, one for each CPU at most.
+
+    compute_s: processor time for one picture, in seconds. clock_s: time for each of its steps, however busy the machine
+        is. command: starts a decoding process.
+    """
+
+    def __init__(
+        self, compute_s: float = COMPUTE_S, clock_s: float = CLOCK_S, command: Sequence[str] | None = None
+    ) -> None:
+        self._command, self._clock_s = command or worker_command(compute_s, clock_s), clock_s
+        self._opened_bytes, self._decoding_bytes = ByteBudget(), ByteBudget()
+        self._changed = threading.Condition()
+        self._idle: list[DecodingProcess] = []
+        self._busy: set[DecodingProcess] = set()
+        self._closed = False
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The decoding processes that are running."""
+        with self._changed:
+            return [process.id for process in [*self._idle, *self._busy]]
+
+    def start(self, count: int = 1) -> None:
+        """Start so many processes ahead, so that the first pictures do not wait for them. Returns at once."""
+        with self._changed:
+            while not self._closed and len(self._idle) + len(self._busy) < min(count, _usable_cpus()):
+                self._idle.append(DecodingProcess(self._command, self._clock_s))
+
+    def resized(
+        self,
+        data: bytes,
+        name: str,
+        limits: Limits,
+        target_pixels: int,
+        fit: Callable[[int, int], tuple[int, int]],
+    ) -> NDArray[np.uint8]:
+        """Decode a picture as `decode` does, resize it (bicubic), and return its pixels: (height, width, RGB).
+
+        fit: returns the width and height to resize to, from those of the decoded picture. Raises a `PictureError`.
+        """
+        with self._decoded(data, name, limits, target_pixels) as (process, decoded_size):
+            width, height = fit(*decoded_size)
+            _, pixels = process.ask(name, {"size": (width, height)}, max_bytes=3 * width * height)
+        return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+
+    def thumbnail(self, data: bytes, name: str, limits: Limits, *, max_px: int, quality: int) -> bytes:
+        """Return a JPEG whose longer side is at most `max_px`; a picture is never enlarged. Raises a `PictureError`."""
+        with self._decoded(data, name, limits, max_px**2) as (process, _):
+            request = {"max_px": max_px, "quality": quality}
+            return process.ask(name, request, max_bytes=HEADER_BYTES + 4 * max_px**2)[1]
+
+    def size(self, data: bytes, name: str, limits: Limits) -> tuple[int, int]:
+        """Return width and height in pixels, as they are stored. Raises a `PictureError`."""
+        with self._opened(data, name, limits, None) as (_, opened):
+            width, height = opened["size"]
+            return width, height
+
+    def close(self) -> None:
+        """End all processes at once. Pictures that are being decoded, and later ones, come out as skipped."""
+        with self._changed:
+            self._closed = True
+            for process in self._busy:
+                process.stop()
+            while self._idle:
+                self._idle.pop().close()
+            self._changed.notify_all()
+        self._opened_bytes.close()
+        self._decoding_bytes.close()
+
+    @contextmanager
+    def _decoded(
+        self, data: bytes, name: str, limits: Limits, target_pixels: int
+    ) -> Iterator[tuple[DecodingProcess, tuple[int, int]]]:
+        """Decode a picture; yield the process that has it, and its upright width and height."""
+        with self._opened(data, name, limits, target_pixels) as (process, opened):
+            needed, most, (width, height) = opened["needed_bytes"], limits.max_decoding_bytes, opened["size"]
+            if needed > most:
+                raise PictureNeedsMemory(name=name, width=width, height=height, needed_bytes=needed, max_bytes=most)
+            with self._decoding_bytes.reserve(needed, most):
+                decoded, _ = process.ask(name, {"granted_bytes": needed})
+                yield process, decoded["size"]
+
+    @contextmanager
+    def _opened(
+        self, data: bytes, name: str, limits: Limits, target_pixels: int | None
+    ) -> Iterator[tuple[DecodingProcess, dict[str, Any]]]:
+        """Open a picture; yield the process that has it, and what is known of it."""
+        request = {"limits": asdict(limits), "target_pixels": target_pixels}
+        try:
+            with self._opened_bytes.reserve(HEADER_BYTES + 2 * len(data), OPENED_BYTES), self._process() as process:
+                yield process, process.ask(name, request, data)[0]
+        except BudgetClosed:
+            raise PictureSkipped(name=name) from None
+
+    @contextmanager
+    def _process(self) -> Iterator[DecodingProcess]:
+        """Have a process to oneself. Raises `BudgetClosed`."""
+        process = self._take()
+        try:
+            yield process
+        finally:
+            process.end_conversation()
+            with self._changed:
+                self._busy.discard(process)
+                if process.is_alive and not self._closed:
+                    self._idle.append(process)
+                else:
+                    process.close()
+                self._changed.notify_all()
+
+    def _take(self) -> DecodingProcess:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._idle or len(self._busy) < _usable_cpus())
+            if self._closed:
+                raise BudgetClosed
+            while self._idle and not self._idle[-1].is_alive:
+                self._idle.pop().close()
+            process = self._idle.pop() if self._idle else DecodingProcess(self._command, self._clock_s)
+            self._busy.add(process)
+            return process
+
+
+def shared_pool() -> DecodingPool:
+    """Return the pool of this process, which ends with it; a process that was forked has its own."""
+    with _STARTING:
+        return _pool_of(os.getpid())
+
+
+@cache
+def _pool_of(_: int) -> DecodingPool:
+    pool = DecodingPool()
+    # `atexit` would be too late: Python first waits for the threads of executors, which may wait for a picture. What is
+    # registered here last is called first, so the module of executors, which does the same, is imported above.
+    threading._register_atexit(pool.close)  # type: ignore[attr-defined]
+    return pool
+
+
+def _usable_cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

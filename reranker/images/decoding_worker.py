@@ -1,0 +1,107 @@
+"""The main loop of a decoding process, which decodes the pictures of a `DecodingPool` one after another.
+
+Whatever a picture makes a decoder do ends with this process at the latest: the kernel kills it when its time is up,
+also inside of C code, and gives it no more memory than the picture was granted.
+
+The conversation about a picture, with the messages of `reranker.images.messages`:
+
+    program: limits, target_pixels, and the encoded bytes    process: size, needed_bytes
+    program: granted_bytes                                   process: size, upright
+    program: size, or max_px and quality of a JPEG           process: the scaled image as RGB, or as JPEG
+
+An empty message of the program ends it early, and so does an error, which the process answers instead.
+"""
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, Final
+
+import pillow_heif
+from PIL import AvifImagePlugin, Image
+
+from reranker.core.errors import PictureError
+from reranker.images.decoding import guarded, open_picture
+from reranker.images.encoding import encode_jpeg
+from reranker.images.limits import Limits
+from reranker.images.messages import read_message, write_message
+
+# With equal priority on two busy cores, the first result of a run came after 370 ms, and after 40 ms so.
+NICENESS: Final = 10
+SPARE_BYTES: Final = 256_000_000  # of addresses, for libraries that are loaded late, stacks, and heaps of threads
+
+
+def main(compute_s: float, clock_s: float) -> None:
+    """Decode pictures until stdin ends.
+
+    compute_s: processor time for a picture, in seconds. clock_s: time for each of its steps, however busy the machine.
+    """
+    requests, responses = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no response
+    pillow_heif.options.DECODE_THREADS = AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # there are as many processes as CPUs
+    if sys.platform != "win32":
+        os.nice(NICENESS)
+    with suppress(EOFError, BrokenPipeError):
+        write_message(responses, {})  # ready
+        while True:
+            try:
+                _decode_one(requests, responses, compute_s, clock_s)
+            except PictureError as error:
+                write_message(responses, {"error": type(error).__name__, **vars(error)})
+            _limit_memory(None)
+            _kill_after("ITIMER_PROF", 0)
+
+
+def _decode_one(requests: IO[bytes], responses: IO[bytes], compute_s: float, clock_s: float) -> None:
+    """Have the conversation about one picture. Raises its `PictureError`, and `EOFError` at the end of stdin."""
+    request, data = _receive(requests, clock_s)
+    _kill_after("ITIMER_PROF", compute_s)
+    _limit_memory(2 * len(data))
+    opened = open_picture(data, "", Limits(**request["limits"]), request["target_pixels"])
+    write_message(responses, {"size": opened.size, "needed_bytes": opened.needed_bytes})
+    request, _ = _receive(requests, clock_s)
+    if not request:
+        return
+    _limit_memory(request["granted_bytes"])
+    image = opened.decode()
+    write_message(responses, {"size": image.size})
+    request, _ = _receive(requests, clock_s)
+    if request:
+        write_message(responses, {}, guarded(lambda: _scaled(image, **request), ""))
+
+
+def _receive(requests: IO[bytes], clock_s: float) -> tuple[dict[str, Any], bytes]:
+    """Wait for a message, for any time, and let the clock run from then on."""
+    _kill_after("ITIMER_REAL", 0)
+    message = read_message(requests)
+    _kill_after("ITIMER_REAL", clock_s)
+    return message
+
+
+def _scaled(image: Image.Image, size: list[int] | None = None, max_px: int | None = None, quality: int = 0) -> bytes:
+    """Return the pixels of the image in a size, or a JPEG whose longer side is at most `max_px`, never enlarged."""
+    if max_px is not None:
+        image.thumbnail((max_px, max_px), reducing_gap=2.0)
+        return encode_jpeg(image, quality)
+    assert size is not None, "either is given"
+    resized = image if list(image.size) == size else image.resize(size, Image.Resampling.BICUBIC)
+    return resized.tobytes()
+
+
+def _kill_after(timer: str, seconds: float) -> None:
+    """Let the kernel end this process after so many seconds, of the clock or of the processor; never if 0."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(getattr(signal, timer), seconds)
+
+
+def _limit_memory(more_bytes: int | None) -> None:
+    """Allow so many more bytes than are in use now, or any number; only on Linux, where addresses can be limited."""
+    if sys.platform == "linux":
+        import resource  # noqa: PLC0415 - does not exist elsewhere
+
+        used_bytes = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        most = resource.RLIM_INFINITY if more_bytes is None else used_bytes + more_bytes + SPARE_BYTES
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
