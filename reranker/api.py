@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reranker.config.paths import cache_folder
 from reranker.config.settings import DETAILS, MEGABYTE, Settings
 from reranker.core.cancellation import Cancellation
-from reranker.core.errors import QueryEmpty, QueryTooLong, TextTooLong
+from reranker.core.errors import QueryEmpty, QueryTooLong, TextNotUnicode, TextTooLong
 from reranker.core.protocols import LocalModel
 from reranker.core.types import (
     Candidate,
@@ -202,7 +202,8 @@ class Reranker:
         return self._torch_thread.run(load_model)
 
     def query(self, text: str) -> Query:
-        """Return a validated query. Raises `QueryEmpty` or `QueryTooLong`."""
+        """Return a validated query. Raises `QueryEmpty`, `QueryTooLong` or `TextNotUnicode`."""
+        _check_unicode(text, "query")
         trimmed = text.strip()
         if not trimmed:
             raise QueryEmpty
@@ -212,10 +213,11 @@ class Reranker:
         return Query(text=trimmed)
 
     def _candidates(self, pictures: Sequence[Picture]) -> list[Candidate]:
-        """Raises `TextTooLong`."""
+        """Raises `TextTooLong` and `TextNotUnicode`."""
         candidates = [Candidate.of(picture, position) for position, picture in enumerate(pictures)]
         max_length = self.settings.limits.max_query_length
         for candidate in candidates:
+            _check_unicode(candidate.text, candidate.name)
             if len(candidate.text) > max_length:
                 raise TextTooLong(name=candidate.name, length=len(candidate.text), max_length=max_length)
         return candidates
@@ -388,6 +390,14 @@ class Reranker:
             store=self.store,
             prefetch_threads=self.settings.engine.prefetch_threads,
         )
+
+
+def _check_unicode(text: str, where: str) -> None:
+    """Raise `TextNotUnicode` if a text cannot be encoded."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise TextNotUnicode(where=where) from None
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -8,7 +8,7 @@ from reranker.cli.console import CommandError
 Extra = Literal["eval", "quant", "ui", "mcp"]
 
 _EVAL: Final = ("ir_measures", "jinja2", "scipy")
-_UI: Final = ("gradio", *_EVAL)  # the page has a tab that evaluates
+_UI: Final = ("gradio", "python_multipart", *_EVAL)  # the page has a tab that evaluates
 PACKAGES: Final[dict[Extra, tuple[str, ...]]] = {
     "eval": _EVAL,
     "quant": ("bitsandbytes",),

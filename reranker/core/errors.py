@@ -26,6 +26,7 @@ RerankerError
 │   ├── QueryEmpty
 │   ├── QueryTooLong
 │   ├── TextTooLong
+│   ├── TextNotUnicode
 │   ├── TooFewPictures
 │   ├── TooManyPictures
 │   ├── TooManyQueries
@@ -304,6 +305,16 @@ class TextTooLong(RequestError):
     name: str
     length: int
     max_length: int
+
+
+@dataclass(eq=False)
+class TextNotUnicode(RequestError):
+    """The query, or the text of a picture, has half a surrogate pair: it was not text, or in another encoding.
+
+    where: "query", or the name of the picture.
+    """
+
+    where: str
 
 
 @dataclass(eq=False)

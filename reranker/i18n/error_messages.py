@@ -55,6 +55,7 @@ from reranker.core.errors import (
     ResultUnreadable,
     ServerStopping,
     SettingInvalid,
+    TextNotUnicode,
     TextTooLong,
     TicketCancelled,
     TooFewPictures,
@@ -263,6 +264,10 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     (TextTooLong, ""): {
         "en": "The text of “{name}” has {length} characters; the limit is {max_length}: shorten it.",
         "zh": "“{name}”的文字有 {length} 个字符，上限为 {max_length} 个；请缩短。",
+    },
+    (TextNotUnicode, ""): {
+        "en": "The text of “{where}” is not valid Unicode; save or send it as UTF-8.",
+        "zh": "“{where}”的文本不是有效的 Unicode；请以 UTF-8 保存或发送。",
     },
     (TooFewPictures, ""): {
         "en": "Too few pictures: {count} given, at least {min_count} needed; add more.",

@@ -64,23 +64,22 @@ def error_response(error: Exception, scope: Scope) -> JSONResponse:
     """Return the response for an error. The text of an unexpected error goes to the log, as it may contain paths."""
     expected = error if isinstance(error, RerankerError) else RerankerError()
     if expected is not error:
-        _log_unexpected(error, scope)
+        log_unexpected(error, f"{scope['method']} {scope['path'][:MAX_LOGGED_PATH]!r}")
     language = language_of(Headers(scope=scope).get("accept-language"))
     classes = type(expected).__mro__
     status = next((_STATUSES[each] for each in classes if each in _STATUSES), HTTPStatus.INTERNAL_SERVER_ERROR)
     return JSONResponse({"detail": sentence(expected, language)}, status, _headers(expected))
 
 
-def _log_unexpected(error: Exception, scope: Scope) -> None:
+def log_unexpected(error: BaseException, what: str) -> None:
     """Log an error, with its traceback the first time that it comes from a line of the code.
 
-    Otherwise a client could fill the disk with tracebacks.
+    Otherwise a client could fill the disk with tracebacks. what: was being done.
     """
     innermost = traceback.extract_tb(error.__traceback__)[-1:]
     origin = (type(error), *((frame.filename, frame.lineno) for frame in innermost))
     is_new = origin not in _logged_origins
     _logged_origins.add(origin)
-    what = f"{scope['method']} {scope['path'][:MAX_LOGGED_PATH]!r}"
     _log.error("Unexpected %s at %s", type(error).__name__, what, exc_info=error if is_new else None)
 
 

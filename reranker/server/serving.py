@@ -60,8 +60,8 @@ class _Server(uvicorn.Server):
 class Termination:
     """The end of the program by Ctrl-C, SIGTERM or SIGHUP. Make it in the main thread.
 
-    A signal that is ignored, such as SIGHUP under nohup, stays ignored. A second signal ends the program at once, and so
-    does the deadline: a thread that still computes cannot be interrupted, and Python would wait for it.
+    A signal that is ignored, such as SIGHUP under nohup, stays ignored. A second signal ends the program at once, and
+    so does the deadline: a thread that still computes cannot be interrupted, and Python would wait for it.
 
     stop: is called at the first signal, in the main thread.
     """

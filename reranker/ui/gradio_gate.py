@@ -7,9 +7,11 @@ fetches any URL. So requests are checked here first, and `Uploads.resolve` check
 
 import json
 import re
+from collections.abc import Container
 from http import HTTPStatus
 from typing import Any, Final
 
+from gradio.route_utils import FnIndexInferError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,6 +31,7 @@ MAX_LOGIN_MB: Final = 1
 LOGIN: Final = "/login"
 UPLOAD: Final = "/gradio_api/upload"
 
+RUNS_A_FUNCTION: Final = frozenset({"/gradio_api/queue/join", "/gradio_api/run/predict"})
 FILE: Final = "/gradio_api/file="
 # By method, the whole paths that are open to everybody: the login, and what Gradio's page loads before it.
 PUBLIC_PATHS: Final[dict[str, re.Pattern[str]]] = {
@@ -73,7 +76,8 @@ class GradioGate:
         except ClientDisconnect:
             pass
         except Exception as error:
-            response = error_response(error, scope)
+            # Gradio raises the first for the name of a function that does not exist.
+            response = error_response(PathUnknown() if isinstance(error, FnIndexInferError) else error, scope)
             if sending.is_started:  # Gradio's streams look up what a client names after that
                 await send({"type": "http.response.body", "body": b""})
             else:
@@ -143,21 +147,25 @@ class GradioGate:
     async def _forward_checked(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises `RequestError`."""
         async with self._bodies.read(scope, receive, MAX_BODY_MB) as body:
-            checked = await run_in_threadpool(self._checked_body, body)
+            functions = scope["app"].get_blocks().fns if route_path(scope) in RUNS_A_FUNCTION else None
+            checked = await run_in_threadpool(self._checked_body, body, functions)
             await self._app(scope, _received(checked, receive), send)
 
-    def _checked_body(self, body: bytearray) -> bytes:
+    def _checked_body(self, body: bytearray, functions: Container[int] | None) -> bytes:
         """Return the JSON of a request without the "meta" field of file objects that are not allowed.
 
-        Raises `RequestMalformed` and `RequestTextTooLarge`.
+        functions: those of which the request must name one. Raises `RequestMalformed` and `RequestTextTooLarge`.
         """
         split_long_strings(body, self._json_limits)
         try:
             content = json.loads(body)
+            if functions is not None and not _names_one(content, functions):
+                raise RequestMalformed(where="fn_index")
+            self._remove_meta(content)
+            # Always, so that Gradio reads the same value of a repeated key; half a surrogate pair cannot be encoded.
+            return json.dumps(content, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             raise RequestMalformed(where="body") from None
-        self._remove_meta(content)
-        return json.dumps(content).encode()  # always, so that Gradio reads the same value of a repeated key
 
     def _remove_meta(self, content: Any) -> None:
         """Remove the "meta" field of each file object that is not allowed."""
@@ -180,6 +188,11 @@ def route_path(scope: Scope) -> str:
 
 def _matches(paths: dict[str, re.Pattern[str]], method: str, path: str) -> bool:
     return method in paths and paths[method].fullmatch(path) is not None
+
+
+def _names_one(content: Any, functions: Container[int]) -> bool:
+    index = content.get("fn_index") if isinstance(content, dict) else None
+    return type(index) is int and index in functions
 
 
 def _has_login(scope: Scope) -> bool:

@@ -4,11 +4,14 @@ import sys
 from typing import Any, Final
 
 import gradio as gr
+import gradio.queueing
+import gradio.routes
 from starlette.middleware import Middleware
 
 from reranker.api import Reranker
 from reranker.config.settings import MEGABYTE
 from reranker.i18n.page_texts import translations
+from reranker.server.error_responses import log_unexpected
 from reranker.server.http_api import api_routes
 from reranker.server.request_bodies import RequestBodies
 from reranker.server.security import security_middleware
@@ -46,8 +49,20 @@ def run(page: gr.Blocks, reranker: Reranker) -> int:
     return 0
 
 
+class _BriefTraceback:
+    """Takes the place of the module `traceback` in Gradio, which prints 5 kB for each wrong request."""
+
+    @staticmethod
+    def print_exc() -> None:
+        error = sys.exception()
+        if error is not None:
+            log_unexpected(error, "an event of the page")
+
+
 def launch_settings(reranker: Reranker) -> dict[str, Any]:
     """Return the arguments of `Blocks.launch`: the HTTP API is added, and telemetry and the run history are off."""
+    for module in (gradio.queueing, gradio.routes):
+        module.traceback = _BriefTraceback  # type: ignore[attr-defined]
     settings = reranker.settings
     name, _, password = settings.server.auth.partition(":")
     bodies = RequestBodies.of(settings.limits)

@@ -1,6 +1,4 @@
-"""Check the parts of an upload while it arrives, before Gradio stores them."""
-
-from typing import Final
+"""Check that an upload consists of files, while it arrives and before Gradio stores them."""
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -9,19 +7,17 @@ from starlette.types import Message, Receive, Scope
 
 from reranker.core.errors import RequestMalformed
 
-MAX_FIELD_BYTES: Final = 64_000
-
 
 class UploadParts:
     """The parts of one request. Gradio writes files to the disk, but keeps other fields in memory, whatever their size.
 
-    Raises `RequestMalformed` if the request is not a form with files.
+    Raises `RequestMalformed` if the request is not a form.
     """
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
         self._header_name, self._header_value = bytearray(), bytearray()
-        self._is_file, self._field_bytes = False, 0
+        self._is_file = False
         media_type, options = parse_options_header(Headers(scope=scope).get("content-type", ""))
         if media_type != b"multipart/form-data" or b"boundary" not in options:
             raise RequestMalformed(where="Content-Type")
@@ -30,7 +26,7 @@ class UploadParts:
             "on_header_field": self._add_to_header_name,
             "on_header_value": self._add_to_header_value,
             "on_header_end": self._read_header,
-            "on_part_data": self._count,
+            "on_headers_finished": self._require_file,
         }
         self._parser = MultipartParser(options[b"boundary"], callbacks)  # type: ignore[arg-type]
 
@@ -60,8 +56,6 @@ class UploadParts:
         self._header_name.clear()
         self._header_value.clear()
 
-    def _count(self, _: bytes, start: int, end: int) -> None:
+    def _require_file(self) -> None:
         if not self._is_file:
-            self._field_bytes += end - start
-            if self._field_bytes > MAX_FIELD_BYTES:
-                raise RequestMalformed(where="files")
+            raise RequestMalformed(where="files")

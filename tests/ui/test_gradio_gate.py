@@ -39,7 +39,7 @@ def passed(
     async def gradio(_scope, receive, _send):
         arrived.append((await receive())["body"])
 
-    app = SimpleNamespace(auth=None, cookie_id="c", tokens={})
+    app = SimpleNamespace(auth=None, cookie_id="c", tokens={}, get_blocks=lambda: SimpleNamespace(fns={3: None}))
     scope = {"type": "http", "method": method, "path": path, "headers": [], "app": app}
     gate = GradioGate(
         gradio, settings=Settings(), uploads=uploads, bodies=RequestBodies(100_000_000), own_paths=frozenset()
@@ -53,23 +53,36 @@ def marked(path: object) -> dict:
 
 
 def test_uploaded_files_pass(uploads):
-    content = {"data": ["红裙子", [{"image": marked(str(uploads.folder / "f00d" / "a.png")), "caption": None}], None]}
+    content = {
+        "fn_index": 3,
+        "data": ["红裙子", [{"image": marked(str(uploads.folder / "f00d" / "a.png")), "caption": None}], None],
+    }
     assert json.loads(passed(uploads, json.dumps(content).encode(), parts=5)) == content
 
 
 @pytest.mark.parametrize("text", ELSEWHERE, ids=lambda text: text[:30] or "empty")
 def test_files_from_elsewhere_lose_the_field_that_makes_gradio_open_them(uploads, text):
-    body = json.dumps({"data": [marked(text), [{"image": marked(text)}]]}).encode()
+    body = json.dumps({"fn_index": 3, "data": [marked(text), [{"image": marked(text)}]]}).encode()
     assert b"meta" not in passed(uploads, body)
 
 
 def test_of_a_repeated_key_gradio_reads_the_value_that_was_checked(uploads):
     good = json.dumps(str(uploads.folder / "f00d" / "a.png"))
-    body = f'{{"path": "/etc/passwd", "path": {good}, "meta": {{"_type": "gradio.FileData"}}}}'
+    body = f'{{"fn_index": 3, "path": "/etc/passwd", "path": {good}, "meta": {{"_type": "gradio.FileData"}}}}'
     assert b"passwd" not in passed(uploads, body.encode())
 
 
-@pytest.mark.parametrize("body", [b"", b"not json", b"[" * 100_000, b"\xff"])
+@pytest.mark.parametrize("index", [4, -1, 3.0, True, "3", None, [3], 10**400])
+def test_a_function_that_does_not_exist_is_a_bad_request(uploads, index):
+    body = json.dumps({"fn_index": index, "data": []}).encode()
+    assert passed(uploads, body) == 400
+    assert passed(uploads, body, "/gradio_api/run/predict") == 400
+    assert passed(uploads, body, "/gradio_api/call/rank") == body
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"not json", b"[" * 100_000, b"\xff", b'{"fn_index": 3, "data": "\\ud800"}', b"[]"]
+)
 def test_invalid_json_is_a_bad_request(uploads, body):
     assert passed(uploads, body) == 400
 
@@ -78,7 +91,7 @@ def test_large_and_long_requests_are_refused(uploads):
     assert passed(uploads, b" " * (MAX_BODY_MB * 1_000_000 + 1), parts=4) == 413
     assert passed(uploads, b"[" + b"1," * 100_000 + b"1]") == 413
     assert passed(uploads, json.dumps(["a" * 500] * 10_000).encode()) == 413
-    pictures = json.dumps({"data": ["a", ["data:image/png;base64," + "A" * 5_000_000] * 3]}).encode()
+    pictures = json.dumps({"fn_index": 3, "data": ["a", ["data:image/png;base64," + "A" * 5_000_000] * 3]}).encode()
     assert passed(uploads, pictures) == pictures
 
 
