@@ -2,11 +2,8 @@
 
 import base64
 import json
-import socket
 import tracemalloc
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from urllib.parse import urlsplit
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -14,22 +11,11 @@ from starlette.testclient import TestClient
 
 from reranker import Reranker, Settings
 from reranker.server.http_api import api_application
+from tests.support.half_open import half_open
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, until
 
 PICTURE = f"data:image/png;base64,{base64.b64encode(b'1').decode()}"
 JSON = {"content-type": "application/json"}
-
-
-@contextmanager
-def half_open(url: str, path: str, length: int, start: bytes) -> Iterator[socket.socket]:
-    """A connection that has announced a longer body than it has sent."""
-    address = urlsplit(url)
-    with socket.create_connection((address.hostname, address.port), PATIENCE_S) as connection:
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n"
-        )
-        connection.sendall(head.encode() + b"\r\n" + start)
-        yield connection
 
 
 @pytest.mark.parametrize("item", ["1", "null", '"a"', "{}", '{"image": 1}', "[]"])
