@@ -88,7 +88,7 @@ def _application(
     from reranker.labelling.handlers import Labelling  # noqa: PLC0415
     from reranker.labelling.label_file import LabelFile  # noqa: PLC0415
     from reranker.labelling.server import application  # noqa: PLC0415
-    from reranker.server.security import LOOPBACK_HOSTS, same_origin_only  # noqa: PLC0415 - `--help` need not wait
+    from reranker.server.security import is_loopback, same_origin_only  # noqa: PLC0415 - `--help` need not wait
     from reranker.storage.thumbnail_store import HashedThumbnailPaths, ThumbnailStore  # noqa: PLC0415
 
     labels = LabelFile(file)
@@ -98,7 +98,7 @@ def _application(
         raise CommandError("\n".join(fault_sentence(fault, "en") for fault in error.faults)) from error
     shown = ThumbnailStore(HashedThumbnailPaths(thumbnails), reranker.limits, reranker.settings.engine.prefetch_threads)
     labelling = Labelling(folder=folder, pictures=pictures, file=labels, reranker=reranker, thumbnails=shown)
-    return application(labelling, same_origin_only(host in LOOPBACK_HOSTS))
+    return application(labelling, same_origin_only(host if is_loopback(host) else None))
 
 
 def _serve(app: "Starlette", host: str, port: int, what: str) -> int:

@@ -20,6 +20,9 @@ from reranker.core.errors import (
 )
 from reranker.images.messages import read_message, write_message
 
+if sys.platform == "linux":
+    import fcntl
+
 PIPE_BYTES: Final = 1_000_000
 
 # Starts as fast as it can: without the packages of the site, and without what `import reranker` loads for programs.
@@ -43,6 +46,13 @@ def worker_command(compute_s: float, clock_s: float) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", _PROGRAM, json.dumps(arguments)]
 
 
+def _enlarge(pipe: IO[bytes] | None) -> None:
+    """Enlarge a pipe where the system can, so that a picture passes in fewer turns. A user may only have a few such."""
+    if sys.platform == "linux" and pipe is not None:
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
 class DecodingProcess:
     """A process that has a conversation about one picture after another, in one thread at a time.
 
@@ -51,8 +61,10 @@ class DecodingProcess:
 
     def __init__(self, command: Sequence[str], clock_s: float) -> None:
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, pipesize=PIPE_BYTES
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
+        for pipe in (self._process.stdin, self._process.stdout):
+            _enlarge(pipe)
         self._clock_s = clock_s
         self._is_ready = self._is_late = self._was_stopped = False
         self._is_asked = False  # and has not answered

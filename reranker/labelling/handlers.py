@@ -35,6 +35,11 @@ class Labelling:
         self._file, self._reranker = file, reranker
         self._decoding = BoundedSemaphore(reranker.settings.engine.prefetch_threads)  # each holds the bytes of its file
 
+    @property
+    def picture_count(self) -> int:
+        """The number of pictures in the folder."""
+        return len(self._pictures)
+
     def state(self, language: Language) -> dict[str, Any]:
         """Return all that the page shows."""
         return {

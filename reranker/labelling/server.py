@@ -21,15 +21,21 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from reranker.config.settings import MEGABYTE
+from reranker.core.errors import RequestError, RequestMalformed
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import LANGUAGES, language_of
 from reranker.labelling.handlers import Labelling
+from reranker.server.error_responses import error_response
+from reranker.server.json_bodies import JsonLimits, parse_whole_json
+from reranker.server.request_bodies import RequestBodies, is_json
 from reranker.server.static_files import StaticFiles
 from reranker.server.status import trouble
 
 STATIC: Final = StaticFiles(Path(__file__).with_name("static"))
 THUMBNAIL_MAX_AGE_S: Final = 300  # in the browser's cache
-MAX_REQUEST_BYTES: Final = 16_000_000
+MAX_REQUEST_MB: Final = 16
+BODIES_AT_ONCE: Final = 4
 _INDEX: Final = re.compile(r"[0-9]{1,9}")
 PAGE: Final = """<!doctype html>
 <html>
@@ -90,6 +96,8 @@ class _Endpoints:
 
     def __init__(self, labelling: Labelling) -> None:
         self._labelling = labelling
+        self._bodies = RequestBodies(BODIES_AT_ONCE * MAX_REQUEST_MB * MEGABYTE)
+        self._json_limits = JsonLimits.of(labelling.picture_count)
 
     def state(self, request: Request) -> Response:
         return _json_response(self._labelling.state(_language(request)))
@@ -111,9 +119,10 @@ class _Endpoints:
         return await self._respond(request, self._labelling.remove)
 
     async def order(self, request: Request) -> Response:
-        content = await _json_object(request)
-        if content is None:
-            return Response(status_code=415)
+        try:
+            content = await self._json_object(request)
+        except RequestError as error:
+            return error_response(error, request.scope)
         lines = (json.dumps(event) + "\n" for event in self._order_events(content, _language(request)))
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
@@ -126,27 +135,21 @@ class _Endpoints:
     async def _respond(
         self, request: Request, handler: Callable[[dict[str, Any], Language], dict[str, Any]]
     ) -> Response:
-        content = await _json_object(request)
-        if content is None:
-            return Response(status_code=415)
+        try:
+            content = await self._json_object(request)
+        except RequestError as error:
+            return error_response(error, request.scope)
         return _json_response(await run_in_threadpool(handler, content, _language(request)))
 
-
-async def _json_object(request: Request) -> dict[str, Any] | None:
-    """Return the JSON object in a request. Returns None if it has another content type, or is too large or invalid."""
-    media_type, _, _ = request.headers.get("content-type", "").partition(";")
-    if media_type.strip().lower() != "application/json":
-        return None
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_REQUEST_BYTES:
-            return None
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return content if isinstance(content, dict) else None
+    async def _json_object(self, request: Request) -> dict[str, Any]:
+        """Return the JSON object in a request. Raises `RequestError`."""
+        if not is_json(request.scope):
+            raise RequestMalformed(where="Content-Type")
+        async with self._bodies.read(request.scope, request.receive, MAX_REQUEST_MB) as body:
+            content = await run_in_threadpool(parse_whole_json, body, self._json_limits)
+        if not isinstance(content, dict):
+            raise RequestMalformed(where="body")
+        return content
 
 
 def _json_response(value: object) -> Response:

@@ -8,12 +8,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from reranker.core.errors import DocumentInvalid, RequestMalformed
 from reranker.core.types import Candidate
-from reranker.server.json_bodies import LongString
+from reranker.server.json_bodies import LongString, unescaped
 
 _DATA_URI: Final = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _MAX_PREFIX_LENGTH: Final = 256  # of a data URI
-_DECODED_AT_ONCE: Final = 4_000_000  # characters, a multiple of four; other threads can run in between
+_ESCAPE_LENGTH: Final = 6  # of the longest, such as "\\u002B"
+_ESCAPES_NEARBY: Final = 1_000  # characters; base64 with more escapes in a row is none
+_DECODED_AT_ONCE: Final = 400_000  # characters, a multiple of four; other threads can run in between
 
 
 def _as_text(value: object) -> object:
@@ -107,7 +109,9 @@ def decode_base64(text: str | LongString) -> bytes | None:
         if isinstance(text, str):
             return _decode_strictly(memoryview("".join(text[start:].split()).encode("ascii")))
         data = _decode_strictly(text.encoded[start:])
-        return decode_base64(text.text) if data is None else data  # perhaps it has escapes, such as PHP's "\\/"
+        if data is None:  # perhaps it has line breaks or escapes: PHP writes "\\/", .NET "\\u002B", Gson "\\u003d"
+            data = _decode_strictly(memoryview(_without_escapes(text.encoded[start:])))
+        return data
     except ValueError:  # not ASCII, or a broken escape
         return None
 
@@ -124,6 +128,24 @@ def _decode_strictly(encoded: memoryview) -> bytes | None:
     except binascii.Error:
         return None
     return bytes(data)
+
+
+def _without_escapes(encoded: memoryview) -> bytes:
+    """Return base64 without escapes and white space, part by part. Raises `ValueError`."""
+    plain, start = bytearray(), 0
+    while start < len(encoded):
+        end = _outside_escapes(encoded, start + _DECODED_AT_ONCE)
+        plain += "".join(unescaped(encoded[start:end]).split()).encode("ascii")
+        start = end
+    return bytes(plain)
+
+
+def _outside_escapes(encoded: memoryview, index: int) -> int:
+    """Return the next index that is not inside an escape. Raises `ValueError` if there is none nearby."""
+    for end in range(index, index + _ESCAPES_NEARBY):
+        if b"\\" not in bytes(encoded[end - _ESCAPE_LENGTH : end]):
+            return end
+    raise ValueError
 
 
 def _start(text: str | LongString) -> str:

@@ -5,11 +5,24 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
 
+from starlette.types import Scope
+
+from reranker.config.settings import ServerSettings
 from reranker.core.errors import TooManyAttempts
 
 MAX_FAILURES: Final = 10
 PERIOD_S: Final = 60
 _MAX_ADDRESSES: Final = 10_000
+
+
+def address_of(scope: Scope, server: ServerSettings) -> str:
+    """Return the address whose attempts are counted together.
+
+    uvicorn believes the header X-Forwarded-For of clients on this machine, and then sets the port to 0. Only
+    `root_path` tells that it comes from a proxy; without it, anybody may have written it.
+    """
+    host, port = scope.get("client") or ("", 0)
+    return str(host) if port or server.root_path else ""
 
 
 class FailedAttempts:
@@ -30,8 +43,13 @@ class FailedAttempts:
         if len(times) >= MAX_FAILURES:
             raise TooManyAttempts(wait_s=int(times[0] + PERIOD_S - now) + 1)
 
+    def take_back(self, address: str) -> None:
+        """Do not count the last attempt of an address: it has succeeded."""
+        if self._times.get(address):
+            self._times[address].pop()
+
     def add(self, address: str) -> None:
-        """Count a failed attempt of an address."""
+        """Count an attempt of an address as failed."""
         self._times.setdefault(address, deque(maxlen=MAX_FAILURES)).append(self._clock())
         self._times.move_to_end(address)
         if len(self._times) > _MAX_ADDRESSES:

@@ -6,18 +6,20 @@
 `/v1/openapi.json` describes it. `api_routes` adds it to the server of the page; `api_application` serves it alone.
 """
 
+import asyncio
 import json
 from asyncio import CancelledError, create_task
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from contextlib import AsyncExitStack, closing, contextmanager, suppress
 from http import HTTPStatus
 from typing import Final
 
 import anyio.to_thread
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
 from reranker.api import Reranker
 from reranker.core.cancellation import Cancellation
@@ -30,9 +32,9 @@ from reranker.pipelines.rerank import unfit_precision
 from reranker.server.api_schema import Failure, Health, Model, Models, RerankRequest, Result, Usage, description
 from reranker.server.documents import Document, image_and_text, to_candidate, to_document
 from reranker.server.error_responses import error_response
-from reranker.server.failed_attempts import FailedAttempts
+from reranker.server.failed_attempts import FailedAttempts, address_of
 from reranker.server.json_bodies import JsonLimits, LongString, parse_json
-from reranker.server.request_bodies import RequestBodies, is_json
+from reranker.server.request_bodies import IDLE_S, RequestBodies, is_json
 from reranker.server.security import is_authorized, security_middleware
 
 PREFIX: Final = "/v1"
@@ -66,8 +68,6 @@ def _answering_errors(endpoint: _Endpoint) -> _Endpoint:
             return await endpoint(request)
         except CancelledError:  # by the server, which does not wait any longer
             return error_response(ServerStopping(), request.scope)
-        except ClientDisconnect:
-            return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody receives it
         except Exception as error:
             return error_response(error, request.scope)
 
@@ -92,16 +92,18 @@ class _Api:
         if not is_json(request.scope):
             raise RequestMalformed(where="Content-Type")
         max_mb = self._reranker.settings.limits.max_request_mb
-        async with self._bodies.read(request.scope, request.receive, max_mb) as body:
-            with self._request_slot() as limiter:
-                stop = Cancellation()
-                disconnect = create_task(_set_on_disconnect(request, stop))
-                answering = _Answer(self._reranker, language_of(request.headers.get("accept-language")), stop)
-                try:
-                    return await anyio.to_thread.run_sync(answering.to, body, limiter=limiter, abandon_on_cancel=True)
-                finally:
-                    stop.cancel()
-                    disconnect.cancel()
+        async with AsyncExitStack() as held:
+            body = await held.enter_async_context(self._bodies.read(request.scope, request.receive, max_mb))
+            limiter = held.enter_context(self._request_slot())
+            stop = Cancellation()
+            disconnect = create_task(_set_on_disconnect(request, stop))
+            answering = _Answer(self._reranker, language_of(request.headers.get("accept-language")), stop)
+            try:
+                response = await anyio.to_thread.run_sync(answering.to, body, limiter=limiter, abandon_on_cancel=True)
+            finally:
+                stop.cancel()
+                disconnect.cancel()
+            return _HoldingResponse(response, held.pop_all())
 
     async def models(self, request: Request) -> Response:
         """List the model in use."""
@@ -122,7 +124,7 @@ class _Api:
     def _authorize(self, request: Request) -> None:
         """Raise `ApiKeyRejected` without a valid key, and `TooManyAttempts` after too many wrong ones."""
         authorization, server = request.headers.get("authorization", ""), self._reranker.settings.server
-        address = request.client.host if request.client else ""
+        address = address_of(request.scope, server)
         if server.api_key and authorization:
             self._failed_attempts.check(address)
         if not is_authorized(authorization, server):
@@ -178,19 +180,20 @@ class _Answer:
             return JSONResponse({"detail": failures[0]["detail"]}, HTTPStatus.UNPROCESSABLE_ENTITY)
         usage = Usage(images=picture_count - len(failures), total_tokens=tokens).model_dump()
         rest: dict[str, object] = {"model": self._reranker.model_name, "failures": failures, "usage": usage}
-        return StreamingResponse(_json_parts(ranking.scored, documents, rest), media_type="application/json")
+        scores = [(each.position, each.score.log_odds) for each in ranking.scored]
+        return _JsonResponse(_json_parts(scores, documents, rest))
 
 
 def _json_parts(
-    scored: Sequence[Scored], documents: Sequence[Document] | None, rest: dict[str, object]
-) -> Iterator[str | bytes]:
-    """Yield the response in small parts, as it can repeat hundreds of megabytes."""
+    scores: Sequence[tuple[int, float]], documents: Sequence[Document] | None, rest: dict[str, object]
+) -> Generator[str | bytes, None, None]:
+    """Yield the response in small parts, as it can repeat hundreds of megabytes. scores: positions and log-odds."""
     yield '{"results": ['
-    for number, each in enumerate(scored):
-        result = Result(index=each.position, relevance_score=sigmoid(each.score.log_odds))
+    for number, (position, log_odds) in enumerate(scores):
+        result = Result(index=position, relevance_score=sigmoid(log_odds))
         yield (", " if number else "") + json.dumps(result.model_dump(exclude_none=True))[:-1]
         if documents is not None:
-            image, text = image_and_text(documents[each.position])
+            image, text = image_and_text(documents[position])
             yield f', "document": {{"text": {json.dumps(text)}, "image": '
             yield from _json_string(image)
             yield "}"
@@ -207,6 +210,39 @@ def _json_string(text: str | LongString) -> Iterator[str | bytes]:
     for start in range(0, len(text.encoded), PART_BYTES):
         yield bytes(text.encoded[start : start + PART_BYTES])
     yield '"'
+
+
+class _JsonResponse(Response):
+    """A response of many parts, which are made one by one."""
+
+    media_type = "application/json"
+
+    def __init__(self, parts: Generator[str | bytes, None, None]) -> None:
+        super().__init__()
+        del self.headers["content-length"]
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        with closing(self._parts) as parts:
+            for part in parts:
+                data = part.encode() if isinstance(part, str) else part
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+class _HoldingResponse(Response):
+    """A response whose request counts until it has been sent, or until the client stops receiving."""
+
+    def __init__(self, response: Response, held: AsyncExitStack) -> None:
+        self._response, self._held = response, held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            await asyncio.wait_for(send(message), IDLE_S)
+
+        async with self._held:
+            await self._response(scope, receive, send_in_time)
 
 
 async def _set_on_disconnect(request: Request, stop: Cancellation) -> None:

@@ -8,12 +8,15 @@ import json
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from reranker.config.settings import MEGABYTE
 from reranker.core.errors import RequestMalformed, RequestTextTooLarge
 
 LONG_BYTES: Final = 1024
+MAX_TEXT_BYTES: Final = 1_000_000
+MAX_ESCAPED_QUOTES: Final = 100_000  # in one string; each takes as long as many other characters
 PLAIN_BYTES_PER_PICTURE: Final = 3_000  # a text and a small picture, each just too short to be a long string
 OTHER_BYTES: Final = 1_000_000
 VALUES_PER_PICTURE: Final = 32  # a file object of Gradio has 11
@@ -29,8 +32,15 @@ class LongString:
 
     @property
     def text(self) -> str:
-        """The string itself. Raises `ValueError` if it is not valid."""
-        return str(json.loads(b'"%b"' % bytes(self.encoded)))
+        """The string itself. Raises `ValueError` if it is not valid, or too long to be anything but a picture."""
+        if len(self.encoded) > MAX_TEXT_BYTES:
+            raise ValueError
+        return unescaped(self.encoded)
+
+
+def unescaped(encoded: memoryview) -> str:
+    """Return a string in JSON without its escapes. Raises `ValueError` if it is not valid."""
+    return str(json.loads(b'"%b"' % bytes(encoded)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +85,15 @@ def parse_json(body: bytearray, limits: JsonLimits) -> Any:
     return value
 
 
+def parse_whole_json(body: bytearray, limits: JsonLimits) -> Any:
+    """Return the value in a body of a few megabytes. Raises as `parse_json` does."""
+    split_long_strings(body, limits)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise RequestMalformed(where="body") from None
+
+
 def split_long_strings(body: bytearray, limits: JsonLimits) -> tuple[bytes, list[memoryview]]:
     """Return a body with a placeholder for each long string, and these strings.
 
@@ -82,21 +101,22 @@ def split_long_strings(body: bytearray, limits: JsonLimits) -> tuple[bytes, list
     """
     view, plain, strings = memoryview(body), bytearray(), list[memoryview]()
     copied, end, values = 0, 0, 1
-    for opening, closing in _strings(body):
+    for opening, closing in chain(_strings(body), [(len(body), len(body))]):
+        _require(len(plain) + opening - copied <= limits.max_plain_bytes, limits)  # before counting, which takes time
         values += body.count(b",", end, opening)
+        _require(values <= limits.max_values, limits)
         end = closing + 1
         if closing - opening > LONG_BYTES:
             plain += view[copied:opening]
             plain += _PLACEHOLDER
             strings.append(view[opening + 1 : closing])
             copied = end
-        _check(len(plain) + end - copied, values, limits)
-    _check(len(plain) + len(body) - copied, values + body.count(b",", end), limits)
     return bytes(plain + view[copied:]), strings
 
 
-def _check(plain_bytes: int, values: int, limits: JsonLimits) -> None:
-    if plain_bytes > limits.max_plain_bytes or values > limits.max_values:
+def _require(is_within: bool, limits: JsonLimits) -> None:
+    """Raises `RequestTextTooLarge`."""
+    if not is_within:
         raise RequestTextTooLarge(max_mb=limits.max_plain_bytes // MEGABYTE, max_values=limits.max_values)
 
 
@@ -109,9 +129,11 @@ def _strings(body: bytearray) -> Iterator[tuple[int, int]]:
 
 
 def _closing_quote(body: bytearray, opening: int) -> int:
-    """Return the index of the quote that closes a string, or -1 if none does."""
-    closing = body.find(b'"', opening + 1)
+    """Return the index of the quote that closes a string, or -1 if none does. Raises `RequestMalformed`."""
+    closing, escaped = body.find(b'"', opening + 1), 0
     while closing >= 0 and _is_escaped(body, closing):
+        if (escaped := escaped + 1) > MAX_ESCAPED_QUOTES:
+            raise RequestMalformed(where="body")
         closing = body.find(b'"', closing + 1)
     return closing
 

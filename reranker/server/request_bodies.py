@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from typing import Final, Self
 
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
 from reranker.config.settings import MEGABYTE, LimitSettings
@@ -14,8 +13,8 @@ from reranker.core.errors import RequestMalformed, RequestTimedOut, RequestTooLa
 
 MAX_BODIES: Final = 2  # of the largest size; smaller ones can be more
 IDLE_S: Final = 20.0
-GRACE_S: Final = 30.0
-MIN_BYTES_PER_S: Final = 16_000  # on average, after the grace period; slow mobile networks send more
+PERIOD_S: Final = 10.0
+MIN_BYTES_PER_S: Final = 16_000  # in each period; slow mobile networks send more
 
 
 class RequestBodies:
@@ -25,8 +24,8 @@ class RequestBodies:
     promises a large body takes nothing from others.
     """
 
-    def __init__(self, max_total_bytes: int, *, idle_s: float = IDLE_S, grace_s: float = GRACE_S) -> None:
-        self._max_total_bytes, self._idle_s, self._grace_s = max_total_bytes, idle_s, grace_s
+    def __init__(self, max_total_bytes: int, *, idle_s: float = IDLE_S, period_s: float = PERIOD_S) -> None:
+        self._max_total_bytes, self._idle_s, self._period_s = max_total_bytes, idle_s, period_s
         self._held_bytes = self._count = 0
 
     @classmethod
@@ -39,8 +38,8 @@ class RequestBodies:
         """Read the body of a request, and count it until the context ends.
 
         max_mb: most of this one, in megabytes. Raises `RequestTooLarge`, before anything is read if the client says how
-        long the body is; `RequestTimedOut` if nothing arrives for a while, or little on average; `TooManyRequests` if
-        all bodies together are too large; `RequestMalformed`; and `ClientDisconnect`.
+        long the body is; `RequestTimedOut` if little or nothing arrives for a while, or the client disconnects;
+        `TooManyRequests` if all bodies together are too large; and `RequestMalformed`.
         """
         if content_length(scope) > max_mb * MEGABYTE:
             raise RequestTooLarge(max_mb=max_mb)
@@ -54,11 +53,11 @@ class RequestBodies:
             self._count -= 1
 
     async def _receive(self, body: bytearray, receive: Receive, max_mb: int) -> None:
-        more, receive_timed = True, timed(receive, self._idle_s, self._grace_s)
+        more, receive_timed = True, timed(receive, self._idle_s, self._period_s)
         while more:
             message = await receive_timed()
             if message["type"] == "http.disconnect":
-                raise ClientDisconnect
+                raise RequestTimedOut
             part, more = message.get("body", b""), bool(message.get("more_body", False))
             if len(body) + len(part) > max_mb * MEGABYTE:
                 raise RequestTooLarge(max_mb=max_mb)
@@ -68,25 +67,27 @@ class RequestBodies:
             self._held_bytes += len(part)
 
 
-def timed(receive: Receive, idle_s: float = IDLE_S, grace_s: float = GRACE_S) -> Receive:
+def timed(receive: Receive, idle_s: float = IDLE_S, period_s: float = PERIOD_S) -> Receive:
     """Return a `receive` that raises `RequestTimedOut` until the body is complete, if nothing arrives for a while, or
-    if less than `MIN_BYTES_PER_S` arrive after the grace period.
+    less than `MIN_BYTES_PER_S` in a period, however much has arrived before.
     """
     clock = asyncio.get_running_loop().time
-    started, received_bytes, more = clock(), 0, True
+    period_start, period_bytes, more = clock(), 0, True
 
     async def receive_in_time() -> Message:
-        nonlocal received_bytes, more
+        nonlocal period_start, period_bytes, more
         if not more:
             return await receive()
         try:
             message = await asyncio.wait_for(receive(), idle_s)
         except TimeoutError:
             raise RequestTimedOut from None
-        received_bytes += len(message.get("body", b""))
-        more, elapsed_s = bool(message.get("more_body", False)), clock() - started
-        if more and elapsed_s > grace_s and received_bytes < elapsed_s * MIN_BYTES_PER_S:
-            raise RequestTimedOut
+        period_bytes += len(message.get("body", b""))
+        more, elapsed_s = bool(message.get("more_body", False)), clock() - period_start
+        if more and elapsed_s > period_s:
+            if period_bytes < elapsed_s * MIN_BYTES_PER_S:
+                raise RequestTimedOut
+            period_start, period_bytes = clock(), 0
         return message
 
     return receive_in_time

@@ -12,7 +12,7 @@ from typing import Final
 from filelock import FileLock
 
 PREFIX: Final = "reranker-"
-LOCK_NAME: Final = "lock"  # the program that the folder belongs to holds it as long as it runs
+LOCK_NAME: Final = ".reranker-lock"  # the program that the folder belongs to holds it as long as it runs
 
 
 @contextmanager

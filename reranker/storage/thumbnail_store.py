@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from reranker.core.errors import PictureError
+from reranker.core.errors import PictureError, PictureSkipped, PictureUnreadable
 from reranker.core.types import Candidate
 from reranker.images.limits import Limits
 from reranker.images.thumbnails import make_placeholder, make_thumbnail
@@ -54,18 +54,25 @@ class ThumbnailStore:
         thumbnail = self.path(picture)
         if not _is_current(thumbnail, picture):
             thumbnail.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._make(picture), thumbnail)  # another thread may read or write the same thumbnail
+            data, is_final = self._make(picture)
+            write_atomically(data, thumbnail)  # another thread may read or write the same thumbnail
+            if not is_final:
+                os.utime(thumbnail, (0, 0))
         return thumbnail
 
     def path(self, picture: Path) -> Path:
         """The path of the thumbnail, whether it exists or not."""
         return self._paths.thumbnail(picture)
 
-    def _make(self, picture: Path) -> bytes:
+    def _make(self, picture: Path) -> tuple[bytes, bool]:
+        """Return a JPEG, and whether it would be the same at another time."""
         try:
-            return make_thumbnail(Candidate.of(picture), self._limits, max_px=MAX_THUMBNAIL_PX, quality=JPEG_QUALITY)
-        except PictureError:
-            return make_placeholder(quality=JPEG_QUALITY)
+            jpeg = make_thumbnail(Candidate.of(picture), self._limits, max_px=MAX_THUMBNAIL_PX, quality=JPEG_QUALITY)
+            return jpeg, True
+        except PictureError as error:
+            depends_on_machine = isinstance(error, PictureUnreadable) and error.reason in ("too slow", "no memory")
+            is_final = not (depends_on_machine or isinstance(error, PictureSkipped))
+            return make_placeholder(quality=JPEG_QUALITY), is_final
 
 
 def _is_current(thumbnail: Path, picture: Path) -> bool:

@@ -19,15 +19,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from reranker.config.settings import MEGABYTE, Settings
 from reranker.core.errors import LoginRequired, PathUnknown, RequestMalformed
 from reranker.server.error_responses import error_response
-from reranker.server.failed_attempts import FailedAttempts
-from reranker.server.json_bodies import JsonLimits, split_long_strings
+from reranker.server.failed_attempts import FailedAttempts, address_of
+from reranker.server.json_bodies import JsonLimits, parse_whole_json
 from reranker.server.request_bodies import RequestBodies, content_length, timed
+from reranker.server.security import route_path
 from reranker.ui.upload_parts import UploadParts
 from reranker.ui.upload_quota import Reservation, shared_quota
 from reranker.ui.uploads import Uploads
 
 MAX_BODY_MB: Final = 16  # of a request other than an upload, most of it pictures as data URIs
-MAX_LOGIN_MB: Final = 1
+BODIES_AT_ONCE: Final = 8  # of the largest size; smaller ones can be more
+MAX_LOGIN_BYTES: Final = 10_000
+LOGINS_AT_ONCE: Final = 100
 LOGIN: Final = "/login"
 UPLOAD: Final = "/gradio_api/upload"
 
@@ -44,7 +47,7 @@ PUBLIC_PATHS: Final[dict[str, re.Pattern[str]]] = {
 # By method, the whole paths that need a login if there is one.
 PRIVATE_PATHS: Final[dict[str, re.Pattern[str]]] = {
     "GET": re.compile(
-        r"/config|/login_check|/logout|/gradio_api/(info|queue/data|upload_progress|heartbeat/[^/]+|"
+        r"/config|/login_check|/gradio_api/(info|queue/data|upload_progress|heartbeat/[^/]+|"
         r"call/(?!v2/)[^/]+/[^/]+|file=.*)"
     ),
     "HEAD": re.compile(rf"{FILE}.*"),
@@ -57,10 +60,10 @@ _API_DESCRIPTION: Final = re.compile(rb"(window\.gradio_api_info = ).*?(;</scrip
 class GradioGate:
     """ASGI middleware in front of Gradio. own_paths: of routes that are not Gradio's; they pass unchecked."""
 
-    def __init__(
-        self, app: ASGIApp, *, settings: Settings, uploads: Uploads, bodies: RequestBodies, own_paths: frozenset[str]
-    ) -> None:
-        self._app, self._uploads, self._bodies, self._own_paths = app, uploads, bodies, own_paths
+    def __init__(self, app: ASGIApp, *, settings: Settings, uploads: Uploads, own_paths: frozenset[str]) -> None:
+        self._app, self._uploads, self._own_paths, self._server = app, uploads, own_paths, settings.server
+        self._bodies = RequestBodies(BODIES_AT_ONCE * MAX_BODY_MB * MEGABYTE)
+        self._login_bodies = RequestBodies(LOGINS_AT_ONCE * MAX_LOGIN_BYTES)
         self._quota = shared_quota(uploads.folder, settings.limits.max_uploads_mb * MEGABYTE)
         self._offers_mcp = settings.server.mcp
         self._json_limits = JsonLimits.of(settings.limits.max_pictures)
@@ -132,16 +135,19 @@ class GradioGate:
             reservation.close()
 
     async def _log_in(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises `TooManyAttempts` and `RequestError`."""
-        address = scope["client"][0] if scope.get("client") else ""
-        self._failed_logins.check(address)
+        """Count the attempt before it is made, so that many at once are counted, too. Raises `RequestError`."""
+        if not 0 < content_length(scope) <= MAX_LOGIN_BYTES:
+            raise RequestMalformed(where="Content-Length")
+        address = address_of(scope, self._server)
+        async with self._login_bodies.read(scope, receive, 1) as body:
+            self._failed_logins.check(address)
+            self._failed_logins.add(address)
 
-        async def send_counted(message: Message) -> None:
-            if message.get("status") == HTTPStatus.BAD_REQUEST:
-                self._failed_logins.add(address)
-            await send(message)
+            async def send_counted(message: Message) -> None:
+                if message.get("status") == HTTPStatus.OK:
+                    self._failed_logins.take_back(address)
+                await send(message)
 
-        async with self._bodies.read(scope, receive, MAX_LOGIN_MB) as body:
             await self._app(scope, _received(bytes(body), receive), send_counted)
 
     async def _forward_checked(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -156,15 +162,13 @@ class GradioGate:
 
         functions: those of which the request must name one. Raises `RequestMalformed` and `RequestTextTooLarge`.
         """
-        split_long_strings(body, self._json_limits)
-        try:
-            content = json.loads(body)
-            if functions is not None and not _names_one(content, functions):
-                raise RequestMalformed(where="fn_index")
-            self._remove_meta(content)
-            # Always, so that Gradio reads the same value of a repeated key; half a surrogate pair cannot be encoded.
+        content = parse_whole_json(body, self._json_limits)
+        if functions is not None and not _names_one(content, functions):
+            raise RequestMalformed(where="fn_index")
+        self._remove_meta(content)
+        try:  # always, so that Gradio reads the same value of a repeated key
             return json.dumps(content, ensure_ascii=False).encode()
-        except (ValueError, RecursionError):
+        except UnicodeEncodeError:  # half a surrogate pair
             raise RequestMalformed(where="body") from None
 
     def _remove_meta(self, content: Any) -> None:
@@ -178,12 +182,6 @@ class GradioGate:
                 unvisited += value.values()
             elif isinstance(value, list):
                 unvisited += value
-
-
-def route_path(scope: Scope) -> str:
-    """Return the path of a request, without that of the page behind a proxy."""
-    root_path, path = scope.get("root_path", "").rstrip("/"), str(scope["path"])
-    return path.removeprefix(root_path) if path.startswith(f"{root_path}/") else path
 
 
 def _matches(paths: dict[str, re.Pattern[str]], method: str, path: str) -> bool:

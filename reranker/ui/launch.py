@@ -65,13 +65,11 @@ def launch_settings(reranker: Reranker) -> dict[str, Any]:
         module.traceback = _BriefTraceback  # type: ignore[attr-defined]
     settings = reranker.settings
     name, _, password = settings.server.auth.partition(":")
-    bodies = RequestBodies.of(settings.limits)
-    routes = api_routes(reranker, bodies)
+    routes = api_routes(reranker, RequestBodies.of(settings.limits))
     gate = Middleware(
         GradioGate,
         settings=settings,
         uploads=Uploads.from_gradio(settings.server.galleries),
-        bodies=bodies,
         own_paths=frozenset(route.path for route in routes),
     )
     return {

@@ -14,6 +14,7 @@ from reranker.core.errors import UploadsFull
 
 RESERVE_BYTES: Final = 1_000_000_000  # of the disk that stay free
 RESERVE_SHARE: Final = 0.1  # instead, of a small disk
+BLOCK_BYTES: Final = 4096
 MEASURE_INTERVAL_S: Final = 30.0  # as what others write into the folder was not reserved
 RETRY_INTERVAL_S: Final = 1.0  # while the folder is full, so that refused uploads cost little
 
@@ -30,13 +31,20 @@ class UploadQuota:
     Everything in the folder counts, whoever has written it: uploads, thumbnails, downloads and copies. The folder is
     measured when the last measurement is old or leaves no room; in between, arriving bytes are added to it.
 
-    clock: seconds that never run backwards.
+    clock: seconds that never run backwards. block_bytes: of the disk; no file and no folder takes less.
     """
 
-    def __init__(self, folder: Path, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._folder, self._max_bytes, self._clock = folder, max_bytes, clock
-        self._lock = Lock()
-        self._stored_bytes = self._awaited_bytes = 0
+    def __init__(
+        self,
+        folder: Path,
+        max_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        block_bytes: int = BLOCK_BYTES,
+    ) -> None:
+        self._folder, self._max_bytes, self._clock, self._block_bytes = folder, max_bytes, clock, block_bytes
+        self._lock, self._measuring = Lock(), Lock()
+        self._stored_bytes = self._awaited_bytes = self._arrived_bytes = 0
         self._measured_at = -float("inf")
 
     @contextmanager
@@ -53,8 +61,10 @@ class UploadQuota:
 
     def await_bytes(self, byte_count: int) -> None:
         """Count bytes as about to arrive. Raises `UploadsFull`."""
+        self._measure_if_due(byte_count)
         with self._lock:
-            self._require_room(byte_count)
+            if not self._has_room(byte_count):
+                raise UploadsFull
             self._awaited_bytes += byte_count
 
     def arrive(self, byte_count: int) -> None:
@@ -62,21 +72,24 @@ class UploadQuota:
         with self._lock:
             self._awaited_bytes -= byte_count
             self._stored_bytes += byte_count
+            self._arrived_bytes += byte_count
 
     def release(self, byte_count: int) -> None:
         """Do not wait for awaited bytes any longer."""
         with self._lock:
             self._awaited_bytes -= byte_count
 
-    def _require_room(self, byte_count: int) -> None:
-        """Raises `UploadsFull`."""
-        age_s = self._clock() - self._measured_at
-        if age_s >= MEASURE_INTERVAL_S or (age_s >= RETRY_INTERVAL_S and not self._has_room(byte_count)):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._stored_bytes = used_bytes(self._folder)
-            self._measured_at = self._clock()
-        if not self._has_room(byte_count):
-            raise UploadsFull
+    def _measure_if_due(self, byte_count: int) -> None:
+        """Measure the folder, without holding up those whose bytes arrive meanwhile."""
+        with self._measuring:
+            age_s = self._clock() - self._measured_at
+            if age_s >= MEASURE_INTERVAL_S or (age_s >= RETRY_INTERVAL_S and not self._has_room(byte_count)):
+                self._folder.mkdir(parents=True, exist_ok=True)
+                arrived_before = self._arrived_bytes
+                measured_bytes = used_bytes(self._folder, self._block_bytes)
+                with self._lock:
+                    self._stored_bytes = measured_bytes + self._arrived_bytes - arrived_before
+                self._measured_at = self._clock()
 
     def _has_room(self, byte_count: int) -> bool:
         awaited_bytes = self._awaited_bytes + byte_count
@@ -108,15 +121,18 @@ class Reservation:
         self._awaited_bytes = 0
 
 
-def used_bytes(folder: Path) -> int:
-    """Return the size of all files in a folder and its subfolders; links are not followed."""
+def used_bytes(folder: Path, block_bytes: int = BLOCK_BYTES) -> int:
+    """Return the size of all files in a folder and its subfolders; links are not followed.
+
+    A small file and a folder count as a block of the disk.
+    """
     total = 0
     for entry in list_entries(folder):
         if entry.is_dir(follow_symlinks=False):
-            total += used_bytes(Path(entry.path))
+            total += block_bytes + used_bytes(Path(entry.path), block_bytes)
         elif entry.is_file(follow_symlinks=False):
             with suppress(OSError):  # deleted meanwhile
-                total += entry.stat(follow_symlinks=False).st_size
+                total += max(block_bytes, entry.stat(follow_symlinks=False).st_size)
     return total
 
 

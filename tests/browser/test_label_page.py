@@ -11,7 +11,7 @@ from reranker.evaluation.datasets.loading import open_dataset
 from reranker.labelling.handlers import Labelling
 from reranker.labelling.label_file import LabelFile
 from reranker.labelling.server import application
-from reranker.server.security import loopback_names_only
+from reranker.server.security import same_origin_only
 from tests.support.browser import Paced
 from tests.support.http_server import serving
 from tests.support.label_page import labelling, marked, numbered_folder
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 
 
 def page_over(page: Labelling) -> AbstractContextManager[str]:
-    return serving(application(page, [loopback_names_only()]))
+    return serving(application(page, same_origin_only("127.0.0.1")))
 
 
 @pytest.fixture

@@ -165,7 +165,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def quota(tmp_path: Path, clock: Clock) -> UploadQuota:
-    return UploadQuota(tmp_path / "files", 1000, clock)
+    return UploadQuota(tmp_path / "files", 1000, clock, block_bytes=1)
 
 
 def test_everything_in_the_folder_counts(quota, clock, tmp_path):
@@ -179,6 +179,16 @@ def test_everything_in_the_folder_counts(quota, clock, tmp_path):
     (tmp_path / "files" / "a.png").unlink()
     clock.now_s += 1
     with quota.reserve(201):
+        pass
+
+
+def test_many_small_files_take_a_block_each(clock, tmp_path):
+    for number_ in range(50):
+        written(tmp_path / "files" / str(number_) / "a.png", "x")
+    quota = UploadQuota(tmp_path / "files", 50 * 2 * 4096 + 10, clock)
+    with quota.reserve(10):
+        pass
+    with pytest.raises(UploadsFull), quota.reserve(11):
         pass
 
 

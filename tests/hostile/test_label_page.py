@@ -47,7 +47,7 @@ def test_every_body_gets_an_answer(client, path):
     @given(body=BODIES, content_type=st.sampled_from(JSON_TYPES))
     def send(body: bytes, content_type: str) -> None:
         answer = client.post(path, content=body, headers={"content-type": content_type})
-        assert answer.status_code in {200, 415}
+        assert answer.status_code in {200, 400}
         assert all(json.loads(line) for line in answer.text.splitlines())
 
     send()
@@ -60,7 +60,7 @@ def test_every_header_gets_an_answer(client, header):
     @given(value=st.text(alphabet=printable.strip() + " ;=/*é", max_size=40))
     def send(value: str) -> None:
         headers = {"content-type": "application/json", header: value.strip().encode("latin-1")}
-        assert client.post("/save", content=b"{}", headers=headers).status_code in {200, 415}
+        assert client.post("/save", content=b"{}", headers=headers).status_code in {200, 400}
         assert client.get("/state", params={"lang": value}, headers=headers).status_code == 200
 
     send()
@@ -94,7 +94,7 @@ def test_json_is_json_with_a_charset_too(client, content_type):
     "content_type", ["text/plain; application/json", "application/jsonx", "application/x;json", ";"]
 )
 def test_another_type_is_not_json(client, content_type):
-    assert client.post("/save", content=b"{}", headers={"content-type": content_type}).status_code == 415
+    assert client.post("/save", content=b"{}", headers={"content-type": content_type}).status_code == 400
 
 
 @pytest.mark.parametrize("line", [True, 1.0, "1", -1, 10**30, [1], {}, float("nan")], ids=repr)

@@ -46,7 +46,7 @@ def test_a_link_and_a_frame_of_another_site_open_the_page(serve) -> None:
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
 def test_labels_are_not_changed(tmp_path, headers: dict[str, str]) -> None:
     folder = numbered_folder(tmp_path / "photos")
-    app = application(labelling(folder), same_origin_only(True))
+    app = application(labelling(folder), same_origin_only("127.0.0.1"))
     asked = {"query": "a cat", "relevant": ["a.png"]}
     with TestClient(app, base_url="http://127.0.0.1:7861") as client:
         for path in ("/save", "/remove", "/order"):

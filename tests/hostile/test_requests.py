@@ -116,3 +116,61 @@ def test_the_api_is_there_behind_a_proxy_that_removes_the_prefix_and_one_that_do
         assert client.get(f"{prefix}/v1/models").json()["data"]
         assert client.post(f"{prefix}/v1/rerank", json=asked).status_code == 200
         assert client.get(f"{prefix}/v1/openapi.json").json()["servers"] == [{"url": "/rank/v1"}]
+
+
+def test_half_sent_logins_hold_up_nobody(serve) -> None:
+    url = serve(
+        Reranker(scorer=ScriptedScorer(), settings=Settings.of(auth="me:secret", api_key="k", max_request_mb=1))
+    )
+    with ExitStack() as stack:
+        for _ in range(20):
+            connection = stack.enter_context(half_open(url, "/login", 1_000_000, b" " * 900_000))
+            assert connection.recv(12) == b"HTTP/1.1 400"  # too long for a login
+        asked = {"query": "a", "documents": [PICTURE]}
+        answer = httpx.post(f"{url}v1/rerank", json=asked, headers={"authorization": "Bearer k"}, timeout=PATIENCE_S)
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("field", ["query", "text"])
+def test_a_text_of_megabytes_is_not_decoded(serve_both, field: str) -> None:
+    text = "\\n" * 1_000_000
+    document = f'{{"image": "MS41", "text": "{text if field == "text" else ""}"}}'
+    body = f'{{"query": "{text if field == "query" else "a"}", "documents": [{document}]}}'
+    url = serve_both(Reranker(scorer=ScriptedScorer()))
+    answer = httpx.post(f"{url}v1/rerank", content=body.encode(), headers=JSON, timeout=PATIENCE_S)
+    assert answer.status_code == 400
+    assert ("query" if field == "query" else "documents[0]") in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("escape", ["\\/", "\\u002F", "\\u002f"])
+def test_base64_with_the_escapes_of_other_languages_is_read(serve_both, escape: str) -> None:
+    """PHP, .NET and Gson escape characters that need no escape; some are where two parts meet."""
+    content = bytes(range(256)) * 5_000
+    encoded = base64.b64encode(content).decode()
+    read = []
+
+    def remember(candidate):
+        read.append(candidate.source)
+        return b"1.5"
+
+    url = serve_both(Reranker(scorer=ScriptedScorer(read=remember)))
+    for shift in range(8):
+        escaped = (encoded if not shift else f"{'A' * 4 * shift}{encoded}").replace("/", escape)
+        body = f'{{"query": "a", "documents": [{{"image": "{escaped}"}}]}}'
+        answer = httpx.post(f"{url}v1/rerank", content=body.encode(), headers=JSON, timeout=PATIENCE_S)
+        assert answer.status_code == 200
+    assert [source[-len(content) :] for source in read] == [content] * 8
+
+
+def test_a_client_that_does_not_read_keeps_its_bytes_counted(serve_both) -> None:
+    """The response waits in the server; meanwhile no other large request is accepted."""
+    url = serve_both(Reranker(scorer=ScriptedScorer(), settings=Settings.of(max_request_mb=30)))
+    picture = base64.b64encode(b"1.5" + b" " * 20_000_000).decode()
+    body = json.dumps({"query": "a", "documents": [{"image": picture}], "return_documents": True}).encode()
+    with half_open(url, "/v1/rerank", len(body), body), half_open(url, "/v1/rerank", len(body), body):
+
+        def is_refused() -> bool:
+            return httpx.post(f"{url}v1/rerank", content=body, headers=JSON, timeout=PATIENCE_S).status_code == 429
+
+        until(is_refused)
+    until(lambda: not is_refused())

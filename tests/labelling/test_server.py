@@ -12,7 +12,7 @@ from reranker.images.limits import Limits
 from reranker.labelling.handlers import Labelling
 from reranker.labelling.label_file import LabelFile
 from reranker.labelling.server import application
-from reranker.server.security import loopback_names_only
+from reranker.server.security import same_origin_only
 from reranker.storage.thumbnail_store import HashedThumbnailPaths, ThumbnailStore
 from tests.support.label_page import NAMES, labelling
 from tests.support.scripted_scorer import ScriptedScorer
@@ -40,7 +40,7 @@ def test_a_name_that_is_no_text_is_shown_saved_and_read_again(folder):
 
 @pytest.fixture
 def client(folder) -> Iterator[TestClient]:
-    app = application(labelling(folder), [loopback_names_only()])
+    app = application(labelling(folder), same_origin_only("127.0.0.1"))
     with TestClient(app, base_url="http://127.0.0.1:7861") as client:
         yield client
 
@@ -59,10 +59,10 @@ def test_foreign_names_and_foreign_forms_are_refused(client, folder):
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""):
         for path in ("/save", "/remove", "/order"):
             answer = client.post(path, content=json.dumps(asked), headers={"content-type": kind})
-            assert answer.status_code == 415
+            assert answer.status_code == 400
     for text in ("", "[]", "{", "[" * 100_000):
         answer = client.post("/save", content=text, headers={"content-type": "application/json"})
-        assert answer.status_code == 415
+        assert answer.status_code == 400
     assert not (folder / "labels.jsonl").exists()
     assert client.post("/save", json=asked).json()["is_done"]
 

@@ -21,6 +21,9 @@ HOST = "127.0.0.1:7860"
         ({"origin": f"http://{HOST}.evil.example"}, "POST", True),
         ({"origin": f"http://{HOST}@evil.example"}, "POST", True),
         ({"origin": "https://studio.example", "x-forwarded-host": "studio.example"}, "POST", False),
+        ({"origin": "http://a.example", "host": "a.example:80"}, "POST", False),
+        ({"origin": "http://a.example", "x-forwarded-host": "A.example, inner"}, "POST", False),
+        ({"origin": "", "x-forwarded-host": ""}, "POST", True),
         ({"sec-fetch-site": "same-origin", "origin": "https://studio.example"}, "POST", False),  # behind a proxy
         ({"sec-fetch-site": "none"}, "GET", False),
         ({"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, "GET", False),  # a link, or a frame
@@ -31,4 +34,4 @@ HOST = "127.0.0.1:7860"
     ],
 )
 def test_pages_of_other_sites_are_told_from_programs_and_the_own_page(headers, method, expected) -> None:
-    assert is_foreign(Headers({"host": HOST, **headers}), method) is expected
+    assert is_foreign(Headers({"host": HOST, **headers}), opens_page=method == "GET") is expected

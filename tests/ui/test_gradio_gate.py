@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 
 from reranker import Settings
-from reranker.server.request_bodies import RequestBodies
 from reranker.ui.gradio_gate import MAX_BODY_MB, GradioGate
 from reranker.ui.uploads import Uploads
 from tests.support.event_loop import run_async
@@ -41,9 +40,7 @@ def passed(
 
     app = SimpleNamespace(auth=None, cookie_id="c", tokens={}, get_blocks=lambda: SimpleNamespace(fns={3: None}))
     scope = {"type": "http", "method": method, "path": path, "headers": [], "app": app}
-    gate = GradioGate(
-        gradio, settings=Settings(), uploads=uploads, bodies=RequestBodies(100_000_000), own_paths=frozenset()
-    )
+    gate = GradioGate(gradio, settings=Settings(), uploads=uploads, own_paths=frozenset())
     run_async(gate, scope, receive, send)
     return arrived[0] if arrived else statuses[0]
 
