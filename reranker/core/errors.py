@@ -42,6 +42,7 @@ RerankerError
 │   ├── ApiKeyRejected           the API key is missing or wrong
 │   ├── TooManyAttempts          too many wrong passwords or keys
 │   ├── TooManyRequests          the queue is full
+│   ├── ServerBusy               all requests together are as large as the server can hold
 │   └── UploadsFull              the server has no room for more uploads
 ├── DatasetError                 the labelled pictures cannot be used
 │   ├── DatasetMissing           the file or folder does not exist
@@ -413,6 +414,10 @@ class TooManyRequests(RequestError):
     """The queue is full: `max_count` requests are waiting."""
 
     max_count: int
+
+
+class ServerBusy(RequestError):
+    """All requests together are as large as the server can hold."""
 
 
 class UploadsFull(RequestError):

@@ -53,6 +53,7 @@ from reranker.core.errors import (
     RequestTooLarge,
     RerankerError,
     ResultUnreadable,
+    ServerBusy,
     ServerStopping,
     SettingInvalid,
     TextNotUnicode,
@@ -342,6 +343,10 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     (TooManyAttempts, ""): {
         "en": "Too many wrong passwords or keys came from your address; try again in {wait_s} s.",
         "zh": "来自您所在地址的错误密码或密钥过多；请在 {wait_s} 秒后重试。",
+    },
+    (ServerBusy, ""): {
+        "en": "The server is receiving as many bytes as it can hold; try again in a few seconds.",
+        "zh": "服务器正在接收的数据已达上限；请过几秒再试。",
     },
     (TooManyRequests, ""): {
         "en": "The queue is full ({max_count} waiting); try again in a few seconds.",

@@ -19,6 +19,7 @@ from reranker.core.errors import (
     RequestTimedOut,
     RequestTooLarge,
     RerankerError,
+    ServerBusy,
     ServerStopping,
     TooManyAttempts,
     TooManyPictures,
@@ -41,6 +42,7 @@ _STATUSES: Final[dict[type[RerankerError], HTTPStatus]] = {
     RequestTimedOut: HTTPStatus.REQUEST_TIMEOUT,
     RequestTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     TooManyPictures: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    ServerBusy: HTTPStatus.TOO_MANY_REQUESTS,
     TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     UploadsFull: HTTPStatus.INSUFFICIENT_STORAGE,
@@ -54,6 +56,7 @@ _BODY_IS_UNREAD: Final = (
     OriginForeign,
     RequestTimedOut,
     RequestTooLarge,
+    ServerBusy,
     TooManyAttempts,
     TooManyRequests,
     UploadsFull,
@@ -87,7 +90,7 @@ def _headers(error: RerankerError) -> dict[str, str]:
     headers = {}
     if isinstance(error, ApiKeyRejected):
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, TooManyRequests | ServerStopping):
+    if isinstance(error, TooManyRequests | ServerBusy | ServerStopping):
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if isinstance(error, TooManyAttempts):
         headers["Retry-After"] = str(error.wait_s)

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope
 
 from reranker.config.settings import MEGABYTE, LimitSettings
-from reranker.core.errors import RequestMalformed, RequestTimedOut, RequestTooLarge, TooManyRequests
+from reranker.core.errors import RequestMalformed, RequestTimedOut, RequestTooLarge, ServerBusy
 
 MAX_BODIES: Final = 2  # of the largest size; smaller ones can be more
 IDLE_S: Final = 20.0
@@ -26,7 +26,7 @@ class RequestBodies:
 
     def __init__(self, max_total_bytes: int, *, idle_s: float = IDLE_S, period_s: float = PERIOD_S) -> None:
         self._max_total_bytes, self._idle_s, self._period_s = max_total_bytes, idle_s, period_s
-        self._held_bytes = self._count = 0
+        self._held_bytes = 0
 
     @classmethod
     def of(cls, limits: LimitSettings) -> Self:
@@ -39,18 +39,16 @@ class RequestBodies:
 
         max_mb: most of this one, in megabytes. Raises `RequestTooLarge`, before anything is read if the client says how
         long the body is; `RequestTimedOut` if little or nothing arrives for a while, or the client disconnects;
-        `TooManyRequests` if all bodies together are too large; and `RequestMalformed`.
+        `ServerBusy` if all bodies together are too large; and `RequestMalformed`.
         """
         if content_length(scope) > max_mb * MEGABYTE:
             raise RequestTooLarge(max_mb=max_mb)
         body = bytearray()
-        self._count += 1
         try:
             await self._receive(body, receive, max_mb)
             yield body
         finally:
             self._held_bytes -= len(body)
-            self._count -= 1
 
     async def _receive(self, body: bytearray, receive: Receive, max_mb: int) -> None:
         more, receive_timed = True, timed(receive, self._idle_s, self._period_s)
@@ -62,7 +60,7 @@ class RequestBodies:
             if len(body) + len(part) > max_mb * MEGABYTE:
                 raise RequestTooLarge(max_mb=max_mb)
             if self._held_bytes + len(part) > self._max_total_bytes:
-                raise TooManyRequests(max_count=self._count)
+                raise ServerBusy
             body += part
             self._held_bytes += len(part)
 

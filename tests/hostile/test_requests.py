@@ -33,9 +33,9 @@ def test_many_wrong_documents_cost_little_memory(item: str) -> None:
     assert peak_bytes < 2_000_000
 
 
-def test_a_million_documents_are_refused_before_any_is_parsed(serve_both) -> None:
+def test_a_million_documents_are_refused_before_any_is_parsed(serve_api) -> None:
     body = b'{"query":"a","documents":[' + b",".join([b"1"] * 1_000_000) + b"]}"
-    url = serve_both(Reranker(scorer=ScriptedScorer()))
+    url = serve_api(Reranker(scorer=ScriptedScorer()))
     assert httpx.post(f"{url}v1/rerank", content=body, headers=JSON, timeout=PATIENCE_S).status_code == 413
 
 
@@ -57,8 +57,8 @@ def test_half_sent_requests_shut_nobody_out(serve_both) -> None:
         assert answer.status_code == 200
 
 
-def test_half_sent_requests_hold_a_limited_number_of_bytes(serve_both) -> None:
-    url = serve_both(Reranker(scorer=ScriptedScorer(), settings=Settings.of(max_request_mb=1)))
+def test_half_sent_requests_hold_a_limited_number_of_bytes(serve_api) -> None:
+    url = serve_api(Reranker(scorer=ScriptedScorer(), settings=Settings.of(max_request_mb=1)))
     with ExitStack() as stack:
         connections = [stack.enter_context(half_open(url, "/v1/rerank", 1_000_000, b" " * 900_000)) for _ in range(3)]
         connections[-1].sendall(b" ")
@@ -86,9 +86,9 @@ def test_a_request_that_breaks_off_is_not_taken_for_a_whole_one(serve_both) -> N
     assert scorer.batches == []
 
 
-def test_pictures_are_repeated_as_they_were_sent(serve_both) -> None:
+def test_pictures_are_repeated_as_they_were_sent(serve_api) -> None:
     """Also those that stay in the body, with white space or escapes."""
-    url = serve_both(Reranker(scorer=ScriptedScorer()))
+    url = serve_api(Reranker(scorer=ScriptedScorer()))
     encoded = base64.b64encode(b"1.5" + b" " * 5_000).decode()
     wrapped = "\n".join(encoded[start : start + 76] for start in range(0, len(encoded), 76))
     documents = [encoded, wrapped, encoded + "\t"]
@@ -99,8 +99,8 @@ def test_pictures_are_repeated_as_they_were_sent(serve_both) -> None:
     assert {each["index"]: each["document"]["image"] for each in results} == dict(enumerate(documents))
 
 
-def test_long_texts_that_are_no_base64_are_refused(serve_both) -> None:
-    url = serve_both(Reranker(scorer=ScriptedScorer()))
+def test_long_texts_that_are_no_base64_are_refused(serve_api) -> None:
+    url = serve_api(Reranker(scorer=ScriptedScorer()))
     for image in ("A" * 3_000 + "*", "A" * 3_001, "=" * 3_000, "A" * 2_000 + "==" + "A" * 2_000, "红" * 2_000):
         for document in ({"image": image}, f"data:image/png;base64,{image}"):
             answer = httpx.post(f"{url}v1/rerank", json={"query": "a", "documents": [document]}, timeout=PATIENCE_S)
@@ -132,18 +132,18 @@ def test_half_sent_logins_hold_up_nobody(serve) -> None:
 
 
 @pytest.mark.parametrize("field", ["query", "text"])
-def test_a_text_of_megabytes_is_not_decoded(serve_both, field: str) -> None:
+def test_a_text_of_megabytes_is_not_decoded(serve_api, field: str) -> None:
     text = "\\n" * 1_000_000
     document = f'{{"image": "MS41", "text": "{text if field == "text" else ""}"}}'
     body = f'{{"query": "{text if field == "query" else "a"}", "documents": [{document}]}}'
-    url = serve_both(Reranker(scorer=ScriptedScorer()))
+    url = serve_api(Reranker(scorer=ScriptedScorer()))
     answer = httpx.post(f"{url}v1/rerank", content=body.encode(), headers=JSON, timeout=PATIENCE_S)
     assert answer.status_code == 400
     assert ("query" if field == "query" else "documents[0]") in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("escape", ["\\/", "\\u002F", "\\u002f"])
-def test_base64_with_the_escapes_of_other_languages_is_read(serve_both, escape: str) -> None:
+def test_base64_with_the_escapes_of_other_languages_is_read(serve_api, escape: str) -> None:
     """PHP, .NET and Gson escape characters that need no escape; some are where two parts meet."""
     content = bytes(range(256)) * 5_000
     encoded = base64.b64encode(content).decode()
@@ -153,7 +153,7 @@ def test_base64_with_the_escapes_of_other_languages_is_read(serve_both, escape: 
         read.append(candidate.source)
         return b"1.5"
 
-    url = serve_both(Reranker(scorer=ScriptedScorer(read=remember)))
+    url = serve_api(Reranker(scorer=ScriptedScorer(read=remember)))
     for shift in range(8):
         escaped = (encoded if not shift else f"{'A' * 4 * shift}{encoded}").replace("/", escape)
         body = f'{{"query": "a", "documents": [{{"image": "{escaped}"}}]}}'
@@ -162,9 +162,9 @@ def test_base64_with_the_escapes_of_other_languages_is_read(serve_both, escape: 
     assert [source[-len(content) :] for source in read] == [content] * 8
 
 
-def test_a_client_that_does_not_read_keeps_its_bytes_counted(serve_both) -> None:
+def test_a_client_that_does_not_read_keeps_its_bytes_counted(serve_api) -> None:
     """The response waits in the server; meanwhile no other large request is accepted."""
-    url = serve_both(Reranker(scorer=ScriptedScorer(), settings=Settings.of(max_request_mb=30)))
+    url = serve_api(Reranker(scorer=ScriptedScorer(), settings=Settings.of(max_request_mb=30)))
     picture = base64.b64encode(b"1.5" + b" " * 20_000_000).decode()
     body = json.dumps({"query": "a", "documents": [{"image": picture}], "return_documents": True}).encode()
     with half_open(url, "/v1/rerank", len(body), body), half_open(url, "/v1/rerank", len(body), body):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from reranker.core.errors import RequestMalformed, RequestTimedOut, RequestTooLarge, TooManyRequests
+from reranker.core.errors import RequestMalformed, RequestTimedOut, RequestTooLarge, ServerBusy
 from reranker.server.request_bodies import RequestBodies, is_json
 from tests.support.event_loop import run_async
 
@@ -86,7 +86,7 @@ def test_half_a_body_counts_with_what_has_arrived_and_no_longer_once_it_is_dropp
         await asyncio.sleep(0)
         async with bodies.read(scope(), sending(b"b" * 800).receive, 1) as body:
             assert len(body) == 800
-            with pytest.raises(TooManyRequests):
+            with pytest.raises(ServerBusy):
                 await bodies.read(scope(), sending(b"c" * 101).receive, 1).__aenter__()
         with pytest.raises(RequestTimedOut):
             await first
