@@ -51,7 +51,7 @@ def serving(kind: str, host: str = "127.0.0.1") -> Iterator[tuple[str, str, subp
     port = free_port()
     process = started(["-c", SERVER], kind, host, port)
     url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
-    reached = url.replace("[::]", "127.0.0.1")
+    reached = url.replace("[::]", "[::1]")
     try:
         folder = process.stdout.readline().decode().strip()
         until(lambda: answers(f"{reached}health"), HUNG_AFTER_S)
