@@ -107,7 +107,10 @@ class OpenedPicture:
     _load: Callable[[], Image.Image]
 
     def decode(self) -> Image.Image:
-        """Decode the picture, once. Returns and raises as the function `decode` does."""
+        """Decode the picture, once, to upright RGB of 8 bits with transparent parts on white.
+
+        Raises as `open_picture`.
+        """
         return guarded(self._decode, self.name)
 
     def _decode(self) -> Image.Image:
@@ -121,19 +124,14 @@ class OpenedPicture:
         return image
 
 
-def decode(data: bytes, name: str, limits: Limits, target_pixels: int | None = None) -> Image.Image:
-    """Decode a picture to upright 8-bit RGB, with transparent parts on white. `name` is for the errors.
+def open_picture(data: bytes, name: str, limits: Limits, target_pixels: int | None = None) -> OpenedPicture:
+    """Read and check the header and the structure of a picture. `name` is for the errors.
 
     target_pixels: the number of pixels that the caller will scale to. If it is given, a JPEG is decoded at a half, a
         quarter or an eighth of its size, as long as its sides stay at least twice those of the target.
 
     Raises `PictureUnreadable`, `PictureTooLarge` or `PictureTooNarrow`, and no other error.
     """
-    return open_picture(data, name, limits, target_pixels).decode()
-
-
-def open_picture(data: bytes, name: str, limits: Limits, target_pixels: int | None = None) -> OpenedPicture:
-    """Read and check the header and the structure of a picture. Arguments and errors as in `decode`."""
     return guarded(partial(_open, data, name, limits, target_pixels), name)
 
 

@@ -66,7 +66,7 @@ class DecodingPool:
         target_pixels: int,
         fit: Callable[[int, int], tuple[int, int]],
     ) -> NDArray[np.uint8]:
-        """Decode a picture as `decode` does, resize it (bicubic), and return its pixels: (height, width, RGB).
+        """Decode a picture, resize it (bicubic), and return its pixels: (height, width, RGB).
 
         fit: returns the width and height to resize to, from those of the decoded picture. Raises a `PictureError`.
         """

@@ -21,8 +21,8 @@ from reranker.core.errors import (
     PictureTooNarrow,
     PictureUnreadable,
 )
-from reranker.images.decoding import decode
 from reranker.images.limits import Limits
+from tests.support.decoding import decode
 
 SIDE = 32
 RED, GREEN, BLUE, YELLOW = (230, 20, 20), (20, 200, 40), (30, 40, 220), (240, 220, 30)

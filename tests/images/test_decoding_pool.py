@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from reranker.core.errors import PictureNeedsMemory, PictureSkipped, PictureTooLarge, PictureUnreadable
-from reranker.images.decoding import decode
 from reranker.images.decoding_pool import DecodingPool, shared_pool
 from reranker.images.limits import Limits
+from tests.support.decoding import decode
 from tests.support.decoding_pools import decoding_pool
 from tests.support.hostile_pictures import saved
 from tests.support.paths import ROOT

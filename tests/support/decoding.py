@@ -1,0 +1,11 @@
+"""Decode a picture in this process."""
+
+from PIL import Image
+
+from reranker.images.decoding import open_picture
+from reranker.images.limits import Limits
+
+
+def decode(data: bytes, name: str, limits: Limits, target_pixels: int | None = None) -> Image.Image:
+    """Open and decode a picture. Arguments and errors as in `open_picture`."""
+    return open_picture(data, name, limits, target_pixels).decode()
