@@ -21,7 +21,7 @@ from reranker.images.byte_budget import BudgetClosed, ByteBudget
 from reranker.images.decoding_process import DecodingProcess, worker_command
 from reranker.images.limits import Limits
 
-COMPUTE_S: Final = 9.0  # 100 megapixels took up to 6.5 s; 1 s is left for starting and sending
+COMPUTE_S: Final = 9.0  # 100 megapixels took up to 6.2 s; 1 s is left for starting and sending
 CLOCK_S: Final = 90.0  # for each step: a processor that is busy with ranking gives a decoder a tenth of its time
 OPENED_BYTES: Final = 256_000_000  # of pictures whose header was read, beside those that are decoded
 HEADER_BYTES: Final = 8_000_000  # for one, and twice its file
