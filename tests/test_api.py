@@ -395,6 +395,30 @@ def test_equal_bytes_under_other_names_are_looked_at_once(
     assert len(set(same)) == 1
 
 
+def test_files_of_equal_pixels_keep_one_score_in_repeated_shuffled_runs(checkpoint: Checkpoint) -> None:
+    candidates = [
+        Candidate(name=f"{number} at level {level}", source=_compressed(picture, level))
+        for number, picture in enumerate(PICTURES[:5])
+        for level in (1, 6, 9)
+    ]
+    rng, reranker = Random(0), toybox(checkpoint, batch_tokens=300)
+    for _ in range(4):
+        shuffled = rng.sample(candidates, len(candidates))
+        kept, fresh = reranker.rank(QUERIES[0], shuffled), toybox(checkpoint, rng.choice([1, 150, 4000]))
+        for ranking in (kept, fresh.rank(QUERIES[0], shuffled)):
+            scores = {(scored.candidate.name[0], scored.score.log_odds) for scored in ranking.scored}
+            assert len(scores) == 5, "one score for each picture"
+            order = [(-scored.score.log_odds, scored.position) for scored in ranking.scored]
+            assert order == sorted(order)
+
+
+def _compressed(picture: bytes, level: int) -> bytes:
+    """Return another file with the pixels of a picture."""
+    buffer = BytesIO()
+    Image.open(BytesIO(picture)).convert("RGB").save(buffer, "PNG", compress_level=level)
+    return buffer.getvalue()
+
+
 def test_the_name_toybox_is_all_that_it_takes() -> None:
     reranker = Reranker("toybox", settings=PLAIN)
     ranking = reranker.rank("a red dog", PICTURES[:2])

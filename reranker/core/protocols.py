@@ -15,6 +15,10 @@ class PreparedImage(Protocol):
         """The key of the `EncodedPicture` that it was prepared from."""
 
     @property
+    def pixel_key(self) -> str:
+        """A SHA-256 digest of the pixels and the text, in hexadecimal. Images with equal ones get equal scores."""
+
+    @property
     def tokens(self) -> int:
         """Positions in the language tower: visual tokens, and the tokens of the text after them. At least 1."""
 
@@ -140,7 +144,10 @@ class ScoreStore(Protocol):
     """Scores of earlier runs. All methods are thread-safe."""
 
     def get(self, key: str, query: Query, fingerprint: str) -> Score | None:
-        """Return the stored score of a picture (by `EncodedPicture.key`) for a query; None if it is not stored."""
+        """Return the stored score of a picture for a query; None if it is not stored.
+
+        key: `EncodedPicture.key` or `PreparedImage.pixel_key`.
+        """
 
     def put(self, query: Query, fingerprint: str, scores: Mapping[str, Score]) -> None:
-        """Store scores by `EncodedPicture.key`."""
+        """Store scores by the keys that `get` takes."""

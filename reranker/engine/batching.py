@@ -5,10 +5,9 @@ import math
 import sys
 from array import array
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import replace
 from typing import Generic
 
 from reranker.core.errors import (
@@ -19,11 +18,11 @@ from reranker.core.errors import (
     PictureUnscored,
     TicketCancelled,
 )
-from reranker.core.protocols import Executor, ImageT
+from reranker.core.protocols import Executor, ImageT, PreparedImage
 from reranker.core.types import Query, Score
 from reranker.engine.device_queue import Ticket
 from reranker.engine.prefetch import PrefetchBuffer
-from reranker.engine.results import ScoreResult, StoredScores, as_picture_error
+from reranker.engine.results import ScoreResult, StoredScores, as_picture_error, with_name
 
 _log = logging.getLogger(__name__)
 
@@ -121,7 +120,7 @@ class BatchRunner(Generic[ImageT]):
         if isinstance(result, PictureError):
             return self._report_failure(batch, result)
         results = self._checked(batch, result)
-        self._stored.put({key: result for key, result in results.items() if isinstance(result, Score)})
+        self._stored.put({key: score for image in batch for key, score in _stored_scores(image, results[image.key])})
         for key, each in results.items():
             self._on_result(key, each)
         return sum(image.nbytes for image in batch)
@@ -185,11 +184,14 @@ def score_prepared(
     runner = BatchRunner(query, executor, buffer, ticket, run_id=run_id, stored=stored, on_result=results.__setitem__)
     runner.run()
     skipped = PictureSkipped(name="")
-    return [_named(results.get(image.key, skipped), name) for image, name in zip(images, names, strict=True)]
+    return [with_name(results.get(image.key, skipped), name) for image, name in zip(images, names, strict=True)]
 
 
-def _named(result: ScoreResult, name: str) -> ScoreResult:
-    return replace(result, name=name) if isinstance(result, PictureError) else result
+def _stored_scores(image: PreparedImage, result: ScoreResult) -> Iterator[tuple[str, Score]]:
+    """Yield what is stored of a result: the score by the key of the file and by that of the pixels."""
+    if isinstance(result, Score):
+        yield image.key, result
+        yield image.pixel_key, result
 
 
 def _halve(batch: list[ImageT]) -> tuple[list[ImageT], list[ImageT]]:

@@ -19,7 +19,7 @@ from reranker.engine.feature_cache import FeatureCache
 from reranker.engine.host_memory import HostCopy, host_bytes
 from reranker.engine.memory_budget import TokenBudget, device_budget, device_memory, encoding_batches
 from reranker.images.decoding_pool import shared_pool
-from reranker.images.hashing import ContentHashes
+from reranker.images.hashing import ContentHashes, with_text
 from reranker.images.limits import Limits
 from reranker.images.reading import read_bytes
 from reranker.models.architecture import ImageFeatures
@@ -42,17 +42,23 @@ _Result = TypeVar("_Result")
 class PreparedImage:
     """An image that is ready for the device: patches, or features if it was encoded before.
 
-    key: of the `EncodedPicture`. content_hash: SHA-256 of the encoded bytes. text: of the candidate. text_tokens: the
-        tokens after the image, at least 1.
+    key: of the `EncodedPicture`. content_hash: SHA-256 of the encoded bytes. pixel_hash: SHA-256 of the patches. text:
+        of the candidate. text_tokens: the tokens after the image, at least 1.
     """
 
     key: str
     content_hash: str
+    pixel_hash: str
     visual_tokens: int
     text_tokens: int
     patches: Patches | None = None
     features: ImageFeatures | None = None
     text: str = ""
+
+    @property
+    def pixel_key(self) -> str:
+        """A digest of the pixels and the text."""
+        return with_text(self.pixel_hash, self.text)
 
     @property
     def tokens(self) -> int:
@@ -183,9 +189,10 @@ class CrossEncoder:
 
     def prepare(self, picture: EncodedPicture) -> PreparedImage:
         """Decode and patchify a picture, unless its features are cached. Raises its `PictureError`."""
-        features = self._cache.get(self._cache_key(picture.content_hash))
-        if features is not None:
-            return self._prepared(picture, visual_tokens=len(features.tokens), features=features)
+        cached = self._cache.get(self._cache_key(picture.content_hash))
+        if cached is not None:
+            visual_tokens = len(cached.features.tokens)
+            return self._prepared(picture, cached.pixel_hash, visual_tokens=visual_tokens, features=cached.features)
         candidate, settings = picture.candidate, self._checkpoint.patch_settings
         data = read_bytes(candidate, self._limits) if picture.data is None else picture.data
         _, max_pixels = settings.pixel_range(self._visual_tokens)
@@ -193,11 +200,12 @@ class CrossEncoder:
         pixels = shared_pool().resized(data, candidate.name, self._limits, max_pixels, fit)
         patches = split(pixels, settings)
         visual_tokens = len(patches.values) // settings.merge**2
-        return self._prepared(picture, visual_tokens=visual_tokens, patches=self._pinned(patches))
+        return self._prepared(picture, patches.digest, visual_tokens=visual_tokens, patches=self._pinned(patches))
 
     def _prepared(
         self,
         picture: EncodedPicture,
+        pixel_hash: str,
         *,
         visual_tokens: int,
         patches: Patches | None = None,
@@ -206,6 +214,7 @@ class CrossEncoder:
         return PreparedImage(
             key=picture.key,
             content_hash=picture.content_hash,
+            pixel_hash=pixel_hash,
             visual_tokens=visual_tokens,
             text_tokens=self._text_tokens(picture.candidate.text),
             patches=patches,
@@ -273,7 +282,12 @@ class CrossEncoder:
         assert encoded.features is not None, "it was encoded"
         rows, columns = grid_of(encoded.features)
         images = [
-            replace(encoded, key=f"{encoded.key} without cell {number}", features=features)
+            replace(
+                encoded,
+                key=f"{encoded.key} without cell {number}",
+                pixel_hash=f"{encoded.pixel_hash} without cell {number}",
+                features=features,
+            )
             for number, features in enumerate(occluded(encoded.features, rows, columns))
         ]
         return OccludedImages(rows=rows, columns=columns, images=images)
@@ -286,8 +300,8 @@ class CrossEncoder:
 
     def _with_cached_features(self, image: PreparedImage) -> PreparedImage:
         """Return the image with features that were cached after it was prepared, if there are any."""
-        features = self._cache.get(self._cache_key(image.content_hash))
-        return replace(image, patches=None, features=features) if features else image
+        cached = self._cache.get(self._cache_key(image.content_hash))
+        return replace(image, patches=None, features=cached.features) if cached else image
 
     def _on_device(self, work: Callable[[], _Result], batch: Sequence[PreparedImage]) -> _Result:
         """Return the result of `work` on a batch. Raises as `score` does."""
@@ -305,7 +319,7 @@ class CrossEncoder:
         for image, each in zip(batch, features, strict=True):
             key = self._cache_key(image.content_hash)
             if image.features is None:
-                self._cache.put(key, each, run_id)
+                self._cache.put(key, each, image.pixel_hash, run_id)
             else:
                 self._cache.touch(key, run_id)
 

@@ -8,18 +8,28 @@ from reranker.engine.host_memory import HostCopy, host_bytes
 from reranker.models.architecture import ImageFeatures
 
 
+@dataclass(frozen=True, kw_only=True)
+class CachedImage:
+    """The features of an image, and the hash of the pixels that they were computed from."""
+
+    features: ImageFeatures
+    pixel_hash: str
+
+
 @dataclass(kw_only=True)
 class _Entry:
-    """Cached features, and the run that used them last."""
+    """A cached image whose features may still be copied, and the run that used it last."""
 
     copy: HostCopy
     rows: int
     columns: int
+    pixel_hash: str
     run_id: str
 
-    def features(self) -> ImageFeatures:
-        """Return the features once they are copied."""
-        return ImageFeatures(tokens=self.copy.wait(), rows=self.rows, columns=self.columns)
+    def image(self) -> CachedImage:
+        """Return the image once its features are copied."""
+        features = ImageFeatures(tokens=self.copy.wait(), rows=self.rows, columns=self.columns)
+        return CachedImage(features=features, pixel_hash=self.pixel_hash)
 
 
 class FeatureCache:
@@ -34,11 +44,11 @@ class FeatureCache:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, key: str) -> ImageFeatures | None:
-        """Return the features on the CPU, or None. Raises `DeviceFailed`."""
+    def get(self, key: str) -> CachedImage | None:
+        """Return an image with its features on the CPU, or None. Raises `DeviceFailed`."""
         with self._lock:
             entry = self._entries.get(key)
-        return None if entry is None else entry.features()
+        return None if entry is None else entry.image()
 
     def touch(self, key: str, run_id: str) -> None:
         """Note that a run has used what it got."""
@@ -47,14 +57,16 @@ class FeatureCache:
                 self._entries[key].run_id = run_id
                 self._entries.move_to_end(key)
 
-    def put(self, key: str, features: ImageFeatures, run_id: str) -> None:
-        """Store features if there is space or something to evict for them."""
+    def put(self, key: str, features: ImageFeatures, pixel_hash: str, run_id: str) -> None:
+        """Store an image if there is space or something to evict for it."""
         with self._lock:
             pinned = features.tokens.is_cuda
             if key in self._entries or not self._make_space(host_bytes(features.tokens.nbytes, pinned=pinned), run_id):
                 return
             copy = HostCopy(features.tokens)
-            self._entries[key] = _Entry(copy=copy, rows=features.rows, columns=features.columns, run_id=run_id)
+            self._entries[key] = _Entry(
+                copy=copy, rows=features.rows, columns=features.columns, pixel_hash=pixel_hash, run_id=run_id
+            )
             self._bytes += copy.nbytes
 
     def _make_space(self, nbytes: int, run_id: str) -> bool:

@@ -112,12 +112,23 @@ class Prefetcher(Generic[ImageT]):
         return self._prepare_first(picture) if self._results.register(position, picture) else None
 
     def _prepare_first(self, picture: EncodedPicture) -> ImageT | None:
-        """Prepare the first picture with its key."""
+        """Prepare the first picture with its key, unless its score is known."""
         try:
             score = self._stored.get(picture.key)
             if score is None:
-                return self._preprocessor.prepare(picture)
+                return self._unless_equal(self._preprocessor.prepare(picture))
             self._results.set_result(picture.key, score)
         except Exception as error:
             self._results.set_result(picture.key, failure(error, picture.candidate.name))
+        return None
+
+    def _unless_equal(self, image: ImageT) -> ImageT | None:
+        """Return the image, unless the score of another one with equal pixels is, or will be, its score, too."""
+        if not self._results.register_pixels(image.key, image.pixel_key):
+            return None
+        score = self._stored.get(image.pixel_key)
+        if score is None:
+            return image
+        self._stored.put({image.key: score})
+        self._results.set_result(image.key, score)
         return None

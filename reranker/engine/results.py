@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from queue import SimpleQueue
 
@@ -44,13 +44,16 @@ class EventQueue:
 class ResultCollector:
     """Turns the result of each picture into one event per candidate. Thread-safe.
 
-    Candidates with equal keys share one result: the first of them is scored, the others wait for it.
+    Candidates with equal keys, or of equal pixels, share one result: the first of them is scored, the others wait for
+    it. Otherwise the rounding of their batches would decide which of two equal pictures is better.
     """
 
     def __init__(self, events: EventQueue) -> None:
         self._events, self._lock = events, threading.Lock()
         self._waiting: dict[str, list[tuple[int, Candidate]]] = {}
         self._results: dict[str, ScoreResult] = {}
+        self._first_by_pixels: dict[str, str] = {}
+        self._equal_keys: dict[str, list[str]] = {}
 
     def register(self, position: int, picture: EncodedPicture) -> bool:
         """Note that a candidate waits for the result of its key. Returns whether it is the first one with that key."""
@@ -63,24 +66,54 @@ class ResultCollector:
         self._report(position, picture.candidate, result, is_repeat=True)
         return False
 
+    def register_pixels(self, key: str, pixel_key: str) -> bool:
+        """Note the pixels of a registered key. Returns whether it is the first one with them.
+
+        Otherwise it gets the result of the first one, now or once that has one.
+        """
+        with self._lock:
+            first = self._first_by_pixels.setdefault(pixel_key, key)
+            if first == key:
+                return True
+            result = self._results.get(first)
+            if result is None:
+                self._equal_keys.setdefault(first, []).append(key)
+                return False
+        self._set_repeated(key, result)
+        return False
+
     def set_result(self, key: str, result: ScoreResult) -> None:
-        """Report the result of a key to all its candidates."""
+        """Report the result of a key to all its candidates, and to those of equal pixels."""
+        with self._lock:
+            self._results[key] = result
+            first, *others = self._waiting.pop(key)
+            equal_keys = self._equal_keys.pop(key, [])
+        self._report(*first, result, is_repeat=False)
+        self._report_repeats(others, result)
+        for each in equal_keys:
+            self._set_repeated(each, result)
+
+    def _set_repeated(self, key: str, result: ScoreResult) -> None:
+        """Report the result of another key to the candidates of this one."""
         with self._lock:
             self._results[key] = result
             waiting = self._waiting.pop(key)
-        for number, (position, candidate) in enumerate(waiting):
-            self._report(position, candidate, result, is_repeat=number > 0)
+        self._report_repeats(waiting, result)
+
+    def _report_repeats(self, waiting: Sequence[tuple[int, Candidate]], result: ScoreResult) -> None:
+        for position, candidate in waiting:
+            self._report(position, candidate, result, is_repeat=True)
 
     def fail(self, position: int, candidate: Candidate, error: PictureError) -> None:
         """Report a candidate that has no key, because it could not be read."""
         self._report(position, candidate, error, is_repeat=False)
 
     def _report(self, position: int, candidate: Candidate, result: ScoreResult, *, is_repeat: bool) -> None:
-        if isinstance(result, PictureError):
-            error = replace(result, name=candidate.name)
-            self._events.put(Failed(position=position, candidate=candidate, error=error))
+        named = with_name(result, candidate.name)
+        if isinstance(named, PictureError):
+            self._events.put(Failed(position=position, candidate=candidate, error=named))
         else:
-            score = replace(result, cached=True) if is_repeat else result
+            score = replace(named, cached=True) if is_repeat else named
             self._events.put(Scored(position=position, candidate=candidate, score=score))
 
 
@@ -98,6 +131,11 @@ class StoredScores:
         """Store the scores of a batch, by the keys of the pictures."""
         if self._store is not None and scores:
             self._store.put(self._query, self._fingerprint, scores)
+
+
+def with_name(result: ScoreResult, name: str) -> ScoreResult:
+    """Return a result for a picture of this name: only errors have one."""
+    return replace(result, name=name) if isinstance(result, PictureError) else result
 
 
 def failure(error: Exception, name: str) -> PictureError:

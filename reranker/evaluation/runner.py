@@ -1,12 +1,13 @@
 """Score every set of a dataset by every configuration, with the same batches; each picture is encoded once a detail.
 
 The result depends only on the dataset and the configurations: batches are cut from the sets, and not from the pictures
-that happen to be read already, so that the same evaluation gives the same scores again.
+that happen to be read already, so that the same evaluation gives the same scores again. Pictures of equal pixels get
+one score for a query, as in a ranking: otherwise the rounding of their batches would decide which of them is first.
 """
 
 import gc
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -21,7 +22,7 @@ from reranker.core.types import Candidate, Query, ScorerInfo, Scoring
 from reranker.engine.batching import score_prepared
 from reranker.engine.device_queue import Ticket
 from reranker.engine.process_memory import PeakMemory
-from reranker.engine.results import ScoreResult, failure
+from reranker.engine.results import ScoreResult, failure, with_name
 from reranker.engine.scoring_run import ScoringEngine, new_run_id
 from reranker.evaluation.calibration import fit_calibration
 from reranker.evaluation.comparison import compare_results
@@ -230,23 +231,25 @@ class _Evaluator:
 
         Returns the scored sets by the scorer's fingerprint, then by the set's id.
         """
-        scored = {each.info.fingerprint: self._logged(each) for each in scorers}
+        scored = {each.info.fingerprint: self._logged(each, queries) for each in scorers}
         if logged := sum(len(each.log_odds) for sets in scored.values() for each in sets.values()):
             self._done += logged
             yield self._progress(scorers[-1].configuration)
         partial_sets: defaultdict[str, _PartialSet] = defaultdict(_PartialSet)
+        results = _ResultsByQuery(queries[labelled.id] for labelled in self._dataset.sets)
         memory, engine = PeakMemory(on_gpu=on_gpu), scorers[0].engine
         ticket = engine.device_queue.ticket(self.cancellation)
         with suppress(TicketCancelled):
             for batch in _batches(self._dataset, scorers, scored, queries, ticket):
                 start = time.perf_counter()
-                _score_batch(batch, partial_sets, ticket, memory)
+                _score_batch(batch, partial_sets, results, ticket, memory)
                 if self.cancellation.cancelled:  # the batch may be incomplete
                     break
                 self._busy_s += time.perf_counter() - start
                 self._scored += len(batch.scorers) * len(batch.pictures)
                 self._done += len(batch.scorers) * len(batch.pictures)
                 if batch.is_last:
+                    results.forget(batch.query)
                     for fingerprint in [each.info.fingerprint for each in batch.scorers]:
                         scored_set = self._log(fingerprint, batch.labelled, partial_sets.pop(fingerprint))
                         scored[fingerprint][batch.labelled.id] = scored_set
@@ -254,13 +257,18 @@ class _Evaluator:
         ticket.close()
         return scored
 
-    def _logged(self, configured: _ConfiguredScorer) -> dict[str, ScoredSet]:
-        """Return the sets in the log by id, except those with failures: memory or a drive may be available again."""
+    def _logged(self, configured: _ConfiguredScorer, queries: Mapping[str, Query]) -> dict[str, ScoredSet]:
+        """Return the sets in the log by id, except those with failures: memory or a drive may be available again.
+
+        Sets with the same query may share scores, so either all of them are returned or none.
+        """
         if self._results_log is None:
             return {}
         fingerprint = configured.info.fingerprint
-        logged = ((labelled.id, self._results_log.get(fingerprint, labelled)) for labelled in self._dataset.sets)
-        return {set_id: scored for set_id, scored in logged if scored is not None and not scored.errors}
+        logged = {labelled.id: self._results_log.get(fingerprint, labelled) for labelled in self._dataset.sets}
+        complete = {set_id: scored for set_id, scored in logged.items() if scored is not None and not scored.errors}
+        incomplete = {queries[set_id] for set_id in logged if set_id not in complete}
+        return {set_id: scored for set_id, scored in complete.items() if queries[set_id] not in incomplete}
 
     def _log(self, fingerprint: str, labelled: LabelledSet, partial_set: _PartialSet) -> ScoredSet:
         scored = partial_set.scored_set(labelled.id)
@@ -349,24 +357,69 @@ def _prepare(engine: ScoringEngine[Any], picture: LabelledPicture) -> Any:
         return failure(error, picture.name)
 
 
-def _score_batch(batch: _Batch, partial_sets: Mapping[str, _PartialSet], ticket: Ticket, memory: PeakMemory) -> None:
+class _ResultsByQuery:
+    """The results of pictures by their `pixel_key`, for a scorer and a query, as long as a set needs them.
+
+    queries: those of all sets, in which equal ones repeat.
+    """
+
+    def __init__(self, queries: Iterable[Query]) -> None:
+        self._sets_left = Counter(queries)
+        self._results: defaultdict[Query, defaultdict[str, dict[str, ScoreResult]]] = defaultdict(
+            lambda: defaultdict(dict)
+        )
+
+    def of(self, query: Query, fingerprint: str) -> dict[str, ScoreResult]:
+        """Return the results of one scorer, to which new ones are added."""
+        return self._results[query][fingerprint]
+
+    def forget(self, query: Query) -> None:
+        """Note that a set with this query is complete."""
+        self._sets_left[query] -= 1
+        if not self._sets_left[query]:
+            self._results.pop(query, None)
+
+
+def _score_batch(
+    batch: _Batch,
+    partial_sets: Mapping[str, _PartialSet],
+    results: _ResultsByQuery,
+    ticket: Ticket,
+    memory: PeakMemory,
+) -> None:
     """Encode the pictures of a batch once, and score them by each scorer. Raises `TicketCancelled`, `DeviceFailed`."""
-    readable = {index: image for index, image in enumerate(batch.prepared) if not isinstance(image, PictureError)}
-    names, run_id = [batch.pictures[index].name for index in readable], new_run_id()
+    known = [results.of(batch.query, each.info.fingerprint) for each in batch.scorers]
+    readable = {image.pixel_key: image for image in batch.prepared if not isinstance(image, PictureError)}
+    new = [image for key, image in readable.items() if any(key not in each for each in known)]
+    run_id = new_run_id()
     memory.reset()
     start = time.perf_counter()
-    encoded = _encode(batch.scorers[0].engine, list(readable.values()), ticket, run_id)
+    encoded = _encode(batch.scorers[0].engine, new, ticket, run_id)
     encode_ms, encode_peak = 1000 * (time.perf_counter() - start), memory.peak_bytes()
-    for each in batch.scorers:
+    for each, known_results in zip(batch.scorers, known, strict=True):
+        partial_set = partial_sets[each.info.fingerprint]
         memory.reset()
         start = time.perf_counter()
-        scores = score_prepared(batch.query, encoded, names, each.engine.executor, ticket, run_id)
-        partial_set = partial_sets[each.info.fingerprint]
+        _add_results(known_results, batch.query, encoded, each.engine, ticket, run_id)
         partial_set.add_cost(memory.peak_bytes(), score_ms=1000 * (time.perf_counter() - start))
         partial_set.add_cost(encode_peak, encode_ms=encode_ms)
-        results: dict[int, ScoreResult] = dict(zip(readable, scores, strict=True))
-        for index, image in enumerate(batch.prepared):
-            partial_set.add(results.get(index, image))
+        for picture, image in zip(batch.pictures, batch.prepared, strict=True):
+            result = image if isinstance(image, PictureError) else known_results[image.pixel_key]
+            partial_set.add(with_name(result, picture.name))
+
+
+def _add_results(
+    known: dict[str, ScoreResult],
+    query: Query,
+    encoded: Sequence[Any],
+    engine: ScoringEngine[Any],
+    ticket: Ticket,
+    run_id: str,
+) -> None:
+    """Score the pictures without a result, and add their results by `pixel_key`."""
+    images = [image for image in encoded if image.pixel_key not in known]
+    scores = score_prepared(query, images, [""] * len(images), engine.executor, ticket, run_id)
+    known |= {image.pixel_key: score for image, score in zip(images, scores, strict=True)}
 
 
 def _encode(engine: ScoringEngine[Any], prepared: Sequence[Any], ticket: Ticket, run_id: str) -> Sequence[Any]:

@@ -21,6 +21,11 @@ def content_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def with_text(digest: str, text: str) -> str:
+    """Return a digest of a picture's digest and the text beside it; the digest itself if there is no text."""
+    return hashlib.sha256(f"{digest}\0{text}".encode()).hexdigest() if text else digest
+
+
 class ContentHashes:
     """Content hashes of files, remembered by path, size and times, so that an unchanged file is not read again.
 
@@ -59,9 +64,7 @@ def _encoded(candidate: Candidate, data: bytes) -> EncodedPicture:
 
 
 def _identified(candidate: Candidate, digest: str, data: bytes | None) -> EncodedPicture:
-    """Make the picture; a text beside it makes another key."""
-    text = candidate.text
-    key = hashlib.sha256(f"{digest}\0{text}".encode()).hexdigest() if text else digest
+    key = with_text(digest, candidate.text)
     return EncodedPicture(candidate=candidate, content_hash=digest, key=key, data=data)
 
 

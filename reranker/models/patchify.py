@@ -4,6 +4,7 @@ The patches equal those of transformers' `Qwen2VLImageProcessorPil`. That class 
 only one of the two is kept here. The module needs only NumPy and Pillow, and is safe to use from several threads.
 """
 
+import hashlib
 import math
 from dataclasses import dataclass
 
@@ -55,6 +56,13 @@ class Patches:
     values: NDArray[np.uint8]
     grid_h: int
     grid_w: int
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the values and the grid, in hexadecimal."""
+        hashed = hashlib.sha256(f"{self.grid_h} {self.grid_w} ".encode())
+        hashed.update(np.ascontiguousarray(self.values).data)
+        return hashed.hexdigest()
 
 
 def fitted_size(width: int, height: int, visual_tokens: int, settings: PatchSettings) -> tuple[int, int]:

@@ -20,7 +20,7 @@ QUERY = Query(text="a dog")
 
 
 def images(count: int) -> list[ScriptedImage]:
-    return [ScriptedImage(content=b"%d" % n, key=str(n), tokens=1, nbytes=1) for n in range(count)]
+    return [ScriptedImage(content=b"%d" % n, key=str(n), pixel_key=str(n), tokens=1, nbytes=1) for n in range(count)]
 
 
 def filled(count: int) -> PrefetchBuffer[ScriptedImage]:
@@ -103,7 +103,7 @@ def test_a_cancelled_run_reports_the_batches_in_flight() -> None:
 def test_prepared_images_are_scored_in_their_order_and_fail_alone() -> None:
     scorer = ScriptedScorer(judge=number, batch_tokens=3)
     engine = engine_of(scorer)
-    broken = ScriptedImage(content=b"no number", key="broken", tokens=1, nbytes=1)
+    broken = ScriptedImage(content=b"no number", key="broken", pixel_key="broken", tokens=1, nbytes=1)
     given = [*images(4), broken]
     ticket = engine.device_queue.ticket()
     results = score_prepared(QUERY, given, [f"name {image.key}" for image in given], engine.executor, ticket, "a")

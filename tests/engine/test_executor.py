@@ -44,7 +44,7 @@ class TwoInFlight(ScriptedScorer):
 
 
 def image(content: str) -> ScriptedImage:
-    return ScriptedImage(content=content.encode(), key=content, tokens=1, nbytes=1)
+    return ScriptedImage(content=content.encode(), key=content, pixel_key=content, tokens=1, nbytes=1)
 
 
 def test_the_next_batch_is_launched_before_the_first_is_finished() -> None:

@@ -67,12 +67,12 @@ def test_pictures_are_encoded_together_up_to_the_limit_by_the_tokens_that_each_t
 
     encoded = []
     gone = LabelledPicture(name="gone.png", source=tmp_path / "gone.png", gain=0, grade=0)
-    one = numbered_dataset([[3.0, 1.0, 2.0, 0.0, 1.0]]).sets[0]
+    one = numbered_dataset([[3.0, 1.0, 2.0, 0.0, 0.9]]).sets[0]
     pictures = (*one.pictures[:2], gone, *one.pictures[2:])
     dataset = Dataset(name="large", sets=(replace(one, pictures=pictures),))
     (result,) = evaluate(dataset, run_of(Large(judge=number, batch_tokens=6))).results
-    assert encoded == [[b"3.0", b"1.0"], [b"2.0", b"0.0", b"1.0"]]
-    assert list(result.scored_sets[0].log_odds) == [3.0, 1.0, None, 2.0, 0.0, 1.0]
+    assert encoded == [[b"3.0", b"1.0"], [b"2.0", b"0.0", b"0.9"]]
+    assert list(result.scored_sets[0].log_odds) == [3.0, 1.0, None, 2.0, 0.0, 0.9]
 
 
 @pytest.mark.parametrize("where", ["encode", "judge"])
@@ -158,6 +158,43 @@ def test_a_stopped_evaluation_is_resumed_and_scores_nothing_twice(tmp_path):
     third = ScriptedScorer(judge=number)
     assert evaluate(NUMBERS, run_of(third), results_log=ResultsLog(tmp_path / "scores.jsonl")).results == (one,)
     assert third.scored == []
+
+
+class Noisy(ScriptedScorer):
+    """A scorer whose scores depend on how many it has scored before, as rounding does on the batch."""
+
+    def _score(self, log_odds, image):
+        return super()._score(log_odds + 1e-6 * len(self.scored), image)
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 2, 100])
+def test_equal_pictures_get_one_score_for_a_query_in_all_its_sets(batch_tokens, tmp_path):
+    one, other = numbered_dataset([[3.0, 1.0, 3.0, 0.0], [1.0, 3.0, 2.0]]).sets
+    other = replace(other, query=one.query)
+    third = replace(one, id="third", query="something else")
+    dataset = Dataset(name="repeated", sets=(one, third, other))
+    scorer = Noisy(judge=number, batch_tokens=batch_tokens)
+    (result,) = evaluate(dataset, run_of(scorer), results_log=ResultsLog(tmp_path / "all.jsonl")).results
+    first, elsewhere, last = (scored.log_odds for scored in result.scored_sets)
+    assert (first[0], first[1]) == (last[1], last[0])
+    assert first[0] == first[2]
+    assert elsewhere[0] == elsewhere[2] != first[0]
+    assert len(scorer.scored) == 7
+
+    lines = (tmp_path / "all.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "part.jsonl").write_text("".join(lines[:2]), encoding="utf-8")
+    again = Noisy(judge=number, batch_tokens=batch_tokens)
+    (resumed,) = evaluate(dataset, run_of(again), results_log=ResultsLog(tmp_path / "part.jsonl")).results
+    scores = [scored.log_odds for scored in resumed.scored_sets]
+    assert scores[0][:2] == scores[2][1::-1], "sets of one query share their scores"
+    assert len(again.scored) == 4
+
+
+@pytest.mark.parametrize("labelled", [0, 1])
+def test_which_of_two_equal_pictures_is_labelled_does_not_matter(labelled):
+    dataset = numbered_dataset([[3.0, 3.0, 1.0]], relevant=labelled)
+    (result,) = evaluate(dataset, run_of(Noisy(judge=number, batch_tokens=1))).results
+    assert result.metrics.hit_at_1 == 0, "a tie counts against the relevant picture"
 
 
 def test_a_set_that_is_stopped_half_way_is_not_logged(tmp_path):
@@ -329,7 +366,8 @@ def _drawn_set(set_id: str, drawings) -> LabelledSet:
     pictures = tuple(
         LabelledPicture(name=path.name, source=path, gain=int("cat" in path.name), grade=0) for path in drawings
     )
-    return LabelledSet(id=set_id, query="a black cat", language="en", pictures=pictures)
+    query = {"s0": "a black cat", "s1": "a cat"}[set_id]
+    return LabelledSet(id=set_id, query=query, language="en", pictures=pictures)
 
 
 def test_both_scoring_methods_share_the_encoding(drawn):

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from random import Random
 
@@ -515,6 +516,72 @@ def test_repeats_fail_as_the_first_did_each_under_its_own_name() -> None:
     events, _ = streamed(pictures(["bad", 1, "bad"]), scorer)
     assert {name: error.name for name, error in failures(events).items()} == {"0": "0", "2": "2"}
     assert len([batch for batch in scorer.batches if batch == [b"bad"]]) == 1
+
+
+# Equal pixels in different files get one score
+
+
+def by_chance(query: Query, content: bytes) -> float:
+    """Return other log-odds at each call, like a model whose rounding depends on the batch."""
+    return number(query, content) + next(_calls) * 1e-6
+
+
+_calls = count()
+
+
+class RememberedScores(dict[tuple[str, str, str], Score]):
+    """A `ScoreStore` in memory."""
+
+    def get(self, key: str, query: Query, fingerprint: str) -> Score | None:
+        return super().get((key, query.text, fingerprint))
+
+    def put(self, query: Query, fingerprint: str, scores: dict[str, Score]) -> None:
+        self.update({(key, query.text, fingerprint): score for key, score in scores.items()})
+
+
+@properties
+@given(
+    st.lists(st.sampled_from(["1", " 1", "1 ", "2", " 2", "3"]), max_size=12),
+    st.integers(1, 5),
+    st.integers(1, 3),
+    st.booleans(),
+)
+def test_files_of_equal_pixels_get_one_score_in_any_order(
+    contents: list[str], batch: int, prefetch_threads: int, stored: bool
+) -> None:
+    scorer, store = ScriptedScorer(judge=by_chance, batch_tokens=batch), RememberedScores() if stored else None
+    for candidates in (pictures(contents), pictures(contents[::-1])):
+        stream = rank_stream(
+            QUERY,
+            candidates,
+            scorer=scorer,
+            device_queue=DeviceQueue(),
+            prefetch_threads=prefetch_threads,
+            store=store,
+        )
+        events, ranking = split(drain(stream))
+        assert_one_event_each(events, ranking, len(contents))
+        pixels = [(each.candidate.source.strip(), each.score.log_odds) for each in ranking.scored]
+        assert len(set(pixels)) == len({content.strip() for content in contents})
+        assert [each.position for each in ranking.scored] == sorted(
+            range(len(contents)), key=lambda position: (-int(candidates[position].source), position)
+        )
+    if stored:
+        assert Counter(content.strip() for content in scorer.scored) == Counter(
+            {content.strip().encode() for content in contents}
+        ), "a score is stored for the pixels, too"
+
+
+def test_equal_pixels_beside_other_texts_are_scored_on_their_own() -> None:
+    candidates = [Candidate(name=text, source=source, text=text) for text in ("", "a", "b") for source in (b"1", b" 1")]
+    scorer = ScriptedScorer(judge=number)
+    rank(QUERY, candidates, scorer=scorer, device_queue=DeviceQueue())
+    assert len(scorer.scored) == 3
+
+
+def test_files_of_the_pixels_of_one_that_fails_fail_each_under_its_own_name() -> None:
+    events, _ = streamed(pictures(["bad", " bad", 1]), ScriptedScorer(judge=number))
+    assert {name: error.name for name, error in failures(events).items()} == {"0": "0", "1": "1"}
 
 
 # Soon, fair, and within bounds

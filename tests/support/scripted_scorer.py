@@ -16,6 +16,7 @@ from reranker.engine.device_queue import DeviceQueue
 from reranker.engine.executor import LocalExecutor
 from reranker.engine.scoring_run import ScoringEngine
 from reranker.engine.torch_thread import TorchThread
+from reranker.images.hashing import with_text
 from reranker.pipelines import rerank
 from reranker.pipelines.rerank import RankStream
 
@@ -74,10 +75,14 @@ class Blocked:
 
 @dataclass(frozen=True, kw_only=True)
 class ScriptedImage:
-    """An image of one token and one for each character of its text, and one byte of memory per byte of content."""
+    """An image of one token and one for each character of its text, and one byte of memory per byte of content.
+
+    Spaces around the content are no part of the pixels.
+    """
 
     content: bytes
     key: str
+    pixel_key: str
     tokens: int
     nbytes: int
 
@@ -144,13 +149,19 @@ class ScriptedScorer:
     def identify(self, candidate: Candidate) -> EncodedPicture:
         content = content_of(candidate)
         digest = hashlib.sha256(content).hexdigest()
-        return EncodedPicture(candidate=candidate, content_hash=digest, key=digest, data=content)
+        key = with_text(digest, candidate.text)
+        return EncodedPicture(candidate=candidate, content_hash=digest, key=key, data=content)
 
     def prepare(self, picture: EncodedPicture) -> ScriptedImage:
         content = self._read(picture.candidate)
         self.read_names.append(picture.candidate.name)
+        text = picture.candidate.text
         image = ScriptedImage(
-            content=content, key=picture.key, tokens=1 + len(picture.candidate.text), nbytes=len(content)
+            content=content,
+            key=picture.key,
+            pixel_key=with_text(hashlib.sha256(content.strip() + b" pixels").hexdigest(), text),
+            tokens=1 + len(text),
+            nbytes=len(content),
         )
         self._hold(len(content))
         weakref.finalize(image, self._hold, -len(content)).atexit = False
@@ -171,7 +182,12 @@ class ScriptedScorer:
     def occlude(self, image: ScriptedImage, run_id: str) -> OccludedImages[ScriptedImage]:
         """Return two rows of three cells; each with one more digit."""
         images = [
-            replace(image, content=image.content + b"%d" % cell, key=f"{image.key} without cell {cell}")
+            replace(
+                image,
+                content=image.content + b"%d" % cell,
+                key=f"{image.key} without cell {cell}",
+                pixel_key=f"{image.pixel_key} without cell {cell}",
+            )
             for cell in range(6)
         ]
         return OccludedImages(rows=2, columns=3, images=images)
