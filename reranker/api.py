@@ -14,6 +14,7 @@ from reranker.config.settings import DETAILS, MEGABYTE, Settings
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import QueryEmpty, QueryTooLong, TextNotUnicode, TextTooLong
 from reranker.core.protocols import LocalModel
+from reranker.core.text import is_blank, is_well_formed, well_formed
 from reranker.core.types import (
     Candidate,
     Explanation,
@@ -111,7 +112,7 @@ class Reranker:
     @property
     def model_name(self) -> str:
         """The name of the model in use; for a folder its own name, without the path to it."""
-        return Path(self.choice.name).absolute().name
+        return well_formed(Path(self.choice.name).absolute().name)
 
     @property
     def downloadable(self) -> str | None:
@@ -139,7 +140,7 @@ class Reranker:
         """Return how scores are made, by the names of settings, and the versions: for those who repeat a result."""
         model = self.settings.model
         return {
-            "model": self.choice.name,
+            "model": well_formed(self.choice.name),
             "revision": model.revision,
             "precision": self.load().info.precision,
             "scoring": model.scoring,
@@ -202,11 +203,14 @@ class Reranker:
         return self._torch_thread.run(load_model)
 
     def query(self, text: str) -> Query:
-        """Return a validated query. Raises `QueryEmpty`, `QueryTooLong` or `TextNotUnicode`."""
+        """Return a validated query without the white space around it.
+
+        Raises `QueryEmpty` if nothing in it can be seen, `QueryTooLong` and `TextNotUnicode`.
+        """
         _check_unicode(text, "query")
-        trimmed = text.strip()
-        if not trimmed:
+        if is_blank(text):
             raise QueryEmpty
+        trimmed = text.strip()
         max_length = self.settings.limits.max_query_length
         if len(trimmed) > max_length:
             raise QueryTooLong(length=len(trimmed), max_length=max_length)
@@ -394,10 +398,8 @@ class Reranker:
 
 def _check_unicode(text: str, where: str) -> None:
     """Raise `TextNotUnicode` if a text cannot be encoded."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise TextNotUnicode(where=where) from None
+    if not is_well_formed(text):
+        raise TextNotUnicode(where=where)
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -8,6 +8,7 @@ import typer
 
 from reranker.api import Reranker
 from reranker.config.settings import Settings
+from reranker.core.text import well_formed
 
 _log = logging.getLogger(__name__)
 
@@ -50,8 +51,8 @@ def silence_transformers() -> None:
 
 
 def as_bytes(text: str) -> bytes:
-    """Encode a text in UTF-8. Bytes of a file name that are not text are escaped, as JSON escapes them."""
-    return text.encode(errors="backslashreplace")
+    """Encode a text in UTF-8. What is not text in a name becomes U+FFFD."""
+    return well_formed(text).encode()
 
 
 def print_bytes(data: bytes) -> None:

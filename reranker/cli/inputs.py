@@ -13,6 +13,7 @@ from typing import Final
 from reranker.api import Reranker
 from reranker.cli.console import CommandError, printable, say
 from reranker.core.errors import QueryTooLong
+from reranker.core.text import is_blank
 from reranker.core.types import Candidate
 from reranker.images.formats import is_picture
 from reranker.images.natural_order import natural_key
@@ -71,7 +72,9 @@ def read_queries(file: Path, reranker: Reranker) -> list[str]:
     """
     shown = "stdin" if file == STDIN else f"the file “{printable(str(file))}”"
     lines = enumerate(_read_text(file, shown), start=1)
-    queries = [_checked_query(line, f"Line {number} of {shown}", reranker) for number, line in lines if line.strip()]
+    queries = [
+        _checked_query(line, f"Line {number} of {shown}", reranker) for number, line in lines if not is_blank(line)
+    ]
     if not queries:
         raise CommandError(f"There is no query in {shown}; write one a line.")
     return queries

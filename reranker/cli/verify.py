@@ -20,6 +20,7 @@ from reranker.cli.console import (
     silence_transformers,
 )
 from reranker.config.settings import Settings
+from reranker.core.text import well_formed
 from reranker.core.types import Candidate, Ranking
 from reranker.export.rows import Row, rows
 
@@ -80,7 +81,19 @@ def verify(context: typer.Context, result: ResultArgument) -> int:
 
 
 def _candidates(saved: SavedResult) -> list[Candidate]:
-    return [Candidate(name=path, source=Path(path), text=picture.text) for path, picture in saved.pictures.items()]
+    return [Candidate(name=path, source=_file_of(path), text=picture.text) for path, picture in saved.pictures.items()]
+
+
+def _file_of(path: str) -> Path:
+    """Return the file that a result names, also if bytes of its name are not text and are shown as U+FFFD."""
+    file = Path(path)
+    if "\ufffd" not in file.name or file.exists():
+        return file
+    try:
+        matching = [each for each in file.parent.iterdir() if well_formed(each.name) == file.name]
+    except OSError:
+        return file
+    return matching[0] if len(matching) == 1 else file
 
 
 def _moved_lines(results: Sequence[SavedResult], rankings: Sequence[Ranking]) -> list[str]:

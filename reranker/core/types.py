@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from reranker.core.errors import PictureError
+from reranker.core.text import well_formed
 
 _ImageT = TypeVar("_ImageT")
 
@@ -32,13 +33,16 @@ class Query:
 class Candidate:
     """A picture to score: a file on the disk, or its encoded bytes.
 
-    name: shown to people; need not be unique. text: scored together with the picture, for example the title of a
-        product.
+    name: shown to people; need not be unique; what is not text in it becomes U+FFFD. text: scored together with the
+        picture, for example the title of a product.
     """
 
     name: str
     source: Path | bytes
     text: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", well_formed(self.name))
 
     @classmethod
     def of(cls, source: "Candidate | Path | str | bytes", position: int = 0) -> "Candidate":

@@ -7,17 +7,16 @@ qrels.trec     the relevance of the pictures
 runs/          the ranking of each configuration, by the names of the pictures
 """
 
-import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
-from io import StringIO
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import numpy as np
 
+from reranker.core.text import well_formed
 from reranker.engine.batching import float32
 from reranker.evaluation.datasets.types import Dataset
 from reranker.evaluation.metrics import ranked_indices
@@ -31,7 +30,7 @@ from reranker.evaluation.results import (
     Metrics,
     Share,
 )
-from reranker.export.rows import spreadsheet_cell
+from reranker.export.rows import csv_text
 from reranker.images.limits import Limits
 from reranker.storage.atomic_write import write_atomically
 
@@ -67,8 +66,7 @@ def write_all(evaluation: Evaluation, folder: Path, limits: Limits) -> None:
         texts[f"runs/{_run_name(result.configuration)}.trec"] = as_trec_run(result, evaluation.dataset)
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        # File names may have bytes that are not text; they are written escaped, as in JSON.
-        write_atomically(text.encode(errors="backslashreplace"), folder / name)
+        write_atomically(well_formed(text).encode(), folder / name)
 
 
 def as_json(evaluation: Evaluation) -> str:
@@ -78,14 +76,10 @@ def as_json(evaluation: Evaluation) -> str:
 
 
 def as_csv(evaluation: Evaluation) -> str:
-    """Return CSV as in RFC 4180: a header and a line for each configuration. Unknown values are empty cells."""
+    """Return CSV as of rankings: a header and a line for each configuration. Unknown values are empty cells."""
     lines = [_csv_line(result, evaluation) for result in evaluation.results]
     columns = dict.fromkeys(column for line in lines for column in line)
-    text = StringIO(newline="")
-    writer = csv.DictWriter(text, columns, restval="")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()
+    return csv_text(columns, ([line.get(column) for column in columns] for line in lines))
 
 
 def as_trec_run(result: EvaluationResult, dataset: Dataset) -> str:
@@ -183,7 +177,7 @@ def _csv_line(result: EvaluationResult, evaluation: Evaluation) -> dict[str, Any
     cells |= {f"pairs_{name}": share.value for name, share in sorted(metrics.kinds.items())}
     cells |= {f"fit_{name}": value for name, value in _fit_values(result.fit).items()}
     cells["fingerprint"] = result.fingerprint
-    return {name: spreadsheet_cell(value) for name, value in cells.items()}
+    return cells
 
 
 def _strictly_falling(scores: Sequence[float]) -> Iterator[float]:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, StrictUndefined
 
+from reranker.core.text import well_formed
 from reranker.evaluation.charts import ERROR_BAR_WIDTH, HISTOGRAM, RELIABILITY, histograms, reliability_curve
 from reranker.evaluation.report_tables import (
     COLUMNS,
@@ -31,7 +32,7 @@ def as_html(evaluation: Evaluation, *, limits: Limits) -> str:
     limits: of the pictures that are shown; a picture that is missing or exceeds them is replaced by a text.
     """
     page = _environment().from_string(_TEMPLATE.read_text(encoding="utf-8")).render(_content(evaluation, limits))
-    return page.encode("utf-8", "replace").decode("utf-8")
+    return well_formed(page)
 
 
 def _environment() -> Environment:

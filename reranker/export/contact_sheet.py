@@ -3,6 +3,7 @@
 from html import escape
 
 from reranker.core.scores import score_texts, shown_score
+from reranker.core.text import well_formed
 from reranker.core.types import Ranking
 from reranker.i18n.error_messages import Language, sentence
 from reranker.images.limits import Limits
@@ -79,4 +80,4 @@ def _failures(ranking: Ranking, language: Language) -> str:
 
 def _escape(text: str) -> str:
     """Escape for HTML. Bytes of a file name that are not UTF-8 are shown as a question mark."""
-    return escape(text.encode("utf-8", "replace").decode("utf-8"))
+    return escape(well_formed(text))

@@ -5,14 +5,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from io import StringIO
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from reranker.core.scores import shown_score
+from reranker.core.text import is_visible
 from reranker.core.types import Failed, Ranking, Scored
 from reranker.i18n.error_messages import Language, sentence
 
 # Characters that start a formula in a spreadsheet, including the full-width forms of East Asian keyboards.
 _FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+BYTE_ORDER_MARK: Final = "\ufeff"  # without it, spreadsheet programs misread Chinese
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +61,17 @@ def rankings_as_json(rankings: Sequence[Ranking], *, judged_by: Mapping[str, Any
 
 
 def as_csv(ranking: Ranking, *, language: Language = "en") -> str:
-    """CSV as in RFC 4180: a header and a line for each picture. None is an empty cell; see `spreadsheet_cell`."""
-    return _csv(COLUMNS, (asdict(row).values() for row in rows(ranking, language)))
+    """CSV as in RFC 4180 after a byte order mark: a header and a line for each picture.
+
+    None is an empty cell; see `spreadsheet_cell`.
+    """
+    return csv_text(COLUMNS, (asdict(row).values() for row in rows(ranking, language)))
 
 
 def rankings_as_csv(rankings: Sequence[Ranking], *, language: Language = "en") -> str:
     """The lines of `as_csv` for several rankings, with `query` as the first column."""
     cells = ([ranking.query.text, *asdict(row).values()] for ranking in rankings for row in rows(ranking, language))
-    return _csv(("query", *COLUMNS), cells)
+    return csv_text(("query", *COLUMNS), cells)
 
 
 def _ranking_object(ranking: Ranking, judged_by: Mapping[str, Any], language: Language) -> dict[str, Any]:
@@ -83,8 +88,10 @@ def _json(content: dict[str, Any]) -> str:
     return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
 
-def _csv(header: Sequence[str], lines: Iterable[Iterable[Any]]) -> str:
+def csv_text(header: Iterable[str], lines: Iterable[Iterable[Any]]) -> str:
+    """CSV with a header, in the form of every CSV file of this program."""
     file = StringIO(newline="")
+    file.write(BYTE_ORDER_MARK)
     writer = csv.writer(file)
     writer.writerow(header)
     writer.writerows(map(spreadsheet_cell, line) for line in lines)
@@ -119,7 +126,13 @@ def _failed_row(failed: Failed, language: Language) -> Row:
 
 
 def spreadsheet_cell(value: str | float | None) -> str | float | None:
-    """Put an apostrophe before a text that a spreadsheet would run as a formula. Numbers stay as they are."""
-    if isinstance(value, str) and value.lstrip().startswith(_FORMULA_STARTS):
-        return f"'{value}"
-    return value
+    """Put an apostrophe before a text that a spreadsheet would run as a formula. Numbers stay as they are.
+
+    Spreadsheets ignore some of the characters that cannot be seen, so a formula may follow them, and a text that starts
+    with one other than a space gets the apostrophe in any case (OWASP, "CSV Injection", names tab and carriage return).
+    """
+    if not isinstance(value, str) or not value:
+        return value
+    first_visible = next(filter(is_visible, value), "")
+    is_harmless = value[0] == " " or is_visible(value[0])
+    return value if is_harmless and first_visible not in _FORMULA_STARTS else f"'{value}"

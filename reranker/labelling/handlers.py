@@ -12,7 +12,6 @@ from typing import Any
 from reranker.api import Reranker
 from reranker.core.errors import RerankerError
 from reranker.core.types import Ranking
-from reranker.evaluation.datasets.faults import is_text
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import LANGUAGES, phrase, phrases
 from reranker.labelling.label_file import LabelFile, LabelledQuery, absolute
@@ -154,7 +153,7 @@ class Labelling:
 def _query_text(request: dict[str, Any]) -> str:
     """Return the query of a request, or an empty one if it is not text."""
     query = request.get("query")
-    return query if isinstance(query, str) and is_text(query) else ""
+    return query if isinstance(query, str) else ""
 
 
 def _saved_line(request: dict[str, Any]) -> tuple[int, str]:

@@ -10,6 +10,7 @@ from reranker.core.cancellation import Cancellation
 from reranker.core.errors import DeviceFailed, PictureError, PictureSkipped, TicketCancelled
 from reranker.core.protocols import ImageT
 from reranker.core.scores import shown_score
+from reranker.core.text import is_blank
 from reranker.core.types import (
     Candidate,
     Explanation,
@@ -88,7 +89,9 @@ def query_parts(text: str) -> tuple[str, ...]:
     """
     cuts = [found.span() for found in _SEPARATOR.finditer(text) if found[1]]
     starts, ends = [0, *(end for _, end in cuts)], [*(start for start, _ in cuts), len(text)]
-    parts = tuple(part for start, end in zip(starts, ends, strict=True) if (part := text[start:end].strip()))
+    parts = tuple(
+        part for start, end in zip(starts, ends, strict=True) if not is_blank(part := text[start:end].strip())
+    )
     return parts if len(parts) > 1 else ()
 
 

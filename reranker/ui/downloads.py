@@ -12,6 +12,7 @@ from typing import IO, Any, Final, Literal
 
 from reranker.api import Reranker
 from reranker.config.settings import MEGABYTE
+from reranker.core.text import well_formed
 from reranker.core.types import Ranking, Scored
 from reranker.export.archive import write_archive
 from reranker.export.contact_sheet import as_html
@@ -23,7 +24,6 @@ from reranker.ui.uploads import Uploads
 
 Format = Literal["csv", "json", "zip", "html"]
 FORMATS: Final[tuple[Format, ...]] = ("csv", "json", "html", "zip")
-BYTE_ORDER_MARK: Final = "\ufeff"  # without it, spreadsheet programs misread Chinese
 _MEMBER_BYTES: Final = 1_000  # of a ZIP file for each picture, besides its own bytes; names have at most 255
 
 
@@ -66,7 +66,7 @@ class Downloads:
             present = tuple(scored for scored in safe.scored[:zip_count] if scored.candidate.source)
             return self._write_archive(replace(safe, scored=present), session)
         texts: dict[str, Callable[[], str]] = {
-            "csv": lambda: BYTE_ORDER_MARK + as_csv(safe, language=language),
+            "csv": lambda: as_csv(safe, language=language),
             "json": lambda: as_json(safe, judged_by=judged_by, language=language),
             "html": lambda: as_html(safe, model=judged_by["model"], limits=self.limits, language=language),
         }
@@ -74,7 +74,7 @@ class Downloads:
 
     def write_text(self, name: str, text: str, session: str) -> Path:
         """Write a text into a file of this name and return its path."""
-        data = text.encode(errors="backslashreplace")
+        data = well_formed(text).encode()
         target = self._target(session, name, data)
         if not target.exists():
             with self._new_file(target, len(data)) as file:

@@ -11,6 +11,7 @@ import gradio as gr
 from reranker.api import Reranker
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import QueryEmpty, TooFewPictures, TooManyPictures, TooManyQueries
+from reranker.core.text import is_blank
 from reranker.core.types import Query
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import phrase, phrases
@@ -99,7 +100,7 @@ class RankHandlers:
     def _queries(self, text: object) -> list[Query]:
         """Return the validated lines of a text, each once. Raises `RequestError`."""
         lines = text.splitlines() if isinstance(text, str) else []
-        queries = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+        queries = list(dict.fromkeys(line.strip() for line in lines if not is_blank(line)))
         if not queries:
             raise QueryEmpty
         if len(queries) > MAX_QUERIES:

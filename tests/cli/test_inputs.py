@@ -3,11 +3,14 @@
 import os
 import random
 import sys
+import zipfile
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from reranker.cli.console import DONE, USAGE_ERROR
+from reranker.cli.options import Format
 from reranker.core.types import EncodedPicture
 from reranker.images.formats import PICTURE_SUFFIXES
 from tests.support.folders import close_folder
@@ -31,15 +34,19 @@ def test_names_of_every_script_come_back(shell: Shell) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a name is text")
-def test_a_name_of_any_bytes_comes_back_from_json(shell: Shell) -> None:
+def test_a_name_that_is_not_text_is_shown_with_a_replacement_character(shell: Shell) -> None:
     name = os.fsdecode(b"caf\xe9.png")
     try:
         Path(name).write_bytes(b"1")
     except OSError:
         pytest.skip("this file system has only names that are text")
-    assert shell.json("a dog", ".").paths == [name]
-    assert "caf\ufffd.png" in shell("rank", "a dog", name).out
-    assert r"caf\udce9.png" in shell("rank", "a dog", name, "--format", "csv").out
+    assert shell.json("a dog", ".").paths == ["caf\ufffd.png"]
+    for format_ in get_args(Format):
+        shell("rank", "a dog", name, "--format", format_, "--output", f"result.{format_}")
+    for format_ in ("table", "json", "csv", "html"):
+        assert "caf\ufffd.png" in Path(f"result.{format_}").read_text(encoding="utf-8"), format_
+    assert zipfile.ZipFile("result.zip").namelist() == ["01_7.3_caf_.png"]
+    assert shell("verify", "result.json").code == 0
 
 
 def test_table_and_progress_have_no_control_characters(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

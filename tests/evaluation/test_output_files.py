@@ -39,7 +39,7 @@ def two_configurations() -> Evaluation:
 
 
 def csv_lines(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(StringIO(text, newline="")))
+    return list(csv.DictReader(StringIO(text.removeprefix("\ufeff"), newline="")))
 
 
 # JSON

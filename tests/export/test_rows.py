@@ -10,16 +10,51 @@ from hypothesis import strategies as st
 
 from reranker.core.errors import PictureMissing, PictureUnreadable
 from reranker.core.scores import shown_score
+from reranker.core.text import is_visible
 from reranker.export.rows import COLUMNS, Row, as_csv, as_json, rankings_as_csv, rankings_as_json, rows
 from tests.support.rankings import failed, ranking, scored
 
 properties = settings(deadline=None, max_examples=100, database=None)
 names = st.text(min_size=1, max_size=30)
-FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1", "\n@x", "＝1", "＋1", "－1", "＠x"]
+FORMULAS = [
+    *("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\r=1", "\n@x", "＝1", "＋1", "－1", "＠x"),
+    *("\ufeff=1", "\u200b+1", "\x00-1", "\t1", "\r", "\ufeffcat", "\u2060"),
+]
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    " =1",
+    "\r=1",
+    "\n@x",
+    "\ufeff=1",
+    "\u200b+1",
+    "\x00-1",
+    "\t1",
+    "\r",
+    "\ufeffcat",
+    "\u2060",
+    "＝1",
+    "＋1",
+    "－1",
+    "＠x",
+]
 
 
 def read_csv(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(StringIO(text, newline="")))
+    header, *lines = read_lines(text)
+    return [dict(zip(header, line, strict=True)) for line in lines]
+
+
+def read_lines(text: str) -> list[list[str]]:
+    return list(csv.reader(StringIO(without_mark(text), newline="")))
+
+
+def without_mark(text: str) -> str:
+    """Return CSV without the byte order mark that each file has."""
+    assert text[0] == "\ufeff"
+    return text[1:]
 
 
 def test_ranks_count_from_one_and_failed_pictures_have_none() -> None:
@@ -72,7 +107,7 @@ def test_json_is_one_object_with_these_keys_in_this_order() -> None:
 
 
 def test_csv_has_a_header_and_a_line_for_each_picture() -> None:
-    assert as_csv(ranking(scored("a.png", 0.0), scored("b, c.png", -0.5))).split("\r\n") == [
+    assert without_mark(as_csv(ranking(scored("a.png", 0.0), scored("b, c.png", -0.5)))).split("\r\n") == [
         "rank,path,status,score,log_odds,words,text,error",
         "1,a.png,scored,5.0,0.0,,,",
         f'2,"b, c.png",scored,{shown_score(-0.5)},-0.5,,,',
@@ -87,9 +122,11 @@ def test_a_file_of_several_rankings_has_what_the_file_of_each_has(cases: list[tu
     judged_by = {"model": "toybox"}
     together = json.loads(rankings_as_json(rankings, judged_by=judged_by))
     assert together == {"queries": [json.loads(as_json(each, judged_by=judged_by)) for each in rankings]}
-    lines = list(csv.reader(StringIO(rankings_as_csv(rankings), newline="")))
+    lines = read_lines(rankings_as_csv(rankings))
     assert lines[0] == ["query", *COLUMNS]
-    alone = [line for each in rankings for line in list(csv.reader(StringIO(as_csv(each), newline="")))[1:]]
+    alone = [
+        line for each in rankings for line in read_lines(as_csv(each))[1:]
+    ]
     assert [line[1:] for line in lines[1:]] == alone
     queries = [query for query, pictures in cases for _ in pictures]
     assert [line[0].removeprefix("'") for line in lines[1:]] == [query.removeprefix("'") for query in queries]
@@ -140,7 +177,7 @@ def test_json_keeps_every_name_and_every_digit(name: str, log_odds: float) -> No
 def test_csv_keeps_every_name_and_every_digit(name: str, log_odds: float) -> None:
     (row,) = read_csv(as_csv(ranking(scored(name, log_odds))))
     assert row["path"] in {name, f"'{name}"}
-    assert not row["path"].lstrip().startswith(("=", "+", "-", "@"))
+    assert not "".join(filter(is_visible, row["path"])).startswith(("=", "+", "-", "@"))
     assert (float(row["score"]), float(row["log_odds"])) == (shown_score(log_odds), log_odds)
 
 

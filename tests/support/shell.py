@@ -69,7 +69,7 @@ def write(**contents: float) -> None:
 
 
 def read_csv(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(StringIO(text, newline="")))
+    return list(csv.DictReader(StringIO(text.removeprefix("\ufeff"), newline="")))
 
 
 SCRIPTED = """

@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from reranker.core.text import is_blank
 from reranker.evaluation.datasets.faults import Faults, invalid_fields, is_id, is_text
 from reranker.evaluation.datasets.file_reading import JSON_ERRORS, numbered_lines, read_text
 
@@ -48,7 +49,7 @@ def read_captions(file: Path, faults: Faults) -> list[Caption] | None:
 
 
 def _is_filled_text(value: object) -> bool:
-    return is_text(value) and bool(str(value).strip())
+    return is_text(value) and not is_blank(str(value))
 
 
 def _caption(text: str, *paths: str) -> Caption:
@@ -125,7 +126,7 @@ def _parse_flickr(file: Path, text: str, faults: Faults) -> Iterator[Caption]:
         match = _FLICKR_LINE.fullmatch(line)
         if match is None:
             faults.add(file, number, "columns", _FLICKR_COLUMNS)
-        elif not match["caption"].strip():
+        elif is_blank(match["caption"]):
             faults.add(file, number, "empty query")
         else:
             yield _caption(match["caption"], match["picture"])
@@ -138,7 +139,7 @@ def _parse_csv(file: Path, text: str, delimiter: str, columns: list[str], faults
         cells = _repair_row(row, columns) if delimiter == "|" else row
         if len(cells) != len(columns) or not cells[picture].strip():
             faults.add(file, number, "columns", delimiter.join(columns))
-        elif not cells[caption].strip():
+        elif is_blank(cells[caption]):
             faults.add(file, number, "empty query")
         else:
             yield _caption(cells[caption], cells[picture].strip())

@@ -1,14 +1,12 @@
 """Collect the faults of a dataset, and check the fields of its JSON objects."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from reranker.core.errors import DatasetInvalid, Fault, FaultReason
+from reranker.core.text import is_well_formed
 from reranker.evaluation.datasets.types import Dataset, LabelledSet
-
-SURROGATES: Final = re.compile("[\ud800-\udfff]")  # not valid in UTF-8, but in JSON escapes and in file names
 
 
 class Faults:
@@ -39,7 +37,7 @@ class Faults:
 
 def is_text(value: object) -> bool:
     """Whether the value is a string that can be encoded as UTF-8."""
-    return isinstance(value, str) and not SURROGATES.search(value)
+    return isinstance(value, str) and is_well_formed(value)
 
 
 def is_id(value: object) -> bool:

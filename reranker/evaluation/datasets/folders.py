@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
+from reranker.core.text import is_blank
 from reranker.evaluation.datasets.faults import Faults, is_text
 from reranker.evaluation.datasets.file_reading import list_folder
 from reranker.evaluation.datasets.types import Dataset, LabelledPicture, LabelledSet, Sampling, language_of
@@ -50,7 +51,7 @@ def _check_folders(files_by_folder: Mapping[Path, Sequence[Path]], faults: Fault
     for sub, files in files_by_folder.items():
         if not is_text(sub.name):
             faults.add(sub, None, "not UTF-8")
-        elif not sub.name.strip():
+        elif is_blank(sub.name):
             faults.add(sub, None, "empty query")
         if not files:
             faults.add(sub, None, "no pictures")

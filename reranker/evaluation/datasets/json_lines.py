@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from reranker.core.errors import FaultReason
-from reranker.evaluation.datasets.faults import SURROGATES, Faults, invalid_fields, is_id, is_text
+from reranker.core.text import SURROGATE, is_blank
+from reranker.evaluation.datasets.faults import Faults, invalid_fields, is_id, is_text
 from reranker.evaluation.datasets.file_reading import is_file, read_objects
 from reranker.evaluation.datasets.types import Dataset, LabelledPicture, LabelledSet, language_of
 from reranker.images.hashing import content_hash
@@ -27,7 +28,7 @@ def as_line(query: str, pictures: Sequence[str], relevant: Sequence[str]) -> str
     """
     record = {"query": query, "pictures": list(pictures), "relevant": list(relevant)}
     line = json.dumps(record, ensure_ascii=False)
-    return SURROGATES.sub(lambda match: f"\\u{ord(match[0]):04x}", line) + "\n"
+    return SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", line) + "\n"
 
 
 def read_json_lines(file: Path, name: str) -> Dataset:
@@ -95,7 +96,7 @@ class _SetParser:
         return None if problems else self._labelled_set(line)
 
     def _query_problems(self, line: _Line) -> Iterator[tuple[FaultReason, str]]:
-        if not line.query.strip():
+        if is_blank(line.query):
             yield "empty query", ""
         if line.id in self._ids:
             yield "id twice", line.id

@@ -21,6 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from reranker.core.text import is_blank
 from reranker.evaluation.datasets.faults import Faults, invalid_fields, is_id, is_text
 from reranker.evaluation.datasets.file_reading import (
     is_file,
@@ -91,7 +92,7 @@ def _read_queries(folder: Path, faults: Faults) -> dict[str, str]:
     for line, query_id, text in read(file, faults):
         if query_id in queries:
             faults.add(file, line, "id twice", query_id)
-        if not text.strip():
+        if is_blank(text):
             faults.add(file, line, "empty query")
         queries.setdefault(query_id, text)
     return queries

@@ -23,7 +23,7 @@ from reranker.labelling.label_file import LabelledQuery
 from reranker.server.status import Status, trouble
 from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.background_progress import iterate_items
-from reranker.ui.downloads import BYTE_ORDER_MARK, Downloads
+from reranker.ui.downloads import Downloads
 from reranker.ui.error_toasts import errors_as_sentences
 from reranker.ui.evaluate_tab.label_handlers import (
     LabelHandlers,
@@ -176,7 +176,7 @@ class EvaluateHandlers:
         """Write the metrics to a CSV file, for a button that the browser then clicks."""
         if state.evaluation is None:
             return gr.update(value=None)
-        text, session = BYTE_ORDER_MARK + as_csv(state.evaluation), request.session_hash or ""
+        text, session = as_csv(state.evaluation), request.session_hash or ""
         with errors_as_sentences(self._sessions.language(request)):
             file = self._downloads.write_text("evaluation.csv", text, session)
         self._sessions.add_files([file], request)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reranker.core.text import is_blank
 from reranker.evaluation.datasets.json_lines import as_line
 from reranker.evaluation.datasets.loading import open_dataset
 from reranker.evaluation.datasets.types import Dataset, LabelledPicture
@@ -220,7 +221,7 @@ def test_a_file_that_cannot_be_read_is_a_fault(labels, monkeypatch):
 
 
 @settings(deadline=None)
-@given(st.text(min_size=1).filter(str.strip), st.booleans())
+@given(st.text(min_size=1).filter(lambda text: not is_blank(text)), st.booleans())
 def test_a_written_line_is_read_back(query, is_second):
     with tempfile.TemporaryDirectory() as folder:
         put_pictures(Path(folder), "a.jpg", "b.jpg")
