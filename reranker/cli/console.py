@@ -1,6 +1,7 @@
 """Parts that all commands share: exit codes, messages on stderr, the result on stdout, and the `Reranker` of a call."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 
@@ -39,6 +40,17 @@ def say(message: str) -> None:
 def printable(name: str) -> str:
     """Return the name on one line, without control characters that a terminal would execute."""
     return "".join(character if character.isprintable() else "\ufffd" for character in name)
+
+
+def argument_text(argument: str) -> str:
+    """Return the text of an argument; in a locale without UTF-8, Python keeps its bytes as surrogates.
+
+    What is not UTF-8 stays as it is, and is refused as a query.
+    """
+    try:
+        return os.fsencode(argument).decode()
+    except UnicodeError:
+        return argument
 
 
 def silence_transformers() -> None:

@@ -18,6 +18,7 @@ from reranker.api import Reranker, limits_of
 from reranker.cli.console import DONE, FAILED, CommandError, as_bytes, print_bytes, printable, reranker_of, say
 from reranker.cli.extras import require_extra
 from reranker.cli.options import InstructionOption, RevisionOption, settings_of
+from reranker.cli.outputs import is_same_file
 from reranker.cli.progress import announce, progress_bar, report_load_warnings
 from reranker.config.settings import Settings, is_token_count
 from reranker.core.errors import DatasetInvalid, QueryTooLong
@@ -116,7 +117,7 @@ def evaluate(
     settings = settings_of(revision=revision, instruction=instruction)
     grid = _grid(settings, model, precision, scoring, detail)
     if output is not None:
-        _check_outside(output, dataset)
+        _check_keeps(output, dataset)
     labelled = _open_dataset(dataset)
     _check_queries(labelled, settings)
     evaluation = _run(context, labelled, grid, None if output is None else _open_results_log(output))
@@ -182,9 +183,11 @@ def _open_dataset(spec: str) -> Dataset:
     raise CommandError("\n".join(faults))
 
 
-def _check_outside(folder: Path, spec: str) -> None:
-    """Raise `CommandError` if the results would be inside a dataset of folders, and be read as one of its queries."""
+def _check_keeps(folder: Path, spec: str) -> None:
+    """Raise `CommandError` if the results would replace the dataset, or be read as one of its queries."""
     dataset = Path(re.sub(r"(:\d+)+$", "", spec))
+    if any(is_same_file(folder / name, dataset) for name in (*FILE_NAMES, RESULTS_LOG)):
+        raise CommandError(f"The results would replace the dataset “{printable(str(dataset))}”; name another folder.")
     if dataset.is_dir() and folder.resolve().is_relative_to(dataset.resolve()):
         shown = printable(str(folder))
         raise CommandError(
@@ -254,7 +257,7 @@ def _show(bar: tqdm, progress: Any) -> None:
 
 def _write(evaluation: Evaluation, folder: Path, limits: Limits) -> None:
     """Write all files of the evaluation. Raises `CommandError`."""
-    from reranker.evaluation.output_files import write_all  # noqa: PLC0415 - scipy takes a second
+    from reranker.evaluation.output_files import FILE_NAMES, write_all  # noqa: PLC0415 - scipy takes a second
 
     shown = printable(str(folder))
     try:

@@ -22,11 +22,27 @@ STDIN: Final = Path("-")
 TEXT_COLUMNS: Final = ("path", "text")
 
 
-def candidates_at(path: str, recursive: bool) -> list[Candidate]:
-    """Return the picture at a path, or the pictures of a folder in natural order, named as they were typed.
+def candidates_at(paths: Sequence[str], recursive: bool) -> list[Candidate]:
+    """Return the pictures at paths and in folders, each file once, named as they were typed.
 
-    Raises `CommandError` if a folder cannot be read or has no pictures.
+    Pictures of a folder are in natural order. A folder that is empty or cannot be read is reported on stderr if there
+    are other paths. Raises `CommandError` if there are no pictures at all.
     """
+    candidates: list[Candidate] = []
+    for path in paths:
+        try:
+            candidates += _candidates_at(path, recursive)
+        except CommandError as error:
+            if len(paths) == 1:
+                raise
+            say(str(error))
+    if not candidates:
+        raise CommandError("There is no picture to rank.")
+    return _distinct(candidates)
+
+
+def _candidates_at(path: str, recursive: bool) -> list[Candidate]:
+    """Raises `CommandError` if a folder cannot be read or has no pictures."""
     if not _is_folder(path):
         return [Candidate(name=path, source=Path(path))]
     pictures = sorted(_pictures_in(path, recursive), key=natural_key)
@@ -36,6 +52,26 @@ def candidates_at(path: str, recursive: bool) -> list[Candidate]:
             raise CommandError(f"{shown} and its subfolders have no pictures.")
         raise CommandError(f"{shown} has no pictures; add --recursive to search its subfolders, too.")
     return [Candidate(name=str(picture), source=picture) for picture in pictures]
+
+
+def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the first candidate of each file, since several paths and links may lead to it. Reports the others."""
+    by_file: dict[object, Candidate] = {}
+    for candidate in candidates:
+        by_file.setdefault(_file_identity(candidate), candidate)
+    if repeated := len(candidates) - len(by_file):
+        say(f"Left out, since other paths lead to the same files: {repeated} of {len(candidates)} pictures.")
+    return list(by_file.values())
+
+
+def _file_identity(candidate: Candidate) -> object:
+    """Return what is equal for two paths of one file; the path itself if there is no file, which is reported later."""
+    assert isinstance(candidate.source, Path), "it was typed"
+    try:
+        status = candidate.source.stat()
+    except (OSError, ValueError):
+        return candidate.source
+    return status.st_dev, status.st_ino
 
 
 def is_path(text: str) -> bool:
@@ -124,11 +160,28 @@ def _read_texts(file: Path) -> dict[str, str]:
     shown = printable(str(file))
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            table = csv.DictReader(lines)
+            table = csv.DictReader(lines, strict=True)  # else a quote that is not closed takes the rest of the file
             if not set(TEXT_COLUMNS) <= set(table.fieldnames or ()):
                 raise CommandError(f"The file “{shown}” needs a header with the columns path and text.")
-            return {row["path"]: (row["text"] or "").strip() for row in table if row["path"]}
+            return _texts_by_path(table, shown)
     except OSError as error:
         raise CommandError(f"The file “{shown}” cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise CommandError(f"The file “{shown}” is not a CSV file in UTF-8; save it as one.") from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"The file “{shown}” is not UTF-8 text; save it as CSV in UTF-8.") from error
+    except csv.Error as error:
+        raise CommandError(
+            f"The file “{shown}” is not a valid CSV file; check for a quote that is not closed."
+        ) from error
+
+
+def _texts_by_path(table: "csv.DictReader[str]", shown: str) -> dict[str, str]:
+    """Raises `CommandError` if a path has several texts."""
+    texts: dict[str, str] = {}
+    for row in table:
+        path, text = row["path"], (row["text"] or "").strip()
+        if path and texts.setdefault(path, text) != text:
+            raise CommandError(
+                f"The file “{shown}” has several texts for “{printable(path)}”; the second one is on line "
+                f"{table.line_num}: keep one of them."
+            )
+    return texts

@@ -74,7 +74,7 @@ def _pictures(folder: Path, recursive: bool) -> list[Path]:
     """Return the pictures in natural order, without links to other folders. Raises `CommandError`."""
     if not folder.is_dir():
         raise CommandError(f"“{printable(str(folder))}” is not a folder; name one with pictures.")
-    paths = [Path(str(candidate.source)) for candidate in candidates_at(str(folder), recursive)]
+    paths = [Path(str(candidate.source)) for candidate in candidates_at([str(folder)], recursive)]
     pictures = [path for path in paths if path.resolve().is_relative_to(folder.resolve())]
     if len(pictures) < 2:
         raise CommandError(f"The folder “{printable(str(folder))}” has fewer than 2 pictures; add some.")

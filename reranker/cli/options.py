@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from reranker.cli.console import argument_text
 from reranker.config.settings import Device, Precision, Settings
 from reranker.core.types import Scoring
 
@@ -83,5 +84,5 @@ FiguresOption = Annotated[Path | None, typer.Option(metavar="FILE.json", help="A
 
 def settings_of(**options: str | None) -> Settings:
     """Return the settings of the environment, overridden by the options that were given. Raises `SettingInvalid`."""
-    given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    given: dict[str, Any] = {key: argument_text(value) for key, value in options.items() if value is not None}
     return Settings.from_environment().override(**given)

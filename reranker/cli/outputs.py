@@ -1,6 +1,6 @@
 """Write the outputs of a command: rankings in each format, copies of the best pictures, a summary on stderr."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -22,15 +22,30 @@ from reranker.storage.atomic_write import write_atomically
 DEFAULT_COPIES: Final = 10
 
 
-def check_output(file: Path | None) -> None:
-    """Raise `CommandError` if the result could not be written into this file; None is stdout."""
+def check_output(file: Path | None, inputs: Iterable[Path] = ()) -> None:
+    """Raise `CommandError` if the result could not be written into this file, or would replace an input.
+
+    None is stdout.
+    """
     if file is None:
         return
+    if any(is_same_file(file, each) for each in inputs):
+        raise CommandError(
+            f"The result would replace “{printable(str(file))}”, which is one of the inputs; name another file."
+        )
     if file.is_dir():
         raise CommandError(f"The result cannot be written to “{printable(str(file))}”, which is a folder; name a file.")
     if not file.parent.is_dir():
         folder = printable(str(file.parent))
         raise CommandError(f"There is no folder “{folder}” to write the result into; create it first.")
+
+
+def is_same_file(file: Path, other: Path) -> bool:
+    """Return whether two paths lead to one file that exists."""
+    try:
+        return file.samefile(other)
+    except (OSError, ValueError):
+        return False
 
 
 def write_output(data: bytes, file: Path | None) -> None:

@@ -8,11 +8,10 @@ from typing import Annotated
 import typer
 
 from reranker.api import Reranker
-from reranker.cli.console import CommandError, printable, reranker_of
+from reranker.cli.console import CommandError, argument_text, printable, reranker_of
 from reranker.cli.inputs import candidates_at, is_path, read_queries, with_texts
 from reranker.cli.options import (
     DetailOption,
-    Format,
     FormatOption,
     InstructionOption,
     ModelOption,
@@ -130,7 +129,11 @@ def rank(  # noqa: PLR0913 - the options of a command
     reranker, several = reranker_of(context, settings), queries is not None
     # Mistakes are reported before the model is loaded, which takes a while.
     inputs = _inputs(query, paths or (), queries, reranker, recursive=recursive, text=text)
-    _check_outputs(output, copy_top, format_, several=several)
+    files = [candidate.source for candidate in inputs.candidates if isinstance(candidate.source, Path)]
+    check_output(output, [*files, *(file for file in (queries, text) if file is not None)])
+    check_empty(copy_top)
+    if several:
+        check_holds_several(format_)
     rankings = rank_with_progress(reranker, inputs.queries, inputs.candidates, top_k)
     filtered = [filter_by_score(ranking, threshold) for ranking in rankings]
     write_output(render(filtered, format_, reranker, several=several), output)
@@ -153,20 +156,12 @@ def _inputs(
     if queries is not None:
         checked = read_queries(queries, reranker)
     elif arguments:
-        checked = [reranker.query(arguments.pop(0)).text]
+        checked = [reranker.query(argument_text(arguments.pop(0))).text]
     else:
         raise CommandError("Missing argument 'QUERY'.")
     if not arguments:
         raise CommandError("Missing argument 'PATH'.")
     if queries is not None and not is_path(arguments[0]):
         raise CommandError(f"“{printable(arguments[0])}” is not a picture or folder; with --queries, omit QUERY.")
-    candidates = [candidate for path in arguments for candidate in candidates_at(path, recursive)]
+    candidates = candidates_at(arguments, recursive)
     return _Inputs(queries=checked, candidates=candidates if text is None else with_texts(candidates, text))
-
-
-def _check_outputs(output: Path | None, copy_top: Path | None, format_: Format, *, several: bool) -> None:
-    """Raise `CommandError` if the result could not be written."""
-    check_output(output)
-    check_empty(copy_top)
-    if several:
-        check_holds_several(format_)

@@ -1,6 +1,7 @@
 """`verify`: score the pictures of a saved result again, and list those whose rank or score changed."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,11 +87,11 @@ def _candidates(saved: SavedResult) -> list[Candidate]:
 
 def _file_of(path: str) -> Path:
     """Return the file that a result names, also if bytes of its name are not text and are shown as U+FFFD."""
-    file = Path(path)
-    if "\ufffd" not in file.name or file.exists():
+    file = Path(os.fsdecode(path.encode(errors="surrogateescape")))  # also in a locale without UTF-8
+    if "\ufffd" not in path or file.exists():
         return file
     try:
-        matching = [each for each in file.parent.iterdir() if well_formed(each.name) == file.name]
+        matching = [each for each in file.parent.iterdir() if well_formed(each.name) == well_formed(file.name)]
     except OSError:
         return file
     return matching[0] if len(matching) == 1 else file

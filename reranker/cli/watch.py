@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from reranker.api import Reranker
-from reranker.cli.console import CommandError, printable, reranker_of, say
+from reranker.cli.console import CommandError, argument_text, printable, reranker_of, say
 from reranker.cli.options import (
     DetailOption,
     FormatOption,
@@ -85,9 +85,9 @@ def watch(  # noqa: PLR0913 - the options of a command
     model_options = {"model": model, "revision": revision, "precision": precision}
     settings = settings_of(**model_options, scoring=scoring, instruction=instruction, detail=detail)
     reranker = reranker_of(context, settings)
-    checked = reranker.query(query)
+    checked = reranker.query(argument_text(query))
     _check_readable(folder)
-    check_output(output)
+    check_output(output, (file for file in folder.iterdir() if is_picture(file.name)))
     announce(reranker)
     ranking = rank_arrivals(reranker, checked, arrivals(folder, partial(sleep, interval)))
     write_output(render([replace(ranking, scored=ranking.scored[:top_k])], format_, reranker), output)

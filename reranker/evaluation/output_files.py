@@ -50,18 +50,17 @@ _FIT_KEYS: Final = {  # field -> name in the files
 _Value = TypeVar("_Value")
 
 
+FILE_NAMES: Final = ("results.json", "results.csv", "qrels.trec", "report.html")
+
+
 def write_all(evaluation: Evaluation, folder: Path, limits: Limits) -> None:
     """Write all files into a folder, which is created if it is missing. Each is written completely or not at all.
 
     Files of an earlier evaluation with the same names are replaced. limits: of the pictures in the report. Raises
     `OSError`.
     """
-    texts = {
-        "results.json": as_json(evaluation),
-        "results.csv": as_csv(evaluation),
-        "qrels.trec": as_qrels(evaluation.dataset),
-        "report.html": as_html(evaluation, limits=limits),
-    }
+    contents = as_json(evaluation), as_csv(evaluation), as_qrels(evaluation.dataset), as_html(evaluation, limits=limits)
+    texts = dict(zip(FILE_NAMES, contents, strict=True))
     for result in evaluation.results:
         texts[f"runs/{_run_name(result.configuration)}.trec"] = as_trec_run(result, evaluation.dataset)
     (folder / "runs").mkdir(parents=True, exist_ok=True)

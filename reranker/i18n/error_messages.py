@@ -306,8 +306,9 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "zh": "请求格式有误，位置在“{where}”；格式说明见 /v1/openapi.json。",
     },
     (ResultUnreadable, ""): {
-        "en": "“{name}” is not a ranking saved by this program; choose a JSON file that you downloaded from this page.",
-        "zh": "“{name}”不是本程序保存的排序；请选择从此页面下载的 JSON 文件。",
+        "en": "“{name}” is not a ranking saved by this program; choose a JSON file that you downloaded from this page, "
+        "or that the command `rank` wrote.",
+        "zh": "“{name}”不是本程序保存的排序；请选择从此页面下载的，或由命令 `rank` 写出的 JSON 文件。",
     },
     (RequestTooLarge, ""): {
         "en": "The request is larger than {max_mb} MB; send fewer or smaller pictures.",

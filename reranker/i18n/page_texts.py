@@ -139,6 +139,10 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
         "en": "No picture could be scored; the reasons are below.",
         "zh": "没有一张图片能够评分；原因见下方。",
     },
+    "opened": {
+        "en": "“{name}” was opened.",
+        "zh": "已打开“{name}”。",
+    },
     "kept_first": {
         "en": "At most {max_count} pictures are allowed: the first {max_count} of {count} were kept.",
         "zh": "最多接受 {max_count} 张图片：已保留 {count} 张中的前 {max_count} 张。",

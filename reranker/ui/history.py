@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from reranker.core.errors import ResultUnreadable
 from reranker.core.scores import score_texts
+from reranker.core.text import well_formed
 from reranker.ui.ranking_view import Card, RankingView
 
 MAX_EARLIER: Final = 12
@@ -48,9 +49,12 @@ class History:
             return self
         return replace(self, run=self.run + 1, ranking_views=(self.earlier[index],), compared=None)
 
-    def add(self, ranking_view: RankingView) -> "History":
-        """Show a finished ranking alone."""
-        return self.start_run(1).update(0, ranking_view)
+    def add(self, ranking_views: Sequence[RankingView]) -> "History":
+        """Show finished rankings alone."""
+        history = self.start_run(len(ranking_views))
+        for index, ranking_view in enumerate(ranking_views):
+            history = history.update(index, ranking_view)
+        return history
 
     def compare(self, index: int, tab: int) -> "History":
         """Show an earlier ranking next to a shown one. An index or tab that does not exist changes nothing."""
@@ -68,20 +72,29 @@ def _visible_content(ranking_view: RankingView) -> object:
     return ranking_view.query, ranking_view.note, tuple((card.name, card.score_text) for card in ranking_view.cards)
 
 
-def read_saved_ranking(content: bytes, name: str) -> RankingView:
-    """Return the ranking in a JSON file that `export.rows.as_json` has written.
+def read_saved_rankings(content: bytes, name: str) -> list[RankingView]:
+    """Return the rankings, at least one, in a JSON file that `export.rows` has written: of one query, or of several.
 
     name: of the file, for the error. Raises `ResultUnreadable`.
     """
     try:
         saved = json.loads(content)
-        rows = [row for row in saved["results"] if row["status"] == "scored"]
-        values = [_score(row["score"]) for row in rows]
-        names = [re.split(r"[\\/]", str(row["path"]))[-1] for row in rows]  # the command line writes paths
-        query, judged_by = str(saved["query"]), saved["judged_by"]
-        note = f"{judged_by['model']} · {judged_by['precision']}"
-    except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
+        ranking_views = [_saved_ranking(each) for each in saved.get("queries", [saved])]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         raise ResultUnreadable(name=name) from None
+    if not ranking_views:
+        raise ResultUnreadable(name=name)
+    return ranking_views
+
+
+def _saved_ranking(saved: dict[str, Any]) -> RankingView:
+    """Raises an error of Python if the fields are others."""
+    rows = [row for row in saved["results"] if row["status"] == "scored"]
+    values = [_score(row["score"]) for row in rows]
+    paths = [well_formed(str(row["path"])) for row in rows]
+    names = [re.split(r"[\\/]", path)[-1] for path in paths]  # the command line writes paths
+    query, judged_by = well_formed(str(saved["query"])), saved["judged_by"]
+    note = well_formed(f"{judged_by['model']} · {judged_by['precision']}")
     cards = tuple(
         Card(rank=rank, name=card_name, value=value, score_text=text)
         for rank, (card_name, value, text) in enumerate(zip(names, values, score_texts(values), strict=True), 1)

@@ -19,7 +19,7 @@ from reranker.server.status import Status, trouble
 from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.downloads import Downloads, Format
 from reranker.ui.error_toasts import errors_as_sentences
-from reranker.ui.history import History, rankings_value, read_saved_ranking
+from reranker.ui.history import History, rankings_value, read_saved_rankings
 from reranker.ui.model_status import MIN_PICTURES, ModelStatus, judged_by
 from reranker.ui.ranking_view import RankingView, failure_lists
 from reranker.ui.run_progress import RunUpdate, follow_run
@@ -158,10 +158,10 @@ class RankHandlers:
             path = self._uploads.resolve_upload(file)
             self._sessions.add_files([path], request)
             with path.open("rb") as saved:
-                ranking_view = read_saved_ranking(saved.read(MAX_SAVED_BYTES), path.name)
+                ranking_views = read_saved_rankings(saved.read(MAX_SAVED_BYTES), path.name)
         except Exception as error:
             return [trouble(error, language).value, gr.skip()]
-        return [gr.skip(), history.add(ranking_view)]
+        return [Status(text=phrase("opened", language, name=path.name), tone="done").value, history.add(ranking_views)]
 
     def download_handler(self, format_: Format) -> Callable[[History, object, object, gr.Request], Any]:
         """Return the handler that writes a ranking in a format, for a button that the browser then clicks."""

@@ -144,6 +144,16 @@ def test_output_inside_the_dataset_is_rejected(shell: Shell) -> None:
         Path("photos", name).parent.mkdir(parents=True)
         Path("photos", name).write_bytes(str(len(name)).encode() if "cats" in name else b"1")
     assert "is inside the dataset" in usage_error(shell("evaluate", "photos:2:2", "--output", "photos/figures"))
+
+
+@pytest.mark.parametrize("name", ["results.json", "scores.jsonl"])
+def test_output_that_would_replace_the_dataset_is_rejected(shell: Shell, name: str) -> None:
+    Path("labels").mkdir()
+    Path("labels", name).write_text("precious", encoding="utf-8")
+    Path("link").symlink_to("labels", target_is_directory=True)
+    error = usage_error(shell("evaluate", f"labels/{name}:2:2", "--output", "link"))
+    assert "would replace the dataset" in error
+    assert Path("labels", name).read_text(encoding="utf-8") == "precious"
     assert not Path("photos/figures").exists()
     assert shell("evaluate", "photos:2:2", "--output", "figures").code == DONE
 

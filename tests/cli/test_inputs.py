@@ -19,9 +19,50 @@ from tests.support.shell import CommandResult, Shell, read_csv, write
 
 
 def test_paths_come_back_as_they_were_typed(shell: Shell) -> None:
-    write(a=1)
-    whole = Path("a.png").resolve()
+    write(a=1, b=2)
+    whole = Path("b.png").resolve()
     assert set(shell.json("a dog", "./a.png", whole).paths) == {"./a.png", str(whole)}
+
+
+def test_a_file_is_one_picture_whatever_paths_and_links_lead_to_it(shell: Shell) -> None:
+    Path("all").mkdir()
+    Path("all/a.png").write_bytes(b"1")
+    Path("all/b.png").symlink_to("a.png")
+    Path("all/c.png").hardlink_to("all/a.png")
+    Path("all/gone.png").symlink_to("nowhere.png")
+    Path("all/same content.png").write_bytes(b"1")
+    done = shell.json("a dog", "all/c.png", "all", Path("all").resolve())
+    assert done.paths == ["all/c.png", "all/same content.png", "all/gone.png", str(Path("all").resolve() / "gone.png")]
+    assert done.said == ["Left out, since other paths lead to the same files: 7 of 11 pictures."]
+
+
+def test_a_folder_without_pictures_does_not_keep_others_from_being_ranked(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(a=1)
+    for folder in ("empty", "closed"):
+        Path(folder).mkdir()
+    close_folder(monkeypatch, "closed")
+    done = shell.json("a dog", "empty", "a.png", "closed")
+    assert (done.code, done.paths) == (DONE, ["a.png"])
+    assert done.said == [
+        "The folder “empty” has no pictures; add --recursive to search its subfolders, too.",
+        "The folder “closed” cannot be opened; check its permissions.",
+    ]
+    assert shell("rank", "a dog", "empty", "closed").code == USAGE_ERROR
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere arguments are text")
+def test_text_in_a_locale_without_utf_8_is_read(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsencode", lambda text: text.encode("ascii", "surrogateescape"))
+    write(a=1)
+    as_kept = "一只猫".encode().decode("ascii", "surrogateescape")
+    assert shell.json(as_kept, "a.png").result["query"] == "一只猫"
+    done = shell("rank", "cat \udcff", "a.png")
+    assert (done.code, done.err) == (
+        USAGE_ERROR,
+        "The text of “query” is not valid Unicode; save or send it as UTF-8.\n",
+    )
 
 
 def test_names_of_every_script_come_back(shell: Shell) -> None:
@@ -164,6 +205,9 @@ def test_an_ambiguous_file_name_is_matched_by_path_only(shell: Shell) -> None:
         ("", "columns path and text"),
         ("path,text\nz.png,b\n", "no text for any of the pictures"),
         ("path,text\na.png,\n", "no text for any of the pictures"),
+        ("path,text\na.png,one\nb.png,x\na.png,two\n", "several texts for “a.png”; the second one is on line 4"),
+        ('path,text\na.png,"a title\nb.png,another\n', "a quote that is not closed"),
+        ('path,text\na.png,"a title" of it\n', "a quote that is not closed"),
     ],
 )
 def test_a_file_without_matching_texts_is_reported(shell: Shell, table: str, words: str) -> None:

@@ -71,7 +71,15 @@ def test_the_model_comes_from_the_option_then_the_environment_then_is_chosen(
         (["a dog"], "Missing argument 'PATH'."),
         ([], "Missing argument 'QUERY'."),
         (["a dog", "empty"], "The folder “empty” has no pictures; add --recursive to search its subfolders, too."),
-        (["a dog", "a.png", "empty", "--recursive"], "The folder “empty” and its subfolders have no pictures."),
+        (["a dog", "empty", "--recursive"], "The folder “empty” and its subfolders have no pictures."),
+        (["\u200b\ufeff", "a.png"], EMPTY_QUERY),
+        (
+            ["a dog", "a.png", "--output", "a.png"],
+            "The result would replace “a.png”, which is one of the inputs; name another file.",
+        ),
+        (["a dog", "a.png", "--output", "link.png"], None),
+        (["--queries", "q.txt", "a.png", "--output", "q.txt"], None),
+        (["a dog", "a.png", "--text", "t.csv", "--output", "t.csv"], None),
         (["a dog", "closed"], "The folder “closed” cannot be opened; check its permissions."),
         (["a dog", "a.png", "--output", "empty"], None),
         (["a dog", "a.png", "--output", "gone/a.json"], None),
@@ -88,6 +96,9 @@ def test_usage_errors_are_one_sentence_and_nothing_is_read(
     write(a=1)
     for name in ["empty", "closed"]:
         Path(name).mkdir()
+    Path("link.png").symlink_to("a.png")
+    Path("q.txt").write_text("a cat", encoding="utf-8")
+    Path("t.csv").write_text("path,text\nelsewhere.png,a title\n", encoding="utf-8")
     close_folder(monkeypatch, "closed")
     done = shell("rank", *arguments)
     assert (done.code, done.out) == (USAGE_ERROR, "")

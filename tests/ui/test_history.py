@@ -1,13 +1,18 @@
 """Earlier rankings, comparisons and saved rankings."""
 
+import json
+
 import pytest
 
 from reranker.core.errors import (
     ResultUnreadable,
 )
-from reranker.ui.history import MAX_EARLIER, History, rankings_value, read_saved_ranking
+from reranker.export.rows import rankings_as_json
+from reranker.ui.history import MAX_EARLIER, History, rankings_value, read_saved_rankings
 from reranker.ui.ranking_view import RankingView, make_cards
+from tests.support import rankings
 from tests.support.page_handlers import history_after, pressed, scripted_page
+from tests.support.rankings import ranking
 from tests.support.results import scored
 from tests.support.scripted_scorer import ScriptedScorer
 from tests.support.visitor import visitor
@@ -75,14 +80,46 @@ def test_a_ranking_that_was_taken_away_is_opened_beside_the_shown_one(upload_fol
 def test_a_ranking_of_the_command_line_is_known_by_the_names_of_its_pictures():
     rows = '[{"status": "scored", "score": 9.5, "path": "photos/猫/a.png"}]'
     text = f'{{"query": "q", "judged_by": {{"model": "m", "precision": "bf16"}}, "results": {rows}}}'
-    (card,) = read_saved_ranking(text.encode(), "x.json").cards
-    assert card.name == "a.png"
+    (view,) = read_saved_rankings(text.encode(), "x.json")
+    assert [card.name for card in view.cards] == ["a.png"]
+    assert len(read_saved_rankings(f'{{"queries": [{text}, {text}]}}'.encode(), "x.json")) == 2
     for wrong in ("NaN", "Infinity", "-1", "10.5", "1" + "0" * 400):
         with pytest.raises(ResultUnreadable):
-            read_saved_ranking(text.replace("9.5", wrong).encode(), "x.json")
+            read_saved_rankings(text.replace("9.5", wrong).encode(), "x.json")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"results": [{}]}', "[" * 100_000, '{"results": 5, "query": "a"}'])
+def test_the_rankings_of_several_queries_are_opened_together_and_their_message_replaces_that_of_a_bad_file(
+    upload_folder,
+):
+    page = scripted_page(ScriptedScorer(), upload_folder)
+    saved = [ranking(rankings.scored("photos/caf.png", 1.0), query=query) for query in ("a", "海边")]
+    text = rankings_as_json(saved, judged_by={"model": "m", "precision": "bf16"})
+    (upload_folder / "good.json").write_text(text.replace("caf", r"caf\udce9"), encoding="utf-8")
+    (upload_folder / "bad.json").write_text("{", encoding="utf-8")
+    bad, _ = page.rank_handlers.open_saved(History(), {"path": str(upload_folder / "bad.json")}, visitor())
+    good, history = page.rank_handlers.open_saved(History(), {"path": str(upload_folder / "good.json")}, visitor())
+    assert (bad["tone"], good["tone"], good["text"]) == ("trouble", "done", "“good.json” was opened.")
+    assert [(view.query, view.cards[0].name) for view in history.ranking_views] == [
+        ("a", "caf\ufffd.png"),
+        ("海边", "caf\ufffd.png"),
+    ]
+    json.dumps(page.rank_handlers.draw(history, visitor())[0], ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        "5",
+        '{"queries": []}',
+        '{"queries": 5}',
+        '{"results": [{}]}',
+        "[" * 100_000,
+        '{"results": 5, "query": "a"}',
+    ],
+)
 def test_what_is_no_saved_ranking_is_one_sentence(upload_folder, text):
     page = scripted_page(ScriptedScorer(), upload_folder)
     (upload_folder / "a.json").write_text(text)
