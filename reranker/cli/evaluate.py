@@ -185,6 +185,8 @@ def _open_dataset(spec: str) -> Dataset:
 
 def _check_keeps(folder: Path, spec: str) -> None:
     """Raise `CommandError` if the results would replace the dataset, or be read as one of its queries."""
+    from reranker.evaluation.output_files import FILE_NAMES  # noqa: PLC0415 - scipy takes a second
+
     dataset = Path(re.sub(r"(:\d+)+$", "", spec))
     if any(is_same_file(folder / name, dataset) for name in (*FILE_NAMES, RESULTS_LOG)):
         raise CommandError(f"The results would replace the dataset “{printable(str(dataset))}”; name another folder.")
@@ -257,7 +259,7 @@ def _show(bar: tqdm, progress: Any) -> None:
 
 def _write(evaluation: Evaluation, folder: Path, limits: Limits) -> None:
     """Write all files of the evaluation. Raises `CommandError`."""
-    from reranker.evaluation.output_files import FILE_NAMES, write_all  # noqa: PLC0415 - scipy takes a second
+    from reranker.evaluation.output_files import write_all  # noqa: PLC0415 - scipy takes a second
 
     shown = printable(str(folder))
     try:
