@@ -125,12 +125,21 @@ def _picture_states(folder: Path) -> dict[Path, tuple[int, int]]:
     """Return the size in bytes and the time of the last change, in nanoseconds, of each picture of a folder."""
     states = {}
     with suppress(OSError):
+        resolved = folder.resolve()
         for path in folder.iterdir():
-            with suppress(OSError):  # deleted meanwhile
+            with suppress(OSError, RuntimeError):  # deleted meanwhile, or a loop of links
                 status = path.stat()
-                if is_picture(path.name) and stat.S_ISREG(status.st_mode):
+                if is_picture(path.name) and stat.S_ISREG(status.st_mode) and not _is_link_inside(path, resolved):
                     states[path] = status.st_size, status.st_mtime_ns
     return states
+
+
+def _is_link_inside(path: Path, folder: Path) -> bool:
+    """Return whether a path is a link to another picture of the same folder, which counts on its own."""
+    if not path.is_symlink():
+        return False
+    target = path.resolve()
+    return target.parent == folder and is_picture(target.name)
 
 
 def rank_arrivals(reranker: Reranker, query: str | Query, arrived: Iterable[Sequence[Path]]) -> Ranking:
@@ -156,17 +165,17 @@ class _PartialRanking:
 
     def __init__(self, empty: Ranking) -> None:
         self._empty, self._positions = empty, count()
-        self._events: dict[str, Scored | Failed] = {}
-        self._keys: dict[str, tuple[int, float, int]] = {}
+        self._events: dict[Path | bytes, Scored | Failed] = {}
+        self._keys: dict[Path | bytes, tuple[int, float, int]] = {}
 
     def add(self, event: Scored | Failed) -> str:
         """Add an event, and return a line about it: the rank so far and the score, or why there is none."""
-        name = event.candidate.name
-        self._events[name] = event = replace(event, position=next(self._positions))
-        self._keys.pop(name, None)
+        name, source = event.candidate.name, event.candidate.source
+        self._events[source] = event = replace(event, position=next(self._positions))
+        self._keys.pop(source, None)
         if isinstance(event, Failed):
             return f"{'failed':>14}  {sentence(event.error, 'en')}"
-        key = self._keys[name] = best_first(event)
+        key = self._keys[source] = best_first(event)
         rank = 1 + sum(other < key for other in self._keys.values())
         score = shown_score(event.score.log_odds, self._empty.temperature)
         return f"{f'#{rank} of {len(self._keys)}':>14}  {score:4.1f}  {printable(Path(name).name)}"

@@ -60,8 +60,13 @@ class Galleries:
         if folder is None:
             return []
         resolved = (path.resolve() for path in _walk(folder) if is_picture(path.name))
-        shown = (path for path in resolved if self._shows(folder, path))
-        return [path for path, _ in zip(shown, range(max_count), strict=False)]
+        shown: dict[Path, None] = {}  # a link to another picture of the gallery is no second one
+        for path in resolved:
+            if len(shown) == max_count:
+                break
+            if self._shows(folder, path):
+                shown[path] = None
+        return list(shown)
 
     def _shows(self, folder: Path, path: Path) -> bool:
         """Return whether the gallery in a folder shows the picture at a resolved path, by the path alone."""

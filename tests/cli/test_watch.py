@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -98,6 +99,28 @@ def test_only_visible_pictures_arrive() -> None:
         put(name, 1)
     Path("f.png").symlink_to("gone.png")
     assert arrived_names(nothing) == [["a.png"]]
+
+
+def test_a_link_to_a_picture_of_the_folder_is_no_second_picture(tmp_path: Path) -> None:
+    folder = tmp_path / "renders"
+    folder.mkdir()
+    (tmp_path / "elsewhere.png").write_bytes(b"1")
+    (folder / "a.png").write_bytes(b"1")
+    (folder / "link.png").symlink_to("a.png")
+    (folder / "outside.png").symlink_to(tmp_path / "elsewhere.png")
+    (folder / "loop.png").symlink_to("loop.png")
+    found = next(arrivals(folder, lambda: None))
+    assert [path.name for path in found] == ["a.png", "outside.png"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a name is text")
+def test_two_names_that_look_equal_are_two_pictures(tmp_path: Path) -> None:
+    names = [os.fsdecode(name) for name in (b"\xe8.png", b"\xe9.png")]
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode(errors="surrogateescape"))
+    reranker = Reranker("toybox", scorer=ScriptedScorer())
+    ranking = rank_arrivals(reranker, "a cat", arriving(names))
+    assert [scored.candidate.name for scored in ranking.scored] == ["\ufffd.png"] * 2
 
 
 def test_a_renamed_file_arrives() -> None:

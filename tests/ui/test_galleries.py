@@ -24,6 +24,7 @@ def test_a_gallery_of_the_server_is_read_and_never_left(upload_folder, tmp_path)
     (gallery / f"{'x' * 250}.png").write_text("1")
     Path(os.fsdecode(bytes(gallery) + b"/\xff.png")).write_text("1")
     (gallery / "link.png").symlink_to(outside / "s.png")
+    (gallery / "1.png").symlink_to(gallery / "2.png")
     uploads = Uploads(upload_folder, Galleries([gallery]))
     assert uploads.galleries.names == ["名画"]
     found = uploads.galleries.pictures("名画", 10)
