@@ -95,17 +95,16 @@ class Answering:
     ) -> tuple[Ranking, int]:
         """Return the ranking of each document for its query, and the visual tokens; one run for each query."""
         candidates = [to_candidate(document, index) for index, document in enumerate(documents)]
-        outcomes: list[Scored | Failed] = []
+        outcomes: list[Scored | Failed] = []  # with positions in the request
         tokens = 0
         for query, positions in _positions(queries).items():
             chosen = [candidates[position] for position in positions]
             ranking, run_tokens = self._ranked(query, chosen, top_n)
             tokens += run_tokens
-            outcomes += [
-                replace(each, position=positions[each.position]) for each in (*ranking.scored, *ranking.failed)
-            ]
-        scored, failed = sort_events(outcomes)
-        merged = replace(ranking, scored=scored, failed=failed)
+            outcomes += [replace(scored, position=positions[scored.position]) for scored in ranking.scored]
+            outcomes += [replace(failed, position=positions[failed.position]) for failed in ranking.failed]
+        all_scored, all_failed = sort_events(outcomes)
+        merged = replace(ranking, scored=all_scored, failed=all_failed)
         _require_scores(merged)
         return merged, tokens
 

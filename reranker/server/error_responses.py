@@ -82,7 +82,7 @@ _BODY_IS_UNREAD: Final = (
 
 def requested_language(scope: Scope) -> Language:
     """Return the language of `?lang=`, or without it the one that the header Accept-Language prefers."""
-    requested = QueryParams(scope["query_string"]).get("lang")
+    requested = QueryParams(scope.get("query_string", b"")).get("lang")
     preferred = language_of(Headers(scope=scope).get("accept-language"))
     return next((code for code in LANGUAGES if code == requested), preferred)
 
