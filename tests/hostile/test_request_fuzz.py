@@ -26,7 +26,7 @@ SIGNED = b"\x89PNG\r\n\x1a\n"  # a string alone must begin like a picture
 FORMS = [*forms_with_text(SIGNED, "a").values(), *forms_without_text(SIGNED).values()]
 SCORES = {
     "queries": ["a", {"content": [{"type": "text", "text": "b"}]}],
-    "documents": [PICTURE, {"content": FORMS[-1:]}],
+    "documents": [PICTURE, FORMS[-1]],
 }
 FILE = {"path": "/tmp/a.png", "url": "http://127.0.0.1:1/a.png", "meta": {"_type": "gradio.FileData"}}
 EVENT = {"fn_index": 3, "data": ["a", [{"image": FILE, "caption": None}], None], "session_hash": "s", "trigger_id": 1}
