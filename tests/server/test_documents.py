@@ -68,7 +68,7 @@ def test_a_single_document_needs_no_list(api_url: str, document: Any) -> None:
 
 
 def test_several_pictures_as_content_are_a_document_each(api_url: str) -> None:
-    """So vLLM before 0.16 understands it; later versions take them for one document, which cannot be scored here."""
+    """So earlier versions of vLLM understand it; now it is one document there, which cannot be scored here."""
     parts = [picture_parts(data)["OpenAI"] for data in (PICTURE, OTHER, PICTURE)]
     content = scores(ask(api_url, query="a house by the sea", documents={"content": parts}))
     assert content == scores(ask(api_url, query="a house by the sea", documents=parts))

@@ -133,6 +133,22 @@ def test_the_page_answers_in_the_language_of_the_client(page: Callable[..., http
         check_sentences(client, AFTER_THE_LOGIN)
 
 
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        ({"data": {"username": "me", "password": "wrong"}}, "The name or the password is wrong"),
+        ({"files": {"username": (None, "me"), "password": (None, "wrong")}}, "The name or the password is wrong"),
+        ({"data": {"username": "me"}}, "at “password”"),
+        ({"json": {"username": "me", "password": "secret"}}, "at “username”"),
+        ({"headers": FORM, "content": b"x"}, "at “body”"),
+    ],
+)
+def test_a_login_that_fails_says_why(page: Callable[..., httpx.Client], sent: dict[str, Any], reason: str) -> None:
+    with page() as client:
+        answer = client.post("/login", **sent)
+    assert (answer.status_code, reason in answer.json()["detail"]) == (400, True)
+
+
 def test_the_label_page_answers_in_the_language_of_the_client(label_page: httpx.Client) -> None:
     check_sentences(label_page, OF_THE_LABEL_PAGE)
 

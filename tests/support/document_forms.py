@@ -68,4 +68,5 @@ def forms_with_text(data: bytes, text: str) -> dict[str, Any]:
         **{f"SGLang: {name}": pair for name, pair in described.items()},
         **{f"text first: {name}": pair[::-1] for name, pair in described.items()},
         **{f"vLLM: {name}": {"content": pair} for name, pair in described.items()},
+        "an empty text beside it": [*text_parts("")[:1], *described["OpenAI, 0"]],
     }
