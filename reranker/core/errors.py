@@ -27,18 +27,24 @@ RerankerError
 │   ├── QueryTooLong
 │   ├── TextTooLong
 │   ├── TextNotUnicode
+│   ├── QueryHasPicture          the query of an HTTP request is more than a text
+│   ├── QueriesUnmatched         an HTTP request has neither one query nor one for each document
 │   ├── TooFewPictures
 │   ├── TooManyPictures
 │   ├── TooManyQueries
 │   ├── DocumentInvalid          a document of an HTTP request is not a picture
+│   ├── DocumentFieldInvalid     a field of such a document is wrong, or does not belong there
 │   ├── RequestMalformed         the request does not match the schema
 │   ├── ResultUnreadable         the file is not a ranking that this program saved
 │   ├── RequestTooLarge          the request has more bytes than the limit
 │   │   └── RequestTextTooLarge  it has, even without its pictures
 │   ├── RequestTimedOut          the client has stopped sending the request
 │   ├── PathUnknown              the server has nothing at this path
+│   ├── MethodUnknown            the server has something there, but not for this method
+│   ├── HostForeign              the client has called the server by the name of another one
 │   ├── OriginForeign            the page of another site has sent the request
 │   ├── LoginRequired            the visitor has not logged in
+│   ├── LoginRejected            the name or the password is wrong
 │   ├── ApiKeyRejected           the API key is missing or wrong
 │   ├── TooManyAttempts          too many wrong passwords or keys
 │   ├── TooManyRequests          the queue is full
@@ -318,6 +324,18 @@ class TextNotUnicode(RequestError):
     where: str
 
 
+class QueryHasPicture(RequestError):
+    """The query of an HTTP request has a picture, but pictures are compared with a text only."""
+
+
+@dataclass(eq=False)
+class QueriesUnmatched(RequestError):
+    """There are several queries, but not one for each document."""
+
+    count: int
+    document_count: int
+
+
 @dataclass(eq=False)
 class TooFewPictures(RequestError):
     """Fewer pictures than this interface needs."""
@@ -344,14 +362,25 @@ class TooManyQueries(RequestError):
 
 @dataclass(eq=False)
 class DocumentInvalid(RequestError):
-    """The document at `index`, from 0, is not a picture.
+    """The document at `index`, from 0, is not a picture in a form that is accepted.
 
-    reason: "address" for a URL, which would have to be downloaded; "text" for text that is not a data URI; "base64" for
-        invalid base64; "not one picture" if the content parts do not hold exactly one picture.
+    reason: "address" for a URL, which would have to be downloaded; "text" for text that is not a picture; "base64" for
+        invalid base64; "not one picture" if it holds several pictures or none; "form" for anything else.
     """
 
     index: int
-    reason: Literal["address", "text", "base64", "not one picture"]
+    reason: Literal["address", "text", "base64", "not one picture", "form"]
+
+
+@dataclass(eq=False)
+class DocumentFieldInvalid(RequestError):
+    """The document at `index`, from 0, has a field that is wrong, or that its form does not have.
+
+    field: where the document is wrong, such as `content[1].title`.
+    """
+
+    index: int
+    field: str
 
 
 @dataclass(eq=False)
@@ -387,7 +416,15 @@ class RequestTimedOut(RequestError):
 
 
 class PathUnknown(RequestError):
-    """The server has nothing at this path, or not for this method."""
+    """The server has nothing at this path."""
+
+
+class MethodUnknown(RequestError):
+    """The server has something at this path, but not for this method."""
+
+
+class HostForeign(RequestError):
+    """The client has called a server for this machine alone by the name of another one."""
 
 
 class OriginForeign(RequestError):
@@ -396,6 +433,10 @@ class OriginForeign(RequestError):
 
 class LoginRequired(RequestError):
     """The visitor has not logged in."""
+
+
+class LoginRejected(RequestError):
+    """The name or the password of a login is wrong."""
 
 
 class ApiKeyRejected(RequestError):

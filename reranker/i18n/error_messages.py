@@ -20,12 +20,16 @@ from reranker.core.errors import (
     DatasetMissing,
     DatasetSpecInvalid,
     DeviceFailed,
+    DocumentFieldInvalid,
     DocumentInvalid,
     DownloadFailed,
     Fault,
     FaultReason,
+    HostForeign,
     LabelFileBusy,
+    LoginRejected,
     LoginRequired,
+    MethodUnknown,
     ModelOutOfMemory,
     ModelShapeUnknown,
     OriginForeign,
@@ -44,7 +48,9 @@ from reranker.core.errors import (
     PictureUnscored,
     PrecisionUnsuitable,
     QuantizationMissing,
+    QueriesUnmatched,
     QueryEmpty,
+    QueryHasPicture,
     QueryTooLong,
     RequestError,
     RequestMalformed,
@@ -69,6 +75,13 @@ from reranker.core.errors import (
 from reranker.core.types import LoadWarning
 
 Language = Literal["en", "zh"]
+
+_DOCUMENT_FORMS: Final[dict[Language, str]] = {
+    "en": "Accepted are a data URI or base64, an object with “image” and perhaps “text”, and content parts (one, a "
+    "list, or in “content”) of the types “image_url” and “text”.",
+    "zh": "可用的形式：data URI 或 base64；带“image”（可加“text”）的对象；类型为“image_url”和“text”的内容片段"
+    "（单个、列表，或放在“content”中）。",
+}
 
 # The key is the class and, if one class has several sentences, the variant that `_VARIANTS` reads from the error.
 # In braces: the fields of the error, formatted by `_readable`, and the values of `_MEASURES`.
@@ -283,23 +296,39 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "Too many sentences: {count} given, at most {max_count} allowed; rank them in several runs.",
         "zh": "句子太多：共 {count} 个，最多接受 {max_count} 个；请分几次排序。",
     },
+    (QueryHasPicture, ""): {
+        "en": "The query has a picture, but pictures are compared with a text only; send “query” as text.",
+        "zh": "查询中含有图片，而图片只能与文本比较；请以文本发送“query”。",
+    },
+    (QueriesUnmatched, ""): {
+        "en": "There are {count} queries for {document_count} documents; send one query, or one for each document.",
+        "zh": "查询有 {count} 个，文档有 {document_count} 个；请发送一个查询，或为每个文档发送一个查询。",
+    },
     (DocumentInvalid, "address"): {
-        "en": "documents[{index}] is an address, and this server downloads nothing; "
-        "send the picture itself, as a data URI.",
-        "zh": "documents[{index}] 是网址，而服务器不会下载任何内容；请直接以 data URI 发送图片。",
+        "en": "documents[{index}] is an address, and this server downloads nothing; send the picture itself. "
+        + _DOCUMENT_FORMS["en"],
+        "zh": "documents[{index}] 是网址，而服务器不会下载任何内容；请直接发送图片。" + _DOCUMENT_FORMS["zh"],
     },
     (DocumentInvalid, "text"): {
-        "en": "documents[{index}] is text, not a picture; send a data URI (data:image/png;base64,…), or an object "
-        "with “image”.",
-        "zh": "documents[{index}] 是文本而不是图片；请发送 data URI（data:image/png;base64,…），或带有“image”的对象。",
+        "en": "documents[{index}] is text, not a picture; send a picture. " + _DOCUMENT_FORMS["en"],
+        "zh": "documents[{index}] 是文本而不是图片；请发送图片。" + _DOCUMENT_FORMS["zh"],
     },
     (DocumentInvalid, "base64"): {
-        "en": "documents[{index}] is not valid base64; encode the bytes of the picture again.",
-        "zh": "documents[{index}] 不是有效的 base64；请重新编码图片。",
+        "en": "documents[{index}] is not valid base64; encode the bytes of the picture again. " + _DOCUMENT_FORMS["en"],
+        "zh": "documents[{index}] 不是有效的 base64；请重新编码图片。" + _DOCUMENT_FORMS["zh"],
     },
     (DocumentInvalid, "not one picture"): {
-        "en": "documents[{index}] must contain exactly one picture; send it as an “image_url” part.",
-        "zh": "documents[{index}] 的内容中须恰好有一张图片；请以“image_url”发送一张。",
+        "en": "documents[{index}] must contain exactly one picture; send each picture as a document of its own. "
+        + _DOCUMENT_FORMS["en"],
+        "zh": "documents[{index}] 的内容中须恰好有一张图片；请把每张图片作为单独的文档发送。" + _DOCUMENT_FORMS["zh"],
+    },
+    (DocumentFieldInvalid, ""): {
+        "en": "documents[{index}] is wrong at “{field}”; correct or remove it. " + _DOCUMENT_FORMS["en"],
+        "zh": "documents[{index}] 的“{field}”有误；请更正或删除。" + _DOCUMENT_FORMS["zh"],
+    },
+    (DocumentInvalid, "form"): {
+        "en": "documents[{index}] has a form that is not accepted; send it in another one. " + _DOCUMENT_FORMS["en"],
+        "zh": "documents[{index}] 的形式不受支持；请换一种形式发送。" + _DOCUMENT_FORMS["zh"],
     },
     (RequestMalformed, ""): {
         "en": "The request does not match the schema at “{where}”; see /v1/openapi.json.",
@@ -327,6 +356,15 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "This server has nothing at this address; the interfaces are described in docs/interfaces.md.",
         "zh": "服务器上没有这个地址；接口说明见 docs/interfaces.md。",
     },
+    (MethodUnknown, ""): {
+        "en": "This address does not accept this HTTP method; the header Allow lists those that it accepts.",
+        "zh": "此地址不接受这种 HTTP 方法；可用的方法见响应头 Allow。",
+    },
+    (HostForeign, ""): {
+        "en": "This server answers under the names of this machine only, such as localhost; use one of them, or start "
+        "the server with another host.",
+        "zh": "服务器只接受以本机名称（如 localhost）发来的请求；请改用本机名称，或在启动服务器时指定其他主机地址。",
+    },
     (OriginForeign, ""): {
         "en": "The page of another site has sent this request, so it was refused; open this server's own page, "
         "or send the request from a program.",
@@ -335,6 +373,10 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     (LoginRequired, ""): {
         "en": "This needs a login; open the page and log in.",
         "zh": "此操作需要登录；请打开页面并登录。",
+    },
+    (LoginRejected, ""): {
+        "en": "The name or the password is wrong; try again.",
+        "zh": "用户名或密码错误；请重试。",
     },
     (ApiKeyRejected, ""): {
         "en": "The API key is missing or wrong; send it as “Authorization: Bearer …”. "

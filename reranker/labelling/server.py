@@ -24,9 +24,8 @@ from starlette.routing import Route
 from reranker.config.settings import MEGABYTE
 from reranker.core.errors import RequestError, RequestMalformed
 from reranker.i18n.error_messages import Language
-from reranker.i18n.page_texts import LANGUAGES, language_of
 from reranker.labelling.handlers import Labelling
-from reranker.server.error_responses import error_response
+from reranker.server.error_responses import error_response, requested_language
 from reranker.server.json_bodies import JsonLimits, parse_whole_json
 from reranker.server.request_bodies import RequestBodies, is_json
 from reranker.server.static_files import StaticFiles
@@ -100,7 +99,7 @@ class _Endpoints:
         self._json_limits = JsonLimits.of(labelling.picture_count)
 
     def state(self, request: Request) -> Response:
-        return _json_response(self._labelling.state(_language(request)))
+        return _json_response(self._labelling.state(requested_language(request.scope)))
 
     def thumbnail(self, request: Request) -> Response:
         index = request.path_params["index"]
@@ -123,7 +122,7 @@ class _Endpoints:
             content = await self._json_object(request)
         except RequestError as error:
             return error_response(error, request.scope)
-        lines = (json.dumps(event) + "\n" for event in self._order_events(content, _language(request)))
+        lines = (json.dumps(event) + "\n" for event in self._order_events(content, requested_language(request.scope)))
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
     def _order_events(self, content: dict[str, Any], language: Language) -> Iterator[dict[str, Any]]:
@@ -139,7 +138,7 @@ class _Endpoints:
             content = await self._json_object(request)
         except RequestError as error:
             return error_response(error, request.scope)
-        return _json_response(await run_in_threadpool(handler, content, _language(request)))
+        return _json_response(await run_in_threadpool(handler, content, requested_language(request.scope)))
 
     async def _json_object(self, request: Request) -> dict[str, Any]:
         """Return the JSON object in a request. Raises `RequestError`."""
@@ -155,8 +154,3 @@ class _Endpoints:
 def _json_response(value: object) -> Response:
     """Return a response in ASCII: a file name may have bytes that are not valid text, which UTF-8 cannot encode."""
     return Response(json.dumps(value), media_type="application/json")
-
-
-def _language(request: Request) -> Language:
-    requested = request.query_params.get("lang")
-    return next((code for code in LANGUAGES if code == requested), language_of(request.headers.get("accept-language")))

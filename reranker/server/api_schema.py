@@ -1,33 +1,23 @@
-"""The requests and responses of the HTTP API, and its description in the form of OpenAPI."""
+"""The requests and responses of the HTTP API. They are those of vLLM, Cohere and Jina, with a few more fields."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SkipValidation, ValidationError
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation, ValidationError, model_validator
 
 from reranker.core.errors import RequestMalformed
-from reranker.server.documents import Document, Text
-from reranker.version import __version__
+from reranker.server.documents import DocumentForm, QueryForm
+
+QUERY_NAMES = ("queries", "data_1", "text_1")
+DOCUMENT_NAMES = ("documents", "items", "data_2", "text_2")
 
 
-class RerankRequest(BaseModel):
-    """Rank documents by how well they match a query.
+class _Request(BaseModel):
+    """A request; types are strict, null is as good as nothing, and fields that are not listed are ignored."""
 
-    model: ignored; the response names the model that ran. documents: pictures as data URIs or base64. top_n: the number
-    of results to return, all of them if null. return_documents: repeat each document in its result.
-    """
-
-    model_config = ConfigDict(arbitrary_types_allowed=True)
-
-    model: str | None = None
-    query: Annotated[Text, Field(min_length=1)]
-    # They are counted first, and then validated one by one by `to_document`.
-    documents: Annotated[list[SkipValidation[Document]], Field(min_length=1)]
-    top_n: Annotated[int | None, Field(ge=1)] = None
-    return_documents: bool = False
+    model_config = ConfigDict(strict=True, arbitrary_types_allowed=True)
 
     @classmethod
-    def of(cls, value: object) -> "RerankRequest":
+    def of(cls, value: object) -> Self:
         """Return the request in a JSON value. Raises `RequestMalformed` with the first field that is wrong."""
         try:
             return cls.model_validate(value)
@@ -36,12 +26,68 @@ class RerankRequest(BaseModel):
             raise RequestMalformed(where=str(location[0]) if location else "body") from None
 
 
+class RerankRequest(_Request):
+    """Rank documents by how well they match a query.
+
+    model: ignored; the response names the model that ran. documents: one or several. top_n: the number of results to
+    return, all of them if null. return_documents: repeat each document in its result; if false, not even its text.
+    """
+
+    model: str | None = None
+    query: SkipValidation[QueryForm]
+    # They are counted first, and then validated one by one by `to_document`.
+    documents: SkipValidation[list[DocumentForm] | DocumentForm]
+    top_n: Annotated[int | None, Field(ge=1)] = None
+    return_documents: bool | None = None
+
+
+class ScoreRequest(_Request):
+    """Score documents by how well they match a query, or each its own query.
+
+    model: ignored. queries: one, or as many as documents; other names are `data_1` and `text_1`. documents: one or
+    several; other names are `items`, `data_2` and `text_2`.
+    """
+
+    model: str | None = None
+    queries: SkipValidation[list[QueryForm] | QueryForm]
+    documents: SkipValidation[list[DocumentForm] | DocumentForm]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_one_name(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        fields = {"model": value.get("model")}
+        for field, names in (("queries", QUERY_NAMES), ("documents", DOCUMENT_NAMES)):
+            given = [name for name in names if value.get(name) is not None]
+            if len(given) > 1:
+                raise RequestMalformed(where=given[1])
+            if given:
+                fields[field] = value[given[0]]
+        return fields
+
+
+class ResultDocument(BaseModel):
+    """A document that is repeated. image: as it was sent."""
+
+    text: str
+    image: str | None = None
+
+
 class Result(BaseModel):
     """A scored document. index: its position in the request, from 0. relevance_score: probability of a match."""
 
     index: int
     relevance_score: float
-    document: dict[str, str] | None = None
+    document: ResultDocument | None = None
+
+
+class ScoreResult(BaseModel):
+    """A scored document. index: its position in the request, from 0. score: probability of a match."""
+
+    index: int
+    object: str = "score"
+    score: float
 
 
 class Failure(BaseModel):
@@ -52,17 +98,36 @@ class Failure(BaseModel):
 
 
 class Usage(BaseModel):
-    """The number of pictures that were scored, and of the visual tokens in them."""
+    """The number of pictures that were scored, and of the visual tokens in them, twice."""
 
     images: int
+    prompt_tokens: int
     total_tokens: int
 
 
-class RerankResponse(BaseModel):
+class RankingSummary(BaseModel):
+    """All of a ranking but its results. failures: documents without a score, by index."""
+
+    id: str
+    model: str
+    failures: list[Failure]
+    usage: Usage
+
+
+class RerankResponse(RankingSummary):
     """The ranking. results: the most relevant first. failures: documents without a score, by index."""
 
-    model: str
     results: list[Result]
+
+
+class ScoreResponse(BaseModel):
+    """The scores. data: by index. failures: documents without a score, by index. created: in seconds since 1970."""
+
+    id: str
+    object: str = "list"
+    created: int
+    model: str
+    data: list[ScoreResult]
     failures: list[Failure]
     usage: Usage
 
@@ -97,43 +162,3 @@ class Models(BaseModel):
 
     object: str = "list"
     data: list[Model]
-
-
-ERROR_STATUSES = (400, 401, 403, 408, 413, 422, 429, 500, 503)
-
-
-def description(prefix: str) -> dict[str, Any]:
-    """Return the description of the API. prefix: the path of its endpoints on the server."""
-    template = "#/components/schemas/{model}"
-    models = (RerankRequest, RerankResponse, ErrorResponse, Models)
-    _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=template)
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "Rank pictures by a sentence", "version": __version__},
-        "servers": [{"url": prefix}],
-        "paths": {
-            "/rerank": {
-                "post": {
-                    "summary": "Rank pictures by how well each matches a sentence in Chinese, English or both.",
-                    "requestBody": {"required": True, "content": _content(RerankRequest, template)},
-                    "responses": _responses(RerankResponse, template),
-                }
-            },
-            "/models": {"get": {"summary": "List the model in use.", "responses": _responses(Models, template)}},
-        },
-        "components": {
-            "schemas": schemas["$defs"],
-            "securitySchemes": {"HTTPBearer": {"type": "http", "scheme": "bearer"}},
-        },
-        "security": [{"HTTPBearer": []}],
-    }
-
-
-def _responses(model: type[BaseModel], template: str) -> dict[str, Any]:
-    errors = {"description": "An error", "content": _content(ErrorResponse, template)}
-    success = {"description": "Success", "content": _content(model, template)}
-    return {"200": success, **{str(status): errors for status in ERROR_STATUSES}}
-
-
-def _content(model: type[BaseModel], template: str) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": template.format(model=model.__name__)}}}

@@ -1,20 +1,27 @@
-"""Answer a request with an error: a status, and one sentence in the language of the client."""
+"""Answer a request with an error: a status, and one sentence in the language of the client.
+
+Each such answer has the header Content-Language. `ErrorSentences` does the same for the errors of libraries.
+"""
 
 import logging
 import traceback
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.responses import JSONResponse
-from starlette.types import Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reranker.core.errors import (
     ApiKeyRejected,
     CheckpointError,
     LoginRequired,
+    MethodUnknown,
     OriginForeign,
     PathUnknown,
+    PictureError,
+    PrecisionUnsuitable,
     RequestError,
     RequestTimedOut,
     RequestTooLarge,
@@ -26,8 +33,8 @@ from reranker.core.errors import (
     TooManyRequests,
     UploadsFull,
 )
-from reranker.i18n.error_messages import sentence
-from reranker.i18n.page_texts import language_of
+from reranker.i18n.error_messages import Language, sentence
+from reranker.i18n.page_texts import LANGUAGES, language_of
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +45,7 @@ _STATUSES: Final[dict[type[RerankerError], HTTPStatus]] = {
     ApiKeyRejected: HTTPStatus.UNAUTHORIZED,
     OriginForeign: HTTPStatus.FORBIDDEN,
     PathUnknown: HTTPStatus.NOT_FOUND,
+    MethodUnknown: HTTPStatus.METHOD_NOT_ALLOWED,
     LoginRequired: HTTPStatus.UNAUTHORIZED,
     RequestTimedOut: HTTPStatus.REQUEST_TIMEOUT,
     RequestTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -47,9 +55,18 @@ _STATUSES: Final[dict[type[RerankerError], HTTPStatus]] = {
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     UploadsFull: HTTPStatus.INSUFFICIENT_STORAGE,
     RequestError: HTTPStatus.BAD_REQUEST,
+    PictureError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    PrecisionUnsuitable: HTTPStatus.UNPROCESSABLE_ENTITY,
     CheckpointError: HTTPStatus.SERVICE_UNAVAILABLE,
     ServerStopping: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+_LIBRARY_ERRORS: Final[dict[int, RerankerError]] = {
+    HTTPStatus.UNAUTHORIZED: LoginRequired(),
+    HTTPStatus.FORBIDDEN: PathUnknown(),
+    HTTPStatus.NOT_FOUND: PathUnknown(),
+    HTTPStatus.METHOD_NOT_ALLOWED: MethodUnknown(),
+}
+_OF_THE_BODY: Final = (b"content-length", b"content-type")
 _BODY_IS_UNREAD: Final = (
     ApiKeyRejected,
     LoginRequired,
@@ -63,15 +80,66 @@ _BODY_IS_UNREAD: Final = (
 )
 
 
+def requested_language(scope: Scope) -> Language:
+    """Return the language of `?lang=`, or without it the one that the header Accept-Language prefers."""
+    requested = QueryParams(scope.get("query_string", b"")).get("lang")
+    preferred = language_of(Headers(scope=scope).get("accept-language"))
+    return next((code for code in LANGUAGES if code == requested), preferred)
+
+
 def error_response(error: Exception, scope: Scope) -> JSONResponse:
     """Return the response for an error. The text of an unexpected error goes to the log, as it may contain paths."""
     expected = error if isinstance(error, RerankerError) else RerankerError()
     if expected is not error:
         log_unexpected(error, f"{scope['method']} {scope['path'][:MAX_LOGGED_PATH]!r}")
-    language = language_of(Headers(scope=scope).get("accept-language"))
     classes = type(expected).__mro__
     status = next((_STATUSES[each] for each in classes if each in _STATUSES), HTTPStatus.INTERNAL_SERVER_ERROR)
-    return JSONResponse({"detail": sentence(expected, language)}, status, _headers(expected))
+    return _sentence_response(expected, scope, status, _headers(expected))
+
+
+class ErrorSentences:
+    """ASGI middleware: put a sentence in the place of what a library answers to a wrong request, mostly in English.
+
+    The status stays. A response with the header Content-Language passes, as it has a sentence already.
+    errors: which sentence a status gets; others of 4xx get that of `RequestError`.
+    """
+
+    def __init__(self, app: ASGIApp, errors: Mapping[int, RerankerError] | None = None) -> None:
+        self._app, self._errors = app, _LIBRARY_ERRORS if errors is None else errors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_replaced = False
+
+        async def send_sentence(message: Message) -> None:
+            nonlocal is_replaced
+            if message["type"] == "http.response.start" and _is_of_library(message):
+                is_replaced = True
+                await self._sentence(message, scope)(scope, receive, send)
+            elif not is_replaced:
+                await send(message)
+
+        await self._app(scope, receive, send_sentence)
+
+    def _sentence(self, start: Message, scope: Scope) -> JSONResponse:
+        """Return the response in the place of one that starts so."""
+        error = self._errors.get(start["status"], RequestError())
+        response = _sentence_response(error, scope, start["status"], {})
+        response.raw_headers += [(name, value) for name, value in start["headers"] if name not in _OF_THE_BODY]
+        return response
+
+
+def _sentence_response(error: RerankerError, scope: Scope, status: int, headers: dict[str, str]) -> JSONResponse:
+    language = requested_language(scope)
+    return JSONResponse({"detail": sentence(error, language)}, status, headers | {"Content-Language": language})
+
+
+def _is_of_library(start: Message) -> bool:
+    """Return whether a response is an error that has no sentence. Errors of 5xx are those of `error_response`."""
+    has_language = any(name == b"content-language" for name, _ in start.get("headers", ()))
+    return 400 <= start["status"] < 500 and not has_language
 
 
 def log_unexpected(error: BaseException, what: str) -> None:

@@ -1,6 +1,7 @@
 """Protect a server: host names, requests from other sites, embedding in frames, and access to the HTTP API."""
 
 import secrets
+from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -11,8 +12,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reranker.config.settings import ServerSettings
-from reranker.core.errors import OriginForeign
-from reranker.server.error_responses import error_response
+from reranker.core.errors import HostForeign, OriginForeign
+from reranker.server.error_responses import ErrorSentences, error_response
 
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "localhost", "::1", "[::1]")
 
@@ -34,16 +35,17 @@ def is_loopback(host: str) -> bool:
 
 
 def same_origin_only(local_host: str | None) -> list[Middleware]:
-    """Return the middleware that refuses requests of pages of other sites.
+    """Return the middleware that refuses requests of pages of other sites, and words all errors as sentences.
 
     local_host: the address of a server for this machine alone, else None. With it, the answer is 400 to requests whose
     Host header is not a name of the loopback interface: a web page could give its own name the address of this machine
     and read the answers (DNS rebinding).
     """
-    own_pages = Middleware(OwnPagesOnly)
+    inner = [Middleware(ErrorSentences), Middleware(OwnPagesOnly)]
     if local_host is None:
-        return [own_pages]
-    return [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_HOSTS, local_host]), own_pages]
+        return inner
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_HOSTS, local_host])
+    return [Middleware(ErrorSentences, errors={HTTPStatus.BAD_REQUEST: HostForeign()}), hosts, *inner]
 
 
 def security_middleware(server: ServerSettings) -> list[Middleware]:

@@ -13,12 +13,13 @@ from typing import Any, Final
 
 from gradio.route_utils import FnIndexInferError
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reranker.config.settings import MEGABYTE, Settings
-from reranker.core.errors import LoginRequired, PathUnknown, RequestMalformed
-from reranker.server.error_responses import error_response
+from reranker.core.errors import LoginRejected, LoginRequired, PathUnknown, RequestMalformed
+from reranker.server.error_responses import ErrorSentences, error_response
 from reranker.server.failed_attempts import FailedAttempts, address_of
 from reranker.server.json_bodies import JsonLimits, parse_whole_json
 from reranker.server.request_bodies import RequestBodies, content_length, timed
@@ -32,6 +33,7 @@ BODIES_AT_ONCE: Final = 8  # of the largest size; smaller ones can be more
 MAX_LOGIN_BYTES: Final = 10_000
 LOGINS_AT_ONCE: Final = 100
 LOGIN: Final = "/login"
+LOGIN_FIELDS: Final = ("username", "password")
 UPLOAD: Final = "/gradio_api/upload"
 
 RUNS_A_FUNCTION: Final = frozenset({"/gradio_api/queue/join", "/gradio_api/run/predict"})
@@ -62,6 +64,7 @@ class GradioGate:
 
     def __init__(self, app: ASGIApp, *, settings: Settings, uploads: Uploads, own_paths: frozenset[str]) -> None:
         self._app, self._uploads, self._own_paths, self._server = app, uploads, own_paths, settings.server
+        self._login = ErrorSentences(app, {HTTPStatus.BAD_REQUEST: LoginRejected()})
         self._bodies = RequestBodies(BODIES_AT_ONCE * MAX_BODY_MB * MEGABYTE)
         self._login_bodies = RequestBodies(LOGINS_AT_ONCE * MAX_LOGIN_BYTES)
         self._quota = shared_quota(uploads.folder, settings.limits.max_uploads_mb * MEGABYTE)
@@ -96,6 +99,8 @@ class GradioGate:
             raise LoginRequired
         if path.startswith(FILE) and not self._is_upload(path):
             raise PathUnknown
+        if MCP_PATHS.fullmatch(path):
+            send = _in_english(send)
         if path == "/" and not has_login:
             await self._app(scope, receive, _Undescribed(send))
         elif method != "POST":
@@ -140,6 +145,7 @@ class GradioGate:
             raise RequestMalformed(where="Content-Length")
         address = address_of(scope, self._server)
         async with self._login_bodies.read(scope, receive, 1) as body:
+            await _require_login_form(scope, bytes(body), receive)
             self._failed_logins.check(address)
             self._failed_logins.add(address)
 
@@ -148,7 +154,7 @@ class GradioGate:
                     self._failed_logins.take_back(address)
                 await send(message)
 
-            await self._app(scope, _received(bytes(body), receive), send_counted)
+            await self._login(scope, _received(bytes(body), receive), send_counted)
 
     async def _forward_checked(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises `RequestError`."""
@@ -208,6 +214,28 @@ def _received(body: bytes, receive: Receive) -> Receive:
         return unsent.pop() if unsent else await receive()
 
     return receive_again
+
+
+def _in_english(send: Send) -> Send:
+    """Return a `send` that keeps the errors of MCP as they are: JSON-RPC, for programs."""
+
+    async def send_in_english(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"content-language", b"en")]}
+        await send(message)
+
+    return send_in_english
+
+
+async def _require_login_form(scope: Scope, body: bytes, receive: Receive) -> None:
+    """Raises `RequestMalformed`, so that all that Gradio can refuse are a name and a password."""
+    try:
+        async with Request(scope, _received(body, receive)).form() as form:
+            missing = next((name for name in LOGIN_FIELDS if not isinstance(form.get(name), str)), None)
+    except HTTPException:  # not a form
+        raise RequestMalformed(where="body") from None
+    if missing is not None:
+        raise RequestMalformed(where=missing)
 
 
 class _Sending:

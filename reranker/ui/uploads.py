@@ -15,7 +15,7 @@ from gradio.utils import get_upload_folder
 
 from reranker.core.errors import PictureError, PictureForbidden, PictureMissing, PictureUnreadable
 from reranker.core.types import Candidate, Failed
-from reranker.server.documents import decode_base64, is_data_uri
+from reranker.server.base64_text import decode_base64, is_data_uri
 from reranker.ui.galleries import Galleries
 from reranker.ui.path_text import parts_inside
 

@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from reranker import Reranker, Settings
-from reranker.server.http_api import api_application
+from reranker.server.http_api import RERANK_PATHS, SCORE_PATHS, api_application
 from tests.support.half_open import half_open
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, until
 
@@ -114,8 +114,11 @@ def test_the_api_is_there_behind_a_proxy_that_removes_the_prefix_and_one_that_do
     with TestClient(app, base_url="http://studio.example", root_path="/rank") as client:
         asked = {"query": "a", "documents": [PICTURE]}
         assert client.get(f"{prefix}/v1/models").json()["data"]
-        assert client.post(f"{prefix}/v1/rerank", json=asked).status_code == 200
-        assert client.get(f"{prefix}/v1/openapi.json").json()["servers"] == [{"url": "/rank/v1"}]
+        for path in RERANK_PATHS:
+            assert client.post(f"{prefix}{path}", json=asked).status_code == 200
+        for path in SCORE_PATHS:
+            assert client.post(f"{prefix}{path}", json={"queries": "a", "documents": PICTURE}).status_code == 200
+        assert client.get(f"{prefix}/v1/openapi.json").json()["servers"] == [{"url": "/rank"}]
 
 
 def test_half_sent_logins_hold_up_nobody(serve) -> None:

@@ -105,7 +105,7 @@ def data_uri(data: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(data).decode()}"
 
 
-def request(*documents: str, **options: object) -> bytes:
+def request(*documents: object, **options: object) -> bytes:
     return json.dumps({"query": "a", "documents": documents, **options}).encode()
 
 
@@ -159,12 +159,18 @@ def noise(byte_count: int) -> str:
     return data_uri(Random(1).randbytes(byte_count))
 
 
+def noise_for_urls(byte_count: int) -> dict[str, str]:
+    """A document in the alphabet of URLs, which is decoded twice, and without padding."""
+    return {"image": base64.urlsafe_b64encode(Random(1).randbytes(byte_count)).decode().rstrip("=")}
+
+
 # Made when they are needed: some take 200 MB.
 ATTACKS: dict[str, Callable[[], Callable[[Server], object]]] = {
     "a million wrong documents": lambda: posting(b'{"query":"a","documents":[' + b"1," * 1_000_000 + b"1]}"),
     "199 MB of numbers": lambda: posting(b'{"query":"a","documents":[' + b"1," * 99_000_000 + b"1]}"),
     "197 MB of pictures": lambda: posting(request(*[noise(37_000_000)] * 4)),
     "197 MB of pictures, eight times": lambda: posting(request(*[noise(37_000_000)] * 4), times=8),
+    "197 MB of base64 of URLs": lambda: posting(request(*[noise_for_urls(37_000_000)] * 4)),
     "197 MB of small pictures": lambda: posting(request(*[noise(149_000)] * 990)),
     "15.9 MB of file objects": lambda: posting(b"[" + FILE_OBJECT * 690_000 + b"1]", "/gradio_api/queue/join"),
     "15,000 file objects": lambda: posting(

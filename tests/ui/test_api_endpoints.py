@@ -229,5 +229,11 @@ def test_a_client_of_mcp_opens_nothing_else(mcp_url: str, elsewhere: str) -> Non
     assert "root:" not in texts[0]
 
 
+def test_the_errors_of_mcp_stay_what_its_clients_read(mcp_url: str) -> None:
+    answer = httpx.post(f"{mcp_url}gradio_api/mcp/", json={}, headers={"accept": "text/plain", "accept-language": "zh"})
+    assert answer.status_code == 406
+    assert answer.json()["jsonrpc"] == "2.0"
+
+
 def test_without_the_setting_there_is_no_mcp(toybox_url: str) -> None:
     assert httpx.get(f"{toybox_url}gradio_api/mcp/").status_code == 404
