@@ -37,7 +37,7 @@ def separate_png(data: bytes) -> tuple[bytes, Metadata]:
         elif kind in _METADATA and kind not in said and _is_sound(data, start):
             said[kind] = data[start + 8 : end - 4]
     return b"".join(kept), Metadata(
-        orientation=exif_orientation(said.get(b"eXIf", b"")),
+        orientation=exif_orientation(said.get(b"eXIf", b"")) or 1,
         profile=_profile(said.get(b"iCCP", b"")),
         code_points=_code_points(said.get(b"cICP", b"")),
     )

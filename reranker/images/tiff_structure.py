@@ -79,13 +79,13 @@ def tiff_strips(data: bytes, max_count: int) -> TiffStrips:
     )
 
 
-def exif_orientation(exif: bytes) -> int:
-    """Return the orientation in a block of EXIF, with or without its header; 1 (upright) if there is none.
+def exif_orientation(exif: bytes) -> int | None:
+    """Return the orientation in a block of EXIF, with or without its header; 1 if it has none; None if it is no EXIF.
 
     Pillow's own parser is not used: it warns of broken blocks, and ignores an orientation that precedes the damage.
     """
     start = _EXIF_START.match(exif)
-    return 1 if start is None else _orientation(exif[start.end() :])
+    return None if start is None else _orientation(exif[start.end() :])
 
 
 def separate_tiff(data: bytes) -> tuple[bytes, Metadata]:

@@ -55,5 +55,5 @@ def separate_webp(data: bytes) -> tuple[bytes, Metadata]:
             said.setdefault(kind, data[start + 8 : end])
     riff = b"RIFF" + struct.pack("<I", 4 + sum(map(len, kept))) + b"WEBP"
     return b"".join([riff, *kept]), Metadata(
-        orientation=exif_orientation(said.get(b"EXIF", b"")), profile=limited_profile(said.get(b"ICCP"))
+        orientation=exif_orientation(said.get(b"EXIF", b"")) or 1, profile=limited_profile(said.get(b"ICCP"))
     )
