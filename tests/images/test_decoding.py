@@ -6,8 +6,10 @@ import struct
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, features
 from PIL.PngImagePlugin import PngImageFile
@@ -76,6 +78,25 @@ def test_the_installed_pillow_reads_all_promised_formats():
 def test_the_first_of_several_frames_is_decoded(kind):
     frames = {"save_all": True, "append_images": [FOUR.rotate(180)]}
     assert alike(corners(decoded(encoded(FOUR, kind, **frames))), [RED, GREEN, BLUE, YELLOW])
+
+
+def test_the_primary_picture_of_a_heic_is_decoded():
+    pictures = pillow_heif.HeifFile()
+    for turn in (90, 0, 180):
+        pictures.add_from_pillow(FOUR.rotate(turn))
+    file = BytesIO()
+    pictures.save(file, primary_index=1, save_all=True, quality=95)
+    assert alike(corners(decoded(file.getvalue())), [RED, GREEN, BLUE, YELLOW])
+
+
+def test_the_default_image_of_an_animated_png_is_decoded():
+    frames = {"save_all": True, "default_image": True, "append_images": [FOUR.rotate(90), FOUR.rotate(180)]}
+    assert corners(decoded(encoded(FOUR, "PNG", **frames))) == [RED, GREEN, BLUE, YELLOW]
+
+
+def test_the_first_picture_of_several_in_a_jpeg_is_decoded():
+    data = encoded(FOUR, "MPO", save_all=True, append_images=[FOUR.rotate(180)], quality=95)
+    assert alike(corners(decoded(data)), [RED, GREEN, BLUE, YELLOW], 20)
 
 
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"])
@@ -336,6 +357,7 @@ def test_an_empty_file_is_reported_as_empty():
         b"plain text in a file named .jpg",
         "只是一段文字".encode(),
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"\0\5\x16\7\0\2\0\0Mac OS X        " + bytes(60),  # what macOS writes beside pictures, as `._a.jpg`
         b"%PDF-1.7\n%\xe2\xe3\xcf\xd3",
         b"PK\x03\x04" + bytes(40),
         b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom",
