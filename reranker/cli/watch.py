@@ -54,6 +54,8 @@ IntervalOption = Annotated[
     ),
 ]
 
+_State = tuple[int, int, int]
+
 
 def watch(  # noqa: PLR0913 - the options of a command
     context: typer.Context,
@@ -109,8 +111,8 @@ def arrivals(folder: Path, wait: Callable[[], object]) -> Iterator[list[Path]]:
     A picture is complete if its size and time are the same in two checks. wait: called between two checks. The iterator
     does not end; a folder that cannot be read is checked again.
     """
-    previous: dict[Path, tuple[int, int]] = {}
-    yielded: dict[Path, tuple[int, int]] = {}
+    previous: dict[Path, _State] = {}
+    yielded: dict[Path, _State] = {}
     while True:
         current = _picture_states(folder)
         complete = {path: state for path, state in current.items() if previous.get(path) == state != yielded.get(path)}
@@ -121,8 +123,11 @@ def arrivals(folder: Path, wait: Callable[[], object]) -> Iterator[list[Path]]:
         wait()
 
 
-def _picture_states(folder: Path) -> dict[Path, tuple[int, int]]:
-    """Return the size in bytes and the time of the last change, in nanoseconds, of each picture of a folder."""
+def _picture_states(folder: Path) -> dict[Path, _State]:
+    """Return the size in bytes, the time of the last change in nanoseconds, and the inode of each picture.
+
+    Another file that takes the place of one, such as by `mv`, may have the same size and time.
+    """
     states = {}
     with suppress(OSError):
         resolved = folder.resolve()
@@ -130,7 +135,7 @@ def _picture_states(folder: Path) -> dict[Path, tuple[int, int]]:
             with suppress(OSError, RuntimeError):  # deleted meanwhile, or a loop of links
                 status = path.stat()
                 if is_picture(path.name) and stat.S_ISREG(status.st_mode) and not _is_link_inside(path, resolved):
-                    states[path] = status.st_size, status.st_mtime_ns
+                    states[path] = status.st_size, status.st_mtime_ns, status.st_ino
     return states
 
 

@@ -18,7 +18,7 @@ from reranker.engine.device_errors import unless_out_of_memory
 from reranker.engine.feature_cache import FeatureCache
 from reranker.engine.host_memory import HostCopy, host_bytes
 from reranker.engine.memory_budget import TokenBudget, device_budget, device_memory, encoding_batches
-from reranker.images.decoding_pool import shared_pool
+from reranker.images.decoding_pool import DECODING_VERSION, shared_pool
 from reranker.images.hashing import ContentHashes, with_text
 from reranker.images.limits import Limits
 from reranker.images.reading import read_bytes
@@ -136,7 +136,7 @@ class CrossEncoder:
         calibration_key = f"{checkpoint.digest}-{checkpoint.precision}-{method_digest}"
         calibration = self._calibrations.get(calibration_key)
         pixels = map(str, checkpoint.patch_settings.pixel_range(self._visual_tokens))
-        parts = (checkpoint.digest, *identity, checkpoint.precision, *pixels, PATCHIFY_VERSION)
+        parts = (checkpoint.digest, *identity, checkpoint.precision, *pixels, DECODING_VERSION, PATCHIFY_VERSION)
         return ScorerInfo(
             model=checkpoint.name,
             fingerprint=hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32],

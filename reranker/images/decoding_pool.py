@@ -21,10 +21,12 @@ from reranker.images.byte_budget import BudgetClosed, ByteBudget
 from reranker.images.decoding_process import DecodingProcess, worker_command
 from reranker.images.limits import Limits
 
+# Part of the fingerprint: increase it if the same file gives other pixels. Since 2, colours are converted to sRGB.
+DECODING_VERSION: Final = "decoding-2"
 COMPUTE_S: Final = 9.0  # 100 megapixels took up to 6.2 s; 1 s is left for starting and sending
 CLOCK_S: Final = 90.0  # for each step: a processor that is busy with ranking gives a decoder a tenth of its time
 OPENED_BYTES: Final = 256_000_000  # of pictures whose header was read, beside those that are decoded
-HEADER_BYTES: Final = 8_000_000  # for one, and twice its file
+HEADER_BYTES: Final = 8_000_000  # for one, and three times its file: here, there, and there without metadata
 
 _STARTING: Final = threading.Lock()
 
@@ -119,7 +121,7 @@ class DecodingPool:
         """Open a picture; yield the process that has it, and what is known of it."""
         request = {"limits": asdict(limits), "target_pixels": target_pixels}
         try:
-            with self._opened_bytes.reserve(HEADER_BYTES + 2 * len(data), OPENED_BYTES), self._process() as process:
+            with self._opened_bytes.reserve(HEADER_BYTES + 3 * len(data), OPENED_BYTES), self._process() as process:
                 yield process, process.ask(name, request, data)[0]
         except BudgetClosed:
             raise PictureSkipped(name=name) from None

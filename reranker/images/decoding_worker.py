@@ -20,10 +20,9 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import pillow_heif
-from PIL import AvifImagePlugin, Image
 
 from reranker.core.errors import PictureError
-from reranker.images.decoding import guarded, open_picture
+from reranker.images.decoding import DecodedPicture, guarded, open_picture
 from reranker.images.encoding import encode_jpeg
 from reranker.images.limits import Limits
 from reranker.images.messages import read_message, write_message
@@ -40,7 +39,7 @@ def main(compute_s: float, clock_s: float) -> None:
     """
     requests, responses = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no response
-    pillow_heif.options.DECODE_THREADS = AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # there are as many processes as CPUs
+    pillow_heif.options.DECODE_THREADS = 1  # there are as many processes as CPUs
     if sys.platform != "win32":
         os.nice(NICENESS)
     with suppress(EOFError, BrokenPipeError):
@@ -60,16 +59,17 @@ def _decode_one(requests: IO[bytes], responses: IO[bytes], compute_s: float, clo
     _kill_after("ITIMER_PROF", compute_s)
     _limit_memory(2 * len(data))
     opened = open_picture(data, "", Limits(**request["limits"]), request["target_pixels"])
+    del data  # the decoder has a copy without metadata
     write_message(responses, {"size": opened.size, "needed_bytes": opened.needed_bytes})
     request, _ = _receive(requests, clock_s)
     if not request:
         return
     _limit_memory(request["granted_bytes"])
-    image = opened.decode()
-    write_message(responses, {"size": image.size})
+    decoded = opened.decode()
+    write_message(responses, {"size": decoded.size})
     request, _ = _receive(requests, clock_s)
     if request:
-        write_message(responses, {}, guarded(lambda: _scaled(image, **request), ""))
+        write_message(responses, {}, guarded(lambda: _scaled(decoded, **request), ""))
 
 
 def _receive(requests: IO[bytes], clock_s: float) -> tuple[dict[str, Any], bytes]:
@@ -80,14 +80,15 @@ def _receive(requests: IO[bytes], clock_s: float) -> tuple[dict[str, Any], bytes
     return message
 
 
-def _scaled(image: Image.Image, size: list[int] | None = None, max_px: int | None = None, quality: int = 0) -> bytes:
-    """Return the pixels of the image in a size, or a JPEG whose longer side is at most `max_px`, never enlarged."""
+def _scaled(
+    decoded: DecodedPicture, size: list[int] | None = None, max_px: int | None = None, quality: int = 0
+) -> bytes:
+    """Return the pixels of the picture in a size, or a JPEG whose longer side is at most `max_px`, never enlarged."""
     if max_px is not None:
-        image.thumbnail((max_px, max_px), reducing_gap=2.0)
-        return encode_jpeg(image, quality)
+        return encode_jpeg(decoded.thumbnail(max_px), quality)
     assert size is not None, "either is given"
-    resized = image if list(image.size) == size else image.resize(size, Image.Resampling.BICUBIC)
-    return resized.tobytes()
+    width, height = size
+    return decoded.resized((width, height)).tobytes()
 
 
 def _kill_after(timer: str, seconds: float) -> None:

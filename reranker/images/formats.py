@@ -39,25 +39,6 @@ def detect_format(data: bytes) -> ImageFormat | None:
     return next((format_ for signature, format_ in _SIGNATURES.items() if data.startswith(signature)), None)
 
 
-def webp_canvas_size(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels, from the first chunk of a WebP file. Raises `EOFError` if the file is truncated.
-
-    Layout of the chunks: https://developers.google.com/speed/webp/docs/riff_container
-    """
-    (riff_bytes,) = struct.unpack_from("<I", data, 4)
-    if len(data) < max(riff_bytes + 8, 30):
-        raise EOFError
-    chunk = data[12:16]
-    if chunk == b"VP8X":  # 24 bits each, minus one
-        low_width, high_width, low_height, high_height = struct.unpack_from("<HBHB", data, 24)
-        return low_width + (high_width << 16) + 1, low_height + (high_height << 16) + 1
-    if chunk == b"VP8L":  # 14 bits each, minus one
-        (bits,) = struct.unpack_from("<I", data, 21)
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    width, height = struct.unpack_from("<HH", data, 26)  # the lower 14 bits; the upper two are a scale
-    return width & 0x3FFF, height & 0x3FFF
-
-
 def _format_of_box(data: bytes) -> ImageFormat | None:
     """Tell AVIF from HEIF, which share a container, by the brands: the major one at byte 8, others from byte 16."""
     (end,) = struct.unpack_from(">I", data)

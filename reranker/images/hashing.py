@@ -13,7 +13,7 @@ from reranker.images.reading import read_bytes
 
 SETTLED_NS: Final = 1_000_000_000
 
-_Stamp = tuple[str, int, int, int, int]
+Stamp = tuple[str, int, int, int, int]
 
 
 def content_hash(data: bytes) -> str:
@@ -26,6 +26,15 @@ def with_text(digest: str, text: str) -> str:
     return hashlib.sha256(f"{digest}\0{text}".encode()).hexdigest() if text else digest
 
 
+def file_stamp(path: Path) -> Stamp | None:
+    """Return what changes when a file does or another takes its place; None if it cannot be examined."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return str(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 class ContentHashes:
     """Content hashes of files, remembered by path, size and times, so that an unchanged file is not read again.
 
@@ -35,24 +44,28 @@ class ContentHashes:
 
     def __init__(self, max_files: int = 100_000) -> None:
         self._max_files = max_files
-        self._hashes: OrderedDict[_Stamp, str] = OrderedDict()
+        self._hashes: OrderedDict[Stamp, str] = OrderedDict()
         self._lock = Lock()
 
     def identify(self, candidate: Candidate, limits: Limits) -> EncodedPicture:
         """Return the picture with its hash, and with its bytes if they had to be read. Raises a `PictureError`."""
         if isinstance(candidate.source, bytes):
             return _encoded(candidate, read_bytes(candidate, limits))
-        stamp = _stamp(candidate.source)
+        stamp = file_stamp(candidate.source)
         with self._lock:
             if stamp is not None and stamp in self._hashes:
                 self._hashes.move_to_end(stamp)
                 return _identified(candidate, self._hashes[stamp], None)
         picture = _encoded(candidate, read_bytes(candidate, limits))
-        if stamp is not None and time.time_ns() - max(stamp[-2:]) > SETTLED_NS and stamp == _stamp(candidate.source):
+        if (
+            stamp is not None
+            and time.time_ns() - max(stamp[-2:]) > SETTLED_NS
+            and stamp == file_stamp(candidate.source)
+        ):
             self._remember(stamp, picture.content_hash)
         return picture
 
-    def _remember(self, stamp: _Stamp, digest: str) -> None:
+    def _remember(self, stamp: Stamp, digest: str) -> None:
         with self._lock:
             self._hashes[stamp] = digest
             if len(self._hashes) > self._max_files:
@@ -66,12 +79,3 @@ def _encoded(candidate: Candidate, data: bytes) -> EncodedPicture:
 def _identified(candidate: Candidate, digest: str, data: bytes | None) -> EncodedPicture:
     key = with_text(digest, candidate.text)
     return EncodedPicture(candidate=candidate, content_hash=digest, key=key, data=data)
-
-
-def _stamp(path: Path) -> _Stamp | None:
-    """Return what changes when the file does; None if the file cannot be examined."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return None
-    return str(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -6,12 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from reranker.images.metadata import Metadata, limited_profile
+from reranker.images.tiff_structure import exif_orientation
+
 # A marker that begins a segment, also behind the data of a scan; fill bytes and restarts do not.
 _MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
 _FRAMES: Final = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}
 _PROGRESSIVE: Final = {0xC2, 0xCA}
 _BLOCK_BYTES: Final = 128  # 64 coefficients of 16 bits
+_APPLICATIONS: Final = range(0xE0, 0xF0)
+_JFIF, _EXIF, _PROFILE, _ADOBE, _COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
+# What libjpeg reads of the segments of applications, and from how many bytes on: how colours are stored.
+_READ_BY_LIBJPEG: Final = {_JFIF: (b"JFIF\0", 14), _ADOBE: (b"Adobe", 12)}
+_PROFILE_START: Final = b"ICC_PROFILE\0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +50,55 @@ def jpeg_scans(data: bytes) -> JpegScans:
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield marker and payload of each segment, as libjpeg finds them."""
+    for marker, start, end in _spans(data):
+        yield marker, data[start + 4 : end]
+
+
+def separate_jpeg(data: bytes) -> tuple[bytes, Metadata]:
+    """Return a JPEG without comments and segments of applications that its pixels do not need, and what those say."""
+    view = memoryview(data)
+    kept: list[memoryview] = [view[:2]]
+    orientation: int | None = None
+    profile_parts: list[bytes] = []
+    for marker, start, end in _spans(data):
+        if marker == _SCAN:
+            pixels = b"".join([*kept, view[start:]])
+            return pixels, Metadata(orientation=orientation or 1, profile=_profile(profile_parts))
+        payload = data[start + 4 : end]
+        if _is_for_pixels(marker, payload):
+            kept.append(view[start:end])
+        elif marker == _EXIF and payload.startswith(b"Exif\0"):
+            orientation = exif_orientation(payload) if orientation is None else orientation
+        elif marker == _PROFILE and payload.startswith(_PROFILE_START):
+            profile_parts.append(payload[len(_PROFILE_START) :])
+    return data, Metadata()  # nothing to decode
+
+
+def _spans(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the marker of each segment, and where it starts and ends."""
     at = 0
     while (found := _MARKER.search(data, at)) is not None and (marker := data[found.start() + 1]) != _END:
         at = found.end()
         if marker != _START and len(data) >= at + 2:
             (length,) = struct.unpack_from(">H", data, at)
-            yield marker, data[at + 2 : at + length]
             at += max(length, 2)
+            yield marker, found.start(), at
+
+
+def _is_for_pixels(marker: int, payload: bytes) -> bool:
+    """Whether a segment before the first scan says how the pixels are stored."""
+    if marker in _READ_BY_LIBJPEG:
+        start, least_bytes = _READ_BY_LIBJPEG[marker]
+        return payload.startswith(start) and len(payload) >= least_bytes
+    return marker not in _APPLICATIONS and marker != _COMMENT
+
+
+def _profile(parts: list[bytes]) -> bytes:
+    """Join the parts of a profile, which begin with their number and how many there are; nothing if one is missing."""
+    by_number = {part[0]: part[2:] for part in parts if len(part) > 2 and part[1] == len(parts)}
+    if sorted(by_number) != list(range(1, len(parts) + 1)):
+        return b""
+    return limited_profile(b"".join(by_number[number] for number in sorted(by_number)))
 
 
 def _blocks_by_component(frame: bytes) -> dict[int, int]:

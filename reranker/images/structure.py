@@ -4,20 +4,29 @@ A small file can make a decoder work for very long: by many scans of one picture
 millions of empty parts. Real files are far below these limits.
 """
 
-import struct
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
 
 from reranker.core.errors import PictureUnreadable
 from reranker.images.formats import ImageFormat
+from reranker.images.gif_structure import gif_blocks
 from reranker.images.jpeg_structure import jpeg_scans, jpeg_segments
+from reranker.images.png_structure import png_chunks
 from reranker.images.tiff_structure import tiff_strips
+from reranker.images.webp_structure import webp_chunks
 
 MAX_PARTS: Final = 200_000  # segments of a JPEG, chunks of a PNG or WebP, blocks of a GIF before its first frame
 MAX_BLOCKS: Final = 200_000_000  # in all scans of a JPEG; a scan of 100 megapixels has 1.6 to 6.3 million
 MAX_STRIPS: Final = 400_000  # and tiles; 100 megapixels are 390,625 of the smallest tiles, 16 x 16
 MAX_STRIP_BYTES: Final = 2_000_000_000  # of all strips together; more only if the file has them
+
+_PARTS: Final[dict[ImageFormat, Callable[[bytes], Iterator[object]]]] = {
+    "GIF": gif_blocks,
+    "JPEG": jpeg_segments,
+    "PNG": png_chunks,
+    "WEBP": webp_chunks,
+}
 
 
 def check_structure(data: bytes, image_format: ImageFormat, name: str) -> None:
@@ -38,42 +47,3 @@ def _takes_too_long(data: bytes, image_format: ImageFormat) -> bool:
         strips = tiff_strips(data, MAX_STRIPS)
         return strips.count > MAX_STRIPS or strips.stored_bytes > max(MAX_STRIP_BYTES, 2 * len(data))
     return False
-
-
-def _png_chunks(data: bytes) -> Iterator[int]:
-    at = 8
-    while len(data) >= at + 8:
-        yield at
-        (length,) = struct.unpack_from(">I", data, at)
-        at += 12 + length
-
-
-def _webp_chunks(data: bytes) -> Iterator[int]:
-    at = 12
-    while len(data) >= at + 8:
-        yield at
-        (length,) = struct.unpack_from("<I", data, at + 4)
-        at += 8 + length + length % 2
-
-
-def _gif_blocks(data: bytes) -> Iterator[int]:
-    """Yield the place of each block before the first frame, about as Pillow finds them."""
-    at = 13 + (6 << (data[10] & 7) if data[10:11] > b"\x7f" else 0)  # behind the table of colours, if there is one
-    while data[at : at + 1] not in (b"", b",", b";"):
-        yield at
-        if data[at : at + 1] != b"!":
-            at += 1
-            continue
-        at += 2
-        while any(data[at : at + 1]):
-            yield at
-            at += 1 + data[at]
-        at += 1
-
-
-_PARTS: Final[dict[ImageFormat, Callable[[bytes], Iterator[object]]]] = {
-    "GIF": _gif_blocks,
-    "JPEG": jpeg_segments,
-    "PNG": _png_chunks,
-    "WEBP": _webp_chunks,
-}

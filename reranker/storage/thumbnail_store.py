@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ from typing import Final, Protocol
 
 from reranker.core.errors import PictureError, PictureSkipped, PictureUnreadable
 from reranker.core.types import Candidate
+from reranker.images.decoding_pool import DECODING_VERSION
+from reranker.images.hashing import file_stamp
 from reranker.images.limits import Limits
 from reranker.images.thumbnails import make_placeholder, make_thumbnail
 from reranker.storage.atomic_write import write_atomically
 
 MAX_THUMBNAIL_PX: Final = 512
 JPEG_QUALITY: Final = 85
+_START, _COMMENT, _END = b"\xff\xd8", b"\xff\xfe", b"\xff\xd9"  # markers of a JPEG
 
 
 class ThumbnailPaths(Protocol):
@@ -47,17 +51,17 @@ class ThumbnailStore:
             return list(pool.map(self.get, pictures))
 
     def get(self, picture: Path) -> Path:
-        """The file of the thumbnail, made if it is missing or older than the picture.
+        """The file of the thumbnail, made if it is missing, or was made of another version of the picture.
 
         A JPEG of at most `MAX_THUMBNAIL_PX` a side. If the picture cannot be read, it shows a grey cross.
         """
-        thumbnail = self.path(picture)
-        if not _is_current(thumbnail, picture):
+        thumbnail, start = self.path(picture), _start_for(picture)
+        if not _is_current(thumbnail, start):
             thumbnail.parent.mkdir(parents=True, exist_ok=True)
-            data, is_final = self._make(picture)
-            write_atomically(data, thumbnail)  # another thread may read or write the same thumbnail
-            if not is_final:
-                os.utime(thumbnail, (0, 0))
+            jpeg, is_final = self._make(picture)
+            if start is not None and is_final:
+                jpeg = start + jpeg[len(_START) :]
+            write_atomically(jpeg, thumbnail)  # another thread may read or write the same thumbnail
         return thumbnail
 
     def path(self, picture: Path) -> Path:
@@ -75,22 +79,26 @@ class ThumbnailStore:
             return make_placeholder(quality=JPEG_QUALITY), is_final
 
 
-def _is_current(thumbnail: Path, picture: Path) -> bool:
-    """Whether the thumbnail is complete, and at least as new as the picture, or the picture is gone."""
-    if not _is_complete(thumbnail):
-        return False
-    try:
-        return thumbnail.stat().st_mtime >= picture.stat().st_mtime
-    except OSError:
-        return True
+def _start_for(picture: Path) -> bytes | None:
+    """Return how a JPEG begins that was made of this version of a picture; None if the picture is gone.
+
+    Its comment has a hash of what changes when the file does. It need not be newer: files keep their time when they are
+    moved or synchronized.
+    """
+    stamp = file_stamp(picture)
+    if stamp is None:
+        return None
+    version = hashlib.sha256(repr((DECODING_VERSION, stamp)).encode()).digest()
+    return _START + _COMMENT + struct.pack(">H", 2 + len(version)) + version
 
 
-def _is_complete(thumbnail: Path) -> bool:
-    """Whether the file exists and has the start and the end of a JPEG; a power cut may leave it empty."""
+def _is_current(thumbnail: Path, start: bytes | None) -> bool:
+    """Whether the file is a JPEG with this start, or any if the picture is gone; a power cut may leave it empty."""
+    expected = start or _START
     try:
         with thumbnail.open("rb") as file:
-            start, size_bytes = file.read(2), file.seek(0, os.SEEK_END)
-            file.seek(max(0, size_bytes - 2))
-            return (start, file.read()) == (b"\xff\xd8", b"\xff\xd9")
+            found, size_bytes = file.read(len(expected)), file.seek(0, os.SEEK_END)
+            file.seek(max(0, size_bytes - len(_END)))
+            return (found, file.read()) == (expected, _END)
     except OSError:
         return False

@@ -87,6 +87,12 @@ def test_a_changed_file_arrives_again() -> None:
     ]
 
 
+def test_another_file_of_the_same_size_and_time_arrives() -> None:
+    put("a.png", 1)
+    put("b.part", 2)
+    assert arrived_names(nothing, lambda: Path("b.part").rename("a.png"), nothing) == [["a.png"], ["a.png"]]
+
+
 def test_pictures_of_one_check_arrive_in_natural_order() -> None:
     for name in ["img10.png", "IMG2.png", "img1.png"]:
         put(name, 1)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from reranker import Candidate
+from reranker.engine import cross_encoder
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
 from reranker.engine.host_memory import host_bytes
@@ -28,6 +29,15 @@ def test_the_fingerprint_follows_what_a_score_depends_on(checkpoint):
         return CrossEncoder(checkpoint, limits=Limits(), cache=FeatureCache(0), **choices).info.fingerprint
 
     assert fingerprint() == fingerprint(batch_tokens=3) != fingerprint(visual_tokens=25)
+
+
+def test_scores_of_pictures_that_were_decoded_otherwise_are_not_reused(checkpoint, monkeypatch):
+    def fingerprint():
+        return CrossEncoder(checkpoint, limits=Limits(), cache=FeatureCache(0)).info.fingerprint
+
+    now = fingerprint()
+    monkeypatch.setattr(cross_encoder, "DECODING_VERSION", "decoding-1")
+    assert fingerprint() != now
 
 
 def test_more_detail_means_more_visual_tokens(checkpoint, pictures):

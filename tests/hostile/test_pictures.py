@@ -19,6 +19,7 @@ from reranker.core.errors import PictureError, PictureNeedsMemory, PictureUnread
 from reranker.images.decoding import open_picture
 from reranker.images.decoding_pool import DecodingPool
 from reranker.images.limits import Limits
+from tests.support.colour_profiles import DISPLAY_P3, cmyk_profile, gamma_curve, grey_profile, rgb_profile
 from tests.support.decoding_pools import decoding_pool
 from tests.support.hostile_pictures import (
     forget_peak,
@@ -111,6 +112,7 @@ COLOURS = Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 30, 3),
 TRANSPARENT = COLOURS.convert("RGBA")
 TRANSPARENT.putalpha(COLOURS.convert("L"))
 GREY = COLOURS.convert("L")
+P3 = rgb_profile(DISPLAY_P3)
 
 
 def heic(image: Image.Image) -> bytes:
@@ -122,9 +124,13 @@ def heic(image: Image.Image) -> bytes:
 KINDS = {
     "JPEG": lambda: saved(COLOURS, "JPEG"),
     "JPEG, progressive": lambda: saved(COLOURS, "JPEG", progressive=True, subsampling=0),
+    "JPEG, Display P3": lambda: saved(COLOURS, "JPEG", icc_profile=P3),
+    "JPEG, CMYK, of a press": lambda: saved(COLOURS.convert("CMYK"), "JPEG", icc_profile=cmyk_profile()),
     "JPEG, CMYK": lambda: saved(COLOURS.convert("CMYK"), "JPEG", progressive=True),
     "PNG": lambda: saved(COLOURS, "PNG", compress_level=1),
     "PNG, transparent": lambda: saved(TRANSPARENT, "PNG", compress_level=1),
+    "PNG, transparent, Display P3": lambda: saved(TRANSPARENT, "PNG", compress_level=1, icc_profile=P3),
+    "PNG, linear grey": lambda: saved(GREY, "PNG", icc_profile=grey_profile(gamma_curve(1))),
     "PNG, palette": lambda: saved(GREY.convert("P"), "PNG"),
     "PNG, 16 bits": lambda: saved(Image.fromarray(np.asarray(GREY).astype(np.uint16) * 257), "PNG"),
     "WebP": lambda: saved(COLOURS, "WEBP", method=0),
@@ -133,8 +139,10 @@ KINDS = {
     "BMP": lambda: saved(COLOURS, "BMP"),
     "TIFF": lambda: saved(COLOURS, "TIFF", compression="tiff_lzw"),
     "TIFF, one strip": lambda: saved(TRANSPARENT, "TIFF", compression="tiff_lzw", tiffinfo={278: SIDE}),
+    "TIFF, long text": lambda: saved(COLOURS, "TIFF", compression="raw", tiffinfo={270: "x" * 3 * MEGABYTE}),
     "TIFF, floating point": lambda: saved(GREY.convert("F"), "TIFF"),
     "AVIF": lambda: saved(COLOURS, "AVIF", speed=10),
+    "WebP, Display P3": lambda: saved(COLOURS, "WEBP", method=0, icc_profile=P3),
     "AVIF, transparent": lambda: saved(TRANSPARENT, "AVIF", speed=10, subsampling="4:4:4"),
     "HEIC": lambda: heic(COLOURS),
     "HEIC, transparent": lambda: heic(TRANSPARENT),
@@ -151,6 +159,28 @@ def test_decoding_takes_no_more_than_was_estimated(pool, make):
     assert pool.resized(data, "a", Limits(), SIDE**2, lambda width, height: (280, 280)).shape == (280, 280, 3)
     estimate = open_picture(data, "a", Limits()).needed_bytes
     assert resident_bytes(process_id, peak=True) - before < estimate + 2 * len(data)
+
+
+def png_with_texts(count: int, each_bytes: int) -> bytes:
+    """A small PNG with compressed texts before and behind its pixels."""
+    small = saved(Image.new("RGB", (8, 8), "red"), "PNG")
+    packed = zlib.compress(bytes(each_bytes), 9)
+    texts = b"".join(
+        len(text).to_bytes(4) + kind + text + zlib.crc32(kind + text).to_bytes(4)
+        for kind, start in ((b"zTXt", b"key\0\0"), (b"iTXt", b"key\0\1\0\0\0"), (b"iCCP", b"key\0\0"))
+        for text in [start + packed] * count
+    )
+    return small[:33] + texts + small[33:-12] + texts + small[-12:]
+
+
+def test_texts_that_grow_a_thousandfold_take_no_memory(pool):
+    attempt(pool, webp_bomb(8), Limits())
+    (process_id,) = pool.process_ids
+    data = png_with_texts(40, 100 * MEGABYTE)
+    forget_peak(process_id)
+    before = resident_bytes(process_id)
+    assert attempt(pool, data, Limits()) == (280, 280, 3)
+    assert resident_bytes(process_id, peak=True) - before < 2 * len(data) + 32 * MEGABYTE
 
 
 # ---- time
@@ -187,6 +217,7 @@ def test_an_ordinary_structure_is_accepted(pool, make):
 
 # ---- mutated files
 
+EXIF = b"Exif\0\0II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0"
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIC")
 
 
@@ -207,7 +238,9 @@ def seeds(kind: str) -> list[bytes]:
     if kind == "HEIC":
         return [heic(opaque), heic(noise)]
     images = [opaque] if kind == "JPEG" else [opaque, noise.quantize(8) if kind in ("GIF", "BMP", "PNG") else opaque]
-    return [saved(image, kind, **each) for image in images for each in options[kind]]
+    with_profile = {"JPEG", "PNG", "TIFF", "WEBP", "AVIF"} & {kind}
+    said = {"icc_profile": P3, "exif": EXIF} if with_profile else {}
+    return [saved(image, kind, **each, **more) for image in images for each in options[kind] for more in ({}, said)]
 
 
 def mutated(data: bytes, rng: random.Random) -> bytes:
@@ -260,3 +293,17 @@ def test_mutated_files_are_decoded_or_refused(kind):
     assert all(isinstance(each, PictureError) or each == (280, 280, 3) for each, _ in results)
     assert max(seconds for _, seconds in results) < 10
     assert most[0] - idle < 2000 * MEGABYTE
+
+
+PROFILES = {"RGB": P3, "L": grey_profile(gamma_curve(2.2)), "CMYK": cmyk_profile()}
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("mode", PROFILES)
+def test_mutated_profiles_cost_nothing_but_themselves(mode):
+    """600 files in all."""
+    rng = random.Random(mode)
+    picture = Image.new(mode, (64, 64), 100 if mode == "L" else (100, 150, 200, 0)[: len(mode)])
+    files = [saved(picture, "TIFF", icc_profile=mutated(PROFILES[mode], rng) or b"\0") for _ in range(200)]
+    with decoding_pool() as pool:
+        assert [attempt(pool, data, Limits()) for data in files] == [(280, 280, 3)] * len(files)

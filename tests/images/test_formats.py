@@ -11,7 +11,7 @@ def test_a_suffix_counts_in_lower_and_upper_case(suffix):
     assert is_picture(f"海 报.{suffix[1:].upper()}")
 
 
-@pytest.mark.parametrize("name", [".hidden.png", "a.svg", "a.txt", "png", "a.png.zip", ""])
+@pytest.mark.parametrize("name", [".hidden.png", "._a.jpg", "a.svg", "a.txt", "png", "a.png.zip", ""])
 def test_other_names_are_not_pictures(name):
     assert not is_picture(name)
 

@@ -1,12 +1,14 @@
 """Thumbnails of files are small JPEGs, made once for each version of a picture."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from reranker.images.limits import Limits
+from reranker.storage import thumbnail_store
 from reranker.storage.thumbnail_store import MAX_THUMBNAIL_PX, HashedThumbnailPaths, ThumbnailStore
 
 
@@ -44,6 +46,61 @@ def test_a_changed_picture_gets_a_new_thumbnail(tmp_path: Path, thumbnails: Thum
         os.utime(path, (2**31 - 1,) * 2)
         shown.append(thumbnails.get(path).read_bytes())
     assert shown[0] != shown[1]
+
+
+def colour(thumbnail: Path) -> str:
+    with Image.open(thumbnail) as picture:
+        red, _, blue = picture.convert("RGB").getpixel((4, 4))
+    return "red" if red > blue else "blue"
+
+
+@pytest.mark.parametrize("age_s", [0, 1_000_000])
+@pytest.mark.parametrize("how", ["moved", "copied", "linked"])
+def test_a_picture_that_an_older_file_replaces_gets_a_new_thumbnail(
+    tmp_path: Path, thumbnails: ThumbnailStore, how: str, age_s: int
+) -> None:
+    path, older = tmp_path / "a.bmp", tmp_path / "older.bmp"
+    for each, shown in ((path, "red"), (older, "blue")):
+        Image.new("RGB", (9, 9), shown).save(each)
+    os.utime(path, (2_000_000_000,) * 2)
+    os.utime(older, (2_000_000_000 - age_s,) * 2)
+    assert colour(thumbnails.get(path)) == "red"
+    if how == "moved":
+        older.rename(path)  # as `mv` and `rsync -t` do it
+    elif how == "copied":
+        shutil.copy2(older, path)  # as `cp -p` and `rsync --inplace -t` do it
+    else:
+        path.unlink()
+        path.symlink_to(older)
+    assert colour(thumbnails.get(path)) == "blue"
+
+
+def test_a_picture_that_can_be_read_again_gets_a_thumbnail(tmp_path: Path, thumbnails: ThumbnailStore) -> None:
+    path, away = tmp_path / "a.png", tmp_path / "away.png"
+    Image.new("RGB", (9, 9), "red").save(away)
+    with Image.open(thumbnails.get(path)) as placeholder:
+        assert placeholder.size == (240, 240)
+    away.rename(path)
+    assert colour(thumbnails.get(path)) == "red"
+
+
+def test_a_thumbnail_of_a_version_that_decoded_otherwise_is_made_again(
+    tmp_path: Path, thumbnails: ThumbnailStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (9, 9), "red").save(path)
+    now = thumbnails.get(path).read_bytes()
+    with monkeypatch.context() as before:
+        before.setattr(thumbnail_store, "DECODING_VERSION", "decoding-1")
+        assert thumbnails.get(path).read_bytes() != now
+    assert thumbnails.get(path).read_bytes() == now
+
+
+def test_a_thumbnail_says_nothing_of_the_file(tmp_path: Path, thumbnails: ThumbnailStore) -> None:
+    path = tmp_path / "a secret name.png"
+    Image.new("RGB", (9, 9)).save(path)
+    thumbnail = thumbnails.get(path).read_bytes()
+    assert all(str(part).encode() not in thumbnail for part in (path.name, path.stat().st_mtime_ns))
 
 
 def test_the_thumbnail_of_a_deleted_picture_stays(tmp_path: Path, thumbnails: ThumbnailStore) -> None:
