@@ -185,7 +185,7 @@ def to_list(value: Any, where: str) -> list[Any]:
     """Return the documents of a request, which may also send a single one, before they are validated.
 
     An object whose `content` is several pictures and nothing else stands for a document each, as in earlier versions of
-    vLLM; with one picture, it is one document. where: the name of the field. Raises `RequestMalformed` if there are none.
+    vLLM; with one picture, it is one document. where: the name of the field. Raises `RequestMalformed`.
     """
     parts = value.get("content") if isinstance(value, dict) else None
     if isinstance(parts, list) and len(parts) > 1 and _are_pictures(parts):
