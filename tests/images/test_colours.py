@@ -235,6 +235,13 @@ def test_a_profile_for_other_pixels_does_not_count(mode, wrong):
     assert decoded(data).tobytes() == decoded(encoded(picture, "TIFF")).tobytes()
 
 
+@pytest.mark.parametrize("device_class", [b"link", b"abst", b"nmcl", b"none"])
+def test_a_table_that_describes_no_pixels_does_not_count(device_class):
+    inks = NOISE.convert("CMYK")
+    data = encoded(inks, "TIFF", icc_profile=cmyk_profile(device_class))
+    assert decoded(data).tobytes() == decoded(encoded(inks, "TIFF")).tobytes()
+
+
 # ---- code points
 
 
