@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 
 from reranker.core.types import Candidate
 from reranker.images.limits import Limits
-from reranker.images.metadata import MAX_PROFILE_BYTES
+from reranker.images.metadata import MAX_METADATA_BYTES
 from reranker.images.thumbnails import make_thumbnail
 from tests.support.colour_profiles import (
     ADOBE_RGB,
@@ -212,7 +212,7 @@ BAD = {
     "of inks": cmyk_profile(),
     "says inks": P3.replace(b"RGB XYZ ", b"CMYKXYZ "),
     "says CIELab": P3.replace(b"RGB XYZ ", b"Lab XYZ "),
-    "huge": P3 + bytes(MAX_PROFILE_BYTES),
+    "huge": P3 + bytes(MAX_METADATA_BYTES),
 }
 
 
