@@ -22,11 +22,10 @@ _CACHED: Final = 8  # profiles: making a conversion takes 10 ms, and pictures of
 # other colours, with a gamma of 2.2, by 9. Pictures with a variant keep their pixels.
 _MAX_DIFFERENCE: Final = 3
 
-# The header of a profile. Input, display, output and colour space profiles describe pixels; links between devices,
-# effects and named colours do not. Layout: ICC.1:2022, 7.2
-_CLASS, _SPACE, _SIGNATURE = slice(12, 16), slice(16, 20), slice(36, 40)
+# The class of a profile, in its header. Those of input, display, output and colour spaces describe pixels; links of
+# devices, effects and named colours do not. Layout: ICC.1:2022, 7.2
+_CLASS: Final = slice(12, 16)
 _CLASSES: Final = {b"mntr", b"prtr", b"scnr", b"spac"}
-_SPACES: Final = {"CMYK": b"CMYK", "L": b"GRAY", "RGB": b"RGB "}
 
 # XYZ of red, green and blue by the number of the primaries: BT.2020 and Display P3, adapted to the white of profiles.
 _PRIMARIES: Final = {
@@ -65,7 +64,7 @@ def conversion_of(metadata: Metadata, mode: str) -> Conversion | None:
             return None
         if primaries in _PRIMARIES:
             return _conversion(_profile_of(primaries), pixels)
-    return _conversion(metadata.profile, pixels) if _describes(metadata.profile, pixels) else None
+    return _conversion(metadata.profile, pixels) if metadata.profile[_CLASS] in _CLASSES else None
 
 
 def _pixels_of(mode: str) -> str | None:
@@ -75,14 +74,9 @@ def _pixels_of(mode: str) -> str | None:
     return "L" if mode in ("1", "L", "LA", "La", "F") or mode.startswith("I") else "RGB"
 
 
-def _describes(profile: bytes, pixels: str) -> bool:
-    is_profile = profile[_SIGNATURE] == b"acsp" and profile[_CLASS] in _CLASSES
-    return is_profile and profile[_SPACE] == _SPACES[pixels]
-
-
 @lru_cache(_CACHED)
 def _conversion(profile: bytes, pixels: str) -> Conversion | None:
-    """Return the conversion by a profile; None if it is broken, or changes nothing."""
+    """Return the conversion by a profile; None if it is broken, is for other pixels, or changes nothing."""
     from PIL import ImageCms  # noqa: PLC0415 - most pictures do not need it
 
     try:

@@ -102,7 +102,8 @@ def _heif_metadata(info: dict[str | tuple[int, int], Any]) -> Metadata:
 def _avif_image(data: bytes) -> EncodedImage:
     """Read the header without the EXIF block, which does not count; libavif and Pillow fail if it is broken."""
     if item := _EXIF_ITEM.search(data):
-        data = b"skip".join([data[: item.end()], data[item.end() + 4 :]])
+        view = memoryview(data)
+        data = b"skip".join([view[: item.end()], view[item.end() + 4 :]])
     decoder = _avif.AvifDecoder(data, "auto", 1)
     size, _, mode, profile, _, orientation, _ = decoder.get_info()
     box = _NCLX.search(data)

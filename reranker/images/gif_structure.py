@@ -7,8 +7,7 @@ from reranker.images.metadata import Metadata
 
 _EXTENSION: Final = b"!"
 _ENDS: Final = (b"", b",", b";")  # the file, an image, a trailer
-# A graphic control extension says what is transparent: its label and the size of its only part, and of all of it.
-_CONTROL, _CONTROL_BYTES = b"\xf9\x04", 8
+_CONTROL: Final = b"\xf9\x04"  # of an extension that says what is transparent: its label, and the size of its part
 
 
 def gif_blocks(data: bytes) -> Iterator[int]:
@@ -32,7 +31,7 @@ def separate_gif(data: bytes) -> tuple[bytes, Metadata]:
     kept: list[bytes] = []
     while data[at : at + 1] not in _ENDS:
         end = _block_end(data, at)
-        if data[at + 1 : at + 3] == _CONTROL and end - at == _CONTROL_BYTES:
+        if data[at + 1 : at + 3] == _CONTROL:
             kept.append(data[at:end])
         at = end
     view = memoryview(data)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-# Of an ICC profile; those of printers have up to three million. A larger one is ignored.
-MAX_PROFILE_BYTES: Final = 4_000_000
+# Of an ICC profile, or a block of EXIF; the profiles of printers have up to three million. Larger ones are ignored.
+MAX_METADATA_BYTES: Final = 4_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,4 +24,4 @@ class Metadata:
 
 def limited_profile(data: bytes | None) -> bytes:
     """Return the bytes of a profile; none if there are none, or too many."""
-    return data if data is not None and len(data) <= MAX_PROFILE_BYTES else b""
+    return data if data is not None and len(data) <= MAX_METADATA_BYTES else b""

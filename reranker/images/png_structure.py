@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from reranker.images.metadata import MAX_PROFILE_BYTES, Metadata, limited_profile
+from reranker.images.metadata import MAX_METADATA_BYTES, Metadata, limited_profile
 from reranker.images.tiff_structure import exif_orientation
 
 _SIGNATURE_BYTES: Final = 8
@@ -34,8 +34,8 @@ def separate_png(data: bytes) -> tuple[bytes, Metadata]:
         is_ancillary = bool(kind[0] & 0x20)
         if not is_ancillary or (kind == b"tRNS" and _has_transparency(data, start)):
             kept.append(view[start:end])
-        elif kind in _METADATA and kind not in said and _is_sound(data, start):
-            said[kind] = data[start + 8 : end - 4]
+        elif kind in _METADATA and end - start <= MAX_METADATA_BYTES and _is_sound(data, start):
+            said.setdefault(kind, data[start + 8 : end - 4])
     return b"".join(kept), Metadata(
         orientation=exif_orientation(said.get(b"eXIf", b"")) or 1,
         profile=_profile(said.get(b"iCCP", b"")),
@@ -66,7 +66,7 @@ def _profile(chunk: bytes) -> bytes:
     if not compressed.startswith(b"\0"):
         return b""
     try:
-        return limited_profile(zlib.decompressobj().decompress(compressed[1:], MAX_PROFILE_BYTES + 1))
+        return limited_profile(zlib.decompressobj().decompress(compressed[1:], MAX_METADATA_BYTES + 1))
     except zlib.error:
         return b""
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from reranker.images.metadata import MAX_PROFILE_BYTES, Metadata
+from reranker.images.metadata import MAX_METADATA_BYTES, Metadata
 
 _WIDTH, _HEIGHT, _BITS, _SAMPLES, _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 258, 277, 278, 322, 323
 _OFFSETS: Final = {273, 324}  # of strips, of tiles
@@ -110,7 +110,7 @@ def _orientation(data: bytes) -> int:
 
 def _profile(data: bytes, entries: list[_Entry]) -> bytes:
     found = next((entry for entry in entries if entry.tag == _PROFILE and entry.number[1:] == "B"), None)
-    if found is None or found.count > MAX_PROFILE_BYTES or found.at + found.count > len(data):
+    if found is None or found.count > MAX_METADATA_BYTES or found.at + found.count > len(data):
         return b""
     return data[found.at : found.at + found.count]
 

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from reranker.images.metadata import Metadata, limited_profile
+from reranker.images.metadata import MAX_METADATA_BYTES, Metadata
 from reranker.images.tiff_structure import exif_orientation
 
 _SHORTEST_BYTES: Final = 30
@@ -51,9 +51,9 @@ def separate_webp(data: bytes) -> tuple[bytes, Metadata]:
             if end > len(data):
                 raise EOFError
             kept += [view[start:end], bytes(length % 2)]
-        elif kind in _METADATA and end <= len(data):
+        elif kind in _METADATA and length <= MAX_METADATA_BYTES and end <= len(data):
             said.setdefault(kind, data[start + 8 : end])
     riff = b"RIFF" + struct.pack("<I", 4 + sum(map(len, kept))) + b"WEBP"
     return b"".join([riff, *kept]), Metadata(
-        orientation=exif_orientation(said.get(b"EXIF", b"")) or 1, profile=limited_profile(said.get(b"ICCP"))
+        orientation=exif_orientation(said.get(b"EXIF", b"")) or 1, profile=said.get(b"ICCP", b"")
     )

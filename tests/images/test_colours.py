@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 
 from reranker.core.types import Candidate
 from reranker.images.limits import Limits
-from reranker.images.metadata import MAX_PROFILE_BYTES
+from reranker.images.metadata import MAX_METADATA_BYTES
 from reranker.images.thumbnails import make_thumbnail
 from tests.support.colour_profiles import (
     ADOBE_RGB,
@@ -212,7 +212,7 @@ BAD = {
     "of inks": cmyk_profile(),
     "says inks": P3.replace(b"RGB XYZ ", b"CMYKXYZ "),
     "says CIELab": P3.replace(b"RGB XYZ ", b"Lab XYZ "),
-    "huge": P3 + bytes(MAX_PROFILE_BYTES),
+    "huge": P3 + bytes(MAX_METADATA_BYTES),
 }
 
 
@@ -233,6 +233,13 @@ def test_a_profile_for_other_pixels_does_not_count(mode, wrong):
     picture = NOISE.convert("L").convert(mode)
     data = encoded(picture, "TIFF", icc_profile=wrong)
     assert decoded(data).tobytes() == decoded(encoded(picture, "TIFF")).tobytes()
+
+
+@pytest.mark.parametrize("device_class", [b"link", b"abst", b"nmcl", b"none"])
+def test_a_table_that_describes_no_pixels_does_not_count(device_class):
+    inks = NOISE.convert("CMYK")
+    data = encoded(inks, "TIFF", icc_profile=cmyk_profile(device_class))
+    assert decoded(data).tobytes() == decoded(encoded(inks, "TIFF")).tobytes()
 
 
 # ---- code points

@@ -210,6 +210,7 @@ BLOCKS = {
     "a comment that is no text": b"!\xfe\3\xff\xfe\xfd\0",
     "short control": b"!\xf9\2ab\0",
     "control of nothing": b"!\xf9\0",
+    "control with a part too many": b"!\xf9\4\0\0\0\0\3abc\0",
     "application of nothing": b"!\xff\0",
     "loops of nothing": b"!\xff\x0bNETSCAPE2.0\0",
     "unknown": b"!\x77\4abcd\0",

@@ -98,10 +98,10 @@ def inks_lab(cyan: float, magenta: float, yellow: float, black: float) -> tuple[
     return 100 * left, tint * red, tint * blue
 
 
-def cmyk_profile() -> bytes:
+def cmyk_profile(device_class: bytes = b"prtr") -> bytes:
     """A table with two points a side."""
     nodes = [inks_lab(*inks) for inks in product((0, 1), repeat=4)]
     table = bytes(round(value) for lab in nodes for value in (lab[0] * 2.55, lab[1] + 128, lab[2] + 128))
     straight = bytes(range(256))
     head = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
-    return profile({b"A2B0": head + 4 * straight + table + 3 * straight}, b"CMYK", b"prtr", b"Lab ")
+    return profile({b"A2B0": head + 4 * straight + table + 3 * straight}, b"CMYK", device_class, b"Lab ")
