@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reranker.config.settings import MEGABYTE, Settings
-from reranker.core.errors import LoginRejected, LoginRequired, PathUnknown, RequestMalformed
+from reranker.core.errors import LoginRejected, LoginRequired, PathUnknown, RequestMalformed, TextNotUnicode
 from reranker.server.error_responses import ErrorSentences, error_response
 from reranker.server.failed_attempts import FailedAttempts, address_of
 from reranker.server.json_bodies import JsonLimits, parse_whole_json
@@ -166,7 +166,8 @@ class GradioGate:
     def _checked_body(self, body: bytearray, functions: Container[int] | None) -> bytes:
         """Return the JSON of a request without the "meta" field of file objects that are not allowed.
 
-        functions: those of which the request must name one. Raises `RequestMalformed` and `RequestTextTooLarge`.
+        functions: those of which the request must name one. Raises `RequestMalformed`, `RequestTextTooLarge` and
+            `TextNotUnicode`.
         """
         content = parse_whole_json(body, self._json_limits)
         if functions is not None and not _names_one(content, functions):
@@ -175,7 +176,7 @@ class GradioGate:
         try:  # always, so that Gradio reads the same value of a repeated key
             return json.dumps(content, ensure_ascii=False).encode()
         except UnicodeEncodeError:  # half a surrogate pair
-            raise RequestMalformed(where="body") from None
+            raise TextNotUnicode(where="data") from None
 
     def _remove_meta(self, content: Any) -> None:
         """Remove the "meta" field of each file object that is not allowed."""
