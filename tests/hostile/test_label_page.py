@@ -111,4 +111,4 @@ def test_what_is_no_number_of_a_line_is_no_line(client, folder, line):
 def test_a_sentence_that_is_no_text_orders_nothing(client):
     body = json.dumps({"query": "\ud800"})
     (line,) = client.post("/order", content=body, headers={"content-type": "application/json"}).text.splitlines()
-    assert json.loads(line)["status"]["text"].startswith("The sentence is empty")
+    assert json.loads(line)["status"]["text"].startswith("The text of “query” is not valid Unicode")
