@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reranker.config.paths import cache_folder
-from reranker.config.settings import DETAILS, MEGABYTE, Settings
+from reranker.config.settings import DETAILS, MEGABYTE, Settings, is_token_count
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import QueryEmpty, QueryTooLong, TextNotUnicode, TextTooLong
 from reranker.core.protocols import LocalModel
@@ -25,6 +25,7 @@ from reranker.core.types import (
     ScorerInfo,
     Scoring,
 )
+from reranker.core.unicode_text import is_unicode
 from reranker.engine.device_queue import DeviceQueue
 from reranker.engine.executor import LocalExecutor
 from reranker.engine.scoring_run import ScoringEngine
@@ -164,7 +165,7 @@ class Reranker:
         self._loaded = done, total
 
     def load(self) -> LocalModel[Any]:
-        """Return the model, loaded once. Raises `CheckpointError`."""
+        """Return the model, loaded once. Raises `CheckpointError`, `DeviceMissing`, `SettingInvalid`."""
         with self._loading:
             if self._model is None:
                 self._model = self._load()
@@ -186,7 +187,8 @@ class Reranker:
 
         model, engine = self.settings.model, self.settings.engine
         shared_pool().start(engine.prefetch_threads)  # while the model is loaded
-        source = partial(load_checkpoint, name, model.device, model.precision, model.revision)
+        tokens = int(model.detail) if is_token_count(model.detail) else 0
+        source = partial(load_checkpoint, name, model.device, model.precision, model.revision, visual_tokens=tokens)
 
         def load_model() -> LocalModel[Any]:
             return CrossEncoder(
@@ -394,10 +396,8 @@ class Reranker:
 
 def _check_unicode(text: str, where: str) -> None:
     """Raise `TextNotUnicode` if a text cannot be encoded."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise TextNotUnicode(where=where) from None
+    if not is_unicode(text):
+        raise TextNotUnicode(where=where)
 
 
 def limits_of(settings: Settings) -> Limits:

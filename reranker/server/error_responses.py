@@ -12,6 +12,7 @@ from starlette.types import Scope
 from reranker.core.errors import (
     ApiKeyRejected,
     CheckpointError,
+    DeviceMissing,
     LoginRequired,
     OriginForeign,
     PathUnknown,
@@ -21,6 +22,7 @@ from reranker.core.errors import (
     RerankerError,
     ServerBusy,
     ServerStopping,
+    SettingInvalid,
     TooManyAttempts,
     TooManyPictures,
     TooManyRequests,
@@ -48,6 +50,8 @@ _STATUSES: Final[dict[type[RerankerError], HTTPStatus]] = {
     UploadsFull: HTTPStatus.INSUFFICIENT_STORAGE,
     RequestError: HTTPStatus.BAD_REQUEST,
     CheckpointError: HTTPStatus.SERVICE_UNAVAILABLE,
+    DeviceMissing: HTTPStatus.SERVICE_UNAVAILABLE,
+    SettingInvalid: HTTPStatus.SERVICE_UNAVAILABLE,
     ServerStopping: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 _BODY_IS_UNREAD: Final = (
