@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reranker.config.paths import cache_folder
-from reranker.config.settings import DETAILS, MEGABYTE, Settings
+from reranker.config.settings import DETAILS, MEGABYTE, Settings, is_token_count
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import QueryEmpty, QueryTooLong, TextNotUnicode, TextTooLong
 from reranker.core.protocols import LocalModel
@@ -165,7 +165,7 @@ class Reranker:
         self._loaded = done, total
 
     def load(self) -> LocalModel[Any]:
-        """Return the model, loaded once. Raises `CheckpointError`."""
+        """Return the model, loaded once. Raises `CheckpointError`, `DeviceMissing`, `SettingInvalid`."""
         with self._loading:
             if self._model is None:
                 self._model = self._load()
@@ -187,7 +187,8 @@ class Reranker:
 
         model, engine = self.settings.model, self.settings.engine
         shared_pool().start(engine.prefetch_threads)  # while the model is loaded
-        source = partial(load_checkpoint, name, model.device, model.precision, model.revision)
+        tokens = int(model.detail) if is_token_count(model.detail) else 0
+        source = partial(load_checkpoint, name, model.device, model.precision, model.revision, visual_tokens=tokens)
 
         def load_model() -> LocalModel[Any]:
             return CrossEncoder(

@@ -46,7 +46,7 @@ DRAWN_WORLD = {
 # Inside these two packages the order is finer: a module imports only from its own line and from those above it.
 INNER_LAYERS = {
     "models": (
-        ("patchify", "layers", "hub", "scoring.prompts"),
+        ("context", "patchify", "picture_preprocessing", "layers", "hub", "scoring.prompts"),
         ("architecture", "device_map", "download"),
         ("qwen2_5_vl.positions", "qwen2_5_vl.vision", "qwen2_5_vl.language", "qwen2_5_vl.model"),
         ("registry", "memory_plan", "occlusion", "scoring.method"),

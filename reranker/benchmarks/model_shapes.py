@@ -37,7 +37,8 @@ from reranker.models.qwen2_5_vl.model import QWEN2_5_VL
 
 # Language towers of the published Qwen2.5-VL: width, layers, heads, key-value heads, width of the FFN, vocabulary.
 PUBLISHED = {"3b": (2048, 36, 16, 2, 11008, 151_936), "7b": (3584, 28, 28, 4, 18944, 152_064)}
-LAYERS_BY_WIDTH = re.compile(r"(\d+)x(\d+)")
+LAYERS_BY_WIDTH = re.compile(r"([0-9]{1,9})x([0-9]{1,9})")
+MAX_LAYERS, MAX_WIDTH = 128, 16_384  # beyond them, building the model takes longer than anybody waits
 HEAD_DIM = 64  # of a shape LAYERSxWIDTH
 SPECIAL_TOKENS = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>", "<|im_end|>", "<|endoftext|>")
 
@@ -146,7 +147,7 @@ def _published_config(name: str) -> Qwen2_5_VLConfig:
 def _config_by_layers_and_width(name: str) -> Qwen2_5_VLConfig:
     """Configure a language tower of this shape, and a vision tower with as many layers and half the width."""
     layers, width = (int(number) for number in name.split("x"))
-    if layers < 1 or width < 2 * HEAD_DIM or width % (2 * HEAD_DIM):
+    if not (1 <= layers <= MAX_LAYERS and 2 * HEAD_DIM <= width <= MAX_WIDTH) or width % (2 * HEAD_DIM):
         raise ModelShapeUnknown(name=name)
     vision = {
         "depth": layers,

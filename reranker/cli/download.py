@@ -7,8 +7,8 @@ import typer
 from tqdm import tqdm
 
 from reranker.cli.console import DONE, printable, say
+from reranker.cli.options import settings_of
 from reranker.cli.progress import interval_s
-from reranker.config.settings import Settings
 
 ModelArgument = Annotated[
     str,
@@ -51,8 +51,8 @@ def download(model: ModelArgument = "lychee", *, revision: RevisionOption = "") 
     """
     from reranker.models.download import download as download_model  # noqa: PLC0415 - takes a second
 
-    revision = revision or Settings.from_environment().model.revision
+    settings = settings_of(revision=revision or None)
     with closing(Progress()) as progress:
-        download_model(model, revision, progress.report)
+        download_model(model, settings.model.revision, progress.report)
     say(f"The model “{printable(model)}” is on this machine, and its files have the checksums of the hub.")
     return DONE

@@ -43,7 +43,7 @@ def candidates_at(paths: Sequence[str], recursive: bool) -> list[Candidate]:
 
 def _candidates_at(path: str, recursive: bool) -> list[Candidate]:
     """Raises `CommandError` if a folder cannot be read or has no pictures."""
-    if not _is_folder(path):
+    if not is_folder(path):
         return [Candidate(name=path, source=Path(path))]
     pictures = sorted(_pictures_in(path, recursive), key=natural_key)
     if not pictures:
@@ -82,10 +82,11 @@ def is_path(text: str) -> bool:
         return False
 
 
-def _is_folder(path: str) -> bool:
+def is_folder(path: str) -> bool:
+    """Return whether there is a folder at this path."""
     try:
         return Path(path).is_dir()
-    except OSError:  # reported when the picture is read
+    except OSError:  # longer than a name can be; reported when the picture is read
         return False
 
 

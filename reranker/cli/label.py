@@ -7,7 +7,7 @@ import typer
 
 from reranker.api import Reranker
 from reranker.cli.console import DONE, FAILED, CommandError, printable, reranker_of, say
-from reranker.cli.inputs import candidates_at
+from reranker.cli.inputs import candidates_at, is_folder
 from reranker.cli.options import ModelOption, settings_of
 from reranker.cli.outputs import check_output
 from reranker.core.errors import DatasetInvalid
@@ -72,7 +72,7 @@ def label(
 
 def _pictures(folder: Path, recursive: bool) -> list[Path]:
     """Return the pictures in natural order, without links to other folders. Raises `CommandError`."""
-    if not folder.is_dir():
+    if not is_folder(str(folder)):
         raise CommandError(f"“{printable(str(folder))}” is not a folder; name one with pictures.")
     paths = [Path(str(candidate.source)) for candidate in candidates_at([str(folder)], recursive)]
     pictures = [path for path in paths if path.resolve().is_relative_to(folder.resolve())]

@@ -33,8 +33,12 @@ def check_output(file: Path | None, inputs: Iterable[Path] = ()) -> None:
         raise CommandError(
             f"The result would replace “{printable(str(file))}”, which is one of the inputs; name another file."
         )
-    if file.is_dir():
-        raise CommandError(f"The result cannot be written to “{printable(str(file))}”, which is a folder; name a file.")
+    shown = f"The result cannot be written to “{printable(str(file))}”"
+    try:
+        if file.is_dir():
+            raise CommandError(f"{shown}, which is a folder; name a file.")
+    except OSError as error:  # longer than a name can be, for example
+        raise CommandError(f"{shown}: {error.strerror}; name another file.") from error
     if not file.parent.is_dir():
         folder = printable(str(file.parent))
         raise CommandError(f"There is no folder “{folder}” to write the result into; create it first.")

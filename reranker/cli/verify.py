@@ -135,10 +135,10 @@ def _read_results(path: Path) -> list[SavedResult]:
 
 
 def _saved_result(content: dict[str, Any], shown: str) -> SavedResult:
-    pictures = {
-        row["path"]: SavedPicture(rank=row["rank"], log_odds=row["log_odds"], text=row["text"] or "")
-        for row in content["results"]
-    }
+    """Raises `KeyError` and `TypeError` if the content is not that of a result."""
+    pictures = {row["path"]: _saved_picture(row) for row in content["results"]}
+    if not all(isinstance(text, str) for text in (content["query"], content["fingerprint"], *pictures)):
+        raise TypeError
     if len(pictures) < len(content["results"]):
         raise CommandError(f"The result “{shown}” lists a picture twice, so changes cannot be assigned.")
     return SavedResult(
@@ -147,6 +147,13 @@ def _saved_result(content: dict[str, Any], shown: str) -> SavedResult:
         settings=_settings_of(content["judged_by"]),
         pictures=pictures,
     )
+
+
+def _saved_picture(row: dict[str, Any]) -> SavedPicture:
+    rank, log_odds, text = row["rank"], row["log_odds"], row["text"] or ""
+    if not (isinstance(rank, int | None) and isinstance(log_odds, int | float | None) and isinstance(text, str)):
+        raise TypeError
+    return SavedPicture(rank=rank, log_odds=log_odds, text=text)
 
 
 def _settings_of(judged_by: dict[str, Any]) -> dict[str, Any]:

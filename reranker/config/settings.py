@@ -6,12 +6,14 @@ takes it as a keyword. The help text of a setting is in the metadata of its fiel
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Self, get_args
 
 from reranker.core.errors import SettingInvalid
+from reranker.core.text import is_well_formed
 from reranker.core.types import Scoring
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -20,7 +22,25 @@ Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"]
 MEGABYTE: Final = 1_000_000
 MIN_TOKENS, MAX_TOKENS = 4, 16_384
 DETAILS: Final = ("low", "usual", "high", "auto")
+TOKEN_COUNT: Final = re.compile(r"[0-9]{1,5}")
 MAX_PORT: Final = 65_535
+MAX_NUMBER: Final = 1_000_000_000  # of settings without a limit of their own; libraries do not take any number
+MAX_THREADS: Final = 64
+MAX_PICTURE_MB: Final = 4000  # reading a file takes memory for the limit, however small the file is
+MAX_INSTRUCTION: Final = 1000  # characters
+FORMS: Final = {
+    "revision": re.compile(r"(?!.*(?:\.\.|//))[\w.+-][\w.+/-]{0,199}|"),  # no path out of the cache of the hub
+    "root_path": re.compile(r"(?:https?:/)?(?:/[^\s/?#]+)*"),
+    "host": re.compile(r"\S+"),
+}
+EXPECTED: Final = {
+    "detail": f"{' | '.join(DETAILS)} | a number of visual tokens from {MIN_TOKENS} to {MAX_TOKENS:,}",
+    "revision": "the name of a branch or tag, or a commit",
+    "instruction": f"a text of at most {MAX_INSTRUCTION:,} characters",
+    "galleries": "folders of this machine",
+    "host": "an address of this machine, such as 127.0.0.1",
+    "root_path": "a path that begins with a slash and does not end with one",
+}
 PREFIX: Final = "RERANKER_"
 GRADIO_VARIABLES: Final = {"host": "GRADIO_SERVER_NAME", "port": "GRADIO_SERVER_PORT"}
 CHOICES: Final[dict[str, tuple[str, ...]]] = {
@@ -35,17 +55,34 @@ SWITCHES: Final = {
 }
 
 
-def _setting(default: Any, help_text: str, *, key: str = "", least: int = 1, secret: bool = False) -> Any:
+def _setting(
+    default: Any, help_text: str, *, key: str = "", least: int = 1, most: int = MAX_NUMBER, secret: bool = False
+) -> Any:
     """Describe one setting.
 
-    key: its name outside of Python, the name of the field if empty. least: the smallest value of a number.
+    key: its name outside of Python, the name of the field if empty. least, most: the ends of the range of a number.
     secret: keep the value out of `repr` and of error messages.
     """
-    return field(default=default, repr=not secret, metadata={"help": help_text, "key": key, "least": least})
+    metadata = {"help": help_text, "key": key, "least": least, "most": most}
+    return field(default=default, repr=not secret, metadata=metadata)
+
+
+def _key(setting: Field[Any]) -> str:
+    return str(setting.metadata["key"] or setting.name)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelSettings:
+class _Group:
+    """A group of settings, whose values are checked when it is made."""
+
+    def __post_init__(self) -> None:
+        """Raise `SettingInvalid` if a value is of another type than its setting, or out of its range."""
+        for each in fields(self):
+            _check(each, getattr(self, each.name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings(_Group):
     """The model, and how it is run and prompted."""
 
     name: str = _setting(
@@ -80,14 +117,14 @@ class ModelSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EngineSettings:
+class EngineSettings(_Group):
     """Sizes of batches, caches and thread pools."""
 
     batch_tokens: int = _setting(
         0, "Most tokens, visual and text, in a batch; 0 chooses by the memory of the device.", least=0
     )
     prefetch_threads: int = _setting(
-        2, "Threads that read and decode pictures ahead of the device.", key="reader_threads"
+        2, "Threads that read and decode pictures ahead of the device.", key="reader_threads", most=MAX_THREADS
     )
     feature_cache_mb: int = _setting(
         1024, "Host memory for the features of encoded pictures, in megabytes.", key="vision_memory_mb", least=0
@@ -103,10 +140,10 @@ class EngineSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LimitSettings:
+class LimitSettings(_Group):
     """Limits of one picture, one request and the queue; a megabyte is 1,000,000 bytes."""
 
-    max_picture_mb: int = _setting(50, "Largest file of a picture, in megabytes.")
+    max_picture_mb: int = _setting(50, "Largest file of a picture, in megabytes.", most=MAX_PICTURE_MB)
     max_picture_mpx: int = _setting(100, "Largest picture, in megapixels.")
     max_decoding_mb: int = _setting(
         1500, "Memory for decoding, of all pictures that are decoded at the same time, in megabytes."
@@ -123,14 +160,14 @@ class LimitSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServerSettings:
+class ServerSettings(_Group):
     """The address of the page and the HTTP API, and their access rules."""
 
     galleries: tuple[Path, ...] = _setting(
         (), "Folders of this machine whose pictures the page offers; they are only read."
     )
     host: str = _setting("127.0.0.1", "Address to serve on; the default is for this machine alone.")
-    port: int = _setting(7860, "Port of the page and the HTTP API.")
+    port: int = _setting(7860, "Port of the page and the HTTP API.", most=MAX_PORT)
     share: bool = _setting(False, "Open a public address by Gradio's tunnel; needs auth, unless share_openly is set.")
     share_openly: bool = _setting(False, "Share with everybody who has the address.")
     root_path: str = _setting("", "Path of the page behind a proxy.")
@@ -149,6 +186,7 @@ class ServerSettings:
 
     def __post_init__(self) -> None:
         """Raise `SettingInvalid` if a value is out of its range; secrets are not quoted."""
+        super().__post_init__()
         name, colon, password = self.auth.partition(":")
         if self.auth and not (name and colon and password):
             raise SettingInvalid("auth", "…", "name:password")
@@ -156,13 +194,11 @@ class ServerSettings:
             raise SettingInvalid("share", "true", "used with auth=name:password, or with share_openly=true")
         if self.mcp and self.auth:
             raise SettingInvalid("mcp", "true", "used without auth, as MCP clients cannot log in")
-        if self.port > MAX_PORT:
-            raise SettingInvalid("port", str(self.port), f"a whole number from 1 to {MAX_PORT:,}")
         if not set(self.frame_ancestors) <= HEADER_CHARACTERS:
             raise SettingInvalid("frame_ancestors", self.frame_ancestors, "origins, with spaces between them")
         for folder in self.galleries:
-            if not folder.is_dir():
-                raise SettingInvalid("galleries", folder.name, "folders of this machine")
+            if not _is_folder(folder):
+                raise SettingInvalid("galleries", folder.name, EXPECTED["galleries"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,11 +239,6 @@ class Settings:
     limits: LimitSettings = field(default_factory=LimitSettings)
     server: ServerSettings = field(default_factory=ServerSettings)
 
-    def __post_init__(self) -> None:
-        """Raise `SettingInvalid` if a value is out of its range."""
-        for setting in all_settings():
-            _check(setting, self.get(setting))
-
     @classmethod
     def of(cls, **values: Any) -> Self:
         """Return the defaults with some settings changed, each by its key. Raises `SettingInvalid`."""
@@ -235,10 +266,10 @@ class Settings:
         """
         given = os.environ if environment is None else environment
         texts = {key: given[variable] for key, variable in GRADIO_VARIABLES.items() if given.get(variable)}
-        variables = {setting.key: PREFIX + setting.key.upper() for setting in all_settings()}
+        settings = {setting.key: setting for setting in all_settings()}
+        variables = {key: PREFIX + key.upper() for key in settings}
         texts |= {key: given[variable] for key, variable in variables.items() if given.get(variable)}
-        types = {setting.key: setting.type for setting in all_settings()}
-        return cls.of(**{key: _parse(key, types[key], text) for key, text in texts.items()})
+        return cls.of(**{key: _parse(settings[key], text) for key, text in texts.items()})
 
 
 _GROUPS: Final = {
@@ -253,7 +284,7 @@ def all_settings() -> Iterator[Setting]:
     """Yield every setting, group by group."""
     for group, settings_class in _GROUPS.items():
         for each in fields(settings_class):
-            yield Setting(key=each.metadata["key"] or each.name, group=group, field=each)
+            yield Setting(key=_key(each), group=group, field=each)
 
 
 def is_token_count(detail: str) -> bool:
@@ -261,31 +292,68 @@ def is_token_count(detail: str) -> bool:
 
     Fewer tokens show nothing, and no model was trained on more.
     """
-    return detail.isascii() and detail.isdigit() and MIN_TOKENS <= int(detail) <= MAX_TOKENS
+    return TOKEN_COUNT.fullmatch(detail) is not None and MIN_TOKENS <= int(detail) <= MAX_TOKENS
 
 
-def _check(setting: Setting, value: Any) -> None:
-    """Raise `SettingInvalid` if the value is none of the choices, or too small."""
-    choices = CHOICES.get(setting.key)
-    if choices and value not in choices:
-        raise SettingInvalid(setting.key, str(value), " | ".join(choices))
-    if setting.key == "detail" and value not in DETAILS and not is_token_count(value):
-        raise SettingInvalid("detail", value, f"{' | '.join(DETAILS)} | a number of visual tokens")
-    if setting.type is int and value < setting.least:
-        raise SettingInvalid(setting.key, str(value), f"a whole number from {setting.least} up")
+def _check(setting: Field[Any], value: Any) -> None:
+    """Raise `SettingInvalid` if the value is of another type, none of the choices, or out of range."""
+    if not (_is_of_type(setting, value) and _is_in_range(setting, value)):
+        shown = str(value) if setting.repr else "…"
+        raise SettingInvalid(_key(setting), shown, _expected(setting))
 
 
-def _parse(key: str, kind: Any, text: str) -> Any:
+def _is_in_range(setting: Field[Any], value: Any) -> bool:
+    key = _key(setting)
+    if key in CHOICES:
+        return value in CHOICES[key]
+    if key == "detail":
+        return value in DETAILS or is_token_count(value)
+    if key in FORMS:
+        return FORMS[key].fullmatch(value) is not None
+    if setting.type is int:
+        return bool(setting.metadata["least"] <= value <= setting.metadata["most"])
+    return key != "instruction" or len(value) <= MAX_INSTRUCTION
+
+
+def _is_of_type(setting: Field[Any], value: Any) -> bool:
+    """Return whether a value has the type of its setting; a text must also be Unicode, on one line."""
+    if setting.type in (int, bool):
+        return type(value) is setting.type
+    if setting.name == "galleries":
+        return isinstance(value, tuple | list) and all(isinstance(folder, Path) for folder in value)
+    return isinstance(value, str) and is_well_formed(value) and "\0" not in value
+
+
+def _expected(setting: Field[Any]) -> str:
+    """Return what the value of a setting must be."""
+    key = _key(setting)
+    if key in CHOICES:
+        return " | ".join(CHOICES[key])
+    if setting.type is bool:
+        return "true | false"
+    if setting.type is int:
+        return f"a whole number from {setting.metadata['least']} to {setting.metadata['most']:,}"
+    return EXPECTED.get(key, "a text in Unicode")
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # no name can be so long, for example
+        return False
+
+
+def _parse(setting: Setting, text: str) -> Any:
     """Return the value that a text in the environment stands for. Raises `SettingInvalid`."""
-    if kind is bool:
+    if setting.type is bool:
         if text.lower() not in SWITCHES:
-            raise SettingInvalid(key, text, "true | false")
+            raise SettingInvalid(setting.key, text, _expected(setting.field))
         return SWITCHES[text.lower()]
-    if kind is int:
+    if setting.type is int:
         try:
             return int(text)
         except ValueError:
-            raise SettingInvalid(key, text, "a whole number") from None
-    if key == "galleries":
+            raise SettingInvalid(setting.key, text, _expected(setting.field)) from None
+    if setting.key == "galleries":
         return tuple(Path(folder) for folder in text.split(os.pathsep) if folder)
     return text

@@ -12,11 +12,14 @@ RerankerError
 │   ├── PictureUnscored          the model failed on this picture
 │   ├── PictureScoreNotFinite    the score is infinite or not a number
 │   ├── PictureOutOfMemory       the device has too little memory for this picture
+│   ├── PictureBeyondContext     the picture and its texts are longer than what the model reads
 │   └── PictureSkipped           the run was stopped before this picture was scored
 ├── CheckpointError              the model cannot be used
 │   ├── CheckpointMissing        the folder, or a file in it, does not exist
 │   ├── CheckpointNotDownloaded  files of a model of the hub are not on this machine
 │   ├── CheckpointBroken         a file of the model cannot be read
+│   │   ├── CheckpointFieldInvalid    a field of a file of the model is wrong
+│   │   └── CheckpointWeightsInvalid  weights are missing or have another shape
 │   ├── CheckpointUnsupported    unknown architecture, or "yes" and "no" are not one token each
 │   ├── QuantizationMissing      the package that stores weights in 8 and 4 bits is not installed
 │   ├── ModelOutOfMemory         too little memory to load the model
@@ -57,9 +60,11 @@ RerankerError
 │   └── DatasetInvalid           the content is wrong; lists every fault
 ├── LabelFileBusy                another program does not stop changing the file of labels
 ├── PrecisionUnsuitable          no picture of a run got a finite score in this precision
+├── DeviceMissing                there is no GPU that torch can use
 ├── DeviceFailed                 the GPU does not work any more, whatever it is given
 ├── ServerStopping               the program ends before the request is finished
 ├── SettingInvalid               a setting is out of its range
+│   └── DetailTooHigh            the detail is more visual tokens than the model has room for
 └── TicketCancelled              the request was cancelled while it waited for the device
 """
 
@@ -71,6 +76,22 @@ UnreadableReason = Literal[
 ]
 DownloadFailureReason = Literal["network", "offline", "unknown", "gated", "no space", "no access", "not on the hub"]
 
+# What the value of a field in a checkpoint's file must be.
+FieldRule = Literal[
+    "object",
+    "text",
+    "positive number",
+    "positive whole number",
+    "three numbers",
+    "three positive numbers",
+    "three positive whole numbers",
+    "score",
+    "at least the smallest area",
+    "as in config.json",
+    "files",
+]
+WeightFault = Literal["missing", "shape"]
+DeviceFault = Literal["build", "none"]
 SpecReason = Literal["not allowed", "too many", "sets", "candidates"]
 FaultReason = Literal[
     "no access",
@@ -218,6 +239,18 @@ class PictureOutOfMemory(PictureError):
     visual_tokens: int
 
 
+@dataclass(eq=False)
+class PictureBeyondContext(PictureError):
+    """The picture, with the query and its own text, is longer than what the model reads.
+
+    visual_tokens: of the picture. text_tokens: of the prompt, the query and the text. max_tokens: of all together.
+    """
+
+    visual_tokens: int
+    text_tokens: int
+    max_tokens: int
+
+
 class PictureSkipped(PictureError):
     """The run was stopped before this picture was scored."""
 
@@ -231,7 +264,10 @@ class CheckpointError(RerankerError):
 
 @dataclass(eq=False)
 class CheckpointMissing(CheckpointError):
-    """The folder of the model (`missing` is None), or the file `missing` in it, does not exist."""
+    """The folder of the model (`missing` is None), or the file `missing` in it, does not exist.
+
+    missing: "preprocessing" if neither of the two files exists that say how to prepare pictures.
+    """
 
     missing: str | None = None
 
@@ -244,12 +280,33 @@ class CheckpointNotDownloaded(CheckpointError):
 class CheckpointBroken(CheckpointError):
     """A file of the model cannot be used.
 
-    reason: "truncated" if the file ends too early; "digest" if its checksum differs from that of the hub; "weights" if
-        weights of the architecture are missing or have another shape; otherwise the name of a library's exception.
+    reason: "truncated" if the file ends too early; "digest" if its checksum differs from that of the hub; otherwise
+        the name of a library's exception.
     """
 
     file: str
     reason: str
+
+
+@dataclass(eq=False)
+class CheckpointFieldInvalid(CheckpointBroken):
+    """A field of a JSON file of the model has a wrong value. reason: a `FieldRule`, which the value breaks."""
+
+    field: str
+
+
+@dataclass(eq=False)
+class CheckpointWeightsInvalid(CheckpointBroken):
+    """The network needs weights that the files do not have, or have in another shape.
+
+    reason: "missing" or "shape". weight: the first of them, as transformers names it. found, expected: its shape, such
+        as "903 × 192"; found is empty if it is missing. more: how many other weights are missing or misshapen.
+    """
+
+    weight: str
+    found: str
+    expected: str
+    more: int
 
 
 @dataclass(eq=False)
@@ -512,6 +569,18 @@ class PrecisionUnsuitable(RerankerError):
     precision: str
 
 
+@dataclass(eq=False)
+class DeviceMissing(RerankerError):
+    """There is no GPU that torch can use.
+
+    device: as the setting names it. reason: "build" if this build of torch is for the CPU alone; "none" if torch finds
+        no GPU.
+    """
+
+    device: str
+    reason: DeviceFault
+
+
 class DeviceFailed(RerankerError):
     """The GPU does not work any more, whatever it is given, until the program is started again."""
 
@@ -527,6 +596,13 @@ class SettingInvalid(RerankerError):
     setting: str
     value: str
     expected: str
+
+
+@dataclass(eq=False)
+class DetailTooHigh(SettingInvalid):
+    """The detail is more visual tokens than the model has room for. expected: the most that it has room for."""
+
+    model: str
 
 
 class TicketCancelled(RerankerError):

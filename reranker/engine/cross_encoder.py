@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from reranker.core.errors import PictureOutOfMemory
+from reranker.core.errors import PictureBeyondContext, PictureOutOfMemory
 from reranker.core.types import Candidate, EncodedPicture, OccludedImages, Query, Score, ScorerInfo, Scoring
 from reranker.engine.device_errors import unless_out_of_memory
 from reranker.engine.feature_cache import FeatureCache
@@ -23,6 +23,7 @@ from reranker.images.hashing import ContentHashes, with_text
 from reranker.images.limits import Limits
 from reranker.images.reading import read_bytes
 from reranker.models.architecture import ImageFeatures
+from reranker.models.context import check_detail
 from reranker.models.layers.transfer import pinned
 from reranker.models.loading import Checkpoint
 from reranker.models.occlusion import grid_of, occluded
@@ -82,6 +83,8 @@ class CrossEncoder:
     visual_tokens: most of an image; the usual detail of the checkpoint if None.
     batch_tokens: most tokens, visual and text, in a batch; if None by the memory of the device, after a trial batch.
     budget: that of another scorer of the checkpoint, to share instead.
+
+    Raises `DetailTooHigh` if the checkpoint has no room for so many visual tokens, and `CheckpointUnsupported`.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class CrossEncoder:
         self._instruction = instruction
         self._method: ScoringMethod = make_scoring_method(checkpoint, scoring, instruction)
         self._visual_tokens = visual_tokens or checkpoint.detail_levels[1]
+        check_detail(checkpoint.name, self._visual_tokens, checkpoint.max_tokens)
         # Counted once, as most pictures have no text.
         self._plain_text_tokens = self._method.text_tokens("")
         self.info = self._make_info()
@@ -248,11 +252,22 @@ class CrossEncoder:
         return partial(self._finish, batch, numbers, start)
 
     def _launch(self, query: Query, batch: Sequence[PreparedImage], run_id: str) -> HostCopy:
+        self._check_length(query, batch)
         features = self._features(batch)
         documents = [Document(image=each, text=image.text) for each, image in zip(features, batch, strict=True)]
         numbers = HostCopy(self._method.run(query.text, documents))
         self._remember(batch, features, run_id)
         return numbers
+
+    def _check_length(self, query: Query, batch: Sequence[PreparedImage]) -> None:
+        """Raise `PictureBeyondContext` if an image, with the query and its text, is longer than the model reads."""
+        query_tokens, limit = self._method.query_tokens(query.text), self._checkpoint.max_tokens
+        longest = max(batch, key=lambda image: image.tokens)
+        if query_tokens + longest.tokens > limit:
+            text_tokens = query_tokens + longest.text_tokens
+            raise PictureBeyondContext(
+                name="", visual_tokens=longest.visual_tokens, text_tokens=text_tokens, max_tokens=limit
+            )
 
     def _finish(self, batch: Sequence[PreparedImage], numbers: HostCopy, start: float) -> list[Score]:
         documents = self._method.read(numbers.wait())

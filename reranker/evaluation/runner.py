@@ -17,7 +17,7 @@ from typing import Any
 
 from reranker.api import Reranker, visual_tokens
 from reranker.core.cancellation import Cancellation
-from reranker.core.errors import CheckpointError, DeviceFailed, PictureError, TicketCancelled
+from reranker.core.errors import CheckpointError, DetailTooHigh, DeviceFailed, PictureError, TicketCancelled
 from reranker.core.types import Candidate, Query, ScorerInfo, Scoring
 from reranker.engine.batching import score_prepared
 from reranker.engine.device_queue import Ticket
@@ -58,9 +58,9 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class SkippedRun:
-    """A run whose model could not be loaded."""
+    """A run whose model could not be loaded, or has no room for one of the details."""
 
-    error: CheckpointError
+    error: CheckpointError | DetailTooHigh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ def evaluate_stream(
     for run in runs:
         try:
             results = yield from evaluator.evaluate(run)
-        except CheckpointError as error:
+        except (CheckpointError, DetailTooHigh) as error:
             evaluator.skip(run)
             yield SkippedRun(error=error)
             continue

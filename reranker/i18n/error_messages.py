@@ -5,26 +5,31 @@ Sentences show names of files but never their folders, and sizes in units that p
 
 import re
 from collections.abc import Callable
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from reranker.core.errors import (
     ApiKeyRejected,
     CheckpointBroken,
     CheckpointError,
+    CheckpointFieldInvalid,
     CheckpointMissing,
     CheckpointNotDownloaded,
     CheckpointUnsupported,
+    CheckpointWeightsInvalid,
     DatasetError,
     DatasetFormatUnknown,
     DatasetInvalid,
     DatasetMissing,
     DatasetSpecInvalid,
+    DetailTooHigh,
     DeviceFailed,
+    DeviceMissing,
     DocumentFieldInvalid,
     DocumentInvalid,
     DownloadFailed,
     Fault,
     FaultReason,
+    FieldRule,
     HostForeign,
     LabelFileBusy,
     LoginRejected,
@@ -34,6 +39,7 @@ from reranker.core.errors import (
     ModelShapeUnknown,
     OriginForeign,
     PathUnknown,
+    PictureBeyondContext,
     PictureError,
     PictureFileTooLarge,
     PictureForbidden,
@@ -158,15 +164,27 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "The model failed on “{name}” ({reason}); rank again, and choose a lower detail if it fails again.",
         "zh": "模型处理“{name}”时出错（{reason}）；请重新排序，若再次出错请降低精细度。",
     },
-    (PictureScoreNotFinite, ""): {
-        "en": "The score of “{name}” is not a finite number in {precision}; choose another precision, bf16 or fp32.",
-        "zh": "以 {precision} 精度计算时，“{name}”的分数不是有效数值；请改用其他精度，如 bf16 或 fp32。",
+    (PictureScoreNotFinite, "half"): {
+        "en": "The score of “{name}” is not a finite number in {precision}; choose the precision {others}.",
+        "zh": "以 {precision} 精度计算时，“{name}”的分数不是有效数值；请改用 {others} 精度。",
+    },
+    (PictureScoreNotFinite, "full"): {
+        "en": "The score of “{name}” is not a finite number even in {precision}, so the files of the model are "
+        "probably damaged; download the model again, or choose another one.",
+        "zh": "即使以 {precision} 精度计算，“{name}”的分数也不是有效数值，模型文件很可能已损坏；"
+        "请重新下载，或选择其他模型。",
     },
     (PictureOutOfMemory, ""): {
         "en": "The device has too little memory to score “{name}” at {visual_tokens} visual tokens; "
         "close other programs that use it, or choose a lower detail.",
         "zh": "设备内存不足，无法以 {visual_tokens} 个视觉 token 为“{name}”评分；"
         "请关闭占用设备的其他程序，或降低精细度。",
+    },
+    (PictureBeyondContext, ""): {
+        "en": "“{name}” has {visual_tokens} visual tokens and {text_tokens} tokens of text, but the model reads "
+        "{max_tokens} tokens in all; shorten the sentence or the text of the picture, or choose a lower detail.",
+        "zh": "“{name}”有 {visual_tokens} 个视觉 token 和 {text_tokens} 个文字 token，而模型总共只能读取 "
+        "{max_tokens} 个；请缩短句子或图片的文字，或降低精细度。",
     },
     (PictureSkipped, ""): {
         "en": "“{name}” was not scored because the run was stopped; rank again to score it.",
@@ -184,6 +202,12 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     (CheckpointMissing, "file"): {
         "en": "The file “{missing}” of the model “{name}” is missing; download the model again.",
         "zh": "模型“{name}”缺少文件“{missing}”；请重新下载。",
+    },
+    (CheckpointMissing, "preprocessing"): {
+        "en": "The model “{name}” has neither preprocessor_config.json nor a processor_config.json with the field "
+        "image_processor, which say how to prepare pictures; download the model again.",
+        "zh": "模型“{name}”既没有 preprocessor_config.json，也没有含 image_processor 字段的 processor_config.json，"
+        "无法得知如何预处理图片；请重新下载。",
     },
     (CheckpointNotDownloaded, ""): {
         "en": "The model “{name}” is not on this machine, or some of its files are missing from the Hugging Face cache "
@@ -204,10 +228,36 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "download the model again.",
         "zh": "模型“{name}”的文件“{file}”与服务器的校验和不一致，已被删除；请重新下载。",
     },
-    (CheckpointBroken, "weights"): {
-        "en": "The file “{file}” of the model “{name}” lacks weights that its config.json requires, or has them in "
-        "another shape; download the model again, or choose another one.",
-        "zh": "模型“{name}”的文件“{file}”缺少 config.json 要求的权重，或权重形状不符；请重新下载，或选择其他模型。",
+    (CheckpointFieldInvalid, ""): {
+        "en": "In the file “{file}” of the model “{name}”, “{field}” must be {reason}; correct it, or download the "
+        "model again.",
+        "zh": "模型“{name}”的文件“{file}”中，“{field}”应为{reason}；请更正，或重新下载模型。",
+    },
+    (CheckpointWeightsInvalid, "missing"): {
+        "en": "The file “{file}” of the model “{name}” lacks the weight “{weight}” of the shape {expected}, which its "
+        "config.json requires; download the model again, or choose another one.",
+        "zh": "模型“{name}”的文件“{file}”缺少 config.json 要求的权重“{weight}”（形状为 {expected}）；"
+        "请重新下载，或选择其他模型。",
+    },
+    (CheckpointWeightsInvalid, "several missing"): {
+        "en": "The file “{file}” of the model “{name}” lacks the weight “{weight}” of the shape {expected}, which its "
+        "config.json requires, and further weights are missing or misshapen: {more}; download the model "
+        "again, or choose another one.",
+        "zh": "模型“{name}”的文件“{file}”缺少 config.json 要求的权重“{weight}”（形状为 {expected}），"
+        "另有 {more} 个权重缺失或形状不符；请重新下载，或选择其他模型。",
+    },
+    (CheckpointWeightsInvalid, "shape"): {
+        "en": "In the file “{file}” of the model “{name}”, the weight “{weight}” has the shape {found}, but its "
+        "config.json requires {expected}; download the model again, or choose another one.",
+        "zh": "模型“{name}”的文件“{file}”中，权重“{weight}”的形状为 {found}，而 config.json 要求 {expected}；"
+        "请重新下载，或选择其他模型。",
+    },
+    (CheckpointWeightsInvalid, "several shape"): {
+        "en": "In the file “{file}” of the model “{name}”, the weight “{weight}” has the shape {found}, but its "
+        "config.json requires {expected}, and further weights are missing or misshapen: {more}; download the model "
+        "again, or choose another one.",
+        "zh": "模型“{name}”的文件“{file}”中，权重“{weight}”的形状为 {found}，而 config.json 要求 {expected}，"
+        "另有 {more} 个权重缺失或形状不符；请重新下载，或选择其他模型。",
     },
     (CheckpointUnsupported, ""): {
         "en": "The model “{name}” cannot score pictures ({reason}); choose a reranker based on Qwen2.5-VL.",
@@ -258,10 +308,10 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "zh": "磁盘空间不足，放不下模型“{name}”的文件；请清理磁盘，或将 HF_HOME 设为其他磁盘上的文件夹。",
     },
     (ModelShapeUnknown, ""): {
-        "en": "There is no model shape “{name}”; use toybox, 3b, 7b, a folder, or LAYERSxWIDTH with a width that is a "
-        "multiple of 128, such as 12x512.",
+        "en": "There is no model shape “{name}”; use toybox, 3b, 7b, a folder, or LAYERSxWIDTH, such as 12x512, with "
+        "up to 128 layers and a width up to 16,384 that is a multiple of 128.",
         "zh": "没有名为“{name}”的模型形状；请使用 toybox、3b、7b、文件夹，"
-        "或形如 12x512 的“层数x宽度”（宽度为 128 的倍数）。",
+        "或形如 12x512 的“层数x宽度”（层数不超过 128，宽度为 128 的倍数且不超过 16,384）。",
     },
     (RequestError, ""): {
         "en": "The request cannot be processed; check the sentence and the pictures.",
@@ -447,9 +497,27 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "“{name}” cannot be used: {faults} Further faults: {more}.",
         "zh": "“{name}”无法使用：{faults}另有 {more} 处错误。",
     },
-    (PrecisionUnsuitable, ""): {
-        "en": "No picture got a finite score in {precision}; choose another precision, bf16 or fp32.",
-        "zh": "以 {precision} 精度计算时，没有一张图片得到有效分数；请改用其他精度，如 bf16 或 fp32。",
+    (PrecisionUnsuitable, "half"): {
+        "en": "No picture got a finite score in {precision}; choose the precision {others}.",
+        "zh": "以 {precision} 精度计算时，没有一张图片得到有效分数；请改用 {others} 精度。",
+    },
+    (PrecisionUnsuitable, "full"): {
+        "en": "No picture got a finite score even in {precision}, so the files of the model are probably damaged; "
+        "download the model again, or choose another one.",
+        "zh": "即使以 {precision} 精度计算，也没有一张图片得到有效分数，模型文件很可能已损坏；"
+        "请重新下载，或选择其他模型。",
+    },
+    (DeviceMissing, "build"): {
+        "en": "The setting “device” is “{device}”, but the installed torch computes on the CPU only; choose cpu or "
+        "auto, or install a build of torch for CUDA.",
+        "zh": "设置项“device”的值为“{device}”，但已安装的 torch 只能用 CPU 计算；请改用 cpu 或 auto，"
+        "或安装支持 CUDA 的 torch。",
+    },
+    (DeviceMissing, "none"): {
+        "en": "The setting “device” is “{device}”, but torch finds no GPU; check the GPU's driver and "
+        "CUDA_VISIBLE_DEVICES, or choose cpu or auto.",
+        "zh": "设置项“device”的值为“{device}”，但 torch 找不到显卡；请检查显卡驱动和 CUDA_VISIBLE_DEVICES，"
+        "或改用 cpu 或 auto。",
     },
     (DeviceFailed, ""): {
         "en": "The GPU has failed and cannot go on; start the program again, and check the log and the GPU's driver "
@@ -464,12 +532,35 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "The setting “{setting}” is “{value}” but must be {expected}; correct it and start again.",
         "zh": "设置项“{setting}”的值“{value}”无效，应为 {expected}；请更正后重新启动。",
     },
+    (DetailTooHigh, ""): {
+        "en": "The setting “{setting}” is “{value}”, but the model “{model}” has room for at most {expected} visual "
+        "tokens of a picture; choose a smaller number.",
+        "zh": "设置项“{setting}”的值为“{value}”，但模型“{model}”最多容纳一张图片的 {expected} 个视觉 token；"
+        "请改用更小的数值。",
+    },
     (TicketCancelled, ""): {
         "en": "The request was cancelled while it waited in the queue; send it again if you still need it.",
         "zh": "请求在排队时被取消；如仍需要请重新发送。",
     },
 }
 
+# What the value of a field must be, after "must be" and “应为”.
+_FIELD_RULES: Final[dict[FieldRule, dict[Language, str]]] = {
+    "object": {"en": "an object, with names and values between curly brackets", "zh": "对象（花括号内的字段名和值）"},
+    "text": {"en": "a text", "zh": "文本"},
+    "positive number": {"en": "a number above 0", "zh": "大于 0 的数值"},
+    "positive whole number": {"en": "a whole number above 0", "zh": "大于 0 的整数"},
+    "three numbers": {"en": "a list of three numbers", "zh": "由三个数值组成的列表"},
+    "three positive numbers": {"en": "a list of three numbers above 0", "zh": "由三个大于 0 的数值组成的列表"},
+    "three positive whole numbers": {
+        "en": "a list of three whole numbers above 0",
+        "zh": "由三个大于 0 的整数组成的列表",
+    },
+    "score": {"en": "a number above 0 and below 10", "zh": "大于 0 且小于 10 的数值"},
+    "at least the smallest area": {"en": "at least the smallest area", "zh": "不小于最小面积的值"},
+    "as in config.json": {"en": "the same as in config.json", "zh": "与 config.json 中相同的值"},
+    "files": {"en": "an object that names the file of each weight", "zh": "列出每个权重所在文件的对象"},
+}
 
 _LOAD_WARNINGS: Final[dict[LoadWarning, dict[Language, str]]] = {
     "fp16": {
@@ -602,13 +693,18 @@ _REASONS_WITH_PATHS: Final[set[FaultReason]] = {
     "not among the pictures",
     "unknown picture",
 }
-_MAX_VALUE_LENGTH: Final = 100  # characters of a fault's value that are shown
+_MAX_VALUE_LENGTH: Final = 100  # characters of a value that are shown
 
+_MISSING: Final = {None: "folder", "preprocessing": "preprocessing"}
 _VARIANTS: Final[dict[type[RerankerError], Callable[[Any], str]]] = {
     PictureUnreadable: lambda error: error.reason,
-    CheckpointMissing: lambda error: "folder" if error.missing is None else "file",
+    CheckpointMissing: lambda error: _MISSING.get(error.missing, "file"),
     CheckpointBroken: lambda error: error.reason if (CheckpointBroken, error.reason) in _SENTENCES else "",
+    CheckpointWeightsInvalid: lambda error: f"several {error.reason}" if error.more else error.reason,
     DatasetSpecInvalid: lambda error: error.reason,
+    DeviceMissing: lambda error: error.reason,
+    PictureScoreNotFinite: lambda error: "half" if _more_precise(error.precision) else "full",
+    PrecisionUnsuitable: lambda error: "half" if _more_precise(error.precision) else "full",
     DatasetInvalid: lambda error: "one" if len(error.faults) == 1 else "several",
     DocumentInvalid: lambda error: error.reason,
     DownloadFailed: lambda error: error.reason,
@@ -618,6 +714,8 @@ _MEASURES: Final[dict[type[RerankerError], Callable[[Any], dict[str, str]]]] = {
     PictureFileTooLarge: lambda error: _file_sizes(error.size_bytes, error.max_bytes),
     PictureTooLarge: lambda error: _size_and_limit(error.width * error.height / 1e6, error.max_pixels / 1e6),
     PictureNeedsMemory: lambda error: _size_and_limit(error.needed_bytes / 1e6, error.max_bytes / 1e6),
+    SettingInvalid: lambda error: {"value": _shortened(error.value)},
+    DetailTooHigh: lambda error: {"value": _shortened(error.value)},
     PictureTooNarrow: lambda error: _size_and_limit(
         max(error.width, error.height) / min(error.width, error.height), error.max_aspect_ratio
     ),
@@ -634,13 +732,27 @@ def sentence(error: RerankerError, language: Language) -> str:
     """Return the message of an error, on one line. A class without a message has that of its nearest base class."""
     error_class = next(each for each in type(error).__mro__ if each in _CLASSES)
     variant = _VARIANTS[error_class](error) if error_class in _VARIANTS else ""
-    measures = _MEASURES[error_class](error) if error_class in _MEASURES else {}
-    if isinstance(error, DatasetInvalid):
-        measures = {"faults": fault_sentence(error.faults[0], language), "more": f"{len(error.faults) - 1:,}"}
+    measures = _MEASURES[error_class](error) if error_class in _MEASURES else _words(error, language)
     values = {field: _readable(value) for field, value in vars(error).items() if field not in measures}
     if isinstance(error, PictureError):
         values["name"] = _file_name(values["name"])
     return _SENTENCES[error_class, variant][language].format_map(values | measures)
+
+
+def _words(error: RerankerError, language: Language) -> dict[str, str]:
+    """Return the fields whose words depend on the language."""
+    if isinstance(error, DatasetInvalid):
+        return {"faults": fault_sentence(error.faults[0], language), "more": f"{len(error.faults) - 1:,}"}
+    if isinstance(error, CheckpointFieldInvalid):
+        return {"reason": _FIELD_RULES[cast(FieldRule, error.reason)][language]}
+    if isinstance(error, PictureScoreNotFinite | PrecisionUnsuitable):
+        return {"others": {"en": " or ", "zh": " 或 "}[language].join(_more_precise(error.precision))}
+    return {}
+
+
+def _more_precise(precision: str) -> tuple[str, ...]:
+    """Return the precisions in which fewer numbers overflow; none for fp32."""
+    return () if precision == "fp32" else ("fp32",) if precision == "bf16" else ("bf16", "fp32")
 
 
 def fault_sentence(fault: Fault, language: Language) -> str:
@@ -648,9 +760,7 @@ def fault_sentence(fault: Fault, language: Language) -> str:
     place = f"“{_readable(fault.file)}”"
     if fault.line is not None:  # as editors count lines, without a thousands separator
         place += f", line {fault.line}" if language == "en" else f"第 {fault.line} 行"
-    value = _readable(_file_name(fault.value) if fault.reason in _REASONS_WITH_PATHS else fault.value)
-    if len(value) > _MAX_VALUE_LENGTH:
-        value = value[: _MAX_VALUE_LENGTH - 1] + "…"
+    value = _shortened(_file_name(fault.value) if fault.reason in _REASONS_WITH_PATHS else fault.value)
     return place + {"en": ": ", "zh": "："}[language] + _FAULTS[fault.reason][language].format(value=value)
 
 
@@ -665,6 +775,11 @@ def _readable(value: object) -> str:
         return f"{value:,}"
     text = " ".join(_FOLDERS.sub("", str(value)).split())
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def _shortened(value: str) -> str:
+    text = _readable(value)
+    return text if len(text) <= _MAX_VALUE_LENGTH else text[: _MAX_VALUE_LENGTH - 1] + "…"
 
 
 def _file_name(path: str) -> str:

@@ -1,7 +1,8 @@
 """Read the folder of a checkpoint in the Hugging Face layout, and check its files.
 
-The folder has config.json, safetensors files, a tokenizer and preprocessor_config.json. It may also have
-`reranker.json`, a file of this program: the settings that the checkpoint was trained with, and its calibration.
+The folder has config.json, safetensors files, a tokenizer, and processor_config.json or preprocessor_config.json. It
+may also have `reranker.json`, a file of this program: the settings that the checkpoint was trained with, and its
+calibration.
 """
 
 import hashlib
@@ -11,21 +12,41 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
-from reranker.core.errors import CheckpointBroken, CheckpointMissing, CheckpointUnsupported
+from reranker.core.errors import (
+    CheckpointBroken,
+    CheckpointFieldInvalid,
+    CheckpointMissing,
+    CheckpointUnsupported,
+    FieldRule,
+)
+from reranker.core.text import is_well_formed
 from reranker.models.architecture import Architecture
+from reranker.models.context import max_tokens_of, max_visual_tokens
 from reranker.models.hub import INDEX
 from reranker.models.memory_plan import WeightCounts
 from reranker.models.patchify import PatchSettings
+from reranker.models.picture_preprocessing import (
+    NESTED,
+    PREPROCESSOR_FILE,
+    PROCESSOR_FILE,
+    PreprocessorFields,
+    VisionShape,
+    is_number,
+    is_positive_whole,
+)
 from reranker.models.registry import ARCHITECTURES
 from reranker.models.scoring.prompts import DEFAULT_INSTRUCTION
 
 DEFAULT_DETAILS: Final = (256, 512, 1280)  # visual tokens, if reranker.json does not have them
+WEIGHT_FILE: Final = re.compile(r"[\w.-]{1,200}\.safetensors", re.ASCII)  # in the folder itself
 SHA256: Final = re.compile(r"[0-9a-f]{64}")
 HASHING_THREADS: Final = 4
+CONFIG: Final = "config.json"
+SETTINGS: Final = "reranker.json"
 
 
 @dataclass(frozen=True)
@@ -40,10 +61,12 @@ class CheckpointFiles:
     folder: Path
 
     def __post_init__(self) -> None:
-        model_type = self._json("config.json").get("model_type")
-        if model_type not in ARCHITECTURES:
+        model_type = self._json(CONFIG).get("model_type")
+        if not isinstance(model_type, str) or model_type not in ARCHITECTURES:
             supported = " or ".join(map(repr, ARCHITECTURES))
-            raise CheckpointUnsupported(name=self.name, reason=f"its architecture is {model_type!r}, not {supported}")
+            raise CheckpointUnsupported(
+                name=self.name, reason=f"its architecture is {model_type!r:.40}, not {supported}"
+            )
         for path in self.weights:
             if not path.is_file():
                 raise CheckpointMissing(name=self.name, missing=path.name)
@@ -52,16 +75,17 @@ class CheckpointFiles:
     @property
     def architecture(self) -> Architecture:
         """The architecture of the network."""
-        return ARCHITECTURES[self._json("config.json")["model_type"]]
+        return ARCHITECTURES[self._json(CONFIG)["model_type"]]
 
     @cached_property
     def weights(self) -> tuple[Path, ...]:
         """The safetensors files, sorted by name: those of the index, or all files if there is no index."""
         if (self.folder / INDEX).is_file():
             weight_map = self._json(INDEX).get("weight_map")
-            if not isinstance(weight_map, dict) or not weight_map:
-                raise CheckpointBroken(name=self.name, file=INDEX, reason="no weight_map")
-            return tuple(self.folder / Path(str(name)).name for name in sorted(set(weight_map.values())))
+            names = set(map(str, weight_map.values())) if isinstance(weight_map, dict) else set()
+            if not names or not all(map(WEIGHT_FILE.fullmatch, names)):
+                raise self._invalid(INDEX, "weight_map", "files")
+            return tuple(self.folder / name for name in sorted(names))
         paths = tuple(sorted(self.folder.glob("*.safetensors")))
         if not paths:
             raise CheckpointMissing(name=self.name, missing="*.safetensors")
@@ -86,13 +110,27 @@ class CheckpointFiles:
             raise CheckpointBroken(name=self.name, file=path.name, reason="truncated")
 
     @cached_property
+    def config(self) -> PretrainedConfig:
+        """The configuration of the network, by config.json."""
+        try:
+            return self.architecture.config_class.from_pretrained(self.folder, local_files_only=True)
+        except Exception as error:  # transformers raises errors of many types
+            raise CheckpointBroken(name=self.name, file=CONFIG, reason=type(error).__name__) from error
+
+    @cached_property
     def weight_counts(self) -> WeightCounts:
         """The number of weights of each part of the network, by config.json."""
         try:
-            config = self.architecture.config_class.from_pretrained(self.folder, local_files_only=True)
-            return WeightCounts.from_config(self.architecture, config)
+            return WeightCounts.from_config(self.architecture, self.config)
+        except CheckpointBroken:
+            raise
         except Exception as error:  # transformers raises errors of many types
-            raise CheckpointBroken(name=self.name, file="config.json", reason=type(error).__name__) from error
+            raise CheckpointBroken(name=self.name, file=CONFIG, reason=type(error).__name__) from error
+
+    @property
+    def max_tokens(self) -> int:
+        """Most tokens, visual and text, that the model reads together."""
+        return max_tokens_of(self.name, self.config)
 
     @cached_property
     def digest(self) -> str:
@@ -108,66 +146,76 @@ class CheckpointFiles:
         except Exception as error:
             raise CheckpointBroken(name=self.name, file="tokenizer.json", reason=type(error).__name__) from error
 
-    def patch_settings(self, patch_px: int) -> PatchSettings:
-        """Return the settings of preprocessor_config.json, with those of the architecture for missing fields."""
-        fields = self._json("preprocessor_config.json")
-        defaults = self.architecture.patch_settings
-        min_pixels, max_pixels = self._pixel_range(fields, defaults)
-        return PatchSettings(
-            patch_px=patch_px,
-            merge=int(fields.get("merge_size", defaults.merge)),
-            mean=tuple(fields.get("image_mean", defaults.mean)),
-            std=tuple(fields.get("image_std", defaults.std)),
-            min_pixels=min_pixels,
-            max_pixels=max_pixels,
+    @property
+    def patch_settings(self) -> PatchSettings:
+        """The settings of the image processor, with those of the architecture for missing fields."""
+        vision = cast(Any, self.config).vision_config
+        for field in ("patch_size", "spatial_merge_size", "temporal_patch_size"):
+            if not is_positive_whole(getattr(vision, field)):
+                raise self._invalid(CONFIG, field, "positive whole number")
+        shape = VisionShape(
+            patch_px=vision.patch_size, merge=vision.spatial_merge_size, frames=vision.temporal_patch_size
         )
+        return self._preprocessor_fields().patch_settings(shape, self.architecture.patch_settings)
 
-    def _pixel_range(self, fields: dict[str, Any], defaults: PatchSettings) -> tuple[int, int]:
-        """Return the smallest and the largest area, in either spelling: `min_pixels` or `size.shortest_edge`.
-
-        transformers reads both, and prefers the former.
-        """
-        size = fields.get("size") or {}
-        smallest = fields.get("min_pixels") or size.get("shortest_edge") or defaults.min_pixels
-        largest = fields.get("max_pixels") or size.get("longest_edge") or defaults.max_pixels
-        if not (isinstance(smallest, int) and isinstance(largest, int) and 0 < smallest <= largest):
-            reason = "its pixel range is not two positive whole numbers, the smaller one first"
-            raise CheckpointBroken(name=self.name, file="preprocessor_config.json", reason=reason)
-        return smallest, largest
+    def _preprocessor_fields(self) -> PreprocessorFields:
+        """Return the settings of the image processor: those that transformers would read if there are several."""
+        if (self.folder / PROCESSOR_FILE).is_file():
+            nested = self._json(PROCESSOR_FILE).get(NESTED)
+            if isinstance(nested, dict):
+                return PreprocessorFields(name=self.name, file=PROCESSOR_FILE, fields=nested)
+            if nested is not None:
+                raise self._invalid(PROCESSOR_FILE, NESTED, "object")
+        if not (self.folder / PREPROCESSOR_FILE).is_file():
+            raise CheckpointMissing(name=self.name, missing="preprocessing")
+        return PreprocessorFields(name=self.name, file=PREPROCESSOR_FILE, fields=self._json(PREPROCESSOR_FILE))
 
     @cached_property
     def _reranker_settings(self) -> dict[str, Any]:
-        return self._json("reranker.json") if (self.folder / "reranker.json").is_file() else {}
+        return self._json(SETTINGS) if (self.folder / SETTINGS).is_file() else {}
 
     @property
     def temperature(self) -> float:
         """The temperature of the displayed score; 1 if the checkpoint was not calibrated."""
-        return float(self._reranker_settings.get("temperature", 1.0))
+        temperature = self._reranker_settings.get("temperature", 1.0)
+        if not (is_number(temperature) and temperature > 0):
+            raise self._invalid(SETTINGS, "temperature", "positive number")
+        return float(temperature)
 
     @property
     def relevance_threshold(self) -> float | None:
         """The lowest score, between 0 and 10, of a picture that fits its query; None if the checkpoint has none."""
         threshold = self._reranker_settings.get("fits")
-        if threshold is not None and not (isinstance(threshold, int | float) and 0 < threshold < 10):
-            reason = "“fits” is not a number between 0 and 10"
-            raise CheckpointBroken(name=self.name, file="reranker.json", reason=reason)
-        return threshold
+        if threshold is None:
+            return None
+        if not (is_number(threshold) and 0 < threshold < 10):
+            raise self._invalid(SETTINGS, "fits", "score")
+        return float(threshold)
 
     @property
     def instruction(self) -> str:
         """The instruction of reranker.json; `DEFAULT_INSTRUCTION` if it has none."""
-        return str(self._reranker_settings.get("instruction", DEFAULT_INSTRUCTION))
+        instruction = self._reranker_settings.get("instruction", DEFAULT_INSTRUCTION)
+        if not (isinstance(instruction, str) and is_well_formed(instruction)):
+            raise self._invalid(SETTINGS, "instruction", "text")
+        return instruction
 
     @property
     def detail_levels(self) -> tuple[int, int, int]:
-        """The visual tokens per picture at the lowest, the default and the highest detail."""
+        """The visual tokens per picture at the lowest, the default and the highest detail.
+
+        If the model has no room for so many, a level is what it has room for.
+        """
         details = self._reranker_settings.get("details", DEFAULT_DETAILS)
         numbers = list(details) if isinstance(details, (list, tuple)) else []
-        if len(numbers) != len(DEFAULT_DETAILS) or not all(isinstance(n, int) and n > 0 for n in numbers):
-            reason = "“details” is not a list of three positive whole numbers"
-            raise CheckpointBroken(name=self.name, file="reranker.json", reason=reason)
-        low, default, high = sorted(numbers)
+        if len(numbers) != len(DEFAULT_DETAILS) or not all(map(is_positive_whole, numbers)):
+            raise self._invalid(SETTINGS, "details", "three positive whole numbers")
+        most = max_visual_tokens(self.max_tokens)
+        low, default, high = sorted(min(number, most) for number in numbers)
         return low, default, high
+
+    def _invalid(self, file: str, field: str, rule: FieldRule) -> CheckpointFieldInvalid:
+        return CheckpointFieldInvalid(name=self.name, file=file, field=field, reason=rule)
 
     def _json(self, file: str) -> dict[str, Any]:
         path = self.folder / file

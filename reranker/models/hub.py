@@ -55,7 +55,7 @@ def repository_of(model: str) -> str | None:
     """Return the id of a model's repository on the hub; None for the toybox and for folders."""
     if model in REPOSITORIES:
         return REPOSITORIES[model]
-    if model == "toybox" or model.count("/") != 1 or Path(model).expanduser().is_dir():
+    if model == "toybox" or model.count("/") != 1 or _folder_at(model) is not None:
         return None
     try:
         validate_repo_id(model)
@@ -75,10 +75,19 @@ def folder_of(model: str, revision: str = "") -> Path:
     repository = repository_of(model)
     if repository is not None:
         return _snapshot(model, repository, revision)
-    folder = Path(model).expanduser()
-    if not folder.is_dir():
+    folder = _folder_at(model)
+    if folder is None:
         raise CheckpointMissing(name=model)
     return folder
+
+
+def _folder_at(path: str) -> Path | None:
+    """Return the folder at a path, in which `~` is a home folder; None if there is none."""
+    try:
+        folder = Path(path).expanduser()
+        return folder if folder.is_dir() else None
+    except (OSError, RuntimeError):  # longer than a name can be; the home of a user who does not exist
+        return None
 
 
 def _snapshot(model: str, repository: str, revision: str) -> Path:
@@ -102,7 +111,7 @@ def _is_complete(folder: Path) -> bool:
         weights = [(folder / str(name)).is_file() for name in set(names)]
     except FileNotFoundError:
         weights = [path.is_file() for path in folder.glob("*.safetensors")]
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         weights = []
     return bool(weights) and all(weights) and (folder / "config.json").is_file()
 

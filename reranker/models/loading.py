@@ -1,10 +1,10 @@
 """Load a checkpoint from the disk in a precision, and place it on devices."""
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -15,12 +15,14 @@ from reranker.core.errors import (
     CheckpointBroken,
     CheckpointError,
     CheckpointUnsupported,
+    CheckpointWeightsInvalid,
     ModelOutOfMemory,
     QuantizationMissing,
 )
 from reranker.core.types import LoadWarning
 from reranker.models.architecture import Architecture, VisionLanguageModel
 from reranker.models.checkpoint import CheckpointFiles
+from reranker.models.context import check_detail, max_tokens_of
 from reranker.models.device_map import LanguageTower, gpus_of, has_offloaded_layers
 from reranker.models.hub import folder_of
 from reranker.models.layers.yes_no_head import YesNoHead
@@ -36,6 +38,7 @@ from reranker.models.patchify import PatchSettings
 from reranker.models.scoring.prompts import DEFAULT_INSTRUCTION
 
 Report = Callable[[int, int], None]
+WEIGHTS: Final = "*.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,7 @@ class Checkpoint:
     """A loaded model with its tokenizer and settings.
 
     digest: SHA-256 of the weights. precision: fp32, bf16, fp16, int8 or nf4. output_weight: (vocabulary, hidden).
+    max_tokens: most tokens, visual and text, that the model reads together.
     detail_levels: visual tokens per picture at the lowest, the default and the highest detail. instruction: the one
         that the model was trained with. temperature: of the displayed score. relevance_threshold: the lowest score,
         between 0 and 10, of a picture that fits its query; None if unknown.
@@ -57,6 +61,7 @@ class Checkpoint:
     output_weight: torch.Tensor
     tokenizer: PreTrainedTokenizerBase
     patch_settings: PatchSettings
+    max_tokens: int
     detail_levels: tuple[int, int, int]
     instruction: str
     temperature: float
@@ -75,17 +80,21 @@ def load_checkpoint(
     precision: Precision = "auto",
     revision: str = "",
     *,
+    visual_tokens: int = 0,
     report: Report = lambda done, total: None,
 ) -> Checkpoint:
     """Load a checkpoint from the disk. Nothing is downloaded, and weights are read from safetensors files only.
 
-    model: "toybox", a name of `hub.REPOSITORIES`, an id of the hub, or a folder. report: is called with the number of
-        weights that are loaded, and the number of all weights.
+    model: "toybox", a name of `hub.REPOSITORIES`, an id of the hub, or a folder. visual_tokens: of a picture, for which
+        the model must have room; 0 if it is not known yet. report: is called with the number of weights that are
+        loaded, and the number of all weights.
 
-    Raises `CheckpointMissing`, `CheckpointBroken`, `CheckpointUnsupported`, `QuantizationMissing`, `ModelOutOfMemory`.
+    Raises `CheckpointMissing`, `CheckpointBroken`, `CheckpointUnsupported`, `QuantizationMissing`, `ModelOutOfMemory`,
+    `DeviceMissing`, `DetailTooHigh`.
     """
-    files = CheckpointFiles(model, folder_of(model, revision))
     chosen_device = choose_device(device)
+    files = CheckpointFiles(model, folder_of(model, revision))
+    check_detail(model, visual_tokens, files.max_tokens)
     chosen_precision = choose_precision(precision, chosen_device, files.weight_counts)
     with _report_loading(report):
         network = load_network(files, chosen_device, chosen_precision)
@@ -138,15 +147,43 @@ def load_network(
             use_safetensors=True,
             attn_implementation="sdpa",
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are reported below, by their names
             **loading_options(precision, device),
         )
         network, loading_info = loaded
+        _check_weights(files, network, loading_info)
         place_on_devices(network, device, precision, all_on_device=all_on_device)
+    except CheckpointError:
+        raise
     except Exception as error:  # safetensors, json and transformers raise errors of many types
         raise _loading_error(error, files.name, precision) from error
-    if loading_info["missing_keys"] or loading_info["mismatched_keys"]:  # transformers would use random weights
-        raise CheckpointBroken(name=files.name, file="*.safetensors", reason="weights")
     return cast(PreTrainedModel, network)
+
+
+def _check_weights(files: CheckpointFiles, network: PreTrainedModel, info: Mapping[str, Collection[Any]]) -> None:
+    """Raise `CheckpointWeightsInvalid` if weights are missing or misshapen: transformers has filled in random ones.
+
+    info: that of `from_pretrained`.
+    """
+    found = {name: _shape_text(shape) for name, shape, _ in info["mismatched_keys"]}
+    faulty = {*info["missing_keys"], *found}
+    if not faulty:
+        return
+    expected = {name: _shape_text(weight.shape) for name, weight in network.state_dict().items()}
+    first = min(faulty, key=[*expected, *sorted(faulty)].index)
+    raise CheckpointWeightsInvalid(
+        name=files.name,
+        file=files.weights[0].name if len(files.weights) == 1 else WEIGHTS,
+        reason="shape" if first in found else "missing",
+        weight=first,
+        found=found.get(first, ""),
+        expected=expected.get(first, "?"),
+        more=len(faulty) - 1,
+    )
+
+
+def _shape_text(shape: Sequence[int]) -> str:
+    return " × ".join(map(str, shape))
 
 
 def _loading_error(error: Exception, name: str, precision: str) -> CheckpointError:
@@ -155,7 +192,7 @@ def _loading_error(error: Exception, name: str, precision: str) -> CheckpointErr
         return ModelOutOfMemory(name=name, precision=precision)
     if isinstance(error, ImportError) and precision in QUANTIZED:
         return QuantizationMissing(name=name, precision=precision)
-    return CheckpointBroken(name=name, file="*.safetensors", reason=type(error).__name__)
+    return CheckpointBroken(name=name, file=WEIGHTS, reason=type(error).__name__)
 
 
 def make_checkpoint_from_files(
@@ -170,7 +207,7 @@ def make_checkpoint_from_files(
         digest=files.digest,
         device=device,
         precision=precision,
-        patch_settings=files.patch_settings(cast(Any, network).model.visual.patch_size),
+        patch_settings=files.patch_settings,
         detail_levels=files.detail_levels,
     )
     return replace(
@@ -207,6 +244,7 @@ def make_checkpoint(
         output_weight=parts.lm_head.weight,
         tokenizer=tokenizer,
         patch_settings=patch_settings,
+        max_tokens=max_tokens_of(name, network.config),
         detail_levels=detail_levels,
         instruction=DEFAULT_INSTRUCTION,
         temperature=1.0,

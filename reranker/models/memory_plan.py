@@ -14,6 +14,7 @@ import torch
 from transformers import BitsAndBytesConfig, PretrainedConfig
 
 from reranker.config.settings import Device, Precision
+from reranker.core.errors import DeviceMissing
 from reranker.models.architecture import Architecture
 from reranker.models.device_map import distribute_layers
 
@@ -84,11 +85,14 @@ def _count(module: torch.nn.Module) -> int:
 def choose_device(device: Device) -> torch.device:
     """Return the device of a setting; "auto" is the first CUDA GPU, or the CPU if there is none.
 
-    A GPU has its index, without which torch does not say which share of its memory this process may use.
+    A GPU has its index, without which torch does not say which share of its memory this process may use. Raises
+    `DeviceMissing`.
     """
-    if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
-        return torch.device("cpu")
-    return torch.device("cuda", 0)
+    if device != "cpu" and torch.cuda.is_available():
+        return torch.device("cuda", 0)
+    if device == "cuda":
+        raise DeviceMissing(device=device, reason="none" if torch.backends.cuda.is_built() else "build")
+    return torch.device("cpu")
 
 
 def unquantized_precision(device: torch.device, *, large: bool) -> str:

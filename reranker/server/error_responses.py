@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from reranker.core.errors import (
     ApiKeyRejected,
     CheckpointError,
+    DeviceMissing,
     LoginRequired,
     MethodUnknown,
     OriginForeign,
@@ -28,6 +29,7 @@ from reranker.core.errors import (
     RerankerError,
     ServerBusy,
     ServerStopping,
+    SettingInvalid,
     TooManyAttempts,
     TooManyPictures,
     TooManyRequests,
@@ -58,6 +60,8 @@ _STATUSES: Final[dict[type[RerankerError], HTTPStatus]] = {
     PictureError: HTTPStatus.UNPROCESSABLE_ENTITY,
     PrecisionUnsuitable: HTTPStatus.UNPROCESSABLE_ENTITY,
     CheckpointError: HTTPStatus.SERVICE_UNAVAILABLE,
+    DeviceMissing: HTTPStatus.SERVICE_UNAVAILABLE,
+    SettingInvalid: HTTPStatus.SERVICE_UNAVAILABLE,
     ServerStopping: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 _LIBRARY_ERRORS: Final[dict[int, RerankerError]] = {

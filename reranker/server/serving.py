@@ -28,8 +28,7 @@ def serve_application(
 
     announce: is called with the URL once the socket accepts connections.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.create_server((host, port), family=family)
+    listening = _listen(host, port)
     announce(f"http://{bracketed(host)}:{port}")
     config = uvicorn.Config(
         app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, root_path=root_path
@@ -38,6 +37,21 @@ def serve_application(
     Termination(server.stop)
     with listening:
         server.run(sockets=[listening])
+
+
+def check_address(host: str, port: int) -> None:
+    """Raise `OSError` if the address cannot be used."""
+    _listen(host, port).close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raises `OSError`."""
+    if not host:  # which would be all addresses of this machine
+        raise OSError("The address is empty")
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except UnicodeError as error:  # no name of a machine
+        raise OSError("The address is not a name") from error
 
 
 def bracketed(host: str) -> str:

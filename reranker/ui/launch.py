@@ -15,7 +15,7 @@ from reranker.server.error_responses import log_unexpected
 from reranker.server.http_api import api_routes
 from reranker.server.request_bodies import RequestBodies
 from reranker.server.security import security_middleware
-from reranker.server.serving import GRACE_S, Termination, bracketed, load_in_background
+from reranker.server.serving import GRACE_S, Termination, bracketed, check_address, load_in_background
 from reranker.ui import gradio_environment
 from reranker.ui.components import STATIC
 from reranker.ui.gradio_gate import GradioGate
@@ -29,17 +29,19 @@ _FONTS: Final = ("system-ui", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Not
 def run(page: gr.Blocks, reranker: Reranker) -> int:
     """Serve the page until it is interrupted, and return an exit code. The model is loaded in the background."""
     termination = Termination()
-    load_in_background(reranker)
-    if reranker.settings.server.share and not reranker.settings.server.auth:
+    server = reranker.settings.server
+    if server.share and not server.auth:
         sys.stderr.write(
             "Anybody who has the address of this page can use it; set RERANKER_AUTH=name:password to require a login.\n"
         )
     try:
+        check_address(server.host, server.port)
+        load_in_background(reranker)
         page.launch(prevent_thread_lock=True, **launch_settings(reranker))
     except OSError:
-        host, port = reranker.settings.server.host, reranker.settings.server.port
         sys.stderr.write(
-            f"The page could not be opened at {host}, port {port}; choose another RERANKER_HOST or RERANKER_PORT.\n"
+            f"The page could not be opened at {server.host}, port {server.port}; choose another RERANKER_HOST or "
+            "RERANKER_PORT.\n"
         )
         return 1
     page.server.config.timeout_graceful_shutdown = GRACE_S

@@ -111,7 +111,7 @@ def test_an_unsuitable_precision_is_reported(shell: Shell) -> None:
     write(a=math.nan, b=math.inf)
     done = shell("rank", "a dog", "a.png", "b.png")
     assert done.code == FAILED
-    assert done.said[-1].startswith("No picture got a finite score in fp32")
+    assert done.said[-1].startswith("No picture got a finite score even in fp32")
 
 
 def test_a_ranking_without_relevant_pictures_is_reported(shell: Shell) -> None:
@@ -133,7 +133,8 @@ def test_an_invalid_setting_is_reported_by_its_name(shell: Shell, monkeypatch: p
     monkeypatch.setenv("RERANKER_PORT", "here")
     done = shell("rank", "a dog", "a.png")
     assert (done.code, done.out) == (USAGE_ERROR, "")
-    assert done.said == ["The setting “port” is “here” but must be a whole number; correct it and start again."]
+    sentence = "The setting “port” is “here” but must be a whole number from 1 to 65,535; correct it and start again."
+    assert done.said == [sentence]
 
 
 def test_an_interrupt_says_so_and_leaves_no_result(shell: Shell) -> None:

@@ -8,30 +8,39 @@ from typing import get_args, get_type_hints
 
 import pytest
 
+from reranker.config.settings import Precision
 from reranker.core import errors
 from reranker.core.errors import (
     CheckpointBroken,
+    CheckpointFieldInvalid,
     CheckpointMissing,
     CheckpointUnsupported,
+    CheckpointWeightsInvalid,
     DatasetInvalid,
     DatasetSpecInvalid,
+    DeviceFault,
+    DeviceMissing,
     DocumentInvalid,
     DownloadFailed,
     DownloadFailureReason,
     Fault,
     FaultReason,
+    FieldRule,
     PictureError,
     PictureFileTooLarge,
     PictureMissing,
+    PictureScoreNotFinite,
     PictureTooLarge,
     PictureTooNarrow,
     PictureUnreadable,
     PictureUnscored,
+    PrecisionUnsuitable,
     QueryTooLong,
     RerankerError,
     SettingInvalid,
     TooManyPictures,
     UnreadableReason,
+    WeightFault,
 )
 from reranker.i18n.error_messages import Language, fault_sentence, sentence
 
@@ -48,6 +57,9 @@ def subclasses_of(error_class: type[RerankerError]) -> list[type[RerankerError]]
 
 
 REASONS = {
+    CheckpointFieldInvalid: FieldRule,
+    CheckpointWeightsInvalid: WeightFault,
+    DeviceMissing: DeviceFault,
     DatasetSpecInvalid: get_type_hints(DatasetSpecInvalid)["reason"],
     DocumentInvalid: get_type_hints(DocumentInvalid)["reason"],
     PictureUnreadable: UnreadableReason,
@@ -73,8 +85,11 @@ def example(error_class: type[RerankerError], **given) -> RerankerError:
 EVERY_ERROR = [
     *map(example, EVERY_CLASS),
     *(example(error_class, reason=reason) for error_class, reasons in REASONS.items() for reason in get_args(reasons)),
-    *(example(CheckpointBroken, reason=reason) for reason in ("truncated", "digest", "weights")),
+    *(example(CheckpointBroken, reason=reason) for reason in ("truncated", "digest")),
+    *(example(CheckpointWeightsInvalid, reason=reason, more=0) for reason in get_args(WeightFault)),
     example(CheckpointMissing, missing=None),
+    example(CheckpointMissing, missing="preprocessing"),
+    *(example(error_class, precision="fp32") for error_class in (PictureScoreNotFinite, PrecisionUnsuitable)),
     example(DatasetInvalid, faults=(FAULT, FAULT)),
 ]
 
@@ -143,10 +158,31 @@ def test_every_field_of_an_error_is_in_its_message(error_class, language):
     }
     if error_class in REASONS:
         others["reason"] = get_args(REASONS[error_class])[1]
+    if error_class is CheckpointWeightsInvalid:
+        error = replace(error, reason="shape")  # a weight that is missing has no shape
+        others["reason"] = "missing"
     hints = get_type_hints(error_class)
     for name in (each.name for each in fields(error_class)):
         other = replace(error, **{name: others.get(name, others.get(hints[name]))})
         assert sentence(other, language) != sentence(error, language), name
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("precision", [each for each in get_args(Precision) if each != "auto"])
+@pytest.mark.parametrize("error_class", [PictureScoreNotFinite, PrecisionUnsuitable])
+def test_a_score_that_is_no_number_brings_advice_of_other_precisions_alone(error_class, precision, language):
+    """Fewer numbers overflow in bf16 than in fp16 or quantized layers, and fewest in fp32."""
+    words = sentence(example(error_class, precision=precision), language)
+    advice = words.rpartition({"en": ";", "zh": "；"}[language])[2]
+    advised = {each for each in get_args(Precision) if re.search(rf"\b{each}\b", advice.replace("或", " "), re.ASCII)}
+    assert advised == {"fp32": set(), "bf16": {"fp32"}}.get(precision, {"bf16", "fp32"})
+    assert precision in words
+    assert ("download" in advice or "下载" in advice) == (precision == "fp32")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_value_of_any_length_leaves_the_message_readable(language):
+    assert len(sentence(SettingInvalid(setting="detail", value="9" * 5000, expected="low"), language)) < 300
 
 
 HEAVY = PictureFileTooLarge(name="a.png", size_bytes=61_000_000, max_bytes=50_000_000)

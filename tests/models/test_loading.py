@@ -4,19 +4,33 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import (
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+    ProcessorMixin,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2VLImageProcessorPil,
+)
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import rename_source_key
 
 from reranker.benchmarks.model_shapes import random_model
-from reranker.core.errors import CheckpointBroken, CheckpointError, CheckpointMissing, CheckpointUnsupported
+from reranker.core.errors import (
+    CheckpointBroken,
+    CheckpointError,
+    CheckpointMissing,
+    CheckpointUnsupported,
+    CheckpointWeightsInvalid,
+)
 from reranker.core.types import Candidate, Query
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
-from reranker.i18n.error_messages import sentence
+from reranker.i18n.error_messages import Language, sentence
 from reranker.images.limits import Limits
 from reranker.models.checkpoint import INDEX, CheckpointFiles
 from reranker.models.hub import TOYBOX
@@ -91,6 +105,30 @@ def now(folder: Path) -> Path:
     return folder
 
 
+class PictureProcessor(ProcessorMixin):
+    """A processor without videos, for which transformers needs torchvision."""
+
+    def __init__(
+        self,
+        image_processor: Qwen2VLImageProcessorPil | None = None,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+        chat_template: str | None = None,
+    ) -> None:
+        super().__init__(image_processor, tokenizer, chat_template=chat_template)
+
+
+def saved(folder: Path) -> Path:
+    """The toybox as transformers 5 saves a network and its processor: there is no preprocessor_config.json."""
+    network = Qwen2_5_VLForConditionalGeneration.from_pretrained(TOYBOX)
+    network.save_pretrained(folder, max_shard_size="5MB")
+    tokenizer = AutoTokenizer.from_pretrained(TOYBOX)
+    processor = PictureProcessor(Qwen2VLImageProcessorPil.from_pretrained(TOYBOX), tokenizer, tokenizer.chat_template)
+    processor.save_pretrained(folder)
+    shutil.copy(TOYBOX / "reranker.json", folder)
+    assert not (folder / "preprocessor_config.json").exists()
+    return folder
+
+
 def log_odds(model: str) -> list[float]:
     checkpoint = load_checkpoint(model, "cpu", "fp32")
     scorer = CrossEncoder(checkpoint, limits=Limits(), cache=FeatureCache(0))
@@ -100,8 +138,8 @@ def log_odds(model: str) -> list[float]:
     return [judged[number].log_odds for number in range(len(pictures))]
 
 
-@pytest.mark.parametrize("layout", [then, now])
-def test_both_layouts_of_files_give_the_scores_of_one_file(layout: Callable[[Path], Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", [then, now, saved])
+def test_all_layouts_of_files_give_the_scores_of_one_file(layout: Callable[[Path], Path], tmp_path: Path) -> None:
     assert log_odds(str(layout(tmp_path))) == pytest.approx(log_odds("toybox"), abs=1e-4)
 
 
@@ -207,23 +245,52 @@ def test_a_shard_that_is_something_else_is_named(tmp_path: Path, header: bytes) 
     assert error.file == second_shard(tmp_path).name
 
 
-def test_weights_that_are_not_there_are_not_made_up(tmp_path: Path) -> None:
+def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    """Rewrite the shards with other weights."""
+    for shard in folder.glob("*.safetensors"):
+        weights = load_file(shard)
+        change(weights)
+        save_file(weights, shard, metadata={"format": "pt"})
+
+
+def remove(part: str) -> Callable[[dict[str, torch.Tensor]], object]:
+    """Remove the weights with this in their names."""
+    return lambda weights: [weights.pop(name) for name in list(weights) if part in name]
+
+
+def cut(part: str) -> Callable[[dict[str, torch.Tensor]], object]:
+    """Cut the last column off."""
+    return lambda weights: weights.update({n: w[..., :-1].contiguous() for n, w in weights.items() if part in n})
+
+
+@pytest.mark.parametrize(
+    ("change", "fault", "more"),
+    [
+        (remove("layers.2.mlp.up_proj.weight"), ("missing", "layers.2.mlp.up_proj.weight", "", "512 × 192"), 0),
+        (remove("mlp.up_proj.weight"), ("missing", "blocks.0.mlp.up_proj.weight", "", "448 × 160"), 11),
+        (cut("layers.1.mlp.up_proj.weight"), ("shape", "layers.1.mlp.up_proj.weight", "512 × 191", "512 × 192"), 0),
+        (cut("layernorm.weight"), ("shape", "layers.0.input_layernorm.weight", "191", "192"), 11),
+    ],
+)
+def test_weights_that_do_not_fit_are_named_and_not_made_up(
+    tmp_path: Path,
+    change: Callable[[dict[str, torch.Tensor]], object],
+    fault: tuple[str, str, str, str],
+    more: int,
+) -> None:
     """transformers would fill them in with random ones and go on."""
-    shard = second_shard(then(tmp_path))
-    weights = load_file(shard)
-    weights.pop(next(name for name in weights if name.startswith("model.layers")))
-    save_file(weights, shard, metadata={"format": "pt"})
-    assert isinstance(refused(tmp_path), CheckpointBroken)
-    assert refused(tmp_path).reason == "weights"
-
-
-def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
-    shard = second_shard(then(tmp_path))
-    weights = load_file(shard)
-    name = next(name for name, weight in weights.items() if weight.ndim == 2)
-    weights[name] = weights[name][:, :-1].contiguous()
-    save_file(weights, shard, metadata={"format": "pt"})
-    assert isinstance(refused(tmp_path), CheckpointBroken)
+    change_weights(then(tmp_path), change)
+    error = refused(tmp_path)
+    assert isinstance(error, CheckpointWeightsInvalid)
+    reason, weight, found, expected = fault
+    assert error.weight.endswith(weight)
+    assert (error.reason, error.found, error.expected, error.more) == (reason, found, expected, more)
+    for language in get_args(Language):
+        words = sentence(error, language)
+        assert weight in words
+        assert expected in words
+        assert found in words
+        assert ("11" in words) == (more > 0)
 
 
 @pytest.mark.parametrize("index", ["[]", "{}", '{"weight_map": []}'])

@@ -39,6 +39,9 @@ class ScoringMethod(Protocol):
     def temperature(self) -> float:
         """The temperature of the displayed score."""
 
+    def query_tokens(self, query: str) -> int:
+        """Return the tokens before an image. Call it in the thread of torch."""
+
     def text_tokens(self, text: str) -> int:
         """Return the tokens after an image with this text, those of the method's branches included. Thread-safe."""
 

@@ -17,6 +17,11 @@ class PromptCache:
         self._checkpoint, self._layout, self._instruction = checkpoint, layout, instruction
         self._prefixes: OrderedDict[str, tuple[EncodedPrompt, PrefixKV]] = OrderedDict()
 
+    def query_tokens(self, query: str) -> int:
+        """Return the number of tokens before the image. Call it in the thread of torch."""
+        prompt = self._prefixes[query][0] if query in self._prefixes else self._encode(query)
+        return len(prompt.before)
+
     def prefix(self, query: str) -> PrefixKV:
         """Return the keys and values of the tokens before the image."""
         return self._of(query)[1]

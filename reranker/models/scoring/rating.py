@@ -50,6 +50,10 @@ class Rating:
         """The temperature of the displayed score: 1, which displays the rating itself."""
         return 1.0
 
+    def query_tokens(self, query: str) -> int:
+        """Return the tokens before an image."""
+        return self._prompts.query_tokens(query)
+
     def text_tokens(self, text: str) -> int:
         """Return the tokens after an image with this text, whatever the query, and those of the branches."""
         return self._prompts.text_tokens(text) + sum(map(len, self._branches))

@@ -30,6 +30,10 @@ class YesNo:
         """The temperature of the checkpoint."""
         return self._checkpoint.temperature
 
+    def query_tokens(self, query: str) -> int:
+        """Return the tokens before an image."""
+        return self._prompts.query_tokens(query)
+
     def text_tokens(self, text: str) -> int:
         """Return the tokens after an image with this text, whatever the query."""
         return self._prompts.text_tokens(text)
