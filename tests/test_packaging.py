@@ -121,6 +121,7 @@ def ranked_names(reranker: Reranker) -> list[str]:
     return [scored.candidate.name for scored in ranking.scored]
 
 
+@pytest.mark.extended
 def test_the_options_of_serve_are_described_without_docstrings() -> None:
     result = ended(installed.start("serve", "--help", options=["-OO"]))
     assert result.code == 0, result.err

@@ -45,6 +45,7 @@ def test_scores_at_other_details_are_those_of_transformers(model: Model) -> None
         assert measure_parity(model, visual_tokens).largest_difference <= 1e-3
 
 
+@pytest.mark.extended
 def test_a_difference_is_seen(model: Model, report: ParityReport) -> None:
     """The patch embedding of this program, which transformers does not run, is a little off."""
     hook = model.checkpoint.model.vision.embedding.register_forward_hook(lambda _module, _inputs, output: 1.01 * output)
@@ -80,6 +81,7 @@ def test_the_table_has_a_line_for_each_score(report: ParityReport) -> None:
     assert last.startswith("Largest difference in fp32: ")
 
 
+@pytest.mark.extended
 def test_the_command_compares_and_writes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path, written = tmp_path / "golden.json", tmp_path / "scores.json"
     changed = json.loads(GOLDEN.read_text(encoding="utf-8"))

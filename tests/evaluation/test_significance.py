@@ -20,6 +20,7 @@ def test_the_interval_of_a_share_is_close_to_the_binomial_interval():
     assert interval.high == pytest.approx(0.8 + half, abs=0.015)
 
 
+@pytest.mark.extended
 def test_about_95_percent_of_intervals_contain_the_true_mean():
     rng = np.random.default_rng(1)
     contains = [
@@ -57,6 +58,7 @@ def test_a_difference_in_a_single_set_is_not_significant():
     assert paired_randomization_p(np.zeros(30)) == 1.0
 
 
+@pytest.mark.extended
 def test_random_differences_are_rarely_significant():
     rng = np.random.default_rng(3)
     is_significant = [paired_randomization_p(rng.integers(-1, 2, 60).astype(float)) < 0.05 for _ in range(150)]

@@ -71,6 +71,7 @@ def _change_many(folder: Path, path: Path, start: Barrier) -> None:
         assert LabelFile(path).change(1, f"changed {number}", marked(folder, f"changed {number + 1}", "b.png"))
 
 
+@pytest.mark.extended
 def test_what_two_programs_write_at_once_is_kept(folder, path):
     LabelFile(path).add(marked(folder, "changed 0", "a.png"))
     spawn = get_context("spawn")

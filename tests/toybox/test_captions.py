@@ -3,6 +3,7 @@
 from random import Random
 
 import numpy as np
+import pytest
 
 from reranker.toybox.captions import LANGUAGES, write_caption
 from reranker.toybox.examples import evaluation_example
@@ -17,6 +18,7 @@ def is_english(text):
     return any(character.isascii() and character.isalpha() for character in text)
 
 
+@pytest.mark.extended
 def test_captions_are_in_their_language_and_vary():
     rng = Random(2)
     mixed = []

@@ -17,6 +17,7 @@ from reranker.benchmarks.doctor.scores import drawn_pictures
 from reranker.benchmarks.doctor.speeds import Speeds
 
 SIZES = ((224, 224), (224, 168))  # pixels
+EXTENDED = pytest.mark.extended
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +25,7 @@ def small_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_checks, "drawn_pictures", lambda *_, **__: drawn_pictures(2, SIZES))
 
 
-@pytest.mark.parametrize("name", ["GPU scores", "GPU towers", "GPU batch invariance, 7b"])
+@pytest.mark.parametrize("name", ["GPU scores", "GPU towers", pytest.param("GPU batch invariance, 7b", marks=EXTENDED)])
 def test_this_program_passes(name: str, context: CheckContext) -> None:
     found = gpu_checks.GPU_CHECKS[name](context)
     assert found.passed
@@ -32,13 +33,13 @@ def test_this_program_passes(name: str, context: CheckContext) -> None:
     assert found.figures
 
 
-@pytest.mark.parametrize("name", ["GPU scores", "GPU batch invariance"])
+@pytest.mark.parametrize("name", ["GPU scores", pytest.param("GPU batch invariance", marks=EXTENDED)])
 def test_a_disturbed_toybox_fails(name: str, context: CheckContext, disturbed) -> None:
     with disturbed(context.toybox_on_device, lambda patches: patches.roll(len(patches) // 2, dims=0)):
         assert not gpu_checks.GPU_CHECKS[name](context).passed
 
 
-@pytest.mark.parametrize("name", ["GPU towers", "GPU batch invariance, 7b"])
+@pytest.mark.parametrize("name", ["GPU towers", pytest.param("GPU batch invariance, 7b", marks=EXTENDED)])
 def test_a_disturbed_large_model_fails(
     name: str, context: CheckContext, disturbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -275,6 +275,7 @@ def test_invalid_numbers_are_an_error(drawn_from, numbers, reason):
     assert (caught.value.name, caught.value.reason) == ("captions.txt", reason)
 
 
+@pytest.mark.extended
 def test_a_dataset_of_the_size_of_coco_is_read(tmp_path):
     """There are as many pictures as in val2017."""
     names = [f"{number:012}.jpg" for number in range(5000)]

@@ -92,6 +92,7 @@ def test_numbers_at_the_end_may_be_omitted(many):
     assert open_dataset(f"{many}:8:4").sets == open_dataset(f"{many}:8:4:0").sets
 
 
+@pytest.mark.extended
 @settings(deadline=None)
 @given(st.integers(1, 25), st.integers(2, 130), st.integers(0, 5))
 def test_every_drawn_set_has_relevant_and_irrelevant_pictures_of_the_complete_set(many, sets, candidates, seed):
