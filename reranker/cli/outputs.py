@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from reranker.api import Reranker
-from reranker.cli.console import DONE, FAILED, CommandError, as_bytes, print_bytes, printable, say
+from reranker.cli.console import DONE, FAILED, CommandError, as_bytes, check_stdout, print_bytes, printable, say
 from reranker.cli.options import Format
 from reranker.core.scores import filter_by_score, none_relevant, score_texts
 from reranker.core.types import Ranking
@@ -25,6 +25,7 @@ DEFAULT_COPIES: Final = 10
 def check_output(file: Path | None) -> None:
     """Raise `CommandError` if the result could not be written into this file; None is stdout."""
     if file is None:
+        check_stdout()
         return
     shown = f"The result cannot be written to “{printable(str(file))}”"
     try:

@@ -122,7 +122,9 @@ def test_an_invalid_setting_is_reported_by_its_name(shell: Shell, monkeypatch: p
     monkeypatch.setenv("RERANKER_PORT", "here")
     done = shell("rank", "a dog", "a.png")
     assert (done.code, done.out) == (USAGE_ERROR, "")
-    assert done.said == ["The setting “port” is “here” but must be a whole number from 1 to 65,535; correct it and start again."]
+    assert done.said == [
+        "The setting “port” is “here” but must be a whole number from 1 to 65,535; correct it and start again."
+    ]
 
 
 def test_an_interrupt_says_so_and_leaves_no_result(shell: Shell) -> None:
