@@ -9,6 +9,7 @@ from reranker.cli.console import (
     DONE,
     CommandError,
     as_bytes,
+    check_stdout,
     print_bytes,
     printable,
     say,
@@ -70,10 +71,11 @@ def benchmark(
     python -m reranker benchmark --geometry 12x512 --output figures.json
     ```
     """
+    check_stdout()
+    check_output(output)
     from reranker.benchmarks.speed import Options, as_table  # noqa: PLC0415 - loads torch
     from reranker.benchmarks.speed import benchmark as run_benchmark  # noqa: PLC0415
 
-    check_output(output)
     silence_transformers()
     options = Options(
         shape=shape,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reranker.cli.console import DONE, FAILED, CommandError, as_bytes, print_bytes, silence_transformers
+from reranker.cli.console import DONE, FAILED, CommandError, as_bytes, check_stdout, print_bytes, silence_transformers
 from reranker.cli.outputs import check_output, write_output
 from reranker.config.settings import Device
 
@@ -32,10 +32,11 @@ def doctor(*, device: DeviceOption = "auto", json_file: JsonOption = None) -> in
     python -m reranker doctor --json doctor.json
     ```
     """
+    check_stdout()
+    check_output(json_file)
     from reranker.benchmarks.doctor.facts import gather_facts  # noqa: PLC0415 - loads torch
     from reranker.benchmarks.doctor.report import as_json, facts_table, summary_line  # noqa: PLC0415
 
-    check_output(json_file)
     _check_device(device)
     silence_transformers()
     facts = gather_facts()

@@ -15,7 +15,17 @@ import typer
 from tqdm import tqdm
 
 from reranker.api import Reranker, limits_of
-from reranker.cli.console import DONE, FAILED, CommandError, as_bytes, print_bytes, printable, reranker_of, say
+from reranker.cli.console import (
+    DONE,
+    FAILED,
+    CommandError,
+    as_bytes,
+    check_stdout,
+    print_bytes,
+    printable,
+    reranker_of,
+    say,
+)
 from reranker.cli.extras import require_extra
 from reranker.cli.options import InstructionOption, RevisionOption, settings_of
 from reranker.cli.outputs import is_same_file
@@ -114,6 +124,7 @@ def evaluate(
     ```
     """
     require_extra("eval", "`evaluate`")
+    check_stdout()
     settings = settings_of(revision=revision, instruction=instruction)
     grid = _grid(settings, model, precision, scoring, detail)
     if output is not None:

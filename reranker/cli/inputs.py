@@ -118,6 +118,8 @@ def read_queries(file: Path, reranker: Reranker) -> list[str]:
 
 
 def _read_text(file: Path, shown: str) -> StringIO:
+    if file == STDIN and sys.stdin is None:
+        raise CommandError("stdin is closed, so no queries can be read from it; name a file with --queries.")
     try:
         data = sys.stdin.buffer.read() if file == STDIN else file.read_bytes()
         return StringIO(data.decode("utf-8-sig"))

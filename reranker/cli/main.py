@@ -14,7 +14,17 @@ from typing import Annotated, Final
 import typer
 
 from reranker.cli.benchmark import benchmark
-from reranker.cli.console import DONE, FAILED, INTERRUPTED, USAGE_ERROR, CommandError, RerankerFactory, say
+from reranker.cli.console import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    USAGE_ERROR,
+    CommandError,
+    OutputLost,
+    RerankerFactory,
+    check_stdout,
+    say,
+)
 from reranker.cli.doctor import doctor
 from reranker.cli.download import download
 from reranker.cli.evaluate import evaluate
@@ -52,6 +62,8 @@ def main(
         return _fail(error.format_message(), USAGE_ERROR)
     except CommandError as error:
         return _fail(str(error), error.exit_code)
+    except OutputLost as error:  # of the help or the version
+        return _fail(f"The output could not be written: {error.strerror}.", FAILED)
     except RerankerError as error:
         return _fail(sentence(error, "en"), USAGE_ERROR)
     except Exception:
@@ -78,6 +90,7 @@ def _before_command(context: typer.Context, *, version: VersionOption = False, v
     """Rank pictures by how well they match a sentence, with a Qwen2.5-VL cross-encoder, on this machine only."""
     _set_up_log(verbose)
     if version:
+        check_stdout()
         typer.echo(f"reranker {__version__}")
         raise typer.Exit(DONE)
     if context.invoked_subcommand is None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from reranker.cli.console import DONE, as_bytes, print_bytes, say, silence_transformers
+from reranker.cli.console import DONE, as_bytes, check_stdout, print_bytes, say, silence_transformers
 from reranker.cli.options import DeviceOption, FiguresOption
 from reranker.cli.outputs import check_output, write_output
 
@@ -44,9 +44,10 @@ def memory(
     python -m reranker memory --geometry 3b --output memory.json
     ```
     """
+    check_stdout()
+    check_output(output)
     from reranker.benchmarks.memory import as_table, memory_report  # noqa: PLC0415 - loads torch
 
-    check_output(output)
     silence_transformers()
     result = memory_report(shape, local_model, device=device, images=images, report=say)
     print_bytes(as_table(result).encode())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from reranker.api import Reranker
-from reranker.cli.console import DONE, FAILED, CommandError, as_bytes, print_bytes, printable, say
+from reranker.cli.console import DONE, FAILED, CommandError, as_bytes, check_stdout, print_bytes, printable, say
 from reranker.cli.options import Format
 from reranker.core.scores import filter_by_score, none_relevant, score_texts
 from reranker.core.types import Ranking
@@ -28,6 +28,7 @@ def check_output(file: Path | None, inputs: Iterable[Path] = ()) -> None:
     None is stdout.
     """
     if file is None:
+        check_stdout()
         return
     if any(is_same_file(file, each) for each in inputs):
         raise CommandError(

@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reranker.cli.console import DONE, FAILED, CommandError, as_bytes, print_bytes, printable, say, silence_transformers
+from reranker.cli.console import (
+    DONE,
+    FAILED,
+    CommandError,
+    as_bytes,
+    check_stdout,
+    print_bytes,
+    printable,
+    say,
+    silence_transformers,
+)
 from reranker.cli.options import DeviceOption
 from reranker.cli.outputs import check_output, write_output
 from reranker.config.settings import Precision
@@ -43,10 +53,11 @@ def parity(
     python -m reranker parity lychee --precision bf16 --output lychee.json
     ```
     """
+    check_stdout()
+    check_output(output)
     from reranker.benchmarks.model_shapes import open_model  # noqa: PLC0415 - loads torch
     from reranker.benchmarks.parity import as_table, measure_parity  # noqa: PLC0415
 
-    check_output(output)
     expected = None if golden is None else _read(golden)
     silence_transformers()
     report = measure_parity(open_model(model, device, precision), visual_tokens or None)

@@ -14,6 +14,7 @@ from reranker.cli.console import (
     FAILED,
     CommandError,
     as_bytes,
+    check_stdout,
     print_bytes,
     printable,
     reranker_of,
@@ -64,6 +65,7 @@ def verify(context: typer.Context, result: ResultArgument) -> int:
     python -m reranker verify boats.json
     ```
     """
+    check_stdout()
     results = _read_results(result)
     settings = Settings.from_environment().override(score_store_mb=0, **results[0].settings)
     reranker = reranker_of(context, settings)
