@@ -54,7 +54,8 @@ def serving(kind: str, host: str = "127.0.0.1") -> Iterator[tuple[str, str, subp
     reached = url.replace("[::]", "[::1]")
     try:
         folder = process.stdout.readline().decode().strip()
-        until(lambda: answers(f"{reached}health"), HUNG_AFTER_S)
+        until(lambda: process.poll() is not None or answers(f"{reached}health"), HUNG_AFTER_S)
+        assert process.poll() is None, process.stderr.read().decode()
         yield reached, folder, process
     finally:
         process.kill()
