@@ -2,6 +2,7 @@
 
 import json
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_a_wrong_value_is_told_in_one_sentence(shell: Shell, arguments: list[str
     assert "Error" not in done.said[0].replace("Value error", "")
 
 
-@pytest.mark.parametrize("host", ["..", "999.1.1.1", "[::1]", "", LONG])
+@pytest.mark.parametrize("host", ["..", "", LONG])
 def test_an_address_that_cannot_be_used_is_told(shell: Shell, host: str) -> None:
     write(a=1, b=2)
     done = shell("label", ".", "--host", host)
@@ -72,15 +73,14 @@ def test_an_address_that_cannot_be_used_is_told(shell: Shell, host: str) -> None
     [
         *({"query": query} for query in (3, None, ["a"])),
         *({"judged_by": {**RESULT["judged_by"], key: 5}} for key in RESULT["judged_by"]),
-        *({"results": [{**RESULT["results"][0], key: {}}]} for key in ("path", "rank", "log_odds", "text")),
+        *({"results": [{**RESULT["results"][0], key: [1]}]} for key in ("path", "rank", "log_odds", "text")),
         *({"results": rows} for rows in (None, 3, [3], [[]])),
     ],
     ids=str,
 )
 def test_a_saved_result_with_a_wrong_field_is_told(shell: Shell, change: dict[str, object]) -> None:
     write(a=1)
-    with open("result.json", "w", encoding="utf-8") as file:
-        json.dump(RESULT | change, file)
+    Path("result.json").write_text(json.dumps(RESULT | change), encoding="utf-8")
     done = shell("verify", "result.json")
     assert (done.code, done.out, len(done.said)) == (USAGE_ERROR, "", 1)
     assert "unexpected" not in done.said[0]
