@@ -9,7 +9,6 @@ from reranker.cli.console import (
     DONE,
     CommandError,
     as_bytes,
-    check_stdout,
     print_bytes,
     printable,
     say,
@@ -17,6 +16,7 @@ from reranker.cli.console import (
 )
 from reranker.cli.options import DeviceOption, FiguresOption
 from reranker.cli.outputs import check_output, write_output
+from reranker.cli.streams import check_stdout
 from reranker.config.settings import Precision
 
 ShapeOption = Annotated[

@@ -26,10 +26,6 @@ class CommandError(Exception):
         self.exit_code = exit_code
 
 
-class OutputLost(OSError):
-    """Stdout takes no more, because the disk is full for example."""
-
-
 def reranker_of(context: typer.Context, settings: Settings) -> Reranker:
     """Return the `Reranker` of a call; tests give `main` another factory."""
     factory: RerankerFactory | None = context.obj
@@ -69,12 +65,6 @@ def silence_transformers() -> None:
 def as_bytes(text: str) -> bytes:
     """Encode a text in UTF-8. What is not text in a name becomes U+FFFD."""
     return well_formed(text).encode()
-
-
-def check_stdout() -> None:
-    """Raise `CommandError` if stdout was closed when the program started."""
-    if sys.__stdout__ is None:
-        raise CommandError("stdout is closed, so the result cannot be written; leave it open, or send it to a file.")
 
 
 def print_bytes(data: bytes) -> None:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reranker.cli.console import DONE, FAILED, CommandError, as_bytes, check_stdout, print_bytes, silence_transformers
+from reranker.cli.console import DONE, FAILED, CommandError, as_bytes, print_bytes, silence_transformers
 from reranker.cli.outputs import check_output, write_output
+from reranker.cli.streams import check_stdout
 from reranker.config.settings import Device
 
 if TYPE_CHECKING:

@@ -20,7 +20,6 @@ from reranker.cli.console import (
     FAILED,
     CommandError,
     as_bytes,
-    check_stdout,
     print_bytes,
     printable,
     reranker_of,
@@ -30,6 +29,7 @@ from reranker.cli.extras import require_extra
 from reranker.cli.options import InstructionOption, RevisionOption, settings_of
 from reranker.cli.outputs import is_same_file
 from reranker.cli.progress import announce, progress_bar, report_load_warnings
+from reranker.cli.streams import check_stdout
 from reranker.config.settings import Settings, is_token_count
 from reranker.core.errors import DatasetInvalid, QueryTooLong
 from reranker.core.types import Scoring

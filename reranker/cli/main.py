@@ -20,9 +20,7 @@ from reranker.cli.console import (
     INTERRUPTED,
     USAGE_ERROR,
     CommandError,
-    OutputLost,
     RerankerFactory,
-    check_stdout,
     say,
 )
 from reranker.cli.doctor import doctor
@@ -33,6 +31,7 @@ from reranker.cli.memory import memory
 from reranker.cli.parity import parity
 from reranker.cli.rank import rank
 from reranker.cli.serve import serve
+from reranker.cli.streams import OutputLost, check_stdout
 from reranker.cli.verify import verify
 from reranker.cli.watch import watch
 from reranker.core.errors import RerankerError

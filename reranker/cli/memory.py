@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from reranker.cli.console import DONE, as_bytes, check_stdout, print_bytes, say, silence_transformers
+from reranker.cli.console import DONE, as_bytes, print_bytes, say, silence_transformers
 from reranker.cli.options import DeviceOption, FiguresOption
 from reranker.cli.outputs import check_output, write_output
+from reranker.cli.streams import check_stdout
 
 ShapeOption = Annotated[
     str,

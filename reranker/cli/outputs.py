@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from reranker.api import Reranker
-from reranker.cli.console import DONE, FAILED, CommandError, as_bytes, check_stdout, print_bytes, printable, say
+from reranker.cli.console import DONE, FAILED, CommandError, as_bytes, print_bytes, printable, say
 from reranker.cli.options import Format
+from reranker.cli.streams import check_stdout
 from reranker.core.scores import filter_by_score, none_relevant, score_texts
 from reranker.core.types import Ranking
 from reranker.export.archive import folder_names, write_archive, write_folder

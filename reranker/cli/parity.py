@@ -10,7 +10,6 @@ from reranker.cli.console import (
     FAILED,
     CommandError,
     as_bytes,
-    check_stdout,
     print_bytes,
     printable,
     say,
@@ -18,6 +17,7 @@ from reranker.cli.console import (
 )
 from reranker.cli.options import DeviceOption
 from reranker.cli.outputs import check_output, write_output
+from reranker.cli.streams import check_stdout
 from reranker.config.settings import Precision
 
 if TYPE_CHECKING:

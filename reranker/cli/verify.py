@@ -14,13 +14,13 @@ from reranker.cli.console import (
     FAILED,
     CommandError,
     as_bytes,
-    check_stdout,
     print_bytes,
     printable,
     reranker_of,
     say,
     silence_transformers,
 )
+from reranker.cli.streams import check_stdout
 from reranker.config.settings import Settings
 from reranker.core.text import well_formed
 from reranker.core.types import Candidate, Ranking

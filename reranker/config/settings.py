@@ -107,12 +107,14 @@ class ModelSettings(_Group):
     instruction: str = _setting(
         "",
         'For yes-no, what the pictures are searched for: "photo", "product", "document", "remote-sensing", "web" or a '
-        'sentence of your own; if empty the instruction that the checkpoint names, else "web".',
+        "sentence of your own of at most 1,000 characters; if empty the instruction that the checkpoint names, else "
+        '"web".',
     )
     detail: str = _setting(
         "usual",
         'Resolution at which pictures are encoded: "low", "usual" or "high" as the checkpoint defines them, a '
-        'number of visual tokens, or "auto": all pictures at "low", then the best of them at "high".',
+        'number of visual tokens for which the model has room, or "auto": all pictures at "low", then the best of them '
+        'at "high".',
     )
 
 
@@ -124,7 +126,10 @@ class EngineSettings(_Group):
         0, "Most tokens, visual and text, in a batch; 0 chooses by the memory of the device.", least=0
     )
     prefetch_threads: int = _setting(
-        2, "Threads that read and decode pictures ahead of the device.", key="reader_threads", most=MAX_THREADS
+        2,
+        "Threads that read and decode pictures ahead of the device, up to 64.",
+        key="reader_threads",
+        most=MAX_THREADS,
     )
     feature_cache_mb: int = _setting(
         1024, "Host memory for the features of encoded pictures, in megabytes.", key="vision_memory_mb", least=0
@@ -143,7 +148,7 @@ class EngineSettings(_Group):
 class LimitSettings(_Group):
     """Limits of one picture, one request and the queue; a megabyte is 1,000,000 bytes."""
 
-    max_picture_mb: int = _setting(50, "Largest file of a picture, in megabytes.", most=MAX_PICTURE_MB)
+    max_picture_mb: int = _setting(50, "Largest file of a picture, in megabytes, up to 4,000.", most=MAX_PICTURE_MB)
     max_picture_mpx: int = _setting(100, "Largest picture, in megapixels.")
     max_decoding_mb: int = _setting(
         1500, "Memory for decoding, of all pictures that are decoded at the same time, in megabytes."
@@ -170,7 +175,7 @@ class ServerSettings(_Group):
     port: int = _setting(7860, "Port of the page and the HTTP API.", most=MAX_PORT)
     share: bool = _setting(False, "Open a public address by Gradio's tunnel; needs auth, unless share_openly is set.")
     share_openly: bool = _setting(False, "Share with everybody who has the address.")
-    root_path: str = _setting("", "Path of the page behind a proxy.")
+    root_path: str = _setting("", "Path of the page behind a proxy, such as /rank.")
     auth: str = _setting("", 'Login of the page, "name:password"; everybody may open it if empty.', secret=True)
     api_key: str = _setting(
         "",

@@ -74,8 +74,8 @@ class VisionLanguageModel(Protocol):
 class Architecture:
     """Reads and runs the checkpoints of one `model_type`.
 
-    patch_settings: used if the checkpoint has no preprocessor_config.json. wrap: takes the network, its patch settings
-        and the device of its vision tower.
+    patch_settings: used for what the checkpoint does not say about its image processor. wrap: takes the network,
+        its patch settings and the device of its vision tower.
     """
 
     model_type: str

@@ -42,14 +42,14 @@ def test_a_command_whose_stdout_is_closed_says_so_before_it_works(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     write(a=1)
-    monkeypatch.setattr(sys, "__stdout__", None)
+    monkeypatch.setattr(sys, "stdout", None)
     done = shell(*arguments)
     assert (done.code, done.out, done.said) == (USAGE_ERROR, "", [CLOSED])
 
 
 def test_a_result_that_goes_into_a_file_needs_no_stdout(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     write(a=1)
-    monkeypatch.setattr(sys, "__stdout__", None)
+    monkeypatch.setattr(sys, "stdout", None)
     assert shell("rank", "a dog", "a.png", "--output", "result.txt").code == DONE
     assert "a.png" in Path("result.txt").read_text()
 
@@ -85,13 +85,9 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
             return io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
 
         def start_with(out: Target, err: Target) -> None:
-            for name, target in (("stdout", out), ("stderr", err)):
-                monkeypatch.setattr(sys, name, getattr(sys, name))  # to be restored
-                monkeypatch.setattr(sys, f"__{name}__", opened(target))
-            streams.prepare()
-            for name, target in (("stdout", out), ("stderr", err)):
-                if target is None:
-                    stack.enter_context(getattr(sys, name))
+            monkeypatch.setattr(sys, "stdout", opened(out))
+            monkeypatch.setattr(sys, "stderr", opened(err))
+            stack.enter_context(streams.prepared())
 
         yield start_with
 
@@ -146,7 +142,12 @@ def test_the_program_ends_quietly_if_all_its_streams_are_closed() -> None:
 
 
 def test_no_file_takes_the_number_of_a_closed_stream() -> None:
-    program = "import os; from reranker.cli import streams; streams.prepare(); os._exit(os.open('.', os.O_RDONLY))"
+    program = """
+import os
+from reranker.cli import streams
+with streams.prepared():
+    os._exit(os.open(".", os.O_RDONLY))
+"""
     assert ended(called("<&- >&- 2>&-", "-c", program)).code > 2
 
 

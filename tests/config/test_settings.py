@@ -1,13 +1,17 @@
 """Settings come from one place, and a wrong one is told by its name."""
 
 import os
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from reranker.config.settings import CHOICES, PREFIX, SWITCHES, Settings, all_settings
 from reranker.core.errors import SettingInvalid
+from reranker.i18n.error_messages import sentence
 
 HERE = Path(__file__).parent
 OTHERS = {
@@ -92,6 +96,20 @@ def test_switches_know_several_words(text: str) -> None:
         ("precision", "int3"),
         ("share", "true"),
         ("port", "70000"),
+        ("reader_threads", "1000000"),
+        ("max_pictures", "9" * 5000),
+        ("detail", "9" * 5000),
+        ("detail", "16385"),
+        ("device", "cuda:7"),
+        ("device", "mps"),
+        ("revision", "../../etc"),
+        ("revision", "/etc/passwd"),
+        ("instruction", "x" * 1001),
+        ("instruction", "\udcff"),
+        ("host", "two words"),
+        ("root_path", "/"),
+        ("root_path", "rank"),
+        ("root_path", "/rank/"),
         ("frame_ancestors", "https://example.org; script-src *"),
         ("frame_ancestors", "https://example.org\r\nset-cookie: a=b"),
     ],
@@ -160,3 +178,46 @@ def test_settings_cannot_be_changed_or_given_by_position() -> None:
 def test_the_page_is_served_to_this_machine_alone_unless_asked_otherwise() -> None:
     server = Settings().server
     assert (server.host, server.port, server.share) == ("127.0.0.1", 7860, False)
+
+
+WRONG_TEXTS = [
+    *("-1", "0", "1", "1e3", "nan", "true", "auto", "64", "16384", "9" * 5000, "１２", " 5 "),
+    *("cuda:7", "mps", "fp8", "toybox", "..", "/", "~", "~nobody/x", "a/b", "/dev/null", "x" * 5000, "C:\\x"),
+    *("", " ", "\n", "\0", "\udcff", "猫", "a:b", "%", "[::1]", "999.1.1.1", "..", "http://x", "'self'; x"),
+]
+
+
+def refusal(make: Callable[[], object]) -> SettingInvalid | None:
+    """The error that explains why there are no settings; None if there are."""
+    try:
+        make()
+    except SettingInvalid as error:
+        return error
+    return None
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(WRONG_TEXTS) | st.text(max_size=20), max_size=3))
+def test_any_text_in_the_environment_makes_settings_or_a_sentence(texts: dict[str, str]) -> None:
+    refused = refusal(lambda: Settings.from_environment({PREFIX + name.upper(): text for name, text in texts.items()}))
+    if refused is not None:
+        assert refused.setting in texts
+        assert len(sentence(refused, "en")) < 400
+        assert refused.expected in sentence(refused, "en")
+        assert refused.setting in sentence(refused, "zh")
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.binary(max_size=3) | st.sampled_from(WRONG_TEXTS)
+
+
+@settings(max_examples=300, deadline=None)
+@example("detail", 64)
+@example("galleries", ["pictures"])
+@example("rescore_near_ties", "no")
+@given(st.sampled_from(NAMES), VALUES | st.lists(VALUES, max_size=2) | st.dictionaries(VALUES, VALUES, max_size=1))
+def test_any_value_makes_settings_that_hold_it_or_a_sentence(name: str, value: object) -> None:
+    refused = refusal(lambda: Settings.of(**{name: value}))
+    if refused is None:
+        assert type(value) is type(SETTINGS[name].default) or (name, value) == ("galleries", [])
+    else:
+        assert sentence(refused, "en").endswith("start again.")
