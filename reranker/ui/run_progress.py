@@ -20,6 +20,8 @@ from reranker.ui.uploads import CheckedPictures
 CARDS_INTERVAL_S: Final = 0.5
 HEARTBEAT_S: Final = 0.5  # the interval between updates, and checks for a closed tab, while no picture is scored
 CARDS_WHILE_RUNNING: Final = 12
+SHARE_BEFORE_TIME_LEFT: Final = 0.05  # of the pictures
+SECONDS_BEFORE_TIME_LEFT: Final = 10
 MAX_BACKLOG: Final = 16  # if more events wait to be shown, some are only counted
 # Between two statuses, for each picture on the page: with 1,000 pictures, the browser took 0.06 s for a status.
 STATUS_INTERVAL_S: Final = 0.0001
@@ -47,12 +49,15 @@ class Stream(Protocol):
 
 
 def progress_text(done: int, total: int, name: str, elapsed_s: float, language: Language) -> str:
-    """Return `12/50 · dog_park_03.jpg · 6.2 pictures/s · 7 s left`, with the rate from the second picture on."""
+    """Return `12/50 · dog_park_03.jpg · 6.2 pictures/s · 7 s left`, with the rate from the second picture on.
+
+    The first pictures say little of how long the others take, so the time left comes later.
+    """
     parts = [phrase("progress", language, done=done, total=total, name=name)]
     if done > 1 and elapsed_s > 0:
         rate = done / elapsed_s
         parts.append(phrase("rate", language, rate=f"{rate:.1f}" if rate < 100 else f"{rate:.0f}"))
-        if done < total:
+        if done < total and (done >= SHARE_BEFORE_TIME_LEFT * total or elapsed_s >= SECONDS_BEFORE_TIME_LEFT):
             parts.append(remaining_text((total - done) / rate, language))
     return " · ".join(parts)
 
@@ -199,8 +204,9 @@ class _Run:
         scored, failed = sort_events(self._events)
         cached_count = sum(event.score.cached for event in scored)
         status = end_status(len(scored), failed, self._clock() - self._started, self._language, cached_count)
-        note = ""
-        if none_relevant([event.score.log_odds for event in scored], self._temperature, self._relevance_threshold):
+        note, is_stopped = "", any(isinstance(failure.error, PictureSkipped) for failure in failed)
+        log_odds = [event.score.log_odds for event in scored]
+        if not is_stopped and none_relevant(log_odds, self._temperature, self._relevance_threshold):
             note = phrase("none_fits", self._language, line=f"{self._relevance_threshold:g}")
             status = replace(status, text=f"{note} · {status.text}")
         ranking_view = RankingView(

@@ -25,6 +25,8 @@ from tests.support.scripted_scorer import PATIENCE_S
         (12, 12 / 6.2, "zh", "12/50 · dog_park_03.jpg · 6.2 张/秒 · 剩余 6 秒"),
         (1, 5.0, "en", "1/50 · dog_park_03.jpg"),
         (2, 0.0, "en", "2/50 · dog_park_03.jpg"),
+        (2, 9.0, "en", "2/50 · dog_park_03.jpg · 0.2 pictures/s"),
+        (3, 9.0, "en", "3/50 · dog_park_03.jpg · 0.3 pictures/s · 2 min left"),
         (2, 20.0, "en", "2/50 · dog_park_03.jpg · 0.1 pictures/s · 8 min left"),
         (49, 0.1, "en", "49/50 · dog_park_03.jpg · 490 pictures/s · 1 s left"),
         (50, 10.0, "en", "50/50 · dog_park_03.jpg · 5.0 pictures/s"),
@@ -149,6 +151,18 @@ def test_what_is_provisional_is_told_and_is_no_result():
     assert next(views).status == judged.status, "once there are results, they are what is told"
     looking.set()
     assert list(views)[-1].status.tone == "done"
+
+
+def test_a_stopped_run_never_says_that_nothing_matches():
+    stream, admission = told(2)
+    *events, ranking = stream.items
+    skipped = failed(1, PictureSkipped(name="1.png"))
+    for events_shown, says in (((events[0], events[1]), True), ((events[0], skipped), False)):
+        stream.items = (*events_shown, ranking)
+        followed = follow_run(stream, admission, query="?", temperature=1, language="en", relevance_threshold=9.99)
+        *_, last = followed
+        assert ("No picture matches" in last.status.text) is says
+        assert bool(last.ranking_view.note) is says
 
 
 def test_what_breaks_a_run_is_raised_where_it_is_watched():
