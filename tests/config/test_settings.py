@@ -213,6 +213,7 @@ VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.binary(max
 @settings(max_examples=300, deadline=None)
 @example("detail", 64)
 @example("galleries", ["pictures"])
+@example("galleries", (Path("x" * 300),))
 @example("rescore_near_ties", "no")
 @given(st.sampled_from(NAMES), VALUES | st.lists(VALUES, max_size=2) | st.dictionaries(VALUES, VALUES, max_size=1))
 def test_any_value_makes_settings_that_hold_it_or_a_sentence(name: str, value: object) -> None:
