@@ -18,5 +18,5 @@ def test_a_wrong_setting_is_one_sentence_and_exit_code_2(monkeypatch, capsys):
         runpy.run_path("app.py")
     assert ended.value.code == 2
     assert capsys.readouterr().err == (
-        "The setting “port” is “many” but must be a whole number; correct it and start again.\n"
+        "The setting “port” is “many” but must be a whole number from 1 to 65,535; correct it and start again.\n"
     )

@@ -196,7 +196,7 @@ def refusal(make: Callable[[], object]) -> SettingInvalid | None:
     return None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(WRONG_TEXTS) | st.text(max_size=20), max_size=3))
 def test_any_text_in_the_environment_makes_settings_or_a_sentence(texts: dict[str, str]) -> None:
     refused = refusal(lambda: Settings.from_environment({PREFIX + name.upper(): text for name, text in texts.items()}))
@@ -210,7 +210,7 @@ def test_any_text_in_the_environment_makes_settings_or_a_sentence(texts: dict[st
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.binary(max_size=3) | st.sampled_from(WRONG_TEXTS)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @example("detail", 64)
 @example("galleries", ["pictures"])
 @example("galleries", (Path("x" * 300),))
