@@ -1,9 +1,12 @@
 """Settings that are valid, but perhaps not for this model or this machine: it ranks, or says in a sentence why not."""
 
+from base64 import b64encode
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import get_args
 
+import httpx
 import pytest
 import torch
 
@@ -75,6 +78,18 @@ def test_a_gpu_that_is_not_there_is_told(
         assert words in ranked(drawings, device="cuda", model=model)
     with pytest.raises(DeviceMissing):
         Reranker(settings=Settings.of(model="toybox", device="cuda")).load()
+
+
+@pytest.mark.parametrize("chosen", [{"device": "cuda"}, {"detail": "16384"}])
+def test_requests_are_answered_with_what_is_wrong_with_the_settings(
+    drawings: list[Path], serve_api: Callable[[Reranker], str], monkeypatch: pytest.MonkeyPatch, chosen: dict[str, str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    url = serve_api(Reranker(settings=Settings.of(model="toybox", **chosen)))
+    body = {"query": "a house", "documents": [{"image": b64encode(drawings[0].read_bytes()).decode()}]}
+    answer = httpx.post(f"{url}v1/rerank", json=body)
+    assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert f"The setting “{next(iter(chosen))}” is" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

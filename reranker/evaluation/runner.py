@@ -197,15 +197,18 @@ class _Evaluator:
         queries = {labelled.id: reranker.query(labelled.query) for labelled in self._dataset.sets}
         model, name, results = reranker.load(), reranker.model_name, []
         token_counts = dict.fromkeys(visual_tokens(detail, model.info) for detail in run.details)
-        self._total -= self._picture_count(run) * (len(run.details) - len(token_counts)) // len(run.details)
-        for tokens in token_counts:
-            scorers = [
+        scorers_by_detail = [  # all of them first, as the model may have no room for one of the details
+            [
                 _ConfiguredScorer(
                     configuration=_configuration(name, model.info, scoring, tokens),
                     engine=reranker.engine_of(model.variant(visual_tokens=tokens, scoring=scoring)),
                 )
                 for scoring in run.scorings
             ]
+            for tokens in token_counts
+        ]
+        self._total -= self._picture_count(run) * (len(run.details) - len(token_counts)) // len(run.details)
+        for scorers in scorers_by_detail:
             scored = yield from self._score_sets(scorers, queries, on_gpu=model.device_memory is not None)
             if self.cancellation.cancelled:
                 return []

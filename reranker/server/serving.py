@@ -50,7 +50,7 @@ def _listen(host: str, port: int) -> socket.socket:
         raise OSError("The address is empty")
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except UnicodeError as error:  # no name of a machine
+    except TypeError as error:  # of a name that cannot be encoded
         raise OSError("The address is not a name") from error
 
 

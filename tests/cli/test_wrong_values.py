@@ -42,7 +42,7 @@ WRONG = [
     *(["parity", "--golden", path] for path in (LONG, ".", "a.png")),
     *(
         ["memory", "--geometry", shape]
-        for shape in (LONG, "0x128", "1x100", "999999999x128", "1x999999999", "9" * 5000)
+        for shape in (LONG, "0x128", "1x100", "999999999x128", "1x128000000", "9" * 5000)
     ),
     *(["download", model] for model in (LONG, NOBODY, "toybox", "a/b/c")),
     *(["download", "a/b", "--revision", revision] for revision in ("../x", "/")),
@@ -60,7 +60,7 @@ def test_a_wrong_value_is_told_in_one_sentence(shell: Shell, arguments: list[str
     assert "Error" not in done.said[0].replace("Value error", "")
 
 
-@pytest.mark.parametrize("host", ["..", "", LONG])
+@pytest.mark.parametrize("host", ["..", "", "猫..x", LONG])
 def test_an_address_that_cannot_be_used_is_told(shell: Shell, host: str) -> None:
     write(a=1, b=2)
     done = shell("label", ".", "--host", host)

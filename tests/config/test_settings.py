@@ -196,7 +196,7 @@ def refusal(make: Callable[[], object]) -> SettingInvalid | None:
     return None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(WRONG_TEXTS) | st.text(max_size=20), max_size=3))
 def test_any_text_in_the_environment_makes_settings_or_a_sentence(texts: dict[str, str]) -> None:
     refused = refusal(lambda: Settings.from_environment({PREFIX + name.upper(): text for name, text in texts.items()}))
@@ -210,9 +210,10 @@ def test_any_text_in_the_environment_makes_settings_or_a_sentence(texts: dict[st
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.binary(max_size=3) | st.sampled_from(WRONG_TEXTS)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @example("detail", 64)
 @example("galleries", ["pictures"])
+@example("galleries", (Path("x" * 300),))
 @example("rescore_near_ties", "no")
 @given(st.sampled_from(NAMES), VALUES | st.lists(VALUES, max_size=2) | st.dictionaries(VALUES, VALUES, max_size=1))
 def test_any_value_makes_settings_that_hold_it_or_a_sentence(name: str, value: object) -> None:

@@ -14,6 +14,7 @@ from reranker.evaluation.datasets.types import Dataset, LabelledPicture, Labelle
 from reranker.evaluation.results import Evaluation
 from reranker.evaluation.results_log import ResultsLog
 from reranker.evaluation.runner import ModelRun, Progress, SkippedRun, evaluate_stream
+from reranker.i18n.error_messages import sentence
 from tests.support.labelled_sets import numbered_dataset
 from tests.support.scripted_scorer import ScriptedScorer, number
 
@@ -318,6 +319,13 @@ def test_a_run_whose_model_cannot_be_loaded_is_skipped():
     assert events[1].total == 9
     assert isinstance(events[-1], Evaluation)
     assert [type(event) for event in evaluate_stream(NUMBERS, runs[:1])] == [SkippedRun]
+
+
+def test_a_run_whose_model_has_no_room_for_a_detail_is_skipped(toybox):
+    run = ModelRun(open=lambda: toybox, scorings=("yes-no",), details=("usual", "3073"))
+    events = list(evaluate_stream(NUMBERS, [run]))
+    assert [type(event) for event in events] == [SkippedRun]
+    assert "3,072" in sentence(events[0].error, "en")
 
 
 def test_a_query_that_is_too_long_is_an_error_before_anything_is_scored():

@@ -185,7 +185,7 @@ def read_all(folder, *, counts=False):
     return None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @example(("reranker.json", {"temperature": "warm"}))
 @example((INDEX, {"weight_map": {"a": "../" * 9 + "x.safetensors"}}))
 @example((INDEX, {"weight_map": {"a": "x" * 300 + ".safetensors"}}))
