@@ -92,11 +92,12 @@ def _file_of(path: str) -> Path:
     file = Path(os.fsdecode(path.encode(errors="surrogateescape")))  # also in a locale without UTF-8
     if "\ufffd" not in path or file.exists():
         return file
+    parent = _file_of(str(file.parent)) if "\ufffd" in well_formed(str(file.parent)) else file.parent
     try:
-        matching = [each for each in file.parent.iterdir() if well_formed(each.name) == well_formed(file.name)]
+        matching = [each for each in parent.iterdir() if well_formed(each.name) == well_formed(file.name)]
     except OSError:
         return file
-    return matching[0] if len(matching) == 1 else file
+    return matching[0] if len(matching) == 1 else parent / file.name
 
 
 def _moved_lines(results: Sequence[SavedResult], rankings: Sequence[Ranking]) -> list[str]:
