@@ -220,6 +220,8 @@ def test_an_ambiguous_file_name_is_matched_by_path_only(shell: Shell) -> None:
         ("path,text\nz.png,b\n", "no text for any of the pictures"),
         ("path,text\na.png,\n", "no text for any of the pictures"),
         ("path,text\na.png,one\nb.png,x\na.png,two\n", "several texts for “a.png”; the second one is on line 4"),
+        ("path,text\na.png,a cat, asleep\n", "more cells than columns on line 2"),
+        ("path,text,text\na.png,one,two\n", "several columns “text”"),
         ('path,text\na.png,"a title\nb.png,another\n', "a quote that is not closed"),
         ('path,text\na.png,"a title" of it\n', "a quote that is not closed"),
     ],
