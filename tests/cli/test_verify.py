@@ -61,7 +61,8 @@ def test_verify_rejects_files_that_are_not_results(shell: Shell, content: str) -
 
 @pytest.mark.parametrize(
     ("field", "value", "code"),
-    [("path", "\ud83d.png", FAILED), ("path", "\udce9.png", FAILED), ("log_odds", 10**400, USAGE_ERROR)],
+    [("path", chr(0xD83D), FAILED), ("path", chr(0xDCE9), FAILED), ("log_odds", 10**400, USAGE_ERROR)],
+    ids=("no byte", "a byte", "infinite"),
 )
 def test_verify_reports_values_that_no_file_and_no_score_has(
     shell: Shell, field: str, value: object, code: int
