@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reranker.config.paths import cache_folder
 from reranker.config.settings import DETAILS, MEGABYTE, Settings, is_token_count
 from reranker.core.cancellation import Cancellation
-from reranker.core.errors import QueryEmpty, QueryTooLong, TextNotUnicode, TextTooLong
+from reranker.core.errors import QueryEmpty, QueryTooLong, SettingInvalid, TextNotUnicode, TextTooLong
 from reranker.core.protocols import LocalModel
 from reranker.core.text import is_blank, is_well_formed, well_formed
 from reranker.core.types import (
@@ -46,6 +46,12 @@ if TYPE_CHECKING:
 FIRST_PLACES = 10  # that detail "auto" gets right if no `top_k` is given
 Picture = Candidate | Path | str | bytes
 Stream = rerank.RankStream | rerank.StagedStream
+
+
+def _check_top_k(top_k: int | None) -> None:
+    """Raise `SettingInvalid` unless it is None or a whole number from 1: as a slice, -1 would cut the last picture."""
+    if top_k is not None and (type(top_k) is not int or top_k < 1):
+        raise SettingInvalid("top_k", str(top_k), "a whole number from 1, or None")
 
 
 class Reranker:
@@ -239,11 +245,12 @@ class Reranker:
         """Return an iterator over an event for each picture (`Scored` or `Failed`), and the `Ranking` at the end.
 
         query: a sentence, or what `query` returned. pictures: paths, encoded bytes, or `Candidate`s.
-        top_k: how many scored pictures the ranking keeps; all if None.
+        top_k: how many scored pictures the ranking keeps, at least 1; all if None.
         detail: as in `ModelSettings`; the settings' if None.
         cancellation: once cancelled, pictures without a score come out as skipped.
         Raises `RequestError`, `SettingInvalid`, `CheckpointError`; the iteration raises `DeviceFailed`.
         """
+        _check_top_k(top_k)
         checked = query if isinstance(query, Query) else self.query(query)
         chosen = self._detail(detail)
         return self._stream(checked, self._candidates(pictures), top_k, chosen, cancellation)
@@ -313,6 +320,7 @@ class Reranker:
 
         Each comes with the index of its query. Closing the generator ends the run before its next batch.
         """
+        _check_top_k(top_k)
         checked = [self.query(query) for query in queries]
         candidates, chosen = self._candidates(pictures), self._detail(detail)
         part_size = self.load().cache_capacity if len(queries) > 1 else len(candidates)

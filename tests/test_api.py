@@ -21,7 +21,14 @@ from PIL import Image
 
 from reranker import Candidate, Query, Ranking, Reranker, Scored, Settings
 from reranker.core.cancellation import Cancellation
-from reranker.core.errors import CheckpointMissing, PictureMissing, PictureSkipped, QueryEmpty, QueryTooLong
+from reranker.core.errors import (
+    CheckpointMissing,
+    PictureMissing,
+    PictureSkipped,
+    QueryEmpty,
+    QueryTooLong,
+    SettingInvalid,
+)
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
 from reranker.images.decoding_pool import DecodingPool
@@ -72,6 +79,15 @@ def test_top_k_cuts_the_scored_and_keeps_the_failed(top_k: int | None, expected:
     everything = [scored.score.log_odds for scored in ranking.scored]
     assert everything == sorted(map(float, CONTENTS), reverse=True)[:expected]
     assert len(ranking.failed) == 1
+
+
+@pytest.mark.parametrize("top_k", [0, -1, True, 2.0, "3"])
+def test_a_top_k_that_is_no_count_is_refused(top_k: Any) -> None:
+    reranker = scripted(ScriptedScorer(judge=number))
+    with pytest.raises(SettingInvalid):
+        reranker.rank("a dog", CONTENTS, top_k=top_k)
+    with pytest.raises(SettingInvalid):
+        reranker.rank_each(["a dog", "a cat"], CONTENTS, top_k=top_k)
 
 
 def test_no_pictures_are_an_empty_ranking() -> None:

@@ -166,6 +166,8 @@ def _read_texts(file: Path) -> dict[str, str]:
             table = csv.DictReader(lines, strict=True)  # else a quote that is not closed takes the rest of the file
             if not set(TEXT_COLUMNS) <= set(table.fieldnames or ()):
                 raise CommandError(f"The file “{shown}” needs a header with the columns path and text.")
+            if repeated := [name for name in TEXT_COLUMNS if (table.fieldnames or []).count(name) > 1]:
+                raise CommandError(f"The file “{shown}” has several columns “{repeated[0]}”; keep one of them.")
             return _texts_by_path(table, shown)
     except OSError as error:
         raise CommandError(f"The file “{shown}” cannot be read: {error.strerror}.") from error
@@ -178,9 +180,14 @@ def _read_texts(file: Path) -> dict[str, str]:
 
 
 def _texts_by_path(table: "csv.DictReader[str]", shown: str) -> dict[str, str]:
-    """Raises `CommandError` if a path has several texts."""
+    """Raises `CommandError` if a path has several texts, or a line more cells than the header."""
     texts: dict[str, str] = {}
     for row in table:
+        if table.restkey in row:
+            raise CommandError(
+                f"The file “{shown}” has more cells than columns on line {table.line_num}; put a text with a comma "
+                "between quotes."
+            )
         path, text = row["path"], (row["text"] or "").strip()
         if path and texts.setdefault(path, text) != text:
             raise CommandError(

@@ -89,14 +89,18 @@ def _candidates(saved: SavedResult) -> list[Candidate]:
 
 def _file_of(path: str) -> Path:
     """Return the file that a result names, also if bytes of its name are not text and are shown as U+FFFD."""
-    file = Path(os.fsdecode(path.encode(errors="surrogateescape")))  # also in a locale without UTF-8
+    try:
+        file = Path(os.fsdecode(path.encode(errors="surrogateescape")))  # also in a locale without UTF-8
+    except UnicodeEncodeError:  # a surrogate that stands for no byte, so it is in no name
+        return Path(well_formed(path))
     if "\ufffd" not in path or file.exists():
         return file
+    parent = _file_of(str(file.parent)) if "\ufffd" in well_formed(str(file.parent)) else file.parent
     try:
-        matching = [each for each in file.parent.iterdir() if well_formed(each.name) == well_formed(file.name)]
+        matching = [each for each in parent.iterdir() if well_formed(each.name) == well_formed(file.name)]
     except OSError:
         return file
-    return matching[0] if len(matching) == 1 else file
+    return matching[0] if len(matching) == 1 else parent / file.name
 
 
 def _moved_lines(results: Sequence[SavedResult], rankings: Sequence[Ranking]) -> list[str]:
@@ -104,7 +108,8 @@ def _moved_lines(results: Sequence[SavedResult], rankings: Sequence[Ranking]) ->
     lines = []
     for number, (saved, ranking) in enumerate(zip(results, rankings, strict=True), start=1):
         prefix = "" if len(results) == 1 else f"query {number}  "
-        moved = (_moved_line(saved.pictures[row.path], row) for row in rows(ranking))
+        pictures = {well_formed(path): picture for path, picture in saved.pictures.items()}
+        moved = (_moved_line(pictures[row.path], row) for row in rows(ranking))
         lines += [prefix + line for line in moved if line is not None]
     return lines
 
@@ -129,7 +134,7 @@ def _read_results(path: Path) -> list[SavedResult]:
         results = [_saved_result(each, shown) for each in content.get("queries", [content])]
     except OSError as error:
         raise CommandError(f"The result “{shown}” cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise CommandError(f"The file “{shown}” is not a result that `rank --format json` wrote.") from error
     if not results:
         raise CommandError(f"The result “{shown}” has no queries, so there is nothing to verify.")
@@ -137,7 +142,7 @@ def _read_results(path: Path) -> list[SavedResult]:
 
 
 def _saved_result(content: dict[str, Any], shown: str) -> SavedResult:
-    """Raises `KeyError` and `TypeError` if the content is not that of a result."""
+    """Raises `KeyError`, `TypeError` and `OverflowError` if the content is not that of a result."""
     pictures = {row["path"]: _saved_picture(row) for row in content["results"]}
     if not all(isinstance(text, str) for text in (content["query"], content["fingerprint"], *pictures)):
         raise TypeError
@@ -155,7 +160,7 @@ def _saved_picture(row: dict[str, Any]) -> SavedPicture:
     rank, log_odds, text = row["rank"], row["log_odds"], row["text"] or ""
     if not (isinstance(rank, int | None) and isinstance(log_odds, int | float | None) and isinstance(text, str)):
         raise TypeError
-    return SavedPicture(rank=rank, log_odds=log_odds, text=text)
+    return SavedPicture(rank=rank, log_odds=None if log_odds is None else float(log_odds), text=text)
 
 
 def _settings_of(judged_by: dict[str, Any]) -> dict[str, Any]:

@@ -151,3 +151,6 @@ class ScoreStore(Protocol):
 
     def put(self, query: Query, fingerprint: str, scores: Mapping[str, Score]) -> None:
         """Store scores by the keys that `get` takes."""
+
+    def put_new(self, query: Query, fingerprint: str, scores: Mapping[str, Score]) -> None:
+        """Store those of the scores whose keys have none."""

@@ -5,7 +5,7 @@ import math
 import sys
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Generic
@@ -18,7 +18,7 @@ from reranker.core.errors import (
     PictureUnscored,
     TicketCancelled,
 )
-from reranker.core.protocols import Executor, ImageT, PreparedImage
+from reranker.core.protocols import Executor, ImageT
 from reranker.core.types import Query, Score
 from reranker.engine.device_queue import Ticket
 from reranker.engine.prefetch import PrefetchBuffer
@@ -119,8 +119,7 @@ class BatchRunner(Generic[ImageT]):
             self._ticket.release()
         if isinstance(result, PictureError):
             return self._report_failure(batch, result)
-        results = self._checked(batch, result)
-        self._stored.put({key: score for image in batch for key, score in _stored_scores(image, results[image.key])})
+        results = self._settled(batch, self._checked(batch, result))
         for key, each in results.items():
             self._on_result(key, each)
         return sum(image.nbytes for image in batch)
@@ -138,6 +137,14 @@ class BatchRunner(Generic[ImageT]):
         if len(scores) != len(batch):
             return {image.key: PictureUnscored(name="", reason="no answer") for image in batch}
         return {image.key: self._check(score) for image, score in zip(batch, scores, strict=True)}
+
+    def _settled(self, batch: list[ImageT], results: dict[str, ScoreResult]) -> dict[str, ScoreResult]:
+        """Store the scores, and return the results with those that other runs have stored for equal pixels."""
+        scores = {image.key: each for image in batch if isinstance(each := results[image.key], Score)}
+        by_pixels = self._stored.settle({image.pixel_key: scores[image.key] for image in batch if image.key in scores})
+        settled = {image.key: by_pixels[image.pixel_key] for image in batch if image.key in scores}
+        self._stored.put(settled)
+        return results | settled
 
     def _check(self, score: Score) -> ScoreResult:
         if math.isfinite(float32(score.log_odds)):
@@ -185,13 +192,6 @@ def score_prepared(
     runner.run()
     skipped = PictureSkipped(name="")
     return [with_name(results.get(image.key, skipped), name) for image, name in zip(images, names, strict=True)]
-
-
-def _stored_scores(image: PreparedImage, result: ScoreResult) -> Iterator[tuple[str, Score]]:
-    """Yield what is stored of a result: the score by the key of the file and by that of the pixels."""
-    if isinstance(result, Score):
-        yield image.key, result
-        yield image.pixel_key, result
 
 
 def _halve(batch: list[ImageT]) -> tuple[list[ImageT], list[ImageT]]:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from queue import SimpleQueue
 
@@ -131,6 +131,20 @@ class StoredScores:
         """Store the scores of a batch, by the keys of the pictures."""
         if self._store is not None and scores:
             self._store.put(self._query, self._fingerprint, scores)
+
+    def settle(self, scores: Mapping[str, Score]) -> dict[str, Score]:
+        """Store scores by the keys of the pixels, and return those that are stored: of two runs, the faster one's.
+
+        Otherwise runs at the same time would store different scores for files of equal pixels.
+        """
+        if self._store is None or not scores:
+            return dict(scores)
+        self._store.put_new(self._query, self._fingerprint, scores)
+        return {key: _with_value_of(score, self.get(key) or score) for key, score in scores.items()}
+
+
+def _with_value_of(score: Score, stored: Score) -> Score:
+    return replace(score, log_odds=stored.log_odds, generated_text=stored.generated_text)
 
 
 def with_name(result: ScoreResult, name: str) -> ScoreResult:

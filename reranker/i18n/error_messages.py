@@ -84,8 +84,8 @@ Language = Literal["en", "zh"]
 
 _DOCUMENT_FORMS: Final[dict[Language, str]] = {
     "en": "Accepted are a data URI or base64, an object with “image” and perhaps “text”, and content parts (one, a "
-    "list, or in “content”) of the types “image_url” and “text”.",
-    "zh": "可用的形式：data URI 或 base64；带“image”（可加“text”）的对象；类型为“image_url”和“text”的内容片段"
+    "list, or in “content”) of the types “image_url”, “image” and “text”.",
+    "zh": "可用的形式：data URI 或 base64；带“image”（可加“text”）的对象；类型为“image_url”“image”或“text”的内容片段"
     "（单个、列表，或放在“content”中）。",
 }
 

@@ -188,7 +188,7 @@ def to_list(value: Any, where: str) -> list[Any]:
     vLLM; with one picture, it is one document. where: the name of the field. Raises `RequestMalformed`.
     """
     parts = value.get("content") if isinstance(value, dict) else None
-    if isinstance(parts, list) and len(parts) > 1 and _are_pictures(parts):
+    if isinstance(parts, list) and len(parts) > 1 and _are_pictures(parts) and not _has_others(value):
         return [[part] for part in parts]
     if isinstance(value, dict | EncodedText):
         return [value]
@@ -237,6 +237,11 @@ def to_query_text(value: Any, where: str) -> str:
     if images:
         raise QueryHasPicture
     return " ".join(texts)
+
+
+def _has_others(value: dict[str, Any]) -> bool:
+    """Return whether an object has fields beside `content` that count."""
+    return any(value[key] is not None for key in value.keys() - IGNORED_FIELDS - {"content"})
 
 
 def _are_pictures(parts: list[Any]) -> bool:

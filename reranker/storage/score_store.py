@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from filelock import FileLock
 
@@ -79,6 +79,15 @@ class SqliteScoreStore:
 
     def put(self, query: Query, fingerprint: str, scores: Mapping[str, Score]) -> None:
         """Store scores by content hash, all in one transaction. Thread-safe."""
+        self._insert("REPLACE", query, fingerprint, scores)
+
+    def put_new(self, query: Query, fingerprint: str, scores: Mapping[str, Score]) -> None:
+        """Store those of the scores whose content hashes have none, all in one transaction. Thread-safe."""
+        self._insert("IGNORE", query, fingerprint, scores)
+
+    def _insert(
+        self, on_conflict: Literal["REPLACE", "IGNORE"], query: Query, fingerprint: str, scores: Mapping[str, Score]
+    ) -> None:
         rows = [
             (
                 bytes.fromhex(content_hash),
@@ -94,7 +103,7 @@ class SqliteScoreStore:
 
         def insert(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
-                connection.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+                connection.executemany(f"INSERT OR {on_conflict} INTO scores VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
                 if _used_bytes(connection) > self._max_bytes:
                     _evict_oldest(connection)
 

@@ -90,6 +90,20 @@ def test_a_name_that_is_not_text_is_shown_with_a_replacement_character(shell: Sh
     assert shell("verify", "result.json").code == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a name is text")
+def test_verify_finds_pictures_in_folders_whose_names_are_not_text(shell: Shell) -> None:
+    folder = Path(os.fsdecode(b"a\xe9"), os.fsdecode(b"b\xe9"))
+    try:
+        folder.mkdir(parents=True)
+    except OSError:
+        pytest.skip("this file system has only names that are text")
+    for name in (os.fsdecode(b"caf\xe9.png"), "b.png"):
+        (folder / name).write_bytes(b"1")
+    for given in (".", str(Path.cwd())):
+        shell("rank", "a dog", given, "--recursive", "--format", "json", "--output", "result.json")
+        assert shell("verify", "result.json").code == 0
+
+
 def test_table_and_progress_have_no_control_characters(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reranker.cli.progress.LOG_INTERVAL_S", 0)
     name = "\x1b[31mred\r.png"
@@ -206,6 +220,8 @@ def test_an_ambiguous_file_name_is_matched_by_path_only(shell: Shell) -> None:
         ("path,text\nz.png,b\n", "no text for any of the pictures"),
         ("path,text\na.png,\n", "no text for any of the pictures"),
         ("path,text\na.png,one\nb.png,x\na.png,two\n", "several texts for “a.png”; the second one is on line 4"),
+        ("path,text\na.png,a cat, asleep\n", "more cells than columns on line 2"),
+        ("path,text,text\na.png,one,two\n", "several columns “text”"),
         ('path,text\na.png,"a title\nb.png,another\n', "a quote that is not closed"),
         ('path,text\na.png,"a title" of it\n', "a quote that is not closed"),
     ],

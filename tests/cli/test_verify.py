@@ -51,9 +51,28 @@ def test_verify_scores_near_ties_again_if_the_result_did(shell: Shell) -> None:
         assert shell.opened.engine.rescore_near_ties == expected
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"judged_by": {}}', "\udcff"])
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"judged_by": {}}', "\udcff", "[" * 100_000])
 def test_verify_rejects_files_that_are_not_results(shell: Shell, content: str) -> None:
     Path("r.json").write_bytes(content.encode("utf-8", "surrogateescape"))
     done = shell("verify", "r.json")
     assert (done.code, len(done.said)) == (USAGE_ERROR, 1)
     assert shell("verify", "gone.json").code == USAGE_ERROR
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [("path", chr(0xD83D), FAILED), ("path", chr(0xDCE9), FAILED), ("log_odds", 10**400, USAGE_ERROR)],
+    ids=("no byte", "a byte", "infinite"),
+)
+def test_verify_reports_values_that_no_file_and_no_score_has(
+    shell: Shell, field: str, value: object, code: int
+) -> None:
+    """Results of earlier versions have escapes such as \\udce9 in names."""
+    write(a=1)
+    shell("rank", "a dog", "a.png", "--format", "json", "--output", "r.json")
+    result = json.loads(Path("r.json").read_text(encoding="utf-8"))
+    result["results"][0][field] = value
+    Path("r.json").write_text(json.dumps(result), encoding="utf-8")
+    done = shell("verify", "r.json")
+    assert done.code == code
+    assert "unexpected" not in done.err

@@ -538,6 +538,10 @@ class RememberedScores(dict[tuple[str, str, str], Score]):
     def put(self, query: Query, fingerprint: str, scores: dict[str, Score]) -> None:
         self.update({(key, query.text, fingerprint): score for key, score in scores.items()})
 
+    def put_new(self, query: Query, fingerprint: str, scores: dict[str, Score]) -> None:
+        for key, score in scores.items():
+            self.setdefault((key, query.text, fingerprint), score)
+
 
 @properties
 @given(
@@ -570,6 +574,26 @@ def test_files_of_equal_pixels_get_one_score_in_any_order(
         assert Counter(content.strip() for content in scorer.scored) == Counter(
             {content.strip().encode() for content in contents}
         ), "a score is stored for the pixels, too"
+
+
+def test_runs_at_the_same_time_give_files_of_equal_pixels_one_score() -> None:
+    """Each run has encoded its picture before the other one has a score."""
+    store, both_judge = RememberedScores(), threading.Barrier(2, timeout=PATIENCE_S)
+
+    def judge(query: Query, content: bytes) -> float:
+        both_judge.wait()
+        return by_chance(query, content)
+
+    def ranked(content: object) -> float:
+        scorer = ScriptedScorer(judge=judge)
+        ranking = rank(QUERY, pictures([content]), scorer=scorer, device_queue=DeviceQueue(), store=store)
+        return ranking.scored[0].score.log_odds
+
+    with ThreadPoolExecutor(2) as pool:
+        shown = set(pool.map(ranked, ["1", " 1"]))
+    again = rank(QUERY, pictures(["1", " 1"]), scorer=ScriptedScorer(), device_queue=DeviceQueue(), store=store)
+    assert shown == {each.score.log_odds for each in again.scored}
+    assert len(shown) == 1
 
 
 def test_equal_pixels_beside_other_texts_are_scored_on_their_own() -> None:

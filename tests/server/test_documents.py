@@ -75,6 +75,15 @@ def test_several_pictures_as_content_are_a_document_each(api_url: str) -> None:
     assert len(content) == 3
 
 
+@pytest.mark.parametrize("other", [{"image": URI}, {"text": "shoe"}, {"title": "shoe"}, {"type": "image"}])
+def test_nothing_beside_several_pictures_as_content_is_dropped(api_url: str, other: dict[str, str]) -> None:
+    parts = [PART, PART]
+    refused = ask(api_url, query="a house", documents={"content": parts, **other})
+    assert (refused.status_code, "wrong at" in refused.json()["detail"]) == (400, True)
+    taken = ask(api_url, query="a house", documents={"content": parts, "id": "7", **dict.fromkeys(other)})
+    assert len(scores(taken)) == 2
+
+
 def test_pictures_as_content_are_counted_like_others(api_url: str) -> None:
     answer = ask(api_url, query="a", documents={"content": [{"type": "image", "image": ""}] * 1_001})
     assert (answer.status_code, "1,001" in answer.json()["detail"]) == (413, True)
