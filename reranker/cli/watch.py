@@ -26,7 +26,7 @@ from reranker.cli.options import (
     TopKOption,
     settings_of,
 )
-from reranker.cli.outputs import check_output, render, summarize, write_output
+from reranker.cli.outputs import check_output, is_same_file, render, summarize, write_output
 from reranker.cli.progress import announce, report_load_warnings
 from reranker.core.scores import shown_score
 from reranker.core.types import Candidate, Failed, Query, Ranking, Scored
@@ -89,11 +89,19 @@ def watch(  # noqa: PLR0913 - the options of a command
     reranker = reranker_of(context, settings)
     checked = reranker.query(argument_text(query))
     _check_readable(folder)
-    check_output(output, (file for file in folder.iterdir() if is_picture(file.name)))
+    _check_output(output, folder)
     announce(reranker)
     ranking = rank_arrivals(reranker, checked, arrivals(folder, partial(sleep, interval)))
     write_output(render([replace(ranking, scored=ranking.scored[:top_k])], format_, reranker), output)
     return summarize([ranking], reranker.info.relevance_threshold)
+
+
+def _check_output(output: Path | None, folder: Path) -> None:
+    """Raise `CommandError` if the result could not be written, or might replace a picture that is there or arrives."""
+    check_output(output, (file for file in folder.iterdir() if is_picture(file.name)))
+    if output is not None and is_picture(output.name) and is_same_file(output.parent, folder):
+        shown = printable(output.name)
+        raise CommandError(f"The result would be one of the pictures that are watched, “{shown}”; name another file.")
 
 
 def _check_readable(folder: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self, get_args
 
 from reranker.core.errors import SettingInvalid
-from reranker.core.text import is_well_formed
+from reranker.core.text import is_blank, is_well_formed
 from reranker.core.types import Scoring
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -36,7 +36,7 @@ FORMS: Final = {
 EXPECTED: Final = {
     "detail": f"{' | '.join(DETAILS)} | a number of visual tokens from {MIN_TOKENS} to {MAX_TOKENS:,}",
     "revision": "the name of a branch or tag, or a commit",
-    "instruction": f"a text of at most {MAX_INSTRUCTION:,} characters",
+    "instruction": f"a visible text in Unicode of at most {MAX_INSTRUCTION:,} characters",
     "galleries": "folders of this machine",
     "host": "an address of this machine, such as 127.0.0.1",
     "root_path": "a path that begins with a slash and does not end with one",
@@ -317,7 +317,7 @@ def _is_in_range(setting: Field[Any], value: Any) -> bool:
         return FORMS[key].fullmatch(value) is not None
     if setting.type is int:
         return bool(setting.metadata["least"] <= value <= setting.metadata["most"])
-    return key != "instruction" or len(value) <= MAX_INSTRUCTION
+    return key != "instruction" or value == "" or (len(value) <= MAX_INSTRUCTION and not is_blank(value))
 
 
 def _is_of_type(setting: Field[Any], value: Any) -> bool:

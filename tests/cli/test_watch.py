@@ -299,6 +299,11 @@ def test_exit_code_is_1_if_no_picture_arrived(shell: Shell, monkeypatch: pytest.
         (["."], "Missing argument 'QUERY'."),
         ([".", "a dog", "--interval", "0"], None),
         ([".", "a dog", "--output", "."], None),
+        ([".", "a dog", "--output", "a.png"], None),
+        (
+            [".", "a dog", "--output", "new.png"],
+            "The result would be one of the pictures that are watched, “new.png”; name another file.",
+        ),
     ],
 )
 def test_usage_errors_are_one_sentence_and_nothing_is_watched(

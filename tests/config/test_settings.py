@@ -106,6 +106,7 @@ def test_switches_know_several_words(text: str) -> None:
         ("revision", "/etc/passwd"),
         ("instruction", "x" * 1001),
         ("instruction", "\udcff"),
+        ("instruction", "\u200b"),
         ("host", "two words"),
         ("root_path", "/"),
         ("root_path", "rank"),
