@@ -29,6 +29,7 @@ def listed(tab) -> list[str]:
     return tab.page.locator("#labelled-queries button.open").all_inner_texts()
 
 
+@pytest.mark.extended
 def test_three_queries_are_labelled_and_two_ways_compared(toybox_url, visit, drawings) -> None:
     tab = visit(toybox_url)
     open_tab(tab)

@@ -61,6 +61,7 @@ def test_several_queries_have_a_table_and_a_tab_each(toybox_url, visit, drawings
     assert "blue_car.png" in tab.captions(4)[0]
 
 
+@pytest.mark.extended
 def test_an_earlier_ranking_is_a_click_away_and_stands_beside_another(toybox_url, visit, drawings) -> None:
     tab = visit(toybox_url)
     tab.upload(*drawings)
@@ -79,6 +80,7 @@ def test_an_earlier_ranking_is_a_click_away_and_stands_beside_another(toybox_url
     tab.page.locator("#ranking .cards li.first", has_text="blue_car").wait_for()
 
 
+@pytest.mark.extended
 def test_one_picture_is_asked_why(toybox_url, visit, drawings) -> None:
     tab = visit(toybox_url)
     tab.upload(*drawings)
@@ -93,6 +95,7 @@ def test_one_picture_is_asked_why(toybox_url, visit, drawings) -> None:
     assert tab.page.locator("#chosen .map i").count() == 16
 
 
+@pytest.mark.extended
 def test_what_people_type_and_name_is_shown_as_it_is(serve, visit, tmp_path) -> None:
     """Also what would end an address, as # and ? do. Names of uploads lose such characters, those of galleries not."""
     for place in range(2):

@@ -243,6 +243,7 @@ class Fetching(Reranker):
         self.fetched = True
 
 
+@pytest.mark.extended
 def test_a_model_that_is_missing_is_fetched_by_a_button_and_then_ready(serve, visit):
     reranker = Fetching()
     tab = visit(serve(reranker))

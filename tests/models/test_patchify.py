@@ -33,7 +33,7 @@ def test_patches_are_those_of_the_image_processor(pictures, tokens):
         assert np.abs(both_frames - values[:, :, None]).max() < 1e-5
 
 
-@settings(deadline=None, max_examples=150, database=None)
+@settings(deadline=None, max_examples=60, database=None)
 @given(width=side, height=side, smallest=st.integers(1, 64), largest=st.integers(64, 1280))
 @example(width=1, height=1, smallest=4, largest=1280)
 @example(width=13, height=13, smallest=1, largest=64)
