@@ -88,6 +88,7 @@ def launch_settings(reranker: Reranker) -> dict[str, Any]:
         "mcp_server": settings.server.mcp,
         "pwa": False,
         "ssr_mode": False,
+        "_frontend": False,  # skips Gradio's check that it reaches itself, which gives up after 3 s on a busy machine
         "footer_links": [],
         "i18n": gr.I18n(**translations()),
         "theme": gr.themes.Default(primary_hue="teal", neutral_hue="slate", font=_FONTS, font_mono="monospace"),
