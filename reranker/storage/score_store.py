@@ -57,7 +57,10 @@ class SqliteScoreStore:
         self._database: _Database | None = None
         self._has_recovered = False
         try:
-            self._database = _Database(path)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Of two programs that start at once, SQLite tells one that the file is locked, without waiting.
+            with FileLock(path.with_suffix(".opening"), BUSY_TIMEOUT_S):
+                self._database = _Database(path)
         except (OSError, sqlite3.Error, _NewerSchema) as error:
             self._recover(error)
 
@@ -213,7 +216,6 @@ def _score(log_odds: object, generated_text: object, visual_tokens: object) -> S
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None)
     try:
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")

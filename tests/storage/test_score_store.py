@@ -85,6 +85,17 @@ def test_several_processes_share_a_store(path: Path) -> None:
     assert [entry.log_odds for entry in kept if entry] == list(range(120))
 
 
+def _can_store(path: Path) -> bool:
+    store = SqliteScoreStore(path, MAX_BYTES)
+    store.put(QUERY, "fingerprint", {digest(1): score()})
+    return store.get(digest(1), QUERY, "fingerprint") is not None
+
+
+def test_programs_that_start_at_once_can_all_store(path: Path) -> None:
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+        assert all(pool.map(_can_store, [path.with_name(f"{number // 4}.sqlite") for number in range(40)]))
+
+
 def test_a_damaged_file_is_renamed_and_replaced(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"no database " * 1000)
