@@ -14,15 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from reranker.cli.benchmark import benchmark
-from reranker.cli.console import (
-    DONE,
-    FAILED,
-    INTERRUPTED,
-    USAGE_ERROR,
-    CommandError,
-    RerankerFactory,
-    say,
-)
+from reranker.cli.console import DONE, FAILED, INTERRUPTED, USAGE_ERROR, CommandError, RerankerFactory, say
 from reranker.cli.doctor import doctor
 from reranker.cli.download import download
 from reranker.cli.evaluate import evaluate

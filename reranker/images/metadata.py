@@ -9,7 +9,7 @@ MAX_METADATA_BYTES: Final = 4_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """What is said about the stored pixels; nothing by default.
+    """The facts that a file states about its stored pixels; by default it states none.
 
     orientation: as in EXIF, 1 to 8 if it is one; 1 is upright.
     profile: an ICC profile, which may be broken; empty if there is none.

@@ -14,7 +14,7 @@ TEXT_TOKENS: Final = 1024  # reserved for the prompt, the query and the text of 
 
 
 def max_tokens_of(name: str, config: Any) -> int:
-    """Return most tokens, visual and text, that a model reads together.
+    """Return the most tokens, visual and text, that a model reads together.
 
     name: of the model. config: of its network. Raises `CheckpointFieldInvalid`.
     """
