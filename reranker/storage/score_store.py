@@ -1,8 +1,8 @@
 """A cache of scores in an SQLite file, shared by all processes of a user.
 
-The key of a score is the content hash of the picture or the hash of its pixels, the hash of the query and the fingerprint
-of the scorer. Neither pictures nor query texts are stored. If the file cannot be read or written, the pictures are scored again. If it is
-damaged, it is put aside, and a new one is started.
+The key of a score is the content hash of the picture or the hash of its pixels, the hash of the query, and the
+fingerprint of the scorer. Neither pictures nor query texts are stored. If the file cannot be read or written, the
+pictures are scored again. If it is damaged, it is put aside, and a new one is started.
 """
 
 import hashlib
