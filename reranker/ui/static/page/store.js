@@ -1,0 +1,139 @@
+// The state of the page: a copy of the server's session, kept up to date by its events, and what only this tab knows.
+// Listeners are told which topics have changed, at most once a frame.
+
+import { createApi } from "./api.js";
+
+const RETRY_MS = 1000;
+
+// Topics: "connection", "pictures", "marks", "rankings" (summaries), "results" (of a ranking), "job", "model", "view",
+// "language".
+export function createStore(root, translator) {
+  const listeners = new Set();
+  let changed = new Set(), isScheduled = false, source = null, retryTimer = null;
+
+  const store = {
+    session: null,      // {id, ends_at, hours}; null until the first state has arrived
+    connection: "connecting",  // "connecting", "open", "lost", "ended" (the session does not exist any more), "login"
+    limits: null, examples: [], samples: 0, galleries: [],
+    pictures: new Map(),  // by id, in the order of the session
+    marks: new Map(),     // by picture id: {pick, rating}
+    rankings: new Map(),  // summaries by id, oldest first
+    results: new Map(),   // by ranking id: {scored: Map of rows by key, failed: Map of rows by key}
+    job: null, model: null, canRestore: 0,
+    view: {},             // of this tab alone; change it by setView
+    texts: translator,
+    api: createApi(root, () => translator.language, () => translator.t("server_gone")),
+    subscribe(listener) { listeners.add(listener); return () => listeners.delete(listener); },
+    setView(values) { Object.assign(store.view, values); note("view"); },
+    setLanguage(language) { translator.language = language; note("language"); },
+    path: (rest) => `sessions/${store.session.id}/${rest}`,
+    thumbnailUrl: (picture) => store.api.urlOf(store.path(`pictures/${picture}/thumbnail`)),
+    fullUrl: (picture) => store.api.urlOf(store.path(`pictures/${picture}/full`)),
+    connect, loadResults, note,
+  };
+
+  function note(...topics) {
+    for (const topic of topics) changed.add(topic);
+    if (isScheduled) return;
+    isScheduled = true;
+    // Hidden tabs have no frames, but their title shows the progress.
+    document.hidden ? setTimeout(tell, 100) : requestAnimationFrame(tell);
+  }
+
+  function tell() {
+    const topics = changed;
+    [changed, isScheduled] = [new Set(), false];
+    for (const listener of [...listeners]) listener(topics);
+  }
+
+  function setConnection(connection) {
+    if (store.connection === connection) return;
+    store.connection = connection;
+    note("connection");
+  }
+
+  // Follow the events of a session, and go on by ourselves after the connection was lost.
+  function connect(id) {
+    clearTimeout(retryTimer);
+    source?.close();
+    source = new EventSource(store.api.urlOf(`sessions/${id}/events?lang=${translator.language}`));
+    source.addEventListener("state", (event) => { applyState(JSON.parse(event.data)); setConnection("open"); });
+    source.addEventListener("changes", (event) => JSON.parse(event.data).forEach(applyChange));
+    source.addEventListener("error", () => { source.close(); lose(id); });
+  }
+
+  async function lose(id) {
+    setConnection("lost");
+    try {
+      await store.api.get(`sessions/${id}`);
+    } catch (error) {
+      if (error.status === 404) return setConnection("ended");
+      if (error.status === 401) return setConnection("login");
+    }
+    retryTimer = setTimeout(() => connect(id), RETRY_MS);
+  }
+
+  function applyState(state) {
+    const { session, limits, examples, samples, galleries, job, model } = state;
+    Object.assign(store, { session, limits, examples, samples, galleries, job, model, canRestore: state.can_restore });
+    store.pictures = new Map(state.pictures.map((picture) => [picture.id, picture]));
+    store.marks = new Map(Object.entries(state.marks));
+    store.rankings = new Map(state.rankings.map((ranking) => [ranking.id, ranking]));
+    const known = [...store.results.keys()];
+    store.results.clear();
+    known.filter((id) => store.rankings.has(id)).forEach(loadResults);
+    note("pictures", "marks", "rankings", "results", "job", "model");
+  }
+
+  function applyChange(change) {
+    const [[kind, value]] = Object.entries(change);
+    appliers[kind]?.(value, change);
+  }
+
+  const appliers = {
+    pictures_added(pictures) { setPictures(pictures); },
+    pictures_changed(pictures) { setPictures(pictures); },
+    pictures_removed(ids, change) {
+      ids.forEach((id) => store.pictures.delete(id));
+      store.canRestore = change.can_restore;
+      note("pictures", "results");
+    },
+    marks(marks) { Object.entries(marks).forEach(([id, mark]) => store.marks.set(id, mark)); note("marks"); },
+    model(model) { store.model = model; note("model"); },
+    job(job) { store.job = job; note("job"); },
+    ranking(summary) { store.rankings.set(summary.id, summary); note("rankings"); },
+    ranking_removed(id) { store.rankings.delete(id); store.results.delete(id); note("rankings"); },
+    scored(more) { if (store.results.has(more.ranking)) addResults(store.results.get(more.ranking), more); note("results"); },
+  };
+
+  function setPictures(pictures) {
+    for (const picture of pictures) store.pictures.set(picture.id, picture);
+    note("pictures");
+  }
+
+  // Fetch the results of a ranking, which then arrive by events while it runs.
+  async function loadResults(id) {
+    if (store.results.has(id)) return;
+    const results = { scored: new Map(), failed: new Map() };
+    store.results.set(id, results);  // first, so that results which arrive meanwhile are kept
+    try {
+      addResults(results, await store.api.get(store.path(`rankings/${id}`)));
+    } catch {
+      store.results.delete(id);
+    }
+    note("results");
+  }
+
+  // A picture that is scored again by a retry is no failure any more.
+  function addResults(results, { scored, failed }) {
+    const keyOf = (picture, name, index) => picture ?? `${index} ${name}`;
+    failed.forEach((row, index) => results.failed.set(keyOf(row[0], row[3], index), row));
+    scored.forEach((row, index) => {
+      const key = keyOf(row[0], row[3], index);
+      results.scored.set(key, row);
+      results.failed.delete(key);
+    });
+  }
+
+  return store;
+}

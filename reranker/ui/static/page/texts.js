@@ -1,0 +1,17 @@
+// The texts of the page in both languages. The server sends them as {key: {en, zh}}.
+
+import { fillIn } from "./elements.js";
+
+export function createTranslator(texts, language) {
+  const translator = {
+    language,
+    // The text of a key in the language of the page. With a count of one, the key `..._one` is used if there is one.
+    t(key, values = {}) {
+      const chosen = values.count === 1 && `${key}_one` in texts ? `${key}_one` : key;
+      return fillIn(texts[chosen][translator.language], values);
+    },
+    // The text of the server for people, {en, zh}.
+    text: (value) => value?.[translator.language] ?? "",
+  };
+  return translator;
+}
