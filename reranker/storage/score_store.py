@@ -12,8 +12,7 @@ import os
 import sqlite3
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Final, Literal, TypeVar
@@ -21,6 +20,15 @@ from typing import Final, Literal, TypeVar
 from filelock import FileLock
 
 from reranker.core.types import Query, Score
+from reranker.storage.sqlite_file import (
+    BUSY_TIMEOUT_S,
+    PAGE_BYTES,
+    NewerSchema,
+    connect,
+    is_damage,
+    put_aside,
+    transaction,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -38,10 +46,7 @@ _MIGRATIONS: Final[dict[str, str]] = {
     "order by log-odds alone": "ALTER TABLE scores DROP COLUMN order_key",
     "generated text": "ALTER TABLE scores RENAME COLUMN words TO generated_text",
 }
-BUSY_TIMEOUT_S: Final = 5.0
-PAGE_BYTES: Final = 4096
 EVICTED_SHARE: Final = 0.2  # of the scores, the oldest first, each time the store is full
-_DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 _Result = TypeVar("_Result")
 
@@ -61,7 +66,7 @@ class SqliteScoreStore:
             # Of two programs that start at once, SQLite tells one that the file is locked, without waiting.
             with FileLock(path.with_suffix(".opening"), BUSY_TIMEOUT_S):
                 self._database = _Database(path)
-        except (OSError, sqlite3.Error, _NewerSchema) as error:
+        except (OSError, sqlite3.Error, NewerSchema) as error:
             self._recover(error)
 
     def get(self, content_hash: str, query: Query, fingerprint: str) -> Score | None:
@@ -105,7 +110,7 @@ class SqliteScoreStore:
         ]
 
         def insert(connection: sqlite3.Connection) -> None:
-            with _transaction(connection):
+            with transaction(connection):
                 connection.executemany(f"INSERT OR {on_conflict} INTO scores VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
                 if _used_bytes(connection) > self._max_bytes:
                     _evict_oldest(connection)
@@ -123,7 +128,7 @@ class SqliteScoreStore:
             try:
                 return action(self._database.connection)
             except sqlite3.Error as error:
-                if not _is_damage(error):
+                if not is_damage(error):
                     _log.warning("The score store failed: %s", error)
                     return None
                 self._recover(error)
@@ -136,7 +141,7 @@ class SqliteScoreStore:
     def _recover(self, error: Exception) -> None:
         """Start a new file if the old one is damaged, at most once; otherwise go on without the store."""
         opened, self._database = self._database, None
-        if not _is_damage(error) or self._has_recovered:
+        if not is_damage(error) or self._has_recovered:
             reason = error if isinstance(error, sqlite3.Error) else type(error).__name__
             _log.warning("The score store cannot be used: %s", reason)
             return
@@ -147,7 +152,7 @@ class SqliteScoreStore:
             with FileLock(self._path.with_suffix(".lock"), BUSY_TIMEOUT_S):
                 self._database = self._sound_database(opened)
             _log.warning("The score store was damaged (%s); a new one was started", error)
-        except (OSError, sqlite3.Error, _NewerSchema) as failure:
+        except (OSError, sqlite3.Error, NewerSchema) as failure:
             _log.warning("The score store is damaged and cannot be replaced: %s", type(failure).__name__)
 
     def _sound_database(self, damaged: "_Database | None") -> "_Database":
@@ -159,21 +164,17 @@ class SqliteScoreStore:
             try:
                 return _Database(self._path)
             except sqlite3.Error as error:
-                if not _is_damage(error):
+                if not is_damage(error):
                     raise
-        _put_aside(self._path)
+        put_aside(self._path)
         return _Database(self._path)
 
 
-class _NewerSchema(Exception):
-    """A newer version of this program wrote the file."""
-
-
 class _Database:
-    """An open connection, which is closed with the object. Raises `OSError`, `sqlite3.Error`, `_NewerSchema`."""
+    """An open connection, which is closed with the object. Raises `OSError`, `sqlite3.Error`, `NewerSchema`."""
 
     def __init__(self, path: Path) -> None:
-        self.connection = _connect(path)
+        self.connection = connect(path, _MIGRATIONS)
         weakref.finalize(self, self.connection.close)
         self._file = path.stat()
 
@@ -185,25 +186,6 @@ class _Database:
             return False
 
 
-def _is_damage(error: Exception) -> bool:
-    """Return whether an error says that the content of the file is not what SQLite has written.
-
-    The lower byte of an extended error code is the code itself.
-    """
-    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
-
-
-def _put_aside(path: Path) -> None:
-    """Rename the file together with its log and index, which SQLite would otherwise apply to the new file.
-
-    The log goes first, so that it never lies beside another file. Other processes go on with the files that they have
-    open. Raises `OSError`.
-    """
-    for suffix in ("-wal", "-shm", ""):
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).replace(path.with_suffix(f".damaged{suffix}"))
-
-
 def _score(log_odds: object, generated_text: object, visual_tokens: object) -> Score | None:
     """The score in a row; None if damage that SQLite does not notice has made it something else."""
     if not isinstance(log_odds, float) or not math.isfinite(log_odds) or not isinstance(visual_tokens, int):
@@ -213,44 +195,6 @@ def _score(log_odds: object, generated_text: object, visual_tokens: object) -> S
     return Score(
         log_odds=log_odds, generated_text=generated_text, visual_tokens=visual_tokens, latency_ms=0.0, cached=True
     )
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None)
-    try:
-        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        connection.execute("PRAGMA journal_mode = WAL")  # readers and a writer do not block each other
-        connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the last scores, but not the file
-        _migrate(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _migrate(connection: sqlite3.Connection) -> None:
-    with _transaction(connection):
-        connection.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)")
-        applied = {name for (name,) in connection.execute("SELECT name FROM migrations")}
-        if not applied <= set(_MIGRATIONS):
-            raise _NewerSchema
-        for name, statement in _MIGRATIONS.items():
-            if name not in applied:
-                connection.execute(statement)
-                connection.execute("INSERT INTO migrations VALUES (?)", (name,))
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """A transaction that waits for other writers first, and is rolled back on any exception."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        if connection.in_transaction:  # SQLite ends it itself after some errors
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 def _used_bytes(connection: sqlite3.Connection) -> int:
