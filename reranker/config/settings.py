@@ -187,6 +187,9 @@ class ServerSettings(_Group):
         "'self' https://huggingface.co",
         "Sites whose pages may show this one in a frame, as in the header Content-Security-Policy.",
     )
+    session_hours: int = _setting(
+        24, "How long the page keeps pictures and rankings after they were last used, in hours.", most=24 * 365
+    )
     mcp: bool = _setting(False, "Offer the functions of the page as MCP tools; not together with auth.")
 
     def __post_init__(self) -> None:

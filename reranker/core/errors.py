@@ -38,6 +38,10 @@ RerankerError
 │   ├── DocumentInvalid          a document of an HTTP request is not a picture
 │   ├── DocumentFieldInvalid     a field of such a document is wrong, or does not belong there
 │   ├── RequestMalformed         the request does not match the schema
+│   ├── SessionUnknown           the session of the page has ended, or belongs to somebody else
+│   ├── RankingUnknown           the session has no such ranking or picture
+│   ├── RunActive                the session is ranking already
+│   ├── NothingToRetry           no picture of the ranking can be scored that was not
 │   ├── ResultUnreadable         the file is not a ranking that this program saved
 │   ├── RequestTooLarge          the request has more bytes than the limit
 │   │   └── RequestTextTooLarge  it has, even without its pictures
@@ -445,6 +449,22 @@ class RequestMalformed(RequestError):
     """The request does not match the schema. where: the first field that does not, such as `documents[2]`."""
 
     where: str
+
+
+class SessionUnknown(RequestError):
+    """The session of the page has ended, never existed, or belongs to another login."""
+
+
+class RankingUnknown(RequestError):
+    """The session has no ranking, or no picture, of this id."""
+
+
+class RunActive(RequestError):
+    """The session is ranking already."""
+
+
+class NothingToRetry(RequestError):
+    """Every picture of the ranking is scored, or fails in the same way each time."""
 
 
 @dataclass(eq=False)

@@ -27,6 +27,7 @@ class Query:
     """A validated sentence that pictures are scored against: Chinese, English or both."""
 
     text: str
+    exclude: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +124,7 @@ class Scored:
     position: int
     candidate: Candidate
     score: Score
+    content_hash: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,7 +64,7 @@ def member_names(scored: Sequence[Scored], scores: Sequence[str]) -> list[str]:
     """
     digits = _digits(len(scored))
     return [
-        f"{rank:0{digits}}_{score}_{_safe_name(picture.candidate.name)}"
+        f"{rank:0{digits}}_{score}_{safe_name(picture.candidate.name)}"
         for rank, (picture, score) in enumerate(zip(scored, scores, strict=True), start=1)
     ]
 
@@ -80,7 +80,7 @@ def _digits(count: int) -> int:
     return max(MIN_DIGITS, len(str(count)))
 
 
-def _safe_name(path: str) -> str:
+def safe_name(path: str) -> str:
     """A file name that is valid on any operating system: the last part of a path, shortened before its extension."""
     name = _replace_forbidden(re.split(r"[\\/]", path.rstrip("\\/"))[-1]) or "picture"
     stem, point, extension = name.rpartition(".")

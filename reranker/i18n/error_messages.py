@@ -37,6 +37,7 @@ from reranker.core.errors import (
     MethodUnknown,
     ModelOutOfMemory,
     ModelShapeUnknown,
+    NothingToRetry,
     OriginForeign,
     PathUnknown,
     PictureBeyondContext,
@@ -58,6 +59,7 @@ from reranker.core.errors import (
     QueryEmpty,
     QueryHasPicture,
     QueryTooLong,
+    RankingUnknown,
     RequestError,
     RequestMalformed,
     RequestTextTooLarge,
@@ -65,8 +67,10 @@ from reranker.core.errors import (
     RequestTooLarge,
     RerankerError,
     ResultUnreadable,
+    RunActive,
     ServerBusy,
     ServerStopping,
+    SessionUnknown,
     SettingInvalid,
     TextNotUnicode,
     TextTooLong,
@@ -383,6 +387,22 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     (RequestMalformed, ""): {
         "en": "The request does not match the schema at “{where}”; see /v1/openapi.json.",
         "zh": "请求格式有误，位置在“{where}”；格式说明见 /v1/openapi.json。",
+    },
+    (SessionUnknown, ""): {
+        "en": "This session has ended; reload the page to start a new one.",
+        "zh": "这个会话已结束；请刷新页面，开始新的会话。",
+    },
+    (RankingUnknown, ""): {
+        "en": "This ranking or picture is not there any more; reload the page.",
+        "zh": "该排序或图片已不存在；请刷新页面。",
+    },
+    (RunActive, ""): {
+        "en": "A ranking is running; wait for its end, or stop it.",
+        "zh": "正在排序；请等待结束，或先停止。",
+    },
+    (NothingToRetry, ""): {
+        "en": "No picture is left that could be scored in another try.",
+        "zh": "没有可以重试的图片。",
     },
     (ResultUnreadable, ""): {
         "en": "“{name}” is not a ranking saved by this program; choose a JSON file that you downloaded from this page, "

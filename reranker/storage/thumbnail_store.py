@@ -57,11 +57,18 @@ class ThumbnailStore:
         """
         thumbnail, start = self.path(picture), _start_for(picture)
         if not _is_current(thumbnail, start):
-            thumbnail.parent.mkdir(parents=True, exist_ok=True)
             jpeg, is_final = self._make(picture)
-            if start is not None and is_final:
-                jpeg = start + jpeg[len(_START) :]
-            write_atomically(jpeg, thumbnail)  # another thread may read or write the same thumbnail
+            _write(jpeg, thumbnail, start if is_final else None)
+        return thumbnail
+
+    def make(self, candidate: Candidate) -> bytes:
+        """The thumbnail of a picture, as a JPEG that is not stored. Raises a `PictureError`."""
+        return make_thumbnail(candidate, self._limits, max_px=MAX_THUMBNAIL_PX, quality=JPEG_QUALITY)
+
+    def put(self, picture: Path, jpeg: bytes) -> Path:
+        """Store what `make` has returned as the thumbnail of a file, and return the thumbnail's file."""
+        thumbnail = self.path(picture)
+        _write(jpeg, thumbnail, _start_for(picture))
         return thumbnail
 
     def path(self, picture: Path) -> Path:
@@ -71,12 +78,18 @@ class ThumbnailStore:
     def _make(self, picture: Path) -> tuple[bytes, bool]:
         """Return a JPEG, and whether it would be the same at another time."""
         try:
-            jpeg = make_thumbnail(Candidate.of(picture), self._limits, max_px=MAX_THUMBNAIL_PX, quality=JPEG_QUALITY)
-            return jpeg, True
+            return self.make(Candidate.of(picture)), True
         except PictureError as error:
             depends_on_machine = isinstance(error, PictureUnreadable) and error.reason in ("too slow", "no memory")
             is_final = not (depends_on_machine or isinstance(error, PictureSkipped))
             return make_placeholder(quality=JPEG_QUALITY), is_final
+
+
+def _write(jpeg: bytes, thumbnail: Path, start: bytes | None) -> None:
+    """Write a thumbnail. start: how it begins; None if it is made again the next time."""
+    thumbnail.parent.mkdir(parents=True, exist_ok=True)
+    content = jpeg if start is None else start + jpeg[len(_START) :]
+    write_atomically(content, thumbnail)  # another thread may read or write the same thumbnail
 
 
 def _start_for(picture: Path) -> bytes | None:

@@ -22,9 +22,6 @@ from reranker.images.limits import Limits
 from reranker.ui.upload_quota import UploadQuota, shared_quota
 from reranker.ui.uploads import Uploads
 
-Format = Literal["csv", "json", "zip", "html"]
-FORMATS: Final[tuple[Format, ...]] = ("csv", "json", "html", "zip")
-_MEMBER_BYTES: Final = 1_000  # of a ZIP file for each picture, besides its own bytes; names have at most 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,30 +45,6 @@ class Downloads:
         quota = shared_quota(uploads.folder, reranker.settings.limits.max_uploads_mb * MEGABYTE)
         return cls(folder=uploads.folder / "downloads", limits=reranker.limits, quota=quota)
 
-    def write(
-        self,
-        ranking: Ranking,
-        format_: Format,
-        judged_by: Mapping[str, Any],
-        zip_count: int,
-        language: Language,
-        session: str,
-    ) -> Path:
-        """Write a ranking into a file and return its path.
-
-        judged_by: see `Reranker.judged_by`. zip_count: the number of top pictures in a ZIP file. session: of the tab.
-        """
-        safe = replace(ranking, scored=tuple(map(_without_link, ranking.scored)))
-        if format_ == "zip":
-            present = tuple(scored for scored in safe.scored[:zip_count] if scored.candidate.source)
-            return self._write_archive(replace(safe, scored=present), session)
-        texts: dict[str, Callable[[], str]] = {
-            "csv": lambda: as_csv(safe, language=language),
-            "json": lambda: as_json(safe, judged_by=judged_by, language=language),
-            "html": lambda: as_html(safe, model=judged_by["model"], limits=self.limits, language=language),
-        }
-        return self.write_text(f"ranking.{format_}", texts[format_](), session)
-
     def write_text(self, name: str, text: str, session: str) -> Path:
         """Write a text into a file of this name and return its path."""
         data = well_formed(text).encode()
@@ -79,18 +52,6 @@ class Downloads:
         if not target.exists():
             with self._new_file(target, len(data)) as file:
                 file.write(data)
-        return target
-
-    def _write_archive(self, ranking: Ranking, session: str) -> Path:
-        pictures = [
-            (scored.candidate.name, scored.candidate.source, scored.score.log_odds) for scored in ranking.scored
-        ]
-        content = repr((ranking.query, ranking.temperature, pictures))
-        target = self._target(session, "ranking.zip", content.encode(errors="surrogatepass"))
-        if not target.exists():
-            size_bytes = sum(_MEMBER_BYTES + _size_bytes(scored) for scored in ranking.scored)
-            with self._new_file(target, size_bytes) as file:
-                write_archive(ranking, file, self.limits)
         return target
 
     def _target(self, session: str, name: str, content: bytes) -> Path:
@@ -124,20 +85,3 @@ class Downloads:
         finally:
             part.unlink(missing_ok=True)
 
-
-def _without_link(scored: Scored) -> Scored:
-    """Return a result without its picture if a link has taken the place of the file since it was admitted."""
-    source = scored.candidate.source
-    if isinstance(source, bytes) or os.path.realpath(source) == os.fspath(source):
-        return scored
-    return replace(scored, candidate=replace(scored.candidate, source=b""))
-
-
-def _size_bytes(scored: Scored) -> int:
-    source = scored.candidate.source
-    if isinstance(source, bytes):
-        return len(source)
-    try:
-        return source.stat().st_size
-    except OSError:  # deleted; it is left out
-        return 0

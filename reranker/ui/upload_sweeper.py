@@ -1,15 +1,13 @@
-"""Remove what nobody needs any more from the upload folder: aborted uploads, old downloads, files of closed tabs."""
+"""Remove what nobody needs any more from the upload folder of Gradio: aborted and old uploads, old downloads."""
 
 import os
 import re
 import time
-from collections.abc import Container
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from reranker.ui.sessions import BrowserSessions
 from reranker.ui.upload_quota import list_entries
 from reranker.ui.uploads import Uploads
 
@@ -27,10 +25,10 @@ _MAX_AGES_S: Final[dict[re.Pattern[str], float]] = {
 
 
 class UploadSweeper:
-    """Removes old files that no open tab has, and empty folders. Samples stay. Thread-safe; links are not followed."""
+    """Removes old files and empty folders. Thread-safe; links are not followed."""
 
-    def __init__(self, uploads: Uploads, sessions: BrowserSessions) -> None:
-        self._uploads, self._sessions = uploads, sessions
+    def __init__(self, uploads: Uploads) -> None:
+        self._uploads = uploads
         self._lock, self._due_at = Lock(), 0.0
 
     def sweep_if_due(self) -> None:
@@ -44,28 +42,21 @@ class UploadSweeper:
 
     def sweep(self, now_s: float) -> None:
         """Remove what is old at this time, in seconds since 1970. What cannot be removed stays."""
-        kept = self._kept()
         for entry in list_entries(self._uploads.folder):
             for name, max_age_s in _MAX_AGES_S.items():
                 if name.fullmatch(entry.name):
-                    _remove_older(entry, now_s - max_age_s, kept)
-
-    def _kept(self) -> set[str]:
-        """Return the paths of the files that open tabs have, and of their thumbnails."""
-        files = self._sessions.files()
-        thumbnails = map(self._uploads.thumbnail, filter(self._uploads.has_thumbnail, files))
-        return {str(path) for path in (*files, *thumbnails)}
+                    _remove_older(entry, now_s - max_age_s)
 
 
-def _remove_older(entry: "os.DirEntry[str]", oldest_s: float, kept: Container[str]) -> None:
+def _remove_older(entry: "os.DirEntry[str]", oldest_s: float) -> None:
     """Remove an old file or link, or what is old in a folder, and the folder itself if it is old and empty."""
     with suppress(OSError):  # it is used, or another thread has removed it
         status = entry.stat(follow_symlinks=False)
         is_old = max(status.st_mtime, status.st_ctime) < oldest_s  # copies have the time of their original
         if entry.is_dir(follow_symlinks=False):
             for inner in list_entries(Path(entry.path)):
-                _remove_older(inner, oldest_s, kept)
+                _remove_older(inner, oldest_s)
             if is_old:
                 Path(entry.path).rmdir()
-        elif is_old and entry.path not in kept:
+        elif is_old:
             Path(entry.path).unlink()

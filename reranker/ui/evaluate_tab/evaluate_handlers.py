@@ -18,11 +18,11 @@ from reranker.evaluation.datasets.types import Dataset, LabelledPicture, Labelle
 from reranker.evaluation.output_files import as_csv
 from reranker.evaluation.results import Evaluation
 from reranker.evaluation.runner import ModelRun, Progress, SkippedRun, evaluate_stream
+from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import phrase
 from reranker.labelling.label_file import LabelledQuery
 from reranker.server.status import Status, trouble
-from reranker.storage.thumbnail_store import ThumbnailStore
-from reranker.ui.background_progress import iterate_items
+from reranker.ui.background_progress import iterate_items, poll_progress
 from reranker.ui.downloads import Downloads
 from reranker.ui.error_toasts import errors_as_sentences
 from reranker.ui.evaluate_tab.label_handlers import (
@@ -32,11 +32,7 @@ from reranker.ui.evaluate_tab.label_handlers import (
     translated_status,
 )
 from reranker.ui.evaluate_tab.results_view import evaluation_value, method_name
-from reranker.ui.model_status import ModelStatus
-from reranker.ui.rank_handlers import run_outputs
-from reranker.ui.run_progress import remaining_text
-from reranker.ui.sessions import BrowserSessions
-from reranker.ui.uploads import Uploads
+from reranker.ui.tabs import BrowserTabs
 
 STATUS_INTERVAL_S: Final = 0.1
 DATASET_NAME: Final = "page"  # in the CSV
@@ -62,14 +58,12 @@ class EvaluateHandlers:
     def __init__(
         self,
         reranker: Reranker,
-        uploads: Uploads,
-        thumbnails: ThumbnailStore,
-        sessions: BrowserSessions,
+        downloads: Downloads,
+        tabs: BrowserTabs,
         label_handlers: LabelHandlers,
     ) -> None:
-        self._reranker, self._thumbnails, self._sessions = reranker, thumbnails, sessions
-        self._label_handlers, self._model_status = label_handlers, ModelStatus(reranker, sessions)
-        self._downloads = Downloads.of(uploads, reranker)
+        self._reranker, self._downloads, self._tabs = reranker, downloads, tabs
+        self._label_handlers = label_handlers
         detail = reranker.settings.model.detail
         self.scorings: tuple[Scoring, ...] = get_args(Scoring)
         self.details = (*DETAILS[:3], detail) if is_token_count(detail) else DETAILS[:3]
@@ -77,7 +71,7 @@ class EvaluateHandlers:
 
     def evaluate(
         self,
-        items: object,
+        session: object,
         labelled_queries: LabelledQueries,
         state: EvaluateState,
         request: gr.Request,
@@ -88,9 +82,9 @@ class EvaluateHandlers:
         Yields values of the status, the state, and the buttons to evaluate and to stop. checked: whether each of
         `scorings`, and then each of `details`, is chosen. What is labelled during the run is not part of it.
         """
-        stop = self._sessions.start_run(request, "evaluation")
+        stop = self._tabs.start_run(request)
         try:
-            plan, usable = self._plan(checked), self._label_handlers.usable(items, labelled_queries)
+            plan, usable = self._plan(checked), self._label_handlers.usable(session, labelled_queries, request)
             if problem := _problem(plan, usable, labelled_queries):
                 yield self._end(state, translated_status("trouble", problem), request)
             else:
@@ -99,7 +93,7 @@ class EvaluateHandlers:
             yield self._end(state, partial(trouble, error), request)
         finally:
             stop.cancel()
-            self._sessions.end_run(stop, request, "evaluation")
+            self._tabs.end_run(stop, request)
 
     def _plan(self, checked: Sequence[object]) -> ModelRun:
         return ModelRun(
@@ -117,12 +111,14 @@ class EvaluateHandlers:
         request: gr.Request,
     ) -> Iterator[list[Any]]:
         """Raises `CheckpointError`."""
-        language = self._sessions.language(request)
-        for loading in self._model_status.load(language):
-            yield run_outputs(loading, None)
+        language = self._tabs.language(request)
+        if not self._reranker.is_loaded:
+            for share in poll_progress(self._reranker.load, lambda: self._reranker.loaded_share):
+                status = Status(text=phrase("loading", language), tone="busy", percent=int(100 * share))
+                yield _run_outputs(status, None)
         total = len(plan.scorings) * len(plan.details) * sum(len(labelled.pictures) for labelled in usable)
         reading = phrase("reading", language, done=0, total=total)
-        yield run_outputs(Status(text=reading, tone="busy", percent=0), None)
+        yield _run_outputs(Status(text=reading, tone="busy", percent=0), None)
         started, status_due, evaluation = time.monotonic(), 0.0, None
         for item in iterate_items(partial(_evaluate, _dataset(usable), plan, stop)):
             if isinstance(item, SkippedRun):
@@ -131,7 +127,7 @@ class EvaluateHandlers:
                 evaluation = item
             elif time.monotonic() >= status_due:
                 status_due = time.monotonic() + STATUS_INTERVAL_S
-                yield run_outputs(self._progress(item, stop, request), None)
+                yield _run_outputs(self._progress(item, stop, request), None)
         if evaluation is None:
             yield self._end(state, translated_status("idle", "not_evaluated"), request)
             return
@@ -140,36 +136,37 @@ class EvaluateHandlers:
         yield self._end(replace(state, evaluation=evaluation), status, request)
 
     def _progress(self, progress: Progress, stop: Cancellation, request: gr.Request) -> Status:
-        language = self._sessions.language(request)
+        language = self._tabs.language(request)
         if stop.cancelled:
             return Status(text=phrase("stopping", language), tone="busy")
         name = method_name(progress.configuration, self._reranker.info.detail_levels, language)
         parts = [phrase("progress", language, done=progress.done, total=progress.total, name=name)]
         if progress.left_s is not None and progress.done < progress.total:
-            parts.append(remaining_text(progress.left_s, language))
+            parts.append(_remaining_text(progress.left_s, language))
         return Status(text=" · ".join(parts), tone="busy", percent=100 * progress.done // max(1, progress.total))
 
     def _end(self, state: EvaluateState, status: TranslatedStatus, request: gr.Request) -> list[Any]:
-        return run_outputs(status(self._sessions.language(request)), replace(state, status=status))
+        return _run_outputs(status(self._tabs.language(request)), replace(state, status=status))
 
     def stop(self, request: gr.Request) -> Any:
         """Stop the evaluation of this tab after its current batch, and return the status. There are no results."""
-        if not self._sessions.stop_runs(request, "evaluation"):
+        if not self._tabs.stop_runs(request):
             return gr.skip()
-        return Status(text=phrase("stopping", self._sessions.language(request)), tone="busy").value
+        return Status(text=phrase("stopping", self._tabs.language(request)), tone="busy").value
 
-    def draw(self, state: EvaluateState, request: gr.Request) -> list[Any]:
+    def draw(self, session: object, state: EvaluateState, request: gr.Request) -> list[Any]:
         """Return values of the status, of the component with the results, and of the button that downloads them.
 
         During a run the status is unchanged, since the run itself writes it.
         """
-        language = self._sessions.language(request)
-        status = None if self._sessions.is_running(request, "evaluation") else state.status
+        language = self._tabs.language(request)
+        status = None if self._tabs.is_running(request) else state.status
         status_value = gr.skip() if status is None else status(language).value
         if state.evaluation is None:
             return [status_value, None, gr.update(visible=False)]
         detail_levels = self._reranker.info.detail_levels
-        results = evaluation_value(state.evaluation, detail_levels, self._thumbnails.get, language)
+        addresses = self._label_handlers.thumbnails(session, request)
+        results = evaluation_value(state.evaluation, detail_levels, addresses.get, language)
         return [status_value, results, gr.update(visible=True)]
 
     def download(self, state: EvaluateState, request: gr.Request) -> Any:
@@ -177,10 +174,30 @@ class EvaluateHandlers:
         if state.evaluation is None:
             return gr.update(value=None)
         text, session = as_csv(state.evaluation), request.session_hash or ""
-        with errors_as_sentences(self._sessions.language(request)):
+        with errors_as_sentences(self._tabs.language(request)):
             file = self._downloads.write_text("evaluation.csv", text, session)
-        self._sessions.add_files([file], request)
         return gr.update(value=str(file))
+
+
+def _run_outputs(status: Status, state: EvaluateState | None) -> list[Any]:
+    """Return values of the status, the state, and the buttons to start and to stop.
+
+    state: None if it has not changed.
+    """
+    is_running = status.tone == "busy"
+    return [
+        status.value,
+        gr.skip() if state is None else state,
+        gr.update(interactive=not is_running),
+        gr.update(interactive=is_running),
+    ]
+
+
+def _remaining_text(seconds: float, language: Language) -> str:
+    """Return `7 s left`, at least 1; from 100 s on in minutes."""
+    if seconds < 100:
+        return phrase("seconds_left", language, seconds=max(1, round(seconds)))
+    return phrase("minutes_left", language, minutes=round(seconds / 60))
 
 
 def _problem(plan: ModelRun, usable: Sequence[LabelledQuery], labelled_queries: LabelledQueries) -> str | None:

@@ -10,17 +10,15 @@ from typing import Any, Final
 import gradio as gr
 
 from reranker.api import Reranker
-from reranker.core.errors import RequestError, TooFewPictures, TooManyQueries
+from reranker.core.errors import RequestError, SessionUnknown, TooFewPictures, TooManyQueries
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import phrase, phrases
 from reranker.labelling.handlers import labelled_query_value
 from reranker.labelling.label_file import LabelledQuery
 from reranker.server.status import Status, Tone, trouble
-from reranker.storage.thumbnail_store import ThumbnailStore
-from reranker.ui.model_status import MIN_PICTURES
-from reranker.ui.sessions import BrowserSessions
-from reranker.ui.upload_handlers import as_list
-from reranker.ui.uploads import Uploads
+from reranker.ui.session.ranking_actions import MIN_PICTURES
+from reranker.ui.session.sessions import Sessions
+from reranker.ui.tabs import BrowserTabs
 
 MAX_LABELLED_QUERIES: Final = 200
 
@@ -62,17 +60,15 @@ class LabelledQueries:
 class LabelHandlers:
     """Return values of the status, the labelled queries, the grid, the list of labelled queries, and the query."""
 
-    def __init__(
-        self, reranker: Reranker, uploads: Uploads, thumbnails: ThumbnailStore, sessions: BrowserSessions
-    ) -> None:
-        self._reranker, self._uploads, self._thumbnails, self._sessions = reranker, uploads, thumbnails, sessions
+    def __init__(self, reranker: Reranker, sessions: Sessions, tabs: BrowserTabs) -> None:
+        self._reranker, self._sessions, self._tabs = reranker, sessions, tabs
         self._serials = count(1)
 
     def add(
-        self, query: object, items: object, labelled_queries: LabelledQueries, event: gr.EventData, request: gr.Request
+        self, session: object, query: object, labelled_queries: LabelledQueries, event: gr.EventData, request: gr.Request
     ) -> list[Any]:
         """Add the query with the marked pictures to the test set, and clear the marks and the query."""
-        pictures = self._pictures(items)
+        pictures = self._pictures(session, request)
         try:
             labelled = self._labelled_query(query, event._data.get("relevant"), pictures)
             if labelled.problem:
@@ -83,10 +79,10 @@ class LabelHandlers:
             return self._values(replace(labelled_queries, status=partial(trouble, error)), pictures, request)
 
     def change(
-        self, items: object, labelled_queries: LabelledQueries, event: gr.EventData, request: gr.Request
+        self, session: object, labelled_queries: LabelledQueries, event: gr.EventData, request: gr.Request
     ) -> list[Any]:
         """Open or remove a labelled query, whichever was clicked in the list."""
-        pictures, click = self._pictures(items), dict(event._data)
+        pictures, click = self._pictures(session, request), dict(event._data)
         clicked = next((each for each in labelled_queries.queries if each.query == click.get("query")), None)
         if clicked is None:
             return self._values(labelled_queries, pictures, request)
@@ -97,27 +93,34 @@ class LabelHandlers:
         opened = replace(labelled_queries, status=translated_status("idle", "set_opened", query=clicked.query))
         return self._values(opened, pictures, request, relevant=clicked.relevant, query=clicked.query)
 
-    def draw(self, items: object, labelled_queries: LabelledQueries, request: gr.Request) -> list[Any]:
+    def draw(self, session: object, labelled_queries: LabelledQueries, request: gr.Request) -> list[Any]:
         """Return values of the status, the grid and the list, after the gallery or the language has changed."""
-        status, _, grid, query_list, _ = self._values(labelled_queries, self._pictures(items), request)
+        status, _, grid, query_list, _ = self._values(labelled_queries, self._pictures(session, request), request)
         return [status, grid, query_list]
 
-    def usable(self, items: object, labelled_queries: LabelledQueries) -> list[LabelledQuery]:
+    def usable(self, session: object, labelled_queries: LabelledQueries, request: gr.Request) -> list[LabelledQuery]:
         """Return the labelled queries that can be evaluated with the pictures of the gallery, the oldest first."""
-        present = labelled_queries.limited_to(list(self._pictures(items).values()))
+        present = labelled_queries.limited_to(list(self._pictures(session, request).values()))
         return [labelled for labelled in reversed(present) if not labelled.problem]
 
-    def _pictures(self, items: object) -> dict[str, Path]:
-        """Return the pictures of the gallery, each once, by the paths of their thumbnails, which the browser knows."""
-        pictures = list(dict.fromkeys(self._uploads.check(as_list(items)).paths))
-        return dict(zip(map(str, self._thumbnails.get_all(pictures)), pictures, strict=True))
+    def thumbnails(self, session: object, request: gr.Request) -> dict[Path, str]:
+        """Return the addresses of the thumbnails of the session that a tab shows."""
+        return {path: address for address, path in self._pictures(session, request).items()}
+
+    def _pictures(self, session: object, request: gr.Request) -> dict[str, Path]:
+        """Return the pictures of the session that a tab shows, by the addresses of their thumbnails."""
+        try:
+            found = self._sessions.find(session if isinstance(session, str) else "", request.username or "")
+        except SessionUnknown:
+            return {}
+        return {f"sessions/{found.id}/pictures/{id_}/thumbnail": each.path for id_, each in found.pictures.items()}
 
     def _labelled_query(self, query: object, keys: object, pictures: dict[str, Path]) -> LabelledQuery:
         """Raises `RequestError`."""
         if len(pictures) < MIN_PICTURES:
             raise TooFewPictures(count=len(pictures), min_count=MIN_PICTURES)
         text = " ".join(query.splitlines()) if isinstance(query, str) else ""
-        relevant_keys = {key for key in as_list(keys) if isinstance(key, str)}
+        relevant_keys = {key for key in (keys if isinstance(keys, list) else []) if isinstance(key, str)}
         return LabelledQuery(
             query=self._reranker.query(text).text,
             pictures=tuple(pictures.values()),
@@ -134,7 +137,7 @@ class LabelHandlers:
         query: str | None = None,
     ) -> list[Any]:
         """Return all values. relevant: the pictures that the grid marks. If it or `query` is None, it is unchanged."""
-        language = self._sessions.language(request)
+        language = self._tabs.language(request)
         marked = None if relevant is None else set(relevant)
         grid = {
             "pictures": [{"key": key, "name": picture.name} for key, picture in pictures.items()],

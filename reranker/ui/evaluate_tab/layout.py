@@ -9,7 +9,10 @@ from reranker.ui.components import EVALUATION, LABEL_GRID, LABELLED_QUERIES, STA
 from reranker.ui.evaluate_tab.evaluate_handlers import EvaluateHandlers, EvaluateState
 from reranker.ui.evaluate_tab.label_handlers import LabelHandlers, LabelledQueries
 
-_COPY_QUERY: Final = "(ranked, labelled) => labelled || ranked.split('\\n')[0]"  # only if none was written
+_SESSION: Final = "document.querySelector('.reranker-app')?.dataset.session ?? ''"
+# The scripts of the tab “Rank” know the session and the sentence; the sentence is copied only if none was written.
+_COPY_QUERY: Final = "labelled => labelled || (document.querySelector('.reranker-app')?.dataset.query ?? '')"
+_ADD_SESSION: Final = f"(session, ...others) => [{_SESSION}, ...others]"
 _CLICK_ADD: Final = "() => document.querySelector('#label-grid button.add').click()"
 _CLICK_FILE: Final = "() => document.querySelector('#evaluation-file').click()"
 _PRIVATE: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -44,13 +47,19 @@ class EvaluateTab:
         self.evaluation = scripted(EVALUATION, "evaluation.js", elem_id="evaluation")
         self.csv = gr.Button(label("evaluation_csv"), size="sm", visible=False, elem_id="download-evaluation")
         self.file = gr.DownloadButton(elem_id="evaluation-file")  # the style sheet hides it, `_CLICK_FILE` clicks it
+        self.session = gr.Textbox(visible="hidden")  # `_ADD_SESSION` reads it from the page
         self.labelled_queries, self.state = gr.State(LabelledQueries()), gr.State(EvaluateState())
         self.results = [self.status, self.evaluation, self.csv]  # outputs of `EvaluateHandlers.draw`
 
-    def redraw_labels_after(self, event: Callable[..., Any], handlers: LabelHandlers, pictures: gr.Gallery) -> None:
+    def redraw_labels_after(self, event: Callable[..., Any], handlers: LabelHandlers) -> None:
         """Draw the grid and the list again after an event that changes the pictures or the language."""
         outputs = [self.label_status, self.grid, self.query_list]
-        event(handlers.draw, [pictures, self.labelled_queries], outputs, preprocess=False, **_UNQUEUED)
+        inputs = [self.session, self.labelled_queries]
+        event(handlers.draw, inputs, outputs, js=_ADD_SESSION, preprocess=False, **_UNQUEUED)
+
+    def redraw_results_after(self, event: Callable[..., Any], handlers: EvaluateHandlers) -> None:
+        """Draw the results again after an event that ends an evaluation or changes the language."""
+        event(handlers.draw, [self.session, self.state], self.results, js=_ADD_SESSION, **_UNQUEUED)
 
 
 def _checkboxes(title: str, options: tuple[str, ...], defaults: set[str]) -> list[gr.Checkbox]:
@@ -71,29 +80,29 @@ def _checkboxes(title: str, options: tuple[str, ...], defaults: set[str]) -> lis
 def connect_evaluate_tab(
     evaluate_tab: EvaluateTab,
     tab: gr.Tab,
-    query: gr.Textbox,
-    pictures: gr.Gallery,
     label_handlers: LabelHandlers,
     evaluate_handlers: EvaluateHandlers,
     **queue: Any,
 ) -> None:
-    """Connect the events of the tab. query, pictures: those of the tab “Rank”. queue: options of an evaluation."""
+    """Connect the events of the tab. queue: options of an evaluation."""
     parts = evaluate_tab
     labelled = [parts.label_status, parts.labelled_queries, parts.grid, parts.query_list, parts.query]
-    tab.select(None, [query, parts.query], parts.query, js=_COPY_QUERY, **_UNQUEUED)
+    tab.select(None, parts.query, parts.query, js=_COPY_QUERY, **_UNQUEUED)
     parts.query.submit(None, js=_CLICK_ADD, **_UNQUEUED)
-    add, change = [parts.query, pictures, parts.labelled_queries], [pictures, parts.labelled_queries]
-    parts.grid.click(label_handlers.add, add, labelled, preprocess=False, **_UNQUEUED)
-    parts.query_list.click(label_handlers.change, change, labelled, preprocess=False, **_UNQUEUED)
-    parts.evaluate.click(
+    add, change = [parts.session, parts.query, parts.labelled_queries], [parts.session, parts.labelled_queries]
+    with_session: dict[str, Any] = {"js": _ADD_SESSION, "preprocess": False}
+    parts.grid.click(label_handlers.add, add, labelled, **with_session, **_UNQUEUED)
+    parts.query_list.click(label_handlers.change, change, labelled, **with_session, **_UNQUEUED)
+    evaluated = parts.evaluate.click(
         evaluate_handlers.evaluate,
-        [pictures, parts.labelled_queries, parts.state, *parts.methods],
+        [parts.session, parts.labelled_queries, parts.state, *parts.methods],
         [parts.status, parts.state, parts.evaluate, parts.stop],
-        preprocess=False,
         trigger_mode="once",
+        **with_session,
         **_PRIVATE,
         **queue,
-    ).then(evaluate_handlers.draw, parts.state, parts.results, **_UNQUEUED)
+    )
+    parts.redraw_results_after(evaluated.then, evaluate_handlers)
     parts.stop.click(evaluate_handlers.stop, None, parts.status, **_UNQUEUED)
     download = parts.csv.click(evaluate_handlers.download, parts.state, parts.file, **_UNQUEUED)
     download.success(None, js=_CLICK_FILE)

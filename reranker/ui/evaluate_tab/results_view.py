@@ -33,7 +33,7 @@ Names = Mapping[Configuration, str]
 
 
 def evaluation_value(
-    evaluation: Evaluation, detail_levels: Sequence[int], thumbnail_of: Callable[[Path], Path], language: Language
+    evaluation: Evaluation, detail_levels: Sequence[int], thumbnail_of: Callable[[Path], str | None], language: Language
 ) -> dict[str, Any]:
     """Return the value of the component with the results, for `evaluation.js`.
 
@@ -131,7 +131,7 @@ def _signed(metric: str, value: float) -> str:
     return f"+{text}" if value > 0 and text.strip("0.") else text
 
 
-def _mistakes(evaluation: Evaluation, thumbnail_of: Callable[[Path], Path], language: Language) -> list[dict[str, Any]]:
+def _mistakes(evaluation: Evaluation, thumbnail_of: Callable[[Path], str | None], language: Language) -> list[dict[str, Any]]:
     """Return the queries for which a method did not rank a relevant picture first, with the outcome of each method."""
     rows = []
     for index, labelled in enumerate(evaluation.dataset.sets):
@@ -150,7 +150,7 @@ def _outcome(
     labelled: LabelledSet,
     scored_set: ScoredSet,
     rank: int | None,
-    thumbnail_of: Callable[[Path], Path],
+    thumbnail_of: Callable[[Path], str | None],
     language: Language,
 ) -> dict[str, Any]:
     """Return the rank of the first relevant picture, and the wrong picture that was ranked first, if any."""
@@ -159,7 +159,7 @@ def _outcome(
     if rank == 1 or not order:
         return {"text": text, "right": rank == 1, "src": None, "title": ""}
     first = labelled.pictures[order[0]]
-    src = str(thumbnail_of(first.source)) if isinstance(first.source, Path) else None
+    src = thumbnail_of(first.source) if isinstance(first.source, Path) else None
     return {"text": text, "right": False, "src": src, "title": phrase("came_first", language, name=first.name)}
 
 

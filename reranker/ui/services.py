@@ -1,0 +1,47 @@
+"""What the page, its routes and its endpoints share."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from reranker.api import Reranker
+from reranker.config.paths import ASSETS, data_folder
+from reranker.ui.session.admission import Admission, find_samples
+from reranker.ui.session.model_state import ModelState
+from reranker.ui.session.sessions import Sessions
+from reranker.ui.uploads import Uploads
+
+SAMPLES: Final = ASSETS / "gallery"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageServices:
+    """The parts of a page. examples: sentences for the sample gallery."""
+
+    reranker: Reranker
+    sessions: Sessions
+    admission: Admission
+    model: ModelState
+    uploads: Uploads
+    examples: tuple[str, ...]
+
+    @classmethod
+    def of(cls, reranker: Reranker, samples: Path = SAMPLES) -> Self:
+        """Make the parts of the page of a reranker.
+
+        samples: a folder of pictures for the button that adds them, with the example sentences in `queries.json`.
+        """
+        uploads = Uploads.from_gradio(reranker.settings.server.galleries)
+        return cls(
+            reranker=reranker,
+            sessions=Sessions(reranker, data_folder() / "sessions"),
+            admission=Admission(reranker, find_samples(samples), uploads.galleries),
+            model=ModelState(reranker),
+            uploads=uploads,
+            examples=tuple(_read_queries(samples / "queries.json")),
+        )
+
+
+def _read_queries(path: Path) -> list[str]:
+    return list(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else []

@@ -1,0 +1,154 @@
+"""The sessions of the page in an SQLite file, so that they survive a restart of the program."""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final, TypeVar
+
+from filelock import FileLock
+
+from reranker.storage.sqlite_file import BUSY_TIMEOUT_S, NewerSchema, connect, is_damage, put_aside, transaction
+
+_log = logging.getLogger(__name__)
+
+_MIGRATIONS: Final[dict[str, str]] = {
+    "sessions": "CREATE TABLE sessions (id TEXT PRIMARY KEY, owner TEXT NOT NULL, used_at REAL NOT NULL)",
+    "pictures": """
+        CREATE TABLE pictures (
+            session TEXT NOT NULL, id TEXT NOT NULL, position INTEGER NOT NULL, content TEXT NOT NULL,
+            PRIMARY KEY (session, id)
+        ) WITHOUT ROWID
+    """,
+    "rankings": """
+        CREATE TABLE rankings (
+            session TEXT NOT NULL, id TEXT NOT NULL, position INTEGER NOT NULL, summary TEXT NOT NULL, results TEXT,
+            PRIMARY KEY (session, id)
+        )
+    """,
+}
+_TABLES: Final = ("pictures", "rankings")
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredSession:
+    """A session as it was stored. pictures, summaries of rankings: positions and JSON texts, in their order."""
+
+    owner: str
+    pictures: Sequence[tuple[int, str]]
+    summaries: Sequence[tuple[int, str]]
+
+
+class SessionDatabase:
+    """Thread-safe. If the file cannot be used, sessions live only as long as the program; the log says so.
+
+    path: of the file; its folder is made if it is missing, readable by this user alone.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = Lock()
+        self._connection = _open(path)
+
+    def add(self, session: str, owner: str, now_s: float) -> None:
+        """Store a new session. owner: the name of the login, or empty. now_s: seconds since 1970."""
+        self._change("INSERT OR IGNORE INTO sessions VALUES (?, ?, ?)", [(session, owner, now_s)])
+
+    def touch(self, sessions: Iterable[str], now_s: float) -> None:
+        """Note that sessions are in use."""
+        self._change("UPDATE sessions SET used_at = ? WHERE id = ?", [(now_s, session) for session in sessions])
+
+    def unused_since(self, time_s: float) -> list[str]:
+        """Return the sessions that were last used before a time, in seconds since 1970."""
+        return [id_ for (id_,) in self._rows("SELECT id FROM sessions WHERE used_at < ?", time_s)]
+
+    def all(self) -> set[str]:
+        """Return all sessions."""
+        return {id_ for (id_,) in self._rows("SELECT id FROM sessions")}
+
+    def load(self, session: str) -> StoredSession | None:
+        """Return a session, or None if there is none."""
+        owners = self._rows("SELECT owner FROM sessions WHERE id = ?", session)
+        if not owners:
+            return None
+        pictures = "SELECT position, content FROM pictures WHERE session = ? ORDER BY position"
+        summaries = "SELECT position, summary FROM rankings WHERE session = ? ORDER BY position"
+        return StoredSession(
+            owner=owners[0][0],
+            pictures=[(position, content) for position, content in self._rows(pictures, session)],
+            summaries=[(position, content) for position, content in self._rows(summaries, session)],
+        )
+
+    def delete(self, session: str) -> None:
+        """Delete a session with its pictures and rankings."""
+        for table in _TABLES:
+            self._change(f"DELETE FROM {table} WHERE session = ?", [(session,)])
+        self._change("DELETE FROM sessions WHERE id = ?", [(session,)])
+
+    def put_pictures(self, session: str, pictures: Iterable[tuple[str, int, str]]) -> None:
+        """Store pictures, each as its id, its position and its JSON."""
+        rows = [(session, *picture) for picture in pictures]
+        self._change("INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?)", rows)
+
+    def delete_pictures(self, session: str, ids: Iterable[str]) -> None:
+        """Delete pictures."""
+        self._change("DELETE FROM pictures WHERE session = ? AND id = ?", [(session, id_) for id_ in ids])
+
+    def put_ranking(self, session: str, id_: str, position: int, summary: str, results: str | None) -> None:
+        """Store a ranking as two JSON texts. results: None if there are none yet."""
+        row = (session, id_, position, summary, results)
+        self._change("INSERT OR REPLACE INTO rankings VALUES (?, ?, ?, ?, ?)", [row])
+
+    def results(self, session: str, id_: str) -> str | None:
+        """Return the results of a ranking as they were stored, or None."""
+        rows = self._rows("SELECT results FROM rankings WHERE session = ? AND id = ?", session, id_)
+        return rows[0][0] if rows else None
+
+    def delete_ranking(self, session: str, id_: str) -> None:
+        """Delete a ranking."""
+        self._change("DELETE FROM rankings WHERE session = ? AND id = ?", [(session, id_)])
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        def change(connection: sqlite3.Connection) -> None:
+            with transaction(connection):
+                connection.executemany(statement, rows)
+
+        self._run(change, None)
+
+    def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self._run(lambda connection: connection.execute(statement, values).fetchall(), [])
+
+    def _run(self, action: Callable[[sqlite3.Connection], _Result], otherwise: _Result) -> _Result:
+        """Return the result of an action, or another one if the database fails, such as on a full disk."""
+        with self._lock:
+            try:
+                return action(self._connection)
+            except sqlite3.Error as error:
+                _log.warning("The sessions of the page could not be stored: %s", error)
+                return otherwise
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open the file. A damaged one is put aside; without any file the sessions are kept in memory."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with FileLock(path.with_suffix(".opening"), BUSY_TIMEOUT_S):
+            try:
+                return connect(path, _MIGRATIONS)
+            except sqlite3.Error as error:
+                if not is_damage(error):
+                    raise
+                _log.warning("The file of the page's sessions was damaged; a new one was started")
+                put_aside(path)
+                return connect(path, _MIGRATIONS)
+    except (OSError, sqlite3.Error, NewerSchema) as error:
+        _log.warning("Sessions of the page end with the program: %s", type(error).__name__)
+        return connect(Path(":memory:"), _MIGRATIONS)

@@ -1,0 +1,269 @@
+"""Rank the pictures of a session in a thread of its own, and tell the session how far it is.
+
+The work goes on whether a browser is connected or not.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
+from typing import Any, Final, Protocol
+
+from reranker.api import Reranker
+from reranker.core.cancellation import Cancellation
+from reranker.core.errors import PictureSkipped, RerankerError
+from reranker.core.scores import memory_text
+from reranker.core.types import Failed, Ranking, Scored
+from reranker.server.error_responses import log_unexpected
+from reranker.ui.session.model_state import judged_by
+from reranker.ui.session.records import Picture, RankingHeader, Results, failed_row, scored_row
+from reranker.ui.session.session import Session
+
+REPORT_INTERVAL_S: Final = 0.1
+POLL_INTERVAL_S: Final = 0.25  # of the model while it is loaded
+SHARE_BEFORE_TIME_LEFT: Final = 0.05  # of the pictures
+SECONDS_BEFORE_TIME_LEFT: Final = 10
+
+Event = tuple[int, Scored | Failed | Ranking]
+
+
+class Stream(Protocol):
+    """The part of the engine's stream that is used here."""
+
+    @property
+    def queue_position(self) -> int | None: ...
+    @property
+    def coarse_count(self) -> int | None: ...
+    def __iter__(self) -> Iterator[Event]: ...
+    def close(self) -> None: ...
+
+
+@dataclass(kw_only=True)
+class RankingPart:
+    """One ranking of a job. pictures: those that are scored. results: also earlier ones, of other pictures."""
+
+    header: RankingHeader
+    pictures: Sequence[Picture]
+    results: Results = field(default_factory=Results)
+    done: int = 0
+    has_ended: bool = False
+    unreported: list[tuple[str, Scored | Failed]] = field(default_factory=list)
+
+    def add(self, event: Scored | Failed) -> None:
+        """Add the result of a picture, and remember to report it."""
+        key = self.pictures[event.position].id
+        self.results.add(key, event)
+        self.unreported.append((key, event))
+        self.done += 1
+
+    def take_change(self) -> dict[str, Any] | None:
+        """Return what was not reported yet, for the browser; None if there is nothing."""
+        events, self.unreported = self.unreported, []
+        if not events:
+            return None
+        scored = [scored_row(key, event) for key, event in events if isinstance(event, Scored)]
+        failed = [failed_row(key, event) for key, event in events if isinstance(event, Failed)]
+        return {"scored": {"ranking": self.header.id, "scored": scored, "failed": failed}}
+
+
+class RankJob:
+    """Rank the same pictures by one sentence or several.
+
+    parts: of equal pictures, one for each sentence. clock: seconds that never run backwards.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        reranker: Reranker,
+        parts: Sequence[RankingPart],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._session, self._reranker, self._parts, self._clock = session, reranker, parts, clock
+        self._cancellation, self._started_s = Cancellation(), clock()
+        self._total = sum(len(part.pictures) for part in parts)
+        self._name = ""
+        self._current = parts[0]
+        self._stream: Stream | None = None
+
+    @property
+    def results(self) -> dict[str, tuple[RankingHeader, Results]]:
+        """The rankings that it writes, by id."""
+        return {part.header.id: (part.header, part.results) for part in self._parts}
+
+    def skipped(self, id_: str) -> Results:
+        """Return the results of one of its rankings if it is stopped before anything is scored."""
+        part = next(part for part in self._parts if part.header.id == id_)
+        results = Results()
+        for key, event in {**part.results.scored, **part.results.failed}.items():
+            results.add(key, event)
+        for position, picture in enumerate(part.pictures):
+            error = PictureSkipped(name=picture.name)
+            results.add(picture.id, Failed(position=position, candidate=picture.candidate, error=error))
+        return results
+
+    def start(self) -> None:
+        """Start the thread. Raises `RunActive` if the session has a job."""
+        self._session.start_job(self)
+        self._show(loading=None if self._reranker.is_loaded else 0.0)
+        threading.Thread(target=self._run, name="reranker-job", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop before the next batch. Returns at once."""
+        self._cancellation.cancel()
+        self._show()
+
+    def _run(self) -> None:
+        error: RerankerError | None = None
+        try:
+            self._load()
+            self._score()
+        except RerankerError as expected:
+            error = expected
+        except Exception as unexpected:
+            log_unexpected(unexpected, "a ranking of the page")
+            error = RerankerError()
+        finally:
+            self._end(error)
+
+    def _load(self) -> None:
+        """Load the model, and report its progress. Raises `CheckpointError` and other errors of the model."""
+        loading = _in_thread(self._reranker.load)
+        while not loading.wait(POLL_INTERVAL_S):
+            self._show(loading=self._reranker.loaded_share)
+        info, judged_by_model = self._reranker.load().info, judged_by(self._reranker)
+        for part in self._parts:
+            part.header = replace(
+                part.header,
+                judged_by=judged_by_model,
+                temperature=info.temperature,
+                threshold=info.relevance_threshold,
+            )
+
+    def _score(self) -> None:
+        """Raises the errors of the stream."""
+        queries = [part.header.query for part in self._parts]
+        candidates = [picture.candidate for picture in self._parts[0].pictures]
+        stream = self._reranker.rank_each_stream(queries, candidates, cancellation=self._cancellation)
+        self._stream = stream
+        inbox = _read_in_thread(stream)
+        try:
+            self._receive(inbox)
+        finally:
+            stream.close()
+            self._stream = None
+
+    def _receive(self, inbox: "SimpleQueue[Event | BaseException | None]") -> None:
+        report_due = self._clock() + REPORT_INTERVAL_S
+        while True:
+            try:
+                item = inbox.get(timeout=REPORT_INTERVAL_S)
+                if item is None:
+                    return
+                self._add(item)
+            except Empty:
+                pass
+            if self._clock() >= report_due:
+                self._report()
+                report_due = self._clock() + REPORT_INTERVAL_S
+
+    def _add(self, item: Event | BaseException) -> None:
+        if isinstance(item, BaseException):
+            raise item
+        index, event = item
+        part = self._current = self._parts[index]
+        if isinstance(event, Ranking):
+            part.header = replace(part.header, fingerprint=event.fingerprint)
+            self._end_part(part, None)
+        else:
+            part.add(event)
+            self._name = event.candidate.name
+
+    def _report(self) -> None:
+        for part in self._parts:
+            if (change := part.take_change()) is not None:
+                self._session.publish(change)
+                state = "done" if part.done == len(part.pictures) else "running"
+                self._session.put_ranking(part.header, part.results, state, self._elapsed_s, store=False)
+        self._show()
+
+    def _end_part(self, part: RankingPart, error: RerankerError | None) -> None:
+        if (change := part.take_change()) is not None:
+            self._session.publish(change)
+        part.has_ended = True
+        state = "failed" if error else "stopped" if part.results.is_stopped else "done"
+        self._session.put_ranking(part.header, part.results, state, self._elapsed_s, error)
+
+    def _end(self, error: RerankerError | None) -> None:
+        for part in self._parts:
+            if not part.has_ended:
+                for key, event in self.skipped(part.header.id).failed.items():
+                    if key not in part.results.scored and key not in part.results.failed:
+                        part.results.add(key, event)
+                        part.unreported.append((key, event))
+                self._end_part(part, error)
+        self._session.end_job()
+
+    @property
+    def _elapsed_s(self) -> float:
+        return self._clock() - self._started_s
+
+    def _show(self, loading: float | None = None) -> None:
+        done, elapsed_s = sum(part.done for part in self._parts), self._elapsed_s
+        rate = done / elapsed_s if done > 1 and elapsed_s > 0 else None
+        says_time = done >= SHARE_BEFORE_TIME_LEFT * self._total or elapsed_s >= SECONDS_BEFORE_TIME_LEFT
+        self._session.show_job(
+            {
+                "rankings": [part.header.id for part in self._parts],
+                "current": self._current.header.id,
+                "done": done,
+                "total": self._total,
+                "name": self._name,
+                "rate": rate,
+                "left_s": (self._total - done) / rate if rate and says_time else None,
+                "place": self._stream.queue_position if self._stream else None,
+                "loading": loading,
+                "coarse": (self._stream.coarse_count if self._stream else None) or None,
+                "stopping": self._cancellation.cancelled,
+                "memory": self._memory(),
+            }
+        )
+
+    def _memory(self) -> str | None:
+        memory = self._reranker.load().device_memory if self._reranker.is_loaded else None
+        return None if memory is None else memory_text(*memory)
+
+
+def _in_thread(work: Callable[[], object]) -> threading.Event:
+    """Run work in a thread; its errors are lost. Returns what is set at its end."""
+    ended = threading.Event()
+
+    def run() -> None:
+        try:
+            work()
+        except Exception:  # `load` raises it again where it is needed
+            pass
+        finally:
+            ended.set()
+
+    threading.Thread(target=run, name="reranker-load", daemon=True).start()
+    return ended
+
+
+def _read_in_thread(stream: Stream) -> "SimpleQueue[Event | BaseException | None]":
+    """Return a queue that receives the events of the stream or its error, and None at its end."""
+    inbox: SimpleQueue[Event | BaseException | None] = SimpleQueue()
+
+    def read() -> None:
+        try:
+            for item in stream:
+                inbox.put(item)
+        except BaseException as error:
+            inbox.put(error)
+        finally:
+            inbox.put(None)
+
+    threading.Thread(target=read, name="reranker-stream", daemon=True).start()
+    return inbox

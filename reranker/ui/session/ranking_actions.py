@@ -1,0 +1,226 @@
+"""What people do with the rankings of a session: start, try again, open a saved one, and ask why."""
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from reranker.api import Reranker
+from reranker.core.cancellation import Cancellation
+from reranker.core.errors import (
+    NothingToRetry,
+    QueryEmpty,
+    RankingUnknown,
+    ResultUnreadable,
+    TooFewPictures,
+    TooManyQueries,
+    TooManyRequests,
+)
+from reranker.core.scores import shown_score
+from reranker.core.text import is_blank, well_formed
+from reranker.core.types import Candidate, Query, Score, Scored
+from reranker.ui.session.admission import new_id
+from reranker.ui.session.jobs import RankingPart, RankJob
+from reranker.ui.session.records import Picture, RankingHeader, Results, can_retry, unmatched_key
+from reranker.ui.session.session import Session
+from reranker.ui.session.sessions import Sessions
+
+MIN_PICTURES: Final = 2
+MAX_QUERIES: Final = 200  # of one run
+MAX_SAVED_MB: Final = 20
+
+
+class RankingActions:
+    """Thread-safe."""
+
+    def __init__(self, reranker: Reranker, sessions: Sessions) -> None:
+        self._reranker, self._sessions = reranker, sessions
+
+    def rank(self, session: Session, queries: Sequence[str], exclude: str, ids: Sequence[str] | None) -> list[str]:
+        """Start to rank pictures by each sentence, and return the ids of the rankings.
+
+        ids: of the pictures; all if None. Raises `RequestError`, such as `RunActive`.
+        """
+        checked = self._queries(queries, exclude)
+        pictures = session.pictures
+        chosen = list(pictures.values()) if ids is None else [pictures[id_] for id_ in ids if id_ in pictures]
+        if len(chosen) < MIN_PICTURES:
+            raise TooFewPictures(count=len(chosen), min_count=MIN_PICTURES)
+        run = new_id()
+        parts = [RankingPart(header=_header(query, len(chosen), run), pictures=chosen) for query in checked]
+        self._start(session, parts)
+        return [part.header.id for part in parts]
+
+    def retry(self, session: Session, id_: str) -> None:
+        """Score the pictures of a ranking again that were not scored but can be. Raises `RequestError`.
+
+        Scores of several stages can be compared only within one run, so all pictures are part of it then.
+        """
+        header, results = session.ranking(id_)
+        pictures = session.pictures
+        keys = {key for key, failed in results.failed.items() if can_retry(failed.error)} & pictures.keys()
+        if not keys:
+            raise NothingToRetry
+        if self._has_stages:
+            keys |= results.scored.keys() & pictures.keys()
+        chosen = [picture for picture in pictures.values() if picture.id in keys]
+        self._start(session, [RankingPart(header=header, pictures=chosen, results=results)])
+
+    @property
+    def _has_stages(self) -> bool:
+        settings = self._reranker.settings
+        return settings.model.detail == "auto" or settings.engine.rescore_near_ties
+
+    def _start(self, session: Session, parts: Sequence[RankingPart]) -> None:
+        max_count = self._reranker.settings.limits.max_waiting
+        if self._sessions.running_count >= max_count:
+            raise TooManyRequests(max_count=max_count)
+        RankJob(session, self._reranker, parts).start()
+
+    def _queries(self, texts: Sequence[str], exclude: str) -> list[Query]:
+        """Return the validated sentences, each once. Raises `RequestError`."""
+        distinct = list(dict.fromkeys(text.strip() for text in texts if not is_blank(text)))
+        if not distinct:
+            raise QueryEmpty
+        if len(distinct) > MAX_QUERIES:
+            raise TooManyQueries(count=len(distinct), max_count=MAX_QUERIES)
+        return [self._reranker.query(text, exclude=exclude) for text in distinct]
+
+    def open_saved(self, session: Session, content: bytes, name: str) -> list[str]:
+        """Add the rankings of a JSON file that was downloaded before, and return their ids.
+
+        Pictures of the session are found by their bytes, or else by their names. Raises `ResultUnreadable`.
+        """
+        by_hash, by_name = _indexed(session.pictures)
+        run, ids = new_id(), []
+        for fields, rows in _read_saved(content, name):
+            results = Results()
+            used: set[str] = set()
+            for position, row in enumerate(rows):
+                picture = by_hash.get(row.sha256 or "") or by_name.get(row.name)
+                key = unmatched_key(position) if picture is None or picture.id in used else picture.id
+                used.add(key)
+                results.add(key, row.scored(position, picture))
+            header = RankingHeader(**{**fields, "run": run, "saved_from": name, "total": len(rows)})
+            session.put_ranking(header, results, "done", 0.0)
+            ids.append(header.id)
+        return ids
+
+    def explain(self, session: Session, id_: str, picture: str, cancellation: Cancellation) -> dict[str, Any]:
+        """Return the score of each part of the sentence for a picture, and where in the picture its score comes from.
+
+        Raises `RankingUnknown`, the `PictureError` of the picture, and errors of the model.
+        """
+        header, candidate = self._subject(session, id_, picture)
+        explanation = self._reranker.explain(header.query.text, candidate, cancellation=cancellation)
+        parts = [
+            {
+                "text": part.text,
+                "log_odds": part.score.log_odds,
+                "score": shown_score(part.score.log_odds, explanation.temperature),
+            }
+            for part in explanation.parts
+        ]
+        return {"parts": parts, "drops": explanation.where.drops}
+
+    def rating(self, session: Session, id_: str, picture: str, cancellation: Cancellation) -> dict[str, Any]:
+        """Return the rating of a picture that the model writes. Raises as `explain` does."""
+        header, candidate = self._subject(session, id_, picture)
+        rating = self._reranker.generate_rating(header.query.text, candidate, cancellation=cancellation)
+        return {"text": rating.text, "score": rating.rating}
+
+    def _subject(self, session: Session, id_: str, picture: str) -> tuple[RankingHeader, Candidate]:
+        header, _ = session.ranking(id_)
+        pictures = session.pictures
+        if picture not in pictures:
+            raise RankingUnknown
+        return header, pictures[picture].candidate
+
+
+def _header(query: Query, total: int, run: str) -> RankingHeader:
+    """Return the header of a ranking that is about to run; the rest is known once the model is loaded."""
+    return RankingHeader(
+        id=new_id(),
+        query=query,
+        created_s=time.time(),
+        run=run,
+        total=total,
+        judged_by={},
+        fingerprint="",
+        temperature=1.0,
+        threshold=None,
+    )
+
+
+class _SavedRow:
+    """A scored picture of a saved ranking. Raises an error of Python if its fields are wrong."""
+
+    def __init__(self, row: Mapping[str, Any]) -> None:
+        self.name = well_formed(str(row["path"])).replace("\\", "/").split("/")[-1]
+        sha256 = row.get("sha256")
+        self.sha256 = sha256 if isinstance(sha256, str) else None
+        self.log_odds, self.score = float(row["log_odds"]), float(row["score"])
+        if not (math.isfinite(self.log_odds) and 0 <= self.score <= 10):
+            raise ValueError
+        words = row.get("words")
+        self.generated_text = well_formed(words) if isinstance(words, str) else None
+
+    def scored(self, position: int, picture: Picture | None) -> Scored:
+        candidate = Candidate(name=self.name, source=b"") if picture is None else picture.candidate
+        score = Score(log_odds=self.log_odds, generated_text=self.generated_text, visual_tokens=0, latency_ms=0.0)
+        return Scored(position=position, candidate=candidate, score=score, content_hash=self.sha256)
+
+
+def _read_saved(content: bytes, name: str) -> list[tuple[dict[str, Any], list[_SavedRow]]]:
+    """Return the headers and rows of the rankings, at least one, in a JSON file that `export.rows` has written.
+
+    Raises `ResultUnreadable`.
+    """
+    try:
+        saved = json.loads(content)
+        rankings = [_saved_ranking(each) for each in saved.get("queries", [saved])]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
+        raise ResultUnreadable(name=name) from None
+    if not rankings:
+        raise ResultUnreadable(name=name)
+    return rankings
+
+
+def _saved_ranking(saved: Mapping[str, Any]) -> tuple[dict[str, Any], list[_SavedRow]]:
+    """Raises an error of Python if the fields are others."""
+    rows = [_SavedRow(row) for row in saved["results"] if row["status"] == "scored"]
+    judged_by = {str(key): value for key, value in saved["judged_by"].items()}
+    query = Query(text=well_formed(str(saved["query"])), exclude=well_formed(str(saved.get("exclude") or "")))
+    header = {
+        "id": new_id(),
+        "query": query,
+        "created_s": time.time(),
+        "judged_by": judged_by | {name: well_formed(str(judged_by[name])) for name in ("model", "precision")},
+        "fingerprint": well_formed(str(saved["fingerprint"])),
+        "temperature": _temperature(rows),
+        "threshold": None,
+    }
+    return header, rows
+
+
+def _temperature(rows: Sequence[_SavedRow]) -> float:
+    """Return T of score = 10 * sigmoid(log-odds / T), from the row that tells it best; 1 if none does."""
+    telling = [row for row in rows if 0 < row.score < 10 and row.score != 5 and row.log_odds]
+    if not telling:
+        return 1.0
+    row = max(telling, key=lambda row: min(row.score, 10 - row.score))
+    temperature = row.log_odds / math.log(row.score / (10 - row.score))
+    return temperature if temperature > 0 else 1.0
+
+
+def _indexed(pictures: Mapping[str, Picture]) -> tuple[dict[str, Picture], dict[str, Picture]]:
+    """Return the pictures by hash and by name, the first of several."""
+    by_hash: dict[str, Picture] = {}
+    by_name: dict[str, Picture] = {}
+    for picture in pictures.values():
+        if picture.sha256:
+            by_hash.setdefault(picture.sha256, picture)
+        by_name.setdefault(picture.name, picture)
+    return by_hash, by_name
+

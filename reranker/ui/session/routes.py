@@ -1,0 +1,329 @@
+"""The routes by which the scripts of the page work on a session. Every error is answered with a sentence.
+
+    POST /sessions                        -> {"id": ...}
+    GET  /sessions/ID/events              -> all that the page shows, then every change (server-sent events)
+    POST /sessions/ID/pictures?name=...   a file    POST /sessions/ID/rank   {"queries": [...]}    and so on
+
+The browser holds ids only. Whoever knows the id of a session may use it, after the login if there is one.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import anyio
+import anyio.to_thread
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Scope
+
+from reranker.api import Reranker
+from reranker.config.settings import MEGABYTE
+from reranker.core.cancellation import Cancellation
+from reranker.core.errors import RankingUnknown, RequestMalformed, ServerStopping
+from reranker.images.thumbnails import make_thumbnail
+from reranker.server.error_responses import error_response
+from reranker.server.json_bodies import JsonLimits, parse_whole_json
+from reranker.server.request_bodies import RequestBodies
+from reranker.ui.session.admission import Admission
+from reranker.ui.session.events import event_stream
+from reranker.ui.session.exports import Exports
+from reranker.ui.session.model_state import ModelState, may_download
+from reranker.ui.session.ranking_actions import MAX_QUERIES, MAX_SAVED_MB, MIN_PICTURES, RankingActions
+from reranker.ui.session.records import Picture, failed_row, scored_row
+from reranker.ui.session.session import Session
+from reranker.ui.session.sessions import Sessions
+from reranker.ui.session.uploads import UploadReceiver
+from reranker.ui.upload_quota import shared_quota
+
+MAX_BODY_MB: Final = 8
+BODIES_AT_ONCE: Final = 8
+MAX_FULL_PX: Final = 4096  # longer side of the picture that is shown alone
+FULL_QUALITY: Final = 90
+MAX_UPLOADS_AT_ONCE: Final = 8  # that are examined; others wait
+MAX_QUESTIONS_AT_ONCE: Final = 8  # explanations and ratings
+_FOR_EVER: Final = {"Cache-Control": "private, max-age=31536000, immutable"}
+
+OwnerOf = Callable[[Scope], str]
+_Handler = Callable[["SessionRoutes", Request, Session], Awaitable[Response]]
+
+
+class SessionRoutes:
+    """The handlers of the routes. owner_of: returns the name of the login, or empty; raises `LoginRequired`.
+
+    examples: sentences for the sample gallery.
+    """
+
+    def __init__(
+        self,
+        reranker: Reranker,
+        sessions: Sessions,
+        admission: Admission,
+        model: ModelState,
+        examples: list[str],
+        owner_of: OwnerOf,
+    ) -> None:
+        self._reranker, self._sessions, self._admission = reranker, sessions, admission
+        self._model, self._examples, self._owner_of = model, examples, owner_of
+        self._rankings = RankingActions(reranker, sessions)
+        limits = reranker.settings.limits
+        quota = shared_quota(sessions.folder, limits.max_uploads_mb * MEGABYTE)
+        self._exports = Exports(reranker, quota)
+        self._uploads = UploadReceiver(quota, limits.max_picture_mb)
+        self._bodies = RequestBodies(BODIES_AT_ONCE * MAX_SAVED_MB * MEGABYTE)
+        self._json_limits = JsonLimits(max_plain_bytes=MAX_BODY_MB * MEGABYTE, max_values=400 * limits.max_pictures)
+        self._upload_slots: anyio.CapacityLimiter | None = None
+        self._question_slots: anyio.CapacityLimiter | None = None
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        session = "/sessions/{id}"
+        picture = session + "/pictures/{picture}"
+        cls = type(self)
+        return [
+            Route("/sessions", self._create, methods=["POST"]),
+            self._route(session, cls._exists, "GET"),
+            self._route(session, cls._forget, "DELETE"),
+            self._route(f"{session}/events", cls._events, "GET"),
+            self._route(f"{session}/pictures", cls._upload, "POST"),
+            self._route(f"{session}/samples", cls._add_samples, "POST"),
+            self._route(f"{session}/galleries", cls._add_gallery, "POST"),
+            self._route(f"{session}/remove", cls._remove, "POST"),
+            self._route(f"{session}/restore", cls._restore, "POST"),
+            self._route(f"{session}/marks", cls._mark, "POST"),
+            self._route(f"{session}/rank", cls._rank, "POST"),
+            self._route(f"{session}/retry", cls._retry, "POST"),
+            self._route(f"{session}/stop", cls._stop, "POST"),
+            self._route(f"{session}/rankings/{{ranking}}", cls._ranking, "GET"),
+            self._route(f"{session}/rankings/{{ranking}}", cls._delete_ranking, "DELETE"),
+            self._route(f"{session}/saved", cls._open_saved, "POST"),
+            self._route(f"{session}/explain", cls._explain, "POST"),
+            self._route(f"{session}/rating", cls._rate, "POST"),
+            self._route(f"{session}/exports", cls._export, "POST"),
+            self._route(f"{session}/exports/{{token}}/{{name}}", cls._exported, "GET"),
+            self._route(f"{session}/download", cls._download, "POST"),
+            self._route(f"{picture}/thumbnail", cls._thumbnail, "GET"),
+            self._route(f"{picture}/full", cls._full, "GET"),
+            self._route(f"{picture}/details", cls._details, "GET"),
+        ]
+
+    def _route(self, path: str, handler: _Handler, method: str) -> Route:
+        """Return a route that finds the session, and answers every error with a sentence."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                owner = self._owner_of(request.scope)
+                session = await run_in_threadpool(self._sessions.find, request.path_params["id"], owner)
+                return await handler(self, request, session)
+            except anyio.get_cancelled_exc_class():
+                return error_response(ServerStopping(), request.scope)
+            except Exception as error:
+                return error_response(error, request.scope)
+
+        return Route(path, answer, methods=[method])
+
+    async def _create(self, request: Request) -> Response:
+        try:
+            session = await run_in_threadpool(self._sessions.create, self._owner_of(request.scope))
+        except Exception as error:
+            return error_response(error, request.scope)
+        return JSONResponse({"id": session.id}, 201)
+
+    async def _exists(self, _: Request, session: Session) -> Response:
+        return JSONResponse({"id": session.id})
+
+    async def _forget(self, _: Request, session: Session) -> Response:
+        await run_in_threadpool(self._sessions.forget, session)
+        return Response(status_code=204)
+
+    async def _events(self, request: Request, session: Session) -> Response:
+        await run_in_threadpool(self._sessions.touch, session)
+        is_allowed = may_download(request, self._reranker.settings.server)
+        stream = event_stream(session, lambda: self._state(session), self._model, may_download=is_allowed)
+        return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    def _state(self, session: Session) -> dict[str, Any]:
+        limits = self._reranker.settings.limits
+        return {
+            "session": {"id": session.id, "hours": self._sessions.hours},
+            "limits": {
+                "min_pictures": MIN_PICTURES,
+                "max_pictures": limits.max_pictures,
+                "max_picture_mb": limits.max_picture_mb,
+                "max_queries": MAX_QUERIES,
+                "max_query_length": limits.max_query_length,
+            },
+            "examples": self._examples,
+            "samples": len(self._admission.samples),
+            "galleries": self._admission.galleries.names,
+            **session.view(),
+        }
+
+    async def _upload(self, request: Request, session: Session) -> Response:
+        async with self._uploads.receive(request, session.folder) as upload:
+            self._upload_slots = self._upload_slots or anyio.CapacityLimiter(MAX_UPLOADS_AT_ONCE)
+            name = request.query_params.get("name", "")
+            admitted = await anyio.to_thread.run_sync(
+                self._admission.add_upload, session, upload.file, upload.sha256, name, limiter=self._upload_slots
+            )
+        content = {"picture": admitted.picture.view, "same_as": admitted.same_as}
+        return JSONResponse(content, 201 if admitted.same_as is None else 200)
+
+    async def _add_samples(self, _: Request, session: Session) -> Response:
+        added = await run_in_threadpool(self._admission.add_samples, session)
+        return JSONResponse({"added": added, "left_out": 0})
+
+    async def _add_gallery(self, request: Request, session: Session) -> Response:
+        name = _text(await self._body(request), "name")
+        added, left_out = await run_in_threadpool(self._admission.add_gallery, session, name)
+        return JSONResponse({"added": added, "left_out": left_out})
+
+    async def _remove(self, request: Request, session: Session) -> Response:
+        ids = _texts(await self._body(request), "pictures")
+        await run_in_threadpool(session.remove, ids)
+        return Response(status_code=204)
+
+    async def _restore(self, _: Request, session: Session) -> Response:
+        return JSONResponse({"restored": await run_in_threadpool(session.restore_removed)})
+
+    async def _mark(self, request: Request, session: Session) -> Response:
+        body = await self._body(request)
+        ids, marks = _texts(body, "pictures"), {}
+        for name, values in (("pick", (-1, 0, 1)), ("rating", range(6))):
+            if name in body:
+                if body[name] not in values or type(body[name]) is not int:
+                    raise RequestMalformed(where=name)
+                marks[name] = body[name]
+        await run_in_threadpool(lambda: session.mark(ids, **marks))
+        return Response(status_code=204)
+
+    async def _rank(self, request: Request, session: Session) -> Response:
+        body = await self._body(request)
+        queries, exclude = _texts(body, "queries"), _text(body, "exclude", "")
+        ids = None if body.get("pictures") is None else _texts(body, "pictures")
+        rankings = await run_in_threadpool(self._rankings.rank, session, queries, exclude, ids)
+        return JSONResponse({"rankings": rankings}, 202)
+
+    async def _retry(self, request: Request, session: Session) -> Response:
+        ranking = _text(await self._body(request), "ranking")
+        await run_in_threadpool(self._rankings.retry, session, ranking)
+        return JSONResponse({"rankings": [ranking]}, 202)
+
+    async def _stop(self, _: Request, session: Session) -> Response:
+        await run_in_threadpool(session.stop_job)
+        return Response(status_code=204)
+
+    async def _ranking(self, request: Request, session: Session) -> Response:
+        return JSONResponse(await run_in_threadpool(_ranking_detail, session, request.path_params["ranking"]))
+
+    async def _delete_ranking(self, request: Request, session: Session) -> Response:
+        await run_in_threadpool(session.delete_ranking, request.path_params["ranking"])
+        return Response(status_code=204)
+
+    async def _open_saved(self, request: Request, session: Session) -> Response:
+        name = request.query_params.get("name", "")
+        async with self._bodies.read(request.scope, request.receive, MAX_SAVED_MB) as body:
+            ids = await run_in_threadpool(self._rankings.open_saved, session, bytes(body), name)
+        return JSONResponse({"rankings": ids})
+
+    async def _explain(self, request: Request, session: Session) -> Response:
+        return await self._ask(request, session, self._rankings.explain)
+
+    async def _rate(self, request: Request, session: Session) -> Response:
+        return await self._ask(request, session, self._rankings.rating)
+
+    async def _ask(
+        self,
+        request: Request,
+        session: Session,
+        question: Callable[[Session, str, str, Cancellation], dict[str, Any]],
+    ) -> Response:
+        """Ask the model about one picture of a ranking. A browser that disconnects ends it before the next batch."""
+        body = await self._body(request)
+        ranking, picture = _text(body, "ranking"), _text(body, "picture")
+        self._question_slots = self._question_slots or anyio.CapacityLimiter(MAX_QUESTIONS_AT_ONCE)
+        cancellation = Cancellation()
+
+        async def cancel_on_disconnect() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            cancellation.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(cancel_on_disconnect)
+            answer = await anyio.to_thread.run_sync(
+                question, session, ranking, picture, cancellation, limiter=self._question_slots
+            )
+            group.cancel_scope.cancel()
+        return JSONResponse(answer)
+
+    async def _export(self, request: Request, session: Session) -> Response:
+        body = await self._body(request)
+        export = await run_in_threadpool(self._exports.write, session, body, request.scope)
+        return JSONResponse(export)
+
+    async def _exported(self, request: Request, session: Session) -> Response:
+        file = self._exports.find(session, request.path_params["token"], request.path_params["name"])
+        return FileResponse(file, filename=file.name, headers={"Cache-Control": "no-store"})
+
+    async def _download(self, request: Request, _: Session) -> Response:
+        if may_download(request, self._reranker.settings.server):
+            self._model.start_download()
+        return Response(status_code=204)
+
+    async def _thumbnail(self, request: Request, session: Session) -> Response:
+        file = await run_in_threadpool(session.thumbnails.get, _picture(request, session).path)
+        return FileResponse(file, media_type="image/jpeg", headers=_FOR_EVER)
+
+    async def _full(self, request: Request, session: Session) -> Response:
+        picture = _picture(request, session)
+        jpeg = await run_in_threadpool(
+            make_thumbnail, picture.candidate, self._reranker.limits, max_px=MAX_FULL_PX, quality=FULL_QUALITY
+        )
+        return Response(jpeg, media_type="image/jpeg", headers=_FOR_EVER)
+
+    async def _details(self, request: Request, session: Session) -> Response:
+        picture = _picture(request, session)
+        return JSONResponse({"rows": await run_in_threadpool(self._admission.details, picture)})
+
+    async def _body(self, request: Request) -> dict[str, Any]:
+        """Return the JSON object of a request. Raises `RequestError`."""
+        async with self._bodies.read(request.scope, request.receive, MAX_BODY_MB) as body:
+            content = await run_in_threadpool(parse_whole_json, body, self._json_limits)
+        if not isinstance(content, dict):
+            raise RequestMalformed(where="body")
+        return content
+
+
+def _picture(request: Request, session: Session) -> Picture:
+    """Return the picture of a path. Raises `RankingUnknown`."""
+    picture = session.pictures.get(request.path_params["picture"])
+    if picture is None:
+        raise RankingUnknown
+    return picture
+
+
+def _ranking_detail(session: Session, id_: str) -> dict[str, Any]:
+    _, results = session.ranking(id_)
+    return {
+        **session.summary(id_),
+        "scored": [scored_row(key, event) for key, event in list(results.scored.items())],
+        "failed": [failed_row(key, event) for key, event in list(results.failed.items())],
+    }
+
+
+def _text(body: dict[str, Any], name: str, default: str | None = None) -> str:
+    """Return a text of a request, or the default if it is missing. Raises `RequestMalformed`."""
+    value = body.get(name, default)
+    if not isinstance(value, str):
+        raise RequestMalformed(where=name)
+    return value
+
+
+def _texts(body: dict[str, Any], name: str) -> list[str]:
+    """Return a list of texts of a request. Raises `RequestMalformed`."""
+    values = body.get(name)
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise RequestMalformed(where=name)
+    return values

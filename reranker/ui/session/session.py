@@ -1,0 +1,299 @@
+"""One session of the page: its pictures, marks, rankings and running job, and the browsers that watch it."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from threading import RLock
+from typing import Any, Final, Protocol
+
+from reranker.core.errors import RankingUnknown, RerankerError, RunActive
+from reranker.storage.thumbnail_store import ThumbnailStore
+from reranker.ui.session.database import SessionDatabase, StoredSession
+from reranker.ui.session.records import (
+    Picture,
+    RankingHeader,
+    Results,
+    picture_json,
+    read_picture,
+    read_results,
+    stored_results,
+    summary,
+)
+
+MAX_RANKINGS: Final = 2_000
+
+Change = dict[str, Any]
+Notify = Callable[[Change], None]
+
+
+class Job(Protocol):
+    """The work that a session waits for."""
+
+    @property
+    def results(self) -> dict[str, tuple[RankingHeader, Results]]:
+        """The rankings that it writes, by id."""
+
+    def skipped(self, id_: str) -> Results:
+        """Return the results of one of its rankings if it is stopped before anything is scored."""
+
+    def stop(self) -> None:
+        """Stop it before the next batch. Returns at once."""
+
+
+class Session:
+    """Pictures and rankings of one tab of a browser, or of several that show the same address. Thread-safe.
+
+    id: unguessable; who knows it may do everything. owner: the name of the login, or empty.
+    folder: for the files of this session alone. Every change is stored, and told to those who watch.
+    """
+
+    def __init__(
+        self, id_: str, owner: str, folder: Path, database: SessionDatabase, thumbnails: ThumbnailStore
+    ) -> None:
+        self.id, self.owner, self.folder, self.thumbnails = id_, owner, folder, thumbnails
+        self.lock = RLock()
+        self._database, self._watchers = database, set[Notify]()
+        self._pictures: dict[str, Picture] = {}
+        self._removed: dict[str, Picture] = {}
+        self._summaries: dict[str, dict[str, Any]] = {}
+        self._positions: dict[str, int] = {}
+        self._next_position = count(int(1000 * time.time()))  # above those of an earlier run of the program
+        self._is_stored = False
+        self._job: Job | None = None
+        self._job_view: dict[str, Any] | None = None
+        self.is_forgotten = False
+
+    def restore(self, stored: StoredSession) -> None:
+        """Take over what was stored. Pictures whose files are gone stay, and come out as failed."""
+        self._is_stored = True
+        for position, content in stored.pictures:
+            picture = read_picture(content)
+            self._pictures[picture.id], self._positions[picture.id] = picture, position
+        for position, content in stored.summaries:
+            view = json.loads(content)
+            self._summaries[view["id"]], self._positions[view["id"]] = view, position
+        for view in list(self._summaries.values()):
+            if view["state"] == "running":  # when the program ended
+                self.put_ranking(*self.ranking(view["id"]), "stopped", view["seconds"])
+
+    @property
+    def pictures(self) -> dict[str, Picture]:
+        """The pictures by id, in the order in which they came."""
+        with self.lock:
+            return dict(self._pictures)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a job is running."""
+        return self._job is not None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing would be lost with the session."""
+        return not (self._pictures or self._summaries or self._removed)
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether a browser shows it."""
+        return bool(self._watchers)
+
+    def view(self) -> dict[str, Any]:
+        """Return all that a browser needs to show the session."""
+        with self.lock:
+            return {
+                "pictures": [picture.view for picture in self._pictures.values()],
+                "marks": {picture.id: picture.mark for picture in self._pictures.values() if picture.is_marked},
+                "rankings": list(self._summaries.values()),
+                "job": self._job_view,
+                "can_restore": len(self._removed),
+            }
+
+    def watch(self, notify: Notify) -> Callable[[], None]:
+        """Call a function at each change, in the thread that makes it. Returns a function that ends this."""
+        with self.lock:
+            self._watchers.add(notify)
+        return lambda: self._watchers.discard(notify)
+
+    def publish(self, change: Change) -> None:
+        """Tell a change to all who watch."""
+        with self.lock:
+            for notify in list(self._watchers):
+                notify(change)
+
+    # Pictures
+
+    def find_equal(self, sha256: str) -> Picture | None:
+        """Return the picture with the same bytes, or None."""
+        with self.lock:
+            return next((picture for picture in self._pictures.values() if picture.sha256 == sha256), None)
+
+    def add(self, pictures: Sequence[Picture]) -> None:
+        """Add pictures at the end."""
+        with self.lock:
+            self._pictures.update({picture.id: picture for picture in pictures})
+            self._store(pictures)
+            self.publish({"pictures_added": [picture.view for picture in pictures]})
+
+    def change(self, pictures: Sequence[Picture]) -> None:
+        """Replace pictures by others of the same ids; those that were removed meanwhile are left out."""
+        with self.lock:
+            present = [picture for picture in pictures if picture.id in self._pictures]
+            self._pictures.update({picture.id: picture for picture in present})
+            self._store(present)
+            if present:
+                self.publish({"pictures_changed": [picture.view for picture in present]})
+
+    def mark(self, ids: Iterable[str], **values: int) -> None:
+        """Pick, reject or rate pictures. values: `pick`, `rating` or both."""
+        with self.lock:
+            marked = [replace(self._pictures[id_], **values) for id_ in ids if id_ in self._pictures]
+            self._pictures.update({picture.id: picture for picture in marked})
+            self._store(marked)
+            if marked:
+                self.publish({"marks": {picture.id: picture.mark for picture in marked}})
+
+    def remove(self, ids: Iterable[str]) -> None:
+        """Remove pictures. `restore_removed` brings them back; those of earlier removals are deleted now."""
+        with self.lock:
+            removed = {id_: self._pictures.pop(id_) for id_ in ids if id_ in self._pictures}
+            if not removed:
+                return
+            self._delete_files(self._removed.values())
+            self._removed = removed
+            self._database.delete_pictures(self.id, removed)
+            self.publish({"pictures_removed": list(removed), "can_restore": len(removed)})
+
+    def restore_removed(self) -> int:
+        """Bring back the pictures of the last removal. Returns their number."""
+        with self.lock:
+            pictures, self._removed = list(self._removed.values()), {}
+            self.add(pictures)
+            self.publish({"pictures_removed": [], "can_restore": 0})
+            return len(pictures)
+
+    def delete_removed(self) -> None:
+        """Delete the files of removed pictures for good."""
+        with self.lock:
+            self._delete_files(self._removed.values())
+            self._removed = {}
+
+    def _store(self, pictures: Sequence[Picture]) -> None:
+        rows = [(picture.id, self._position(picture.id), picture_json(picture)) for picture in pictures]
+        self._store_session()
+        self._database.put_pictures(self.id, rows)
+
+    def _store_session(self) -> None:
+        if not self._is_stored:
+            self._database.add(self.id, self.owner, time.time())
+            self._is_stored = True
+
+    def _position(self, id_: str) -> int:
+        """Return the position of a picture or ranking in the database, which it keeps."""
+        return self._positions.setdefault(id_, next(self._next_position))
+
+    def _delete_files(self, pictures: Iterable[Picture]) -> None:
+        for picture in pictures:
+            self.thumbnails.path(picture.path).unlink(missing_ok=True)
+            if self.folder in picture.path.parents:
+                shutil.rmtree(picture.path.parent, ignore_errors=True)
+
+    # Rankings
+
+    def start_job(self, job: Job) -> None:
+        """Show a job that is about to run. Raises `RunActive` if there is one.
+
+        Its rankings are stored as if it had been stopped at once, which is what is left if the program ends.
+        """
+        with self.lock:
+            if self._job is not None:
+                raise RunActive
+            self._job = job
+            for id_, (header, results) in job.results.items():
+                self._put(header, summary(header, results, "running", 0.0, None))
+                self._store_ranking(id_, header, job.skipped(id_))
+
+    def show_job(self, view: dict[str, Any]) -> None:
+        """Show how far the job is."""
+        with self.lock:
+            self._job_view = view
+            self.publish({"job": view})
+
+    def end_job(self) -> None:
+        """Remove the job, when it has ended."""
+        with self.lock:
+            self._job = self._job_view = None
+            self.publish({"job": None})
+
+    def stop_job(self) -> None:
+        """Stop the job, if there is one, before its next batch."""
+        with self.lock:
+            if self._job is not None:
+                self._job.stop()
+
+    def put_ranking(
+        self,
+        header: RankingHeader,
+        results: Results,
+        state: str,
+        seconds: float,
+        error: RerankerError | None = None,
+        *,
+        store: bool = True,
+    ) -> None:
+        """Add or replace a ranking. state: running, done, stopped or failed. store: also in the database."""
+        with self.lock:
+            if self.is_forgotten:
+                return
+            self._put(header, summary(header, results, state, seconds, error))
+            if store:
+                self._store_ranking(header.id, header, results)
+            for id_ in list(self._summaries)[:-MAX_RANKINGS]:
+                self.delete_ranking(id_)
+
+    def _put(self, header: RankingHeader, view: dict[str, Any]) -> None:
+        self._summaries[header.id] = view
+        self.publish({"ranking": view})
+
+    def _store_ranking(self, id_: str, header: RankingHeader, results: Results) -> None:
+        self._store_session()
+        view = json.dumps(self._summaries[id_], ensure_ascii=False)
+        self._database.put_ranking(self.id, id_, self._position(id_), view, stored_results(header, results))
+
+    def ranking(self, id_: str) -> tuple[RankingHeader, Results]:
+        """Return a ranking, as far as it is finished. Raises `RankingUnknown`."""
+        with self.lock:
+            if self._job is not None and id_ in self._job.results:
+                return self._job.results[id_]
+            stored = self._database.results(self.id, id_) if id_ in self._summaries else None
+            if stored is None:
+                raise RankingUnknown
+            return read_results(stored, self._pictures)
+
+    def summary(self, id_: str) -> dict[str, Any]:
+        """Return what the browser knows of a ranking. Raises `RankingUnknown`."""
+        with self.lock:
+            if id_ not in self._summaries:
+                raise RankingUnknown
+            return self._summaries[id_]
+
+    def delete_ranking(self, id_: str) -> None:
+        """Delete a ranking that is not running; one that does not exist changes nothing."""
+        with self.lock:
+            is_running = self._job is not None and id_ in self._job.results
+            if id_ in self._summaries and not is_running:
+                del self._summaries[id_]
+                self._database.delete_ranking(self.id, id_)
+                self.publish({"ranking_removed": id_})
+
+    def forget(self) -> None:
+        """Stop the job, and delete everything."""
+        with self.lock:
+            self.is_forgotten = True
+            self.stop_job()
+            self._database.delete(self.id)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.publish({"ended": True})
