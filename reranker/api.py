@@ -1,8 +1,7 @@
 """`Reranker`: the Python interface, and the one place that puts settings, model and queue together."""
 
 import threading
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -18,11 +17,9 @@ from reranker.core.text import is_blank, is_well_formed, well_formed
 from reranker.core.types import (
     Candidate,
     Explanation,
-    Failed,
     GeneratedRating,
     Query,
     Ranking,
-    Scored,
     ScorerInfo,
     Scoring,
 )
@@ -36,6 +33,7 @@ from reranker.pipelines import explain as explain_pipeline
 from reranker.pipelines import rerank
 from reranker.pipelines.coarse_to_fine import CoarseToFine
 from reranker.pipelines.near_ties import NearTies
+from reranker.pipelines.rank_each import RankEachStream, Stream
 from reranker.storage.calibrations import CalibrationStore
 from reranker.storage.score_store import SqliteScoreStore
 from reranker.version import __version__
@@ -45,7 +43,6 @@ if TYPE_CHECKING:
 
 FIRST_PLACES = 10  # that detail "auto" gets right if no `top_k` is given
 Picture = Candidate | Path | str | bytes
-Stream = rerank.RankStream | rerank.StagedStream
 
 
 def _check_top_k(top_k: int | None) -> None:
@@ -314,33 +311,25 @@ class Reranker:
         *,
         top_k: int | None = None,
         detail: str | None = None,
-    ) -> Generator[tuple[int, Scored | Failed | Ranking], None, None]:
-        """Yield the events of `rank_each`, one for each picture and query, then the rankings in the order of the
-        queries.
+        cancellation: Cancellation | None = None,
+    ) -> RankEachStream:
+        """Return an iterator over the events of `rank_each`, one for each picture and query, then the rankings in the
+        order of the queries.
 
-        Each comes with the index of its query. Closing the generator ends the run before its next batch.
+        Each comes with the index of its query. cancellation: once cancelled, no further batch begins; pictures without
+        a score come out as skipped for every query, and the rankings still come.
         """
         _check_top_k(top_k)
         checked = [self.query(query) for query in queries]
         candidates, chosen = self._candidates(pictures), self._detail(detail)
         part_size = self.load().cache_capacity if len(queries) > 1 else len(candidates)
-        return self._rank_by_parts(checked, candidates, max(1, part_size), top_k, chosen)
 
-    def _rank_by_parts(
-        self, queries: Sequence[Query], candidates: Sequence[Candidate], part_size: int, top_k: int | None, detail: str
-    ) -> Generator[tuple[int, Scored | Failed | Ranking], None, None]:
-        parts: list[list[Ranking]] = [[] for _ in queries]
-        for start in range(0, max(1, len(candidates)), part_size):
-            for number, query in enumerate(queries):
-                part = candidates[start : start + part_size]
-                with closing(self._stream(query, part, top_k, detail)) as stream:
-                    for item in stream:
-                        if isinstance(item, Ranking):
-                            parts[number].append(item)
-                        else:
-                            yield number, replace(item, position=start + item.position)
-        for number, rankings in enumerate(parts):
-            yield number, rerank.merge_rankings(rankings, part_size, top_k)
+        def open_stream(query: Query, part: Sequence[Candidate], stop: Cancellation) -> Stream:
+            return self._stream(query, part, top_k, chosen, stop)
+
+        return RankEachStream(
+            checked, candidates, open_stream, part_size=max(1, part_size), top_k=top_k, cancellation=cancellation
+        )
 
     def rank(
         self, query: str | Query, pictures: Sequence[Picture], *, top_k: int | None = None, detail: str | None = None

@@ -331,6 +331,52 @@ def test_closing_the_stream_of_several_stops_the_work() -> None:
     assert len(scorer.batches) <= 3
 
 
+@pytest.mark.parametrize("remembered", [2, 99])
+def test_a_stop_of_several_leaves_the_rest_skipped_for_every_query_and_ends_with_the_rankings(remembered: int) -> None:
+    cancellation = Cancellation()
+
+    def judge(query: Query, content: bytes) -> float:
+        if len(scorer.batches) == 3:
+            cancellation.cancel()
+        return number(query, content)
+
+    scorer = ScriptedScorer(judge=judge, batch_tokens=1)
+    scorer.cache_capacity = remembered
+    reranker = scripted(scorer, score_store_mb=0)
+    items = list(reranker.rank_each_stream(["a dog", "a cat", "a cow"], CONTENTS, cancellation=cancellation))
+    assert len(scorer.batches) == 3, "none begins after the stop"
+    events = [(query, event.position) for query, event in items[:-3]]
+    assert sorted(events) == [(query, position) for query in range(3) for position in range(5)]
+    rankings = [ranking for _, ranking in items[-3:]]
+    assert sum(len(ranking.scored) for ranking in rankings) == 3
+    assert [len(ranking.scored) + len(ranking.failed) for ranking in rankings] == [5, 5, 5]
+    assert {type(failed.error) for ranking in rankings for failed in ranking.failed} == {PictureSkipped}
+
+
+def test_several_that_are_stopped_before_they_begin_are_all_skipped() -> None:
+    cancellation, scorer = Cancellation(), ScriptedScorer()
+    cancellation.cancel()
+    stream = scripted(scorer).rank_each_stream(["a dog", "a cat"], CONTENTS, cancellation=cancellation)
+    *events, (_, first), (_, second) = stream
+    assert (len(events), len(first.failed), len(second.failed)) == (10, 5, 5)
+    assert scorer.batches == []
+
+
+def test_the_stream_of_several_tells_its_place_and_what_is_provisional() -> None:
+    seen: list[tuple[int | None, int | None]] = []
+
+    def judge(query: Query, content: bytes) -> float:
+        seen.append((stream.queue_position, stream.coarse_count))
+        return number(query, content)
+
+    reranker = scripted(ScriptedScorer(judge=judge, batch_tokens=1), score_store_mb=0, detail="auto", reader_threads=1)
+    stream = reranker.rank_each_stream(["a dog", "a cat"], [b"1", b"2"])
+    assert (stream.queue_position, stream.coarse_count) == (None, None)
+    assert len(list(stream)) == 6
+    assert {place for place, _ in seen} == {0}
+    assert {count for _, count in seen} >= {0, 2}, "all are scored at the high detail after two at the low one"
+
+
 def test_how_many_are_wanted_is_known_where_all_are_looked_at_roughly_first() -> None:
     reranker = scripted(ScriptedScorer(), score_store_mb=0, detail="auto")
     alone = reranker.rank("a dog", CONTENTS, top_k=2)
