@@ -11,6 +11,7 @@ gradio_environment.prepare()
 
 from reranker.ui.launch import run  # noqa: E402
 from reranker.ui.page import build_page  # noqa: E402 - only now
+from reranker.ui.services import PageServices  # noqa: E402
 
 
 def _settings() -> Settings:
@@ -21,8 +22,8 @@ def _settings() -> Settings:
         sys.exit(2)
 
 
-reranker = Reranker(settings=_settings())
-demo = build_page(reranker)
+services = PageServices.of(Reranker(settings=_settings()))
+demo = build_page(services)
 
 if __name__ == "__main__":
-    sys.exit(run(demo, reranker))
+    sys.exit(run(demo, services))

@@ -206,7 +206,7 @@ class Reranker:
 
         return self._torch_thread.run(load_model)
 
-    def query(self, text: str) -> Query:
+    def query(self, text: str, exclude: str = "") -> Query:
         """Return a validated query without the white space around it.
 
         Raises `QueryEmpty` if nothing in it can be seen, `QueryTooLong` and `TextNotUnicode`.
@@ -218,7 +218,7 @@ class Reranker:
         max_length = self.settings.limits.max_query_length
         if len(trimmed) > max_length:
             raise QueryTooLong(length=len(trimmed), max_length=max_length)
-        return Query(text=trimmed)
+        return Query(text=trimmed, exclude=exclude)
 
     def _candidates(self, pictures: Sequence[Picture]) -> list[Candidate]:
         """Raises `TextTooLong` and `TextNotUnicode`."""
@@ -306,7 +306,7 @@ class Reranker:
 
     def rank_each_stream(
         self,
-        queries: Sequence[str],
+        queries: Sequence[str | Query],
         pictures: Sequence[Picture],
         *,
         top_k: int | None = None,
@@ -320,7 +320,7 @@ class Reranker:
         a score come out as skipped for every query, and the rankings still come.
         """
         _check_top_k(top_k)
-        checked = [self.query(query) for query in queries]
+        checked = [query if isinstance(query, Query) else self.query(query) for query in queries]
         candidates, chosen = self._candidates(pictures), self._detail(detail)
         part_size = self.load().cache_capacity if len(queries) > 1 else len(candidates)
 

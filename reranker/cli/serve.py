@@ -52,8 +52,10 @@ def _serve_page(reranker: Reranker) -> int:
 
     from reranker.ui.launch import run  # noqa: PLC0415 - Gradio reads the environment when it is imported
     from reranker.ui.page import build_page  # noqa: PLC0415
+    from reranker.ui.services import PageServices  # noqa: PLC0415
 
-    return run(build_page(reranker), reranker)
+    services = PageServices.of(reranker)
+    return run(build_page(services), services)
 
 
 def _serve_api(reranker: Reranker) -> int:

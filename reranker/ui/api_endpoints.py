@@ -17,9 +17,9 @@ from reranker.core.scores import shown_score
 from reranker.core.types import Candidate, Failed, Ranking, Scored
 from reranker.i18n.error_messages import Language, sentence
 from reranker.i18n.page_texts import language_of, phrase
+from reranker.ui.api_responses import api_response, with_refused
 from reranker.ui.error_toasts import errors_as_sentences
-from reranker.ui.model_status import judged_by
-from reranker.ui.ranking_view import api_response, with_refused
+from reranker.ui.session.model_state import judged_by
 from reranker.ui.uploads import CheckedPictures, Uploads
 
 

@@ -1,27 +1,19 @@
-"""Make the files that people download from the page."""
+"""Make the files that people download from the tab “Evaluate”."""
 
 import hashlib
-import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Final, Literal
+from typing import IO
 
 from reranker.api import Reranker
 from reranker.config.settings import MEGABYTE
 from reranker.core.text import well_formed
-from reranker.core.types import Ranking, Scored
-from reranker.export.archive import write_archive
-from reranker.export.contact_sheet import as_html
-from reranker.export.rows import as_csv, as_json
-from reranker.i18n.error_messages import Language
-from reranker.images.limits import Limits
 from reranker.ui.upload_quota import UploadQuota, shared_quota
 from reranker.ui.uploads import Uploads
-
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +27,6 @@ class Downloads:
     """
 
     folder: Path
-    limits: Limits
     quota: UploadQuota
     _secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), init=False, repr=False)
 
@@ -43,7 +34,7 @@ class Downloads:
     def of(cls, uploads: Uploads, reranker: Reranker) -> "Downloads":
         """Write into a subfolder of the upload folder, within the limits of a reranker."""
         quota = shared_quota(uploads.folder, reranker.settings.limits.max_uploads_mb * MEGABYTE)
-        return cls(folder=uploads.folder / "downloads", limits=reranker.limits, quota=quota)
+        return cls(folder=uploads.folder / "downloads", quota=quota)
 
     def write_text(self, name: str, text: str, session: str) -> Path:
         """Write a text into a file of this name and return its path."""
@@ -84,4 +75,3 @@ class Downloads:
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
-

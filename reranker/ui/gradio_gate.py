@@ -7,7 +7,7 @@ fetches any URL. So requests are checked here first, and `Uploads.resolve` check
 
 import json
 import re
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from gradio.route_utils import FnIndexInferError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reranker.config.settings import MEGABYTE, Settings
@@ -60,10 +61,10 @@ _API_DESCRIPTION: Final = re.compile(rb"(window\.gradio_api_info = ).*?(;</scrip
 
 
 class GradioGate:
-    """ASGI middleware in front of Gradio. own_paths: of routes that are not Gradio's; they pass unchecked."""
+    """ASGI middleware in front of Gradio. own_routes: those that are not Gradio's; they pass unchecked."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, uploads: Uploads, own_paths: frozenset[str]) -> None:
-        self._app, self._uploads, self._own_paths, self._server = app, uploads, own_paths, settings.server
+    def __init__(self, app: ASGIApp, *, settings: Settings, uploads: Uploads, own_routes: Sequence[BaseRoute]) -> None:
+        self._app, self._uploads, self._own_routes, self._server = app, uploads, own_routes, settings.server
         self._login = ErrorSentences(app, {HTTPStatus.BAD_REQUEST: LoginRejected()})
         self._bodies = RequestBodies(BODIES_AT_ONCE * MAX_BODY_MB * MEGABYTE)
         self._login_bodies = RequestBodies(LOGINS_AT_ONCE * MAX_LOGIN_BYTES)
@@ -73,7 +74,7 @@ class GradioGate:
         self._failed_logins = FailedAttempts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or route_path(scope) in self._own_paths:
+        if scope["type"] != "http" or self._is_own(scope):
             await self._app(scope, receive, send)
             return
         sending = _Sending(send)
@@ -88,6 +89,9 @@ class GradioGate:
                 await send({"type": "http.response.body", "body": b""})
             else:
                 await response(scope, receive, send)
+
+    def _is_own(self, scope: Scope) -> bool:
+        return any(route.matches(scope)[0] != Match.NONE for route in self._own_routes)
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises `RequestError`, and what Gradio raises."""
@@ -202,9 +206,23 @@ def _names_one(content: Any, functions: Container[int]) -> bool:
 
 def _has_login(scope: Scope) -> bool:
     """Return whether a visitor has logged in, or need not."""
+    return scope["app"].auth is None or _login_of(scope) is not None
+
+
+def owner_of(scope: Scope) -> str:
+    """Return the name that a visitor has logged in by; empty if there is no login. Raises `LoginRequired`."""
+    if scope["app"].auth is None:
+        return ""
+    if (name := _login_of(scope)) is None:
+        raise LoginRequired
+    return name
+
+
+def _login_of(scope: Scope) -> str | None:
     app, cookies = scope["app"], Request(scope).cookies
     names = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
-    return app.auth is None or any(cookies.get(name) in app.tokens for name in names)
+    tokens = (cookies.get(name) for name in names)
+    return next((app.tokens[token] for token in tokens if token in app.tokens), None)
 
 
 def _received(body: bytes, receive: Receive) -> Receive:

@@ -1,6 +1,7 @@
 """Launch the page: its address, its login, its middleware, and the HTTP API next to it."""
 
 import sys
+import threading
 from typing import Any, Final
 
 import gradio as gr
@@ -8,36 +9,37 @@ import gradio.queueing
 import gradio.routes
 from starlette.middleware import Middleware
 
-from reranker.api import Reranker
 from reranker.config.settings import MEGABYTE
 from reranker.i18n.page_texts import translations
 from reranker.server.error_responses import log_unexpected
 from reranker.server.http_api import api_routes
 from reranker.server.request_bodies import RequestBodies
 from reranker.server.security import security_middleware
-from reranker.server.serving import GRACE_S, Termination, bracketed, check_address, load_in_background
+from reranker.server.serving import GRACE_S, Termination, bracketed, check_address
 from reranker.ui import gradio_environment
+from reranker.ui.client_files import client_routes
 from reranker.ui.components import STATIC
-from reranker.ui.gradio_gate import GradioGate
-from reranker.ui.uploads import Uploads
+from reranker.ui.gradio_gate import GradioGate, owner_of
+from reranker.ui.services import PageServices
+from reranker.ui.session.routes import SessionRoutes
 
 UPLOAD_MARGIN: Final = 4  # Gradio's limit refuses the whole upload, so it is higher than ours, which refuses one file
 
 _FONTS: Final = ("system-ui", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif")
 
 
-def run(page: gr.Blocks, reranker: Reranker) -> int:
+def run(page: gr.Blocks, services: PageServices) -> int:
     """Serve the page until it is interrupted, and return an exit code. The model is loaded in the background."""
     termination = Termination()
-    server = reranker.settings.server
+    server = services.reranker.settings.server
     if server.share and not server.auth:
         sys.stderr.write(
             "Anybody who has the address of this page can use it; set RERANKER_AUTH=name:password to require a login.\n"
         )
     try:
         check_address(server.host, server.port)
-        load_in_background(reranker)
-        page.launch(prevent_thread_lock=True, **launch_settings(reranker))
+        threading.Thread(target=services.model.load, name="reranker-load", daemon=True).start()
+        page.launch(prevent_thread_lock=True, **launch_settings(services))
     except OSError:
         sys.stderr.write(
             f"The page could not be opened at {server.host}, port {server.port}; choose another RERANKER_HOST or "
@@ -46,6 +48,7 @@ def run(page: gr.Blocks, reranker: Reranker) -> int:
         return 1
     page.server.config.timeout_graceful_shutdown = GRACE_S
     termination.wait()
+    services.sessions.close()
     page.close(verbose=False)
     gradio_environment.remove_uploads()
     return 0
@@ -61,18 +64,23 @@ class _BriefTraceback:
             log_unexpected(error, "an event of the page")
 
 
-def launch_settings(reranker: Reranker) -> dict[str, Any]:
-    """Return the arguments of `Blocks.launch`: the HTTP API is added, and telemetry and the run history are off."""
+def launch_settings(services: PageServices) -> dict[str, Any]:
+    """Return the arguments of `Blocks.launch`: our routes are added, and telemetry and the run history are off."""
     for module in (gradio.queueing, gradio.routes):
         module.traceback = _BriefTraceback  # type: ignore[attr-defined]
+    reranker = services.reranker
     settings = reranker.settings
     name, _, password = settings.server.auth.partition(":")
-    routes = api_routes(reranker, RequestBodies.of(settings.limits))
+    routes = [
+        *api_routes(reranker, RequestBodies.of(settings.limits)),
+        *client_routes(),
+        *SessionRoutes(services, owner_of).routes(),
+    ]
     gate = Middleware(
         GradioGate,
         settings=settings,
-        uploads=Uploads.from_gradio(settings.server.galleries),
-        own_paths=frozenset(route.path for route in routes),
+        uploads=services.uploads,
+        own_routes=routes,
     )
     return {
         "server_name": bracketed(settings.server.host),
@@ -92,6 +100,5 @@ def launch_settings(reranker: Reranker) -> dict[str, Any]:
         "footer_links": [],
         "i18n": gr.I18n(**translations()),
         "theme": gr.themes.Default(primary_hue="teal", neutral_hue="slate", font=_FONTS, font_mono="monospace"),
-        "js": STATIC.text("keyboard.js"),
         "css_paths": [STATIC.path(name) for name in ("page.css", "label_grid.css", "evaluation.css")],
     }

@@ -32,9 +32,7 @@ def build_page(services: PageServices) -> gr.Blocks:
     """Build the page. Launch it with the settings of `launch.launch_settings`."""
     reranker, tabs = services.reranker, BrowserTabs()
     label_handlers = LabelHandlers(reranker, services.sessions, tabs)
-    evaluate_handlers = EvaluateHandlers(
-        reranker, Downloads.of(services.uploads, reranker), tabs, label_handlers
-    )
+    evaluate_handlers = EvaluateHandlers(reranker, Downloads.of(services.uploads, reranker), tabs, label_handlers)
     page = gr.Blocks(
         title=TITLE,
         analytics_enabled=False,

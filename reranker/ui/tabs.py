@@ -12,6 +12,7 @@ from reranker.i18n.page_texts import language_of
 
 MAX_TABS: Final = 10_000
 
+
 class BrowserTabs:
     """All open tabs, by Gradio's session hash, which each tab has; safe for several threads.
 

@@ -41,18 +41,12 @@ class CheckedPictures:
 
 
 class Uploads:
-    """The folder that Gradio stores uploads in, and the galleries of the server.
-
-    Its subfolder `thumbnails/` has a file `<original>.jpg` for each picture under the same relative path, and for those
-    of galleries in `thumbnails/galleries/`. Browsers know the pictures of galleries only by their thumbnails.
-    """
+    """The folder that Gradio stores the uploads of programs in, and the galleries of the server."""
 
     def __init__(self, folder: Path, galleries: Galleries | None = None) -> None:
         self.folder = folder.resolve()
         self._roots = (str(self.folder), os.path.abspath(folder))  # noqa: PTH100 - Gradio does not follow links
         self.galleries = galleries or Galleries(())
-        self.thumbnails, self.samples = self.folder / "thumbnails", self.folder / "samples"
-        self._gallery_thumbnails = self.thumbnails / "galleries"
 
     @classmethod
     def from_gradio(cls, galleries: Iterable[Path] = ()) -> "Uploads":
@@ -61,7 +55,7 @@ class Uploads:
         return cls(folder, Galleries(galleries, hidden=folder.resolve()))
 
     def resolve(self, item: object) -> Path:
-        """Return the picture of a gallery item, a file object or a path, or of the path of its thumbnail.
+        """Return the picture of a gallery item, a file object or a path.
 
         Raises `PictureForbidden` if it is outside the folders, and `PictureMissing` if it was deleted.
         """
@@ -75,18 +69,8 @@ class Uploads:
             pass
         raise (PictureMissing if is_missing else PictureForbidden)(name=_display_name(text))
 
-    def resolve_upload(self, item: object) -> Path:
-        """Return the uploaded file of a file object or a path, which need not be a picture.
-
-        Raises `PictureForbidden` for anything else, such as a picture of a gallery, and `PictureMissing`.
-        """
-        path = self.resolve(item)
-        if self.folder not in path.parents:
-            raise PictureForbidden(name=_display_name(_path_text(item)))
-        return path
-
     def _original(self, text: str) -> Path | None:
-        """Return the path with all links followed, and the picture in place of its thumbnail.
+        """Return the path with all links followed.
 
         Returns None if it is outside the folders, as URLs and data URIs are. Paths that lead elsewhere by their text
         alone are never looked up.
@@ -94,14 +78,8 @@ class Uploads:
         parts = parts_inside(text, self._roots[0]) or parts_inside(text, self._roots[1])
         if parts is None:
             return None
-        path = self.folder.joinpath(*parts)
-        if path.is_relative_to(self._gallery_thumbnails):
-            return self.galleries.picture(*path.relative_to(self._gallery_thumbnails).with_suffix("").parts)
-        if path.is_relative_to(self.thumbnails):
-            path = self.folder / path.relative_to(self.thumbnails).with_suffix("")
-        resolved = path.resolve()
-        is_thumbnail = resolved.is_relative_to(self.thumbnails)
-        return resolved if self.folder in resolved.parents and not is_thumbnail else None
+        resolved = self.folder.joinpath(*parts).resolve()
+        return resolved if self.folder in resolved.parents else None
 
     def leads_inside(self, text: str) -> bool:
         """Return whether a path lies in the upload folder by its text alone; nothing is looked up."""
@@ -114,25 +92,6 @@ class Uploads:
         except PictureError:
             return False
         return True
-
-    def thumbnail(self, picture: Path) -> Path:
-        """Return the path for the thumbnail of a picture in the upload folder or in a gallery."""
-        location = self.galleries.locate(picture)
-        if location is not None:
-            thumbnail = self._gallery_thumbnails / location[0] / location[1]
-        else:
-            thumbnail = self.thumbnails / picture.relative_to(self.folder)
-        return thumbnail.with_name(f"{thumbnail.name}.jpg")
-
-    def has_thumbnail(self, picture: Path) -> bool:
-        """Return whether `thumbnail` has a path for this file."""
-        return self.folder in picture.parents or self.galleries.locate(picture) is not None
-
-    def delete(self, file: Path) -> None:
-        """Delete a file in the upload folder and its thumbnail. Samples and files elsewhere are kept."""
-        if file.is_relative_to(self.folder) and not file.is_relative_to(self.samples):
-            for path in (file, self.thumbnail(file)):
-                path.unlink(missing_ok=True)
 
     def check(self, items: Iterable[object], *, allow_data_uris: bool = False) -> CheckedPictures:
         """Check all items of a request. An item that is not allowed does not affect the others."""

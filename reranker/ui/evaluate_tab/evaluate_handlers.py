@@ -114,8 +114,8 @@ class EvaluateHandlers:
         language = self._tabs.language(request)
         if not self._reranker.is_loaded:
             for share in poll_progress(self._reranker.load, lambda: self._reranker.loaded_share):
-                status = Status(text=phrase("loading", language), tone="busy", percent=int(100 * share))
-                yield _run_outputs(status, None)
+                loading = Status(text=phrase("loading", language), tone="busy", percent=int(100 * share))
+                yield _run_outputs(loading, None)
         total = len(plan.scorings) * len(plan.details) * sum(len(labelled.pictures) for labelled in usable)
         reading = phrase("reading", language, done=0, total=total)
         yield _run_outputs(Status(text=reading, tone="busy", percent=0), None)

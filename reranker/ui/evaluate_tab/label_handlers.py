@@ -65,7 +65,12 @@ class LabelHandlers:
         self._serials = count(1)
 
     def add(
-        self, session: object, query: object, labelled_queries: LabelledQueries, event: gr.EventData, request: gr.Request
+        self,
+        session: object,
+        query: object,
+        labelled_queries: LabelledQueries,
+        event: gr.EventData,
+        request: gr.Request,
     ) -> list[Any]:
         """Add the query with the marked pictures to the test set, and clear the marks and the query."""
         pictures = self._pictures(session, request)

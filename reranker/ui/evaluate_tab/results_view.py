@@ -30,10 +30,11 @@ METRICS: Final = frozenset(
 MIN_QUERIES: Final = 30  # with fewer, only large differences are significant
 
 Names = Mapping[Configuration, str]
+ThumbnailOf = Callable[[Path], str | None]  # returns the address of the thumbnail of a picture
 
 
 def evaluation_value(
-    evaluation: Evaluation, detail_levels: Sequence[int], thumbnail_of: Callable[[Path], str | None], language: Language
+    evaluation: Evaluation, detail_levels: Sequence[int], thumbnail_of: ThumbnailOf, language: Language
 ) -> dict[str, Any]:
     """Return the value of the component with the results, for `evaluation.js`.
 
@@ -131,7 +132,7 @@ def _signed(metric: str, value: float) -> str:
     return f"+{text}" if value > 0 and text.strip("0.") else text
 
 
-def _mistakes(evaluation: Evaluation, thumbnail_of: Callable[[Path], str | None], language: Language) -> list[dict[str, Any]]:
+def _mistakes(evaluation: Evaluation, thumbnail_of: ThumbnailOf, language: Language) -> list[dict[str, Any]]:
     """Return the queries for which a method did not rank a relevant picture first, with the outcome of each method."""
     rows = []
     for index, labelled in enumerate(evaluation.dataset.sets):
@@ -150,7 +151,7 @@ def _outcome(
     labelled: LabelledSet,
     scored_set: ScoredSet,
     rank: int | None,
-    thumbnail_of: Callable[[Path], str | None],
+    thumbnail_of: ThumbnailOf,
     language: Language,
 ) -> dict[str, Any]:
     """Return the rank of the first relevant picture, and the wrong picture that was ranked first, if any."""

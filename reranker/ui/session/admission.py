@@ -140,4 +140,3 @@ def _upright(size: tuple[int, int] | None, thumbnail: Path) -> tuple[int, int] |
     with Image.open(thumbnail) as image:
         is_turned = (image.width > image.height) != (size[0] > size[1]) and image.width != image.height
     return (size[1], size[0]) if is_turned else size
-

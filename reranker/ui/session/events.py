@@ -6,6 +6,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html defines the forma
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from reranker.ui.session.model_state import ModelState
@@ -55,10 +56,8 @@ async def _next_changes(waiting: "asyncio.Queue[Change]", timeout_s: float) -> l
 
 def _notify(loop: asyncio.AbstractEventLoop, waiting: "asyncio.Queue[Change]", change: Change) -> None:
     """Pass on a change to the thread of the server."""
-    try:
+    with suppress(RuntimeError):  # the server has stopped
         loop.call_soon_threadsafe(waiting.put_nowait, change)
-    except RuntimeError:  # the server has stopped
-        pass
 
 
 def _event(name: str, content: Any) -> str:

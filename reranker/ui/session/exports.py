@@ -4,7 +4,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from reranker.export.contact_sheet import as_html
 from reranker.export.rows import as_csv, as_json, rankings_as_csv, rankings_as_json
 from reranker.i18n.error_messages import Language
 from reranker.server.error_responses import requested_language
-from reranker.ui.session.records import RankingHeader, Results, order
+from reranker.ui.session.records import RankingHeader, order
 from reranker.ui.session.session import Session
 from reranker.ui.upload_quota import UploadQuota
 
@@ -73,7 +73,11 @@ class Exports:
             limits, model = self._reranker.limits, str(judged_by.get("model", ""))
             return as_html(rankings[0], model=model, limits=limits, language=language)
         if format_ == "csv":
-            return rankings_as_csv(rankings, language=language) if len(chosen) > 1 else as_csv(rankings[0], language=language)
+            return (
+                rankings_as_csv(rankings, language=language)
+                if len(chosen) > 1
+                else as_csv(rankings[0], language=language)
+            )
         if len(chosen) > 1:
             return rankings_as_json(rankings, judged_by=judged_by, language=language)
         return as_json(rankings[0], judged_by=judged_by, language=language)

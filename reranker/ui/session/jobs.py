@@ -97,8 +97,7 @@ class RankJob:
         """Return the results of one of its rankings if it is stopped before anything is scored."""
         part = next(part for part in self._parts if part.header.id == id_)
         results = Results()
-        for key, event in {**part.results.scored, **part.results.failed}.items():
-            results.add(key, event)
+        results.scored, results.failed = dict(part.results.scored), dict(part.results.failed)
         for position, picture in enumerate(part.pictures):
             error = PictureSkipped(name=picture.name)
             results.add(picture.id, Failed(position=position, candidate=picture.candidate, error=error))

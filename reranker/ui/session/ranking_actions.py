@@ -223,4 +223,3 @@ def _indexed(pictures: Mapping[str, Picture]) -> tuple[dict[str, Picture], dict[
             by_hash.setdefault(picture.sha256, picture)
         by_name.setdefault(picture.name, picture)
     return by_hash, by_name
-

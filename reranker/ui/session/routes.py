@@ -18,7 +18,6 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 from starlette.types import Scope
 
-from reranker.api import Reranker
 from reranker.config.settings import MEGABYTE
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import RankingUnknown, RequestMalformed, ServerStopping
@@ -26,14 +25,13 @@ from reranker.images.thumbnails import make_thumbnail
 from reranker.server.error_responses import error_response
 from reranker.server.json_bodies import JsonLimits, parse_whole_json
 from reranker.server.request_bodies import RequestBodies
-from reranker.ui.session.admission import Admission
+from reranker.ui.services import PageServices
 from reranker.ui.session.events import event_stream
 from reranker.ui.session.exports import Exports
-from reranker.ui.session.model_state import ModelState, may_download
+from reranker.ui.session.model_state import may_download
 from reranker.ui.session.ranking_actions import MAX_QUERIES, MAX_SAVED_MB, MIN_PICTURES, RankingActions
 from reranker.ui.session.records import Picture, failed_row, scored_row
 from reranker.ui.session.session import Session
-from reranker.ui.session.sessions import Sessions
 from reranker.ui.session.uploads import UploadReceiver
 from reranker.ui.upload_quota import shared_quota
 
@@ -50,22 +48,12 @@ _Handler = Callable[["SessionRoutes", Request, Session], Awaitable[Response]]
 
 
 class SessionRoutes:
-    """The handlers of the routes. owner_of: returns the name of the login, or empty; raises `LoginRequired`.
+    """The handlers of the routes. owner_of: returns the name of the login, or empty; raises `LoginRequired`."""
 
-    examples: sentences for the sample gallery.
-    """
-
-    def __init__(
-        self,
-        reranker: Reranker,
-        sessions: Sessions,
-        admission: Admission,
-        model: ModelState,
-        examples: list[str],
-        owner_of: OwnerOf,
-    ) -> None:
-        self._reranker, self._sessions, self._admission = reranker, sessions, admission
-        self._model, self._examples, self._owner_of = model, examples, owner_of
+    def __init__(self, services: PageServices, owner_of: OwnerOf) -> None:
+        reranker, sessions = services.reranker, services.sessions
+        self._reranker, self._sessions, self._admission = reranker, sessions, services.admission
+        self._model, self._examples, self._owner_of = services.model, services.examples, owner_of
         self._rankings = RankingActions(reranker, sessions)
         limits = reranker.settings.limits
         quota = shared_quota(sessions.folder, limits.max_uploads_mb * MEGABYTE)
@@ -146,7 +134,7 @@ class SessionRoutes:
     def _state(self, session: Session) -> dict[str, Any]:
         limits = self._reranker.settings.limits
         return {
-            "session": {"id": session.id, "hours": self._sessions.hours},
+            "session": {"id": session.id, "hours": self._sessions.hours, "ends_at": self._sessions.ends_at()},
             "limits": {
                 "min_pictures": MIN_PICTURES,
                 "max_pictures": limits.max_pictures,
@@ -189,13 +177,9 @@ class SessionRoutes:
 
     async def _mark(self, request: Request, session: Session) -> Response:
         body = await self._body(request)
-        ids, marks = _texts(body, "pictures"), {}
-        for name, values in (("pick", (-1, 0, 1)), ("rating", range(6))):
-            if name in body:
-                if body[name] not in values or type(body[name]) is not int:
-                    raise RequestMalformed(where=name)
-                marks[name] = body[name]
-        await run_in_threadpool(lambda: session.mark(ids, **marks))
+        ids = _texts(body, "pictures")
+        pick, rating = _number(body, "pick", range(-1, 2)), _number(body, "rating", range(6))
+        await run_in_threadpool(session.mark, ids, pick, rating)
         return Response(status_code=204)
 
     async def _rank(self, request: Request, session: Session) -> Response:
@@ -317,6 +301,14 @@ def _text(body: dict[str, Any], name: str, default: str | None = None) -> str:
     """Return a text of a request, or the default if it is missing. Raises `RequestMalformed`."""
     value = body.get(name, default)
     if not isinstance(value, str):
+        raise RequestMalformed(where=name)
+    return value
+
+
+def _number(body: dict[str, Any], name: str, values: range) -> int | None:
+    """Return a number of a request, or None if it is missing. Raises `RequestMalformed`."""
+    value = body.get(name)
+    if value is not None and (type(value) is not int or value not in values):
         raise RequestMalformed(where=name)
     return value
 

@@ -147,10 +147,18 @@ class Session:
             if present:
                 self.publish({"pictures_changed": [picture.view for picture in present]})
 
-    def mark(self, ids: Iterable[str], **values: int) -> None:
-        """Pick, reject or rate pictures. values: `pick`, `rating` or both."""
+    def mark(self, ids: Iterable[str], pick: int | None = None, rating: int | None = None) -> None:
+        """Pick, reject or rate pictures; None leaves the pick or the rating as it is."""
         with self.lock:
-            marked = [replace(self._pictures[id_], **values) for id_ in ids if id_ in self._pictures]
+            present = [self._pictures[id_] for id_ in ids if id_ in self._pictures]
+            marked = [
+                replace(
+                    picture,
+                    pick=picture.pick if pick is None else pick,
+                    rating=picture.rating if rating is None else rating,
+                )
+                for picture in present
+            ]
             self._pictures.update({picture.id: picture for picture in marked})
             self._store(marked)
             if marked:

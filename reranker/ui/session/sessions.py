@@ -45,6 +45,10 @@ class Sessions:
         """How long an unused session lives."""
         return self._hours
 
+    def ends_at(self) -> float:
+        """Return when a session ends that nobody uses from now on, in seconds since 1970."""
+        return self._clock() + HOUR_S * self._hours
+
     @property
     def running_count(self) -> int:
         """The number of sessions with a job."""

@@ -25,7 +25,7 @@ export function createApi(root, language, offline) {
       throw new ApiError(0, offline());
     }
     const content = response.status === 204 ? null : await response.json().catch(() => null);
-    if (!response.ok) throw new ApiError(response.status, content?.error?.message ?? offline());
+    if (!response.ok) throw new ApiError(response.status, content?.detail ?? offline());
     return content;
   }
 

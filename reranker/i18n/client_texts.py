@@ -1,0 +1,1 @@
+CLIENT_TEXTS: dict[str, dict[str, str]] = {}

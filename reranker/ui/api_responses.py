@@ -1,0 +1,39 @@
+"""Rankings of the endpoints for programs, as JSON, with the pictures that could not be opened."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any, TypeVar
+
+from reranker.core.types import Failed, Ranking, Scored
+from reranker.export.rows import rows
+from reranker.i18n.error_messages import Language
+from reranker.ui.uploads import CheckedPictures
+
+_Event = TypeVar("_Event", bound=Scored | Failed)
+
+
+def _with_original_position(event: _Event, checked: CheckedPictures) -> _Event:
+    """Return an event with its position among all pictures that were given, including the refused ones."""
+    return replace(event, position=checked.positions[event.position])
+
+
+def with_refused(ranking: Ranking, checked: CheckedPictures) -> Ranking:
+    """Return a ranking of the allowed pictures with the refused ones among its failures."""
+    failed = [*checked.refused, *(_with_original_position(failure, checked) for failure in ranking.failed)]
+    return replace(
+        ranking,
+        scored=tuple(_with_original_position(event, checked) for event in ranking.scored),
+        failed=tuple(sorted(failed, key=lambda failure: failure.position)),
+    )
+
+
+def api_response(ranking: Ranking, judged_by: Mapping[str, Any], language: Language) -> dict[str, Any]:
+    """Return a ranking as the JSON of the command line has it, but with names instead of paths."""
+    results = [asdict(row) for row in rows(ranking, language)]
+    return {
+        "query": ranking.query.text,
+        "model": judged_by["model"],
+        "fingerprint": ranking.fingerprint,
+        "judged_by": judged_by,
+        "results": [{"name" if key == "path" else key: value for key, value in row.items()} for row in results],
+    }
