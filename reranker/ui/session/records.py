@@ -15,7 +15,7 @@ from reranker.core.errors import (
     PictureUnscored,
     RerankerError,
 )
-from reranker.core.scores import none_relevant
+from reranker.core.scores import none_relevant, shown_score
 from reranker.core.types import Candidate, Failed, Query, Ranking, Score, Scored
 from reranker.engine.batching import float32
 from reranker.i18n.error_messages import sentence
@@ -154,6 +154,7 @@ def summary(
 ) -> dict[str, Any]:
     """Return what the browser knows of a ranking without its results. state: running, done, stopped or failed."""
     log_odds = [scored.score.log_odds for scored in results.scored.values()]
+    best = results.best(3)
     return {
         "id": header.id,
         "query": header.query.text,
@@ -173,7 +174,8 @@ def summary(
         "error": None if error is None else sentences(error),
         "saved_from": header.saved_from or None,
         "run": header.run,
-        "best": [key for key in results.best(3) if " " not in key],
+        "best": [key for key in best if " " not in key],
+        "best_score": shown_score(results.scored[best[0]].score.log_odds, header.temperature) if best else None,
     }
 
 
