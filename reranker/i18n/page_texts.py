@@ -77,24 +77,20 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
         "en": "The model “{model}” is ready. Add at least {min_count} pictures, write a sentence, and rank them.",
         "zh": "模型“{model}”已就绪。请添加至少 {min_count} 张图片，写一句话，然后排序。",
     },
-    "toybox": {
-        "en": "**The small built-in model is in use.** It knows drawings like those of the sample gallery, not "
-        "photographs.",
-        "zh": "**当前使用内置的小模型**，它只认识示例图库那样的图画，不认识照片。",
-    },
+    # Why the demo model is used, and what to do.
     "no GPU": {
-        "en": "For photographs, use `lychee-rerank-mm`; it needs a CUDA GPU, which this machine does not have.",
-        "zh": "给照片排序请用 `lychee-rerank-mm`；它需要 CUDA 显卡，而这台机器没有。",
+        "en": "For photographs there is lychee-rerank-mm; it needs an NVIDIA GPU, which this machine does not have.",
+        "zh": "给照片排序可用 lychee-rerank-mm；它需要 NVIDIA 显卡，而这台机器没有。",
     },
     "not downloaded": {
-        "en": "For photographs, use `lychee-rerank-mm`; its files are not on this machine. Download them with "
-        "`python -m reranker download lychee`; nothing is downloaded automatically.",
-        "zh": "给照片排序请用 `lychee-rerank-mm`；这台机器上没有它的文件。程序不会自动下载任何内容，"
-        "请用命令 `python -m reranker download lychee` 下载。",
+        "en": "For photographs there is lychee-rerank-mm; it is not on this machine yet, and nothing is downloaded unasked "
+        "(python -m reranker download lychee).",
+        "zh": "给照片排序可用 lychee-rerank-mm；这台机器上还没有它，程序不会自动下载"
+        "（命令：python -m reranker download lychee）。",
     },
     "named": {
-        "en": "For photographs, start with `RERANKER_MODEL=lychee`.",
-        "zh": "要给照片排序，请以 `RERANKER_MODEL=lychee` 启动。",
+        "en": "For photographs, start the program with RERANKER_MODEL=lychee.",
+        "zh": "要给照片排序，请以 RERANKER_MODEL=lychee 启动程序。",
     },
     "download": {"en": "Download “{model}”", "zh": "下载“{model}”"},
     "download_sized": {"en": "Download “{model}” ({size} GB)", "zh": "下载“{model}”（{size} GB）"},

@@ -64,6 +64,12 @@ class _BriefTraceback:
             log_unexpected(error, "an event of the page")
 
 
+def _theme() -> gr.themes.Base:
+    """Return Gradio's theme with the colours of the page's style sheets, whose contrast is at least 4.5."""
+    theme = gr.themes.Default(primary_hue="teal", neutral_hue="slate", font=_FONTS, font_mono="monospace")
+    return theme.set(color_accent="#0f766e", button_primary_background_fill="#0f766e")
+
+
 def launch_settings(services: PageServices) -> dict[str, Any]:
     """Return the arguments of `Blocks.launch`: our routes are added, and telemetry and the run history are off."""
     for module in (gradio.queueing, gradio.routes):
@@ -99,6 +105,6 @@ def launch_settings(services: PageServices) -> dict[str, Any]:
         "_frontend": False,  # skips Gradio's check that it reaches itself, which gives up after 3 s on a busy machine
         "footer_links": [],
         "i18n": gr.I18n(**translations()),
-        "theme": gr.themes.Default(primary_hue="teal", neutral_hue="slate", font=_FONTS, font_mono="monospace"),
+        "theme": _theme(),
         "css_paths": [STATIC.path(name) for name in ("page.css", "label_grid.css", "evaluation.css")],
     }

@@ -78,7 +78,7 @@ export function createExportMenu(store, shownRows) {
     show(shown, rows) {
       [summary, visible] = [shown, rows];
       node.hidden = !shown || shown.state === "running" || !shownRows().rows.length;
-      opener.textContent = `⭳ ${t("export_open", { count: rows.length })}`;
+      opener.textContent = `↓ ${t("export_open", { count: rows.length })}`;
       if (!popup.hidden) translate();
     },
   };

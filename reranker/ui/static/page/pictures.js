@@ -35,7 +35,6 @@ export function createPictures(store, uploads) {
     heading.textContent = t("pictures_title");
     const text = t("pictures_count", { count });
     manage.textContent = `${text} · ${t(manager.node.hidden ? "pictures_manage" : "pictures_fold")}`;
-    manage.hidden = empty.hidden = false;
     empty.hidden = count > 0 || !store.session;
     manage.hidden = !count && !store.canRestore;
     strip.hidden = !count || !manager.node.hidden;
@@ -58,7 +57,7 @@ export function createPictures(store, uploads) {
   return { node };
 }
 
-// The buttons that bring pictures in. primary: the same for the empty state, the sample gallery first.
+// The buttons that bring pictures in. primary: those of the empty state, the sample gallery first.
 function createSources(store, uploads) {
   const { t } = store.texts;
   const input = (attributes) => createElement("input", {
@@ -72,17 +71,11 @@ function createSources(store, uploads) {
     return made;
   };
   const addSamples = () => store.notices.attempt(() => store.api.post(store.path("samples")));
-  const galleries = () => createGalleries(store);
-  const sampleButtons = [];
-  const set = (withSamples) => {
-    const samples = button("pictures_samples", addSamples, withSamples ? "primary" : "");
-    sampleButtons.push(samples);
-    const others = [button("pictures_files", () => files.click()), button("pictures_folder", () => folder.click()), galleries()];
-    return withSamples ? [samples, ...others] : [...others, samples];
-  };
-  const node = createElement("div", { class: "sources" }, files, folder, ...set(false));
-  const primary = createElement("div", { class: "sources" }, ...set(true));
-  store.subscribe((topics) => { if (topics.has("connection")) for (const samples of sampleButtons) samples.hidden = !store.samples; });
+  const others = () => [button("pictures_files", () => files.click()), button("pictures_folder", () => folder.click()), createGalleries(store)];
+  const samples = button("pictures_samples", addSamples, "primary");
+  const node = createElement("div", { class: "sources" }, files, folder, ...others());
+  const primary = createElement("div", { class: "sources" }, samples, ...others());
+  store.subscribe((topics) => { if (topics.has("connection")) samples.hidden = !store.samples; });
   return { node, primary };
 }
 
