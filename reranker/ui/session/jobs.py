@@ -16,12 +16,12 @@ from reranker.core.errors import PictureSkipped, RerankerError
 from reranker.core.scores import memory_text
 from reranker.core.types import Failed, Ranking, Scored
 from reranker.server.error_responses import log_unexpected
+from reranker.ui.background_progress import poll_progress
 from reranker.ui.session.model_state import judged_by
 from reranker.ui.session.records import Picture, RankingHeader, Results, failed_row, scored_row
 from reranker.ui.session.session import Session
 
 REPORT_INTERVAL_S: Final = 0.1
-POLL_INTERVAL_S: Final = 0.25  # of the model while it is loaded
 SHARE_BEFORE_TIME_LEFT: Final = 0.05  # of the pictures
 SECONDS_BEFORE_TIME_LEFT: Final = 10
 
@@ -129,9 +129,8 @@ class RankJob:
 
     def _load(self) -> None:
         """Load the model, and report its progress. Raises `CheckpointError` and other errors of the model."""
-        loading = _in_thread(self._reranker.load)
-        while not loading.wait(POLL_INTERVAL_S):
-            self._show(loading=self._reranker.loaded_share)
+        for share in poll_progress(self._reranker.load, lambda: self._reranker.loaded_share):
+            self._show(loading=share)
         info, judged_by_model = self._reranker.load().info, judged_by(self._reranker)
         for part in self._parts:
             part.header = replace(
@@ -233,22 +232,6 @@ class RankJob:
     def _memory(self) -> str | None:
         memory = self._reranker.load().device_memory if self._reranker.is_loaded else None
         return None if memory is None else memory_text(*memory)
-
-
-def _in_thread(work: Callable[[], object]) -> threading.Event:
-    """Run work in a thread; its errors are lost. Returns what is set at its end."""
-    ended = threading.Event()
-
-    def run() -> None:
-        try:
-            work()
-        except Exception:  # `load` raises it again where it is needed
-            pass
-        finally:
-            ended.set()
-
-    threading.Thread(target=run, name="reranker-load", daemon=True).start()
-    return ended
 
 
 def _read_in_thread(stream: Stream) -> "SimpleQueue[Event | BaseException | None]":

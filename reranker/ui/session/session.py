@@ -116,7 +116,11 @@ class Session:
         """Call a function at each change, in the thread that makes it. Returns a function that ends this."""
         with self.lock:
             self._watchers.add(notify)
-        return lambda: self._watchers.discard(notify)
+        return lambda: self._unwatch(notify)
+
+    def _unwatch(self, notify: Notify) -> None:
+        with self.lock:
+            self._watchers.discard(notify)
 
     def publish(self, change: Change) -> None:
         """Tell a change to all who watch."""
