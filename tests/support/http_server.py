@@ -36,13 +36,16 @@ def serving_page(reranker: Reranker) -> Iterator[str]:
     # Imported here, so that tests without a page do not wait for gradio.
     from reranker.ui.launch import launch_settings  # noqa: PLC0415
     from reranker.ui.page import build_page  # noqa: PLC0415
+    from reranker.ui.services import PageServices  # noqa: PLC0415
 
-    page = build_page(reranker)
-    settings = launch_settings(reranker) | {"server_port": free_port(), "server_name": "127.0.0.1"}
+    services = PageServices.of(reranker)
+    page = build_page(services)
+    settings = launch_settings(services) | {"server_port": free_port(), "server_name": "127.0.0.1"}
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **settings)
     try:
         yield url
     finally:
+        services.sessions.close()
         page.close(verbose=False)
 
 
