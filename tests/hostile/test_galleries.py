@@ -50,7 +50,7 @@ def gallery(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def galleries(gallery: Path) -> Galleries:
-    return Galleries([gallery], hidden=gallery / "uploads")
+    return Galleries([gallery], hidden=[gallery / "uploads"])
 
 
 def test_what_is_listed_is_no_more_than_what_may_be_seen(galleries: Galleries, gallery: Path) -> None:

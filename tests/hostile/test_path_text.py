@@ -3,7 +3,6 @@
 import ntpath
 import os
 import posixpath
-from pathlib import Path
 
 import pytest
 

@@ -2,14 +2,16 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import httpx
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Scope
 
 from reranker import Reranker
+from reranker.server.security import security_middleware
 from tests.support.ports import free_port
 
 GRACE_S = 1
@@ -47,6 +49,24 @@ def serving_page(reranker: Reranker) -> Iterator[str]:
     finally:
         services.sessions.close()
         page.close(verbose=False)
+
+
+@contextmanager
+def serving_sessions(reranker: Reranker, owner_of: Callable[[Scope], str] = lambda scope: "") -> Iterator[str]:
+    """Serve the sessions of a page without Gradio, which starts more quickly, and yield the address.
+
+    owner_of: returns the name of the login of a request.
+    """
+    from reranker.ui.services import PageServices  # noqa: PLC0415
+    from reranker.ui.session.routes import SessionRoutes  # noqa: PLC0415
+
+    services = PageServices.of(reranker)
+    routes = SessionRoutes(services, owner_of).routes()
+    with serving(Starlette(routes=routes, middleware=security_middleware(reranker.settings.server))) as url:
+        try:
+            yield url
+        finally:
+            services.sessions.close()
 
 
 def answers(url: str) -> bool:

@@ -176,5 +176,3 @@ def comparable(state: Values) -> Values:
 
 def names_by_score(ranking: Values) -> list[str]:
     return [row[3] for row in sorted(ranking["scored"], key=lambda row: (-row[2], -row[1]))]
-
-

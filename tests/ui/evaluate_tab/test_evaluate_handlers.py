@@ -48,7 +48,9 @@ def test_an_evaluation_tells_how_far_it_is_and_ends_in_a_table(tab, numbers):
 def test_an_evaluation_is_told_again_in_another_language(tab, numbers):
     _, sets, *_ = added(tab, "right", numbers, numbers[0])
     _, state, *_ = evaluated(tab, numbers, sets, *TWO_METHODS)[-1]
-    (_, english, _), (said, chinese, _) = (tab.evaluate_handlers.draw(tab.session.id, state, visitor(one)) for one in ("en", "zh-CN"))
+    (_, english, _), (said, chinese, _) = (
+        tab.evaluate_handlers.draw(tab.session.id, state, visitor(language)) for language in ("en", "zh-CN")
+    )
     assert said["text"].startswith("已评测 1 个句子")
     assert chinese["rows"][0]["name"] == "是或否 · 常规（2 token）"
     texts = [

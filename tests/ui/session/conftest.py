@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from reranker import Reranker, Settings
-from tests.support.http_server import serving_page
+from tests.support.http_server import serving_page, serving_sessions
 from tests.support.numbered_pictures import number_in
 from tests.support.page_session import PageSession
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer
@@ -17,13 +17,15 @@ OpenPage = Callable[..., PageSession]
 
 @pytest.fixture
 def open_page() -> Iterator[OpenPage]:
-    """Serve a page over a scripted scorer with these settings, and return a new session of it."""
+    """Serve sessions over a scripted scorer with these settings, or over a reranker, and return a new session."""
     with ExitStack() as stack:
 
-        def open_(scorer: ScriptedScorer | None = None, **settings: object) -> PageSession:
+        def open_(
+            scorer: ScriptedScorer | None = None, *, reranker: Reranker | None = None, **settings: object
+        ) -> PageSession:
             chosen = Settings.of(**{"model": "toybox", "score_store_mb": 0, **settings})
-            reranker = Reranker(scorer=scorer or ScriptedScorer(judge=number_in), settings=chosen)
-            url = stack.enter_context(serving_page(reranker))
+            scripted = Reranker(scorer=scorer or ScriptedScorer(judge=number_in), settings=chosen)
+            url = stack.enter_context(serving_sessions(reranker or scripted))
             return PageSession.create(stack.enter_context(httpx.Client(base_url=url, timeout=PATIENCE_S)))
 
         yield open_
