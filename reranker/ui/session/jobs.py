@@ -51,11 +51,31 @@ class RankingPart:
     unreported: list[tuple[str, Scored | Failed]] = field(default_factory=list)
 
     def add(self, event: Scored | Failed) -> None:
-        """Add the result of a picture, and remember to report it."""
+        """Add the result of a picture, and remember to report it. One that is skipped keeps the score that it has."""
         key = self.pictures[event.position].id
+        self.done += 1
+        if _is_skipped(event) and key in self.results.scored:
+            return
         self.results.add(key, event)
         self.unreported.append((key, event))
-        self.done += 1
+
+    def skip_rest(self) -> None:
+        """Add a result for each picture that has none, as if the run had been stopped."""
+        for event in self.missing(self.results):
+            self.add(event)
+
+    def missing(self, results: Results) -> list[Failed]:
+        """Return that the pictures without a result were skipped."""
+        return [
+            Failed(position=position, candidate=picture.candidate, error=PictureSkipped(name=picture.name))
+            for position, picture in enumerate(self.pictures)
+            if picture.id not in results.scored and picture.id not in results.failed
+        ]
+
+    @property
+    def end_state(self) -> str:
+        """The state of the ranking once all pictures have a result."""
+        return "stopped" if self.results.is_stopped else "done"
 
     def take_change(self) -> dict[str, Any] | None:
         """Return what was not reported yet, for the browser; None if there is nothing."""
@@ -96,11 +116,9 @@ class RankJob:
     def skipped(self, id_: str) -> Results:
         """Return the results of one of its rankings if it is stopped before anything is scored."""
         part = next(part for part in self._parts if part.header.id == id_)
-        results = Results()
-        results.scored, results.failed = dict(part.results.scored), dict(part.results.failed)
-        for position, picture in enumerate(part.pictures):
-            error = PictureSkipped(name=picture.name)
-            results.add(picture.id, Failed(position=position, candidate=picture.candidate, error=error))
+        results = part.results.copy()
+        for event in part.missing(results):
+            results.add(part.pictures[event.position].id, event)
         return results
 
     def start(self) -> None:
@@ -183,26 +201,26 @@ class RankJob:
         for part in self._parts:
             if (change := part.take_change()) is not None:
                 self._session.publish(change)
-                state = "done" if part.done == len(part.pictures) else "running"
-                self._session.put_ranking(part.header, part.results, state, self._elapsed_s, store=False)
+                is_complete = part.done == len(part.pictures)  # other sentences may go on
+                state = part.end_state if is_complete else "running"
+                self._session.put_ranking(part.header, part.results, state, self._elapsed_s, store=is_complete)
         self._show()
 
     def _end_part(self, part: RankingPart, error: RerankerError | None) -> None:
         if (change := part.take_change()) is not None:
             self._session.publish(change)
         part.has_ended = True
-        state = "failed" if error else "stopped" if part.results.is_stopped else "done"
+        state = "failed" if error else part.end_state
         self._session.put_ranking(part.header, part.results, state, self._elapsed_s, error)
 
     def _end(self, error: RerankerError | None) -> None:
-        for part in self._parts:
-            if not part.has_ended:
-                for key, event in self.skipped(part.header.id).failed.items():
-                    if key not in part.results.scored and key not in part.results.failed:
-                        part.results.add(key, event)
-                        part.unreported.append((key, event))
-                self._end_part(part, error)
-        self._session.end_job()
+        try:
+            for part in self._parts:
+                if not part.has_ended:
+                    part.skip_rest()
+                    self._end_part(part, error)
+        finally:
+            self._session.end_job()
 
     @property
     def _elapsed_s(self) -> float:
@@ -232,6 +250,10 @@ class RankJob:
     def _memory(self) -> str | None:
         memory = self._reranker.load().device_memory if self._reranker.is_loaded else None
         return None if memory is None else memory_text(*memory)
+
+
+def _is_skipped(event: Scored | Failed) -> bool:
+    return isinstance(event, Failed) and isinstance(event.error, PictureSkipped)
 
 
 def _read_in_thread(stream: Stream) -> "SimpleQueue[Event | BaseException | None]":
