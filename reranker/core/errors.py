@@ -39,6 +39,7 @@ RerankerError
 │   ├── DocumentFieldInvalid     a field of such a document is wrong, or does not belong there
 │   ├── RequestMalformed         the request does not match the schema
 │   ├── ResultUnreadable         the file is not a ranking that this program saved
+│   ├── NameTemplateInvalid      a template for the names of files is empty or has unknown fields
 │   ├── RequestTooLarge          the request has more bytes than the limit
 │   │   └── RequestTextTooLarge  it has, even without its pictures
 │   ├── RequestTimedOut          the client has stopped sending the request
@@ -92,6 +93,7 @@ FieldRule = Literal[
 ]
 WeightFault = Literal["missing", "shape"]
 DeviceFault = Literal["build", "none"]
+TemplateFault = Literal["empty", "too long", "braces", "field"]
 SpecReason = Literal["not allowed", "too many", "sets", "candidates"]
 FaultReason = Literal[
     "no access",
@@ -452,6 +454,17 @@ class ResultUnreadable(RequestError):
     """The file is not a ranking that this program saved."""
 
     name: str
+
+
+@dataclass(eq=False)
+class NameTemplateInvalid(RequestError):
+    """No names of files can be made by a template.
+
+    reason: "braces" if a bracket has no counterpart; "field" if there is a field that is not known, or has a format.
+    """
+
+    reason: TemplateFault
+    template: str
 
 
 @dataclass(eq=False)

@@ -5,6 +5,7 @@ from html import escape
 from reranker.core.scores import score_texts, shown_score
 from reranker.core.text import well_formed
 from reranker.core.types import Ranking
+from reranker.export.ranks import Ranks, ranks_of
 from reranker.i18n.error_messages import Language, sentence
 from reranker.images.limits import Limits
 from reranker.images.thumbnails import thumbnail_data_uris
@@ -43,17 +44,24 @@ meter {{ width: calc(100% - 1.2rem); margin: 0 .6rem .4rem; }}
 """
 
 
-def as_html(ranking: Ranking, *, model: str, limits: Limits, language: Language = "en") -> str:
+def as_html(
+    ranking: Ranking,
+    *,
+    model: str,
+    limits: Limits,
+    language: Language = "en",
+    ranks: Ranks = None,
+) -> str:
     """An HTML page with rank, score, name and thumbnail of every scored picture, and the errors of those that failed.
 
-    model: its name, to be shown. limits: on the pictures that are read for their thumbnails.
+    model: its name, to be shown. limits: on the pictures that are read for their thumbnails. ranks: as in `rows`.
     """
     scores = [shown_score(scored.score.log_odds, ranking.temperature) for scored in ranking.scored]
     thumbnails = thumbnail_data_uris([scored.candidate for scored in ranking.scored], limits, THUMBNAIL_PX)
     cards = [
         _card(rank, scored.candidate.name, score, text, thumbnail)
-        for rank, (scored, score, text, thumbnail) in enumerate(
-            zip(ranking.scored, scores, score_texts(scores), thumbnails, strict=True), start=1
+        for rank, scored, score, text, thumbnail in zip(
+            ranks_of(ranking, ranks), ranking.scored, scores, score_texts(scores), thumbnails, strict=True
         )
     ]
     return _PAGE.format(

@@ -150,13 +150,8 @@ def test_queries_are_read_from_stdin(shell: Shell, monkeypatch: pytest.MonkeyPat
         ),
         (
             "a dog",
-            ["a.png", "--format", "zip"],
-            "The format zip holds one ranking; with --queries, choose table, json or csv.",
-        ),
-        (
-            "a dog",
             ["a.png", "--format", "html"],
-            "The format html holds one ranking; with --queries, choose table, json or csv.",
+            "The format html holds one ranking; with --queries, choose table, json, csv or zip.",
         ),
     ],
 )
@@ -265,6 +260,33 @@ def test_each_query_has_a_folder_of_its_own(shell: Shell) -> None:
         "02__a dog/01_2.7_a.png": b"1",
         "03_query/01_8.8_b.png": b"2",
     }
+
+
+def test_the_archive_of_several_queries_has_the_files_of_the_copies(shell: Shell) -> None:
+    write(a=1, b=2)
+    template = ["--name-template", "{stem} {query} {rank}"]
+    rank_queries(shell, ".", "--copy-top", "best", *template, queries=["a dog", "a cat"])
+    rank_queries(shell, ".", "--format", "zip", "--output", "all.zip", *template, queries=["a dog", "a cat"])
+    archive = zipfile.ZipFile("all.zip")
+    assert {name: archive.read(name) for name in archive.namelist()} == copies("best")
+    folders = {"01_a dog": "a dog", "02_a cat": "a cat"}
+    assert set(archive.namelist()) == {
+        f"{folder}/{stem} {query} {rank}.png"
+        for folder, query in folders.items()
+        for stem, rank in (("a", "02"), ("b", "01"))
+    }
+
+
+@pytest.mark.parametrize(
+    ("template", "part"),
+    [("", "“”; write a text with fields"), ("{rnk}", "“{rnk}”, has a field that is not known"), ("{", "counterpart")],
+)
+def test_a_template_that_makes_no_names_is_refused_before_scoring(shell: Shell, template: str, part: str) -> None:
+    write(a=1)
+    done = shell("rank", "a dog", ".", "--copy-top", "best", "--name-template", template)
+    assert (done.code, done.out, len(done.said)) == (USAGE_ERROR, "", 1)
+    assert part in done.err
+    assert shell.scorer.read_names == []
 
 
 def test_a_folder_that_is_not_empty_is_rejected_before_scoring(shell: Shell) -> None:

@@ -57,6 +57,12 @@ def test_names_and_queries_cannot_add_scripts(evil: str) -> None:
     assert any("default-src 'none'" in str(meta.get("content")) for meta in sheet.all("meta"))
 
 
+def test_a_part_of_a_ranking_has_the_ranks_that_are_given() -> None:
+    shown = ranking(scored("b.png", -2.0, png()), scored("a.png", 2.0, png()))
+    text = " ".join(Sheet(as_html(shown, model="toybox", limits=Limits(), ranks=[12, 4])).texts)
+    assert text.index("#12 · 1.2") < text.index("#4 · 8.8")
+
+
 def test_the_sheet_is_in_the_language_of_the_reader() -> None:
     text = as_html(ranking(scored("a.png", 0.0, png())), model="toybox", limits=Limits(), language="zh")
     assert "由 toybox 排序" in text

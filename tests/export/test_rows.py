@@ -63,6 +63,20 @@ def test_ranks_count_from_one_and_failed_pictures_have_none() -> None:
     ]
 
 
+def test_a_part_of_a_ranking_has_the_ranks_that_are_given_in_every_file() -> None:
+    part = ranking(scored("c.png", -1.0), scored("a.png", 2.0), failed(PictureMissing(name="d.png")))
+    assert [(row.rank, row.path) for row in rows(part, ranks=[7, 2])] == [(7, "c.png"), (2, "a.png"), (None, "d.png")]
+    content = json.loads(as_json(part, judged_by={"model": "m"}, ranks=[7, 2]))
+    assert [row["rank"] for row in content["results"]] == [7, 2, None]
+    assert [row["rank"] for row in read_csv(as_csv(part, ranks=[7, 2]))] == ["7", "2", ""]
+    together = json.loads(rankings_as_json([part, part], judged_by={"model": "m"}, ranks=[None, [7, 2]]))
+    assert [[row["rank"] for row in each["results"]] for each in together["queries"]] == [[1, 2, None], [7, 2, None]]
+    lines = read_csv(rankings_as_csv([part, part], ranks=[[7, 2], None]))
+    assert [line["rank"] for line in lines] == ["7", "2", "", "1", "2", ""]
+    with pytest.raises(ValueError, match="zip"):
+        rows(part, ranks=[1])
+
+
 def test_scores_are_shown_at_the_temperature_of_the_ranking() -> None:
     (row,) = rows(ranking(scored("a.png", 3.0), temperature=2.5))
     assert row.score == shown_score(3.0, 2.5)
