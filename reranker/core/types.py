@@ -118,20 +118,28 @@ class ScorerInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """A candidate with its score; `position` counts from 0 in the order of the request."""
+    """A candidate with its score; `position` counts from 0 in the order of the request.
+
+    content_hash: SHA-256 of the encoded bytes that were scored, in hexadecimal; None if the scores came from elsewhere.
+    """
 
     position: int
     candidate: Candidate
     score: Score
+    content_hash: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """A candidate that could not be scored, and why. A failure is never a number."""
+    """A candidate that could not be scored, and why. A failure is never a number.
+
+    content_hash: as in `Scored`; None if the picture was not read.
+    """
 
     position: int
     candidate: Candidate
     error: PictureError
+    content_hash: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

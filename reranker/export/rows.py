@@ -25,6 +25,7 @@ class Row:
     rank: from 1; None if the picture failed. path: the name of the candidate. score: 0 to 10, as people see it.
     log_odds: natural logarithm. words: the text that the model generated, None if it generated none. text: the text
     that was scored with the picture, None if there was none. error: one sentence; None if the picture was scored.
+    sha256: of the bytes of the picture's file, in hexadecimal; None if they were not read.
     """
 
     rank: int | None
@@ -35,6 +36,7 @@ class Row:
     words: str | None
     text: str | None
     error: str | None
+    sha256: str | None
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
@@ -132,6 +134,7 @@ def _scored_row(rank: int, scored: Scored, temperature: float) -> Row:
         words=scored.score.generated_text,
         text=scored.candidate.text or None,
         error=None,
+        sha256=scored.content_hash,
     )
 
 
@@ -145,6 +148,7 @@ def _failed_row(failed: Failed, language: Language) -> Row:
         words=None,
         text=failed.candidate.text or None,
         error=sentence(failed.error, language),
+        sha256=failed.content_hash,
     )
 
 

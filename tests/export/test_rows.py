@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -39,7 +40,17 @@ def without_mark(text: str) -> str:
 
 def test_ranks_count_from_one_and_failed_pictures_have_none() -> None:
     assert rows(ranking(scored("a.png", 0.0), scored("b.png", -1.5), failed(PictureMissing(name="c.png")))) == [
-        Row(rank=1, path="a.png", status="scored", score=5.0, log_odds=0.0, words=None, text=None, error=None),
+        Row(
+            rank=1,
+            path="a.png",
+            status="scored",
+            score=5.0,
+            log_odds=0.0,
+            words=None,
+            text=None,
+            error=None,
+            sha256=None,
+        ),
         Row(
             rank=2,
             path="b.png",
@@ -49,6 +60,7 @@ def test_ranks_count_from_one_and_failed_pictures_have_none() -> None:
             words=None,
             text=None,
             error=None,
+            sha256=None,
         ),
         Row(
             rank=None,
@@ -59,6 +71,7 @@ def test_ranks_count_from_one_and_failed_pictures_have_none() -> None:
             words=None,
             text=None,
             error="“c.png” was not found or is not a file; check that it was not moved or deleted, then add it again.",
+            sha256=None,
         ),
     ]
 
@@ -90,6 +103,17 @@ def test_errors_are_in_the_language_of_the_reader() -> None:
     assert "是空文件" in as_csv(broken, language="zh")
 
 
+def test_a_row_has_the_hash_of_the_file_where_it_is_known() -> None:
+    results = (
+        replace(scored("a.png", 0.5), content_hash="0a" * 32),
+        replace(failed(PictureUnreadable(name="b.png", reason="damaged")), content_hash="0b" * 32),
+        failed(PictureMissing(name="c.png")),
+    )
+    content = json.loads(as_json(ranking(*results), judged_by={"model": "toybox"}))
+    assert [row["sha256"] for row in content["results"]] == ["0a" * 32, "0b" * 32, None]
+    assert [row["sha256"] for row in read_csv(as_csv(ranking(*results)))] == ["0a" * 32, "0b" * 32, ""]
+
+
 def test_json_is_one_object_with_these_keys_in_this_order() -> None:
     text = as_json(ranking(scored("a.png", 0.25), failed(PictureMissing(name="b.png"))), judged_by={"model": "toybox"})
     content = json.loads(text)
@@ -102,9 +126,9 @@ def test_json_is_one_object_with_these_keys_in_this_order() -> None:
 
 def test_csv_has_a_header_and_a_line_for_each_picture() -> None:
     assert without_mark(as_csv(ranking(scored("a.png", 0.0), scored("b, c.png", -0.5)))).split("\r\n") == [
-        "rank,path,status,score,log_odds,words,text,error",
-        "1,a.png,scored,5.0,0.0,,,",
-        f'2,"b, c.png",scored,{shown_score(-0.5)},-0.5,,,',
+        "rank,path,status,score,log_odds,words,text,error,sha256",
+        "1,a.png,scored,5.0,0.0,,,,",
+        f'2,"b, c.png",scored,{shown_score(-0.5)},-0.5,,,,',
         "",
     ]
 
@@ -161,6 +185,7 @@ def test_json_keeps_every_name_and_every_digit(name: str, log_odds: float) -> No
         "words": None,
         "text": None,
         "error": None,
+        "sha256": None,
     }
 
 
