@@ -79,13 +79,13 @@ def test_a_result_has_the_hash_of_the_bytes_that_were_scored(detail: str, tmp_pa
     (tmp_path / "bad.png").write_bytes(b"no number")
     pictures = [
         *CONTENTS,
-        CONTENTS[0],
+        Candidate(name="with a text", source=b"4", text="a title"),
         *(tmp_path / name for name in ("one.png", "same pixels.png", "bad.png", "gone")),
     ]
     chosen = {"detail": detail, "rescore_near_ties": True, "score_store_mb": 0}
     for ranking in scripted(ScriptedScorer(judge=number), **chosen).rank_each(["a dog", "a cat"], pictures):
         hashes = {each.position: each.content_hash for each in (*ranking.scored, *ranking.failed)}
-        contents = [*CONTENTS, CONTENTS[0], b"3", b" 3 ", b"no number"]
+        contents = [*CONTENTS, b"4", b"3", b" 3 ", b"no number"]
         expected = [hashlib.sha256(content).hexdigest() for content in contents]
         assert [hashes[position] for position in range(len(pictures))] == [*expected, None]
 
