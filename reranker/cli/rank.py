@@ -15,6 +15,7 @@ from reranker.cli.options import (
     FormatOption,
     InstructionOption,
     ModelOption,
+    NotOption,
     OutputOption,
     PrecisionOption,
     RevisionOption,
@@ -109,6 +110,7 @@ def rank(  # noqa: PLR0913 - the options of a command
     paths: PathsArgument = None,
     *,
     queries: QueriesOption = None,
+    not_: NotOption = "",
     model: ModelOption = None,
     top_k: TopKOption = None,
     threshold: ThresholdOption = 0.0,
@@ -139,14 +141,15 @@ def rank(  # noqa: PLR0913 - the options of a command
     settings = settings_of(**model_options, scoring=scoring, instruction=instruction, detail=detail)
     reranker, several = reranker_of(context, settings), queries is not None
     # Mistakes are reported before the model is loaded, which takes a while.
-    inputs = _inputs(query, paths or (), queries, reranker, recursive=recursive, text=text)
+    exclude = argument_text(not_)
+    inputs = _inputs(query, paths or (), queries, reranker, exclude=exclude, recursive=recursive, text=text)
     files = [candidate.source for candidate in inputs.candidates if isinstance(candidate.source, Path)]
     check_output(output, [*files, *(file for file in (queries, text) if file is not None)])
     check_empty(copy_top)
     check_template(name_template)
     if several:
         check_holds_several(format_)
-    rankings = rank_with_progress(reranker, inputs.queries, inputs.candidates, top_k)
+    rankings = rank_with_progress(reranker, inputs.queries, exclude, inputs.candidates, top_k)
     filtered = [filter_by_score(ranking, threshold) for ranking in rankings]
     write_output(render(filtered, format_, reranker, several=several, template=name_template), output)
     if copy_top is not None:
@@ -161,6 +164,7 @@ def _inputs(
     queries: Path | None,
     reranker: Reranker,
     *,
+    exclude: str,
     recursive: bool,
     text: Path | None,
 ) -> _Inputs:
@@ -169,9 +173,10 @@ def _inputs(
     if queries is not None:
         checked = read_queries(queries, reranker)
     elif arguments:
-        checked = [reranker.query(argument_text(arguments.pop(0))).text]
+        checked = [argument_text(arguments.pop(0))]
     else:
         raise CommandError("Missing argument 'QUERY'.")
+    checked = [reranker.query(each, exclude).text for each in checked]
     if not arguments:
         raise CommandError("Missing argument 'PATH'.")
     if queries is not None and not is_path(arguments[0]):

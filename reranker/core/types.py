@@ -24,9 +24,13 @@ in host memory.
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """A validated sentence that pictures are scored against: Chinese, English or both."""
+    """A validated sentence that pictures are scored against: Chinese, English or both.
+
+    exclude: another one, which says what must not be in a picture; empty if nothing is excluded.
+    """
 
     text: str
+    exclude: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,10 +162,14 @@ class Ranking:
 
 @dataclass(frozen=True, kw_only=True)
 class PartScore:
-    """The score of a picture for one part of the query, scored like a query of its own."""
+    """The score of a picture for one part of the query, scored like a query of its own.
+
+    is_excluded: whether the text says what must not be in the picture.
+    """
 
     text: str
     score: Score
+    is_excluded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +206,8 @@ class OcclusionMap:
 class Explanation:
     """Why one picture got its score: by the parts of the query, and by where in the picture.
 
-    parts: in the order of the query; empty if the query has a single part. temperature: as in `Ranking`.
+    parts: in the order of the query, and then what it excludes; empty if the query has a single part and excludes
+        nothing. temperature: as in `Ranking`.
     """
 
     query: Query

@@ -4,7 +4,7 @@ from html import escape
 
 from reranker.core.scores import score_texts, shown_score
 from reranker.core.text import well_formed
-from reranker.core.types import Ranking
+from reranker.core.types import Query, Ranking
 from reranker.export.ranks import Ranks, ranks_of
 from reranker.i18n.error_messages import Language, sentence
 from reranker.images.limits import Limits
@@ -13,6 +13,7 @@ from reranker.images.thumbnails import thumbnail_data_uris
 THUMBNAIL_PX = 320
 _TEXTS: dict[str, dict[Language, str]] = {
     "ranked": {"en": "Pictures ranked by {model}: {count}", "zh": "由 {model} 排序，共 {count} 张图片"},
+    "excluded": {"en": "{query} · not: {exclude}", "zh": "{query} · 排除：{exclude}"},
     "failed": {"en": "Not scored", "zh": "未能评分"},
 }
 _PAGE = """<!doctype html>
@@ -66,11 +67,15 @@ def as_html(
     ]
     return _PAGE.format(
         lang={"en": "en", "zh": "zh-CN"}[language],
-        query=_escape(ranking.query.text),
+        query=_escape(_heading(ranking.query, language)),
         summary=_escape(_TEXTS["ranked"][language].format(count=len(cards), model=model)),
         cards="\n".join(cards),
         failures=_failures(ranking, language),
     )
+
+
+def _heading(query: Query, language: Language) -> str:
+    return _TEXTS["excluded"][language].format(**vars(query), query=query.text) if query.exclude else query.text
 
 
 def _card(rank: int, name: str, score: float, score_text: str, thumbnail: str | None) -> str:

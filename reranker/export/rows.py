@@ -59,7 +59,7 @@ def as_json(
     language: Language = "en",
     ranks: Ranks = None,
 ) -> str:
-    """A JSON object with query, model, fingerprint, `judged_by` and results. Numbers have all their digits.
+    """A JSON object with query, exclude, model, fingerprint, `judged_by` and results. Numbers have all their digits.
 
     judged_by: see `Reranker.judged_by`. ranks: as in `rows`. Raises `ValueError` if a number is infinite or not a
     number.
@@ -90,18 +90,22 @@ def as_csv(ranking: Ranking, *, language: Language = "en", ranks: Ranks = None) 
 def rankings_as_csv(
     rankings: Sequence[Ranking], *, language: Language = "en", ranks: Sequence[Ranks] | None = None
 ) -> str:
-    """The lines of `as_csv` for several rankings, with `query` as the first column. ranks: those of each."""
+    """The lines of `as_csv` for several rankings, with `query` and `exclude` as the first columns.
+
+    ranks: those of each.
+    """
     cells = (
-        [ranking.query.text, *asdict(row).values()]
+        [ranking.query.text, ranking.query.exclude, *asdict(row).values()]
         for ranking, each in with_ranks(rankings, ranks)
         for row in rows(ranking, language, each)
     )
-    return csv_text(("query", *COLUMNS), cells)
+    return csv_text(("query", "exclude", *COLUMNS), cells)
 
 
 def _ranking_object(ranking: Ranking, judged_by: Mapping[str, Any], language: Language, ranks: Ranks) -> dict[str, Any]:
     return {
         "query": ranking.query.text,
+        "exclude": ranking.query.exclude,
         "model": judged_by["model"],
         "fingerprint": ranking.fingerprint,
         "judged_by": judged_by,

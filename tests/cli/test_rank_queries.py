@@ -11,6 +11,7 @@ import pytest
 from reranker import Query
 from reranker.cli.console import DONE, FAILED, INTERRUPTED, USAGE_ERROR
 from reranker.export.rows import COLUMNS
+from reranker.pipelines.exclusion import combined_log_odds
 from tests.support.scripted_scorer import ScriptedScorer, checksum
 from tests.support.shell import CommandResult, Shell, read_csv, write
 
@@ -42,8 +43,9 @@ def test_csv_has_the_query_as_its_first_column(shell: Shell) -> None:
     shell.scorer = ScriptedScorer(judge=checksum)
     write(a=1, b=2)
     together = read_csv(rank_queries(shell, ".", "--format", "csv").out)
-    assert tuple(together[0]) == ("query", *COLUMNS)
+    assert tuple(together[0]) == ("query", "exclude", *COLUMNS)
     assert [row.pop("query") for row in together] == ["a dog"] * 2 + ["海边的房子"] * 2 + ["'=1+1"] * 2
+    assert {row.pop("exclude") for row in together} == {""}
     alone = [read_csv(shell("rank", query, ".", "--format", "csv").out) for query in QUERIES]
     assert together == [row for each in alone for row in each]
 
@@ -109,6 +111,27 @@ def test_an_interrupt_leaves_no_result(shell: Shell) -> None:
     assert (done.code, done.out, done.said) == (INTERRUPTED, "", ["Stopped."])
     assert not Path("a.txt").exists()
     assert not Path("best").exists()
+
+
+def test_what_must_not_be_there_counts_for_every_query(shell: Shell) -> None:
+    shell.scorer = ScriptedScorer(judge=checksum)
+    write(a=1, b=2, c=3)
+    together = rank_queries(shell, ".", "--not", " 一只猫 ", "--format", "json").result["queries"]
+    alone = [shell.json(query, ".", "--not", "一只猫").result for query in QUERIES]
+    assert together == alone
+    assert {each["exclude"] for each in together} == {"一只猫"}
+    scores = {row["path"]: row["log_odds"] for row in alone[0]["results"]}
+    plain = {row["path"]: row["log_odds"] for row in shell.json(QUERIES[0], ".").result["results"]}
+    excluded = {row["path"]: row["log_odds"] for row in shell.json("一只猫", ".").result["results"]}
+    assert scores == {path: combined_log_odds(plain[path], excluded[path]) for path in plain}
+
+
+def test_a_text_that_is_too_long_to_be_excluded_is_refused_before_scoring(shell: Shell) -> None:
+    write(a=1)
+    done = shell("rank", "a dog", ".", "--not", "x" * 1001)
+    assert (done.code, done.out) == (USAGE_ERROR, "")
+    assert done.said == ["The sentence has 1,001 characters; the limit is 1,000: shorten it."]
+    assert shell.scorer.read_names == []
 
 
 # The file

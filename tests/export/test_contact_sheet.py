@@ -74,5 +74,12 @@ def test_a_name_that_is_not_utf_8_is_shown_with_a_replacement_character() -> Non
     assert " a\ufffd.png" in sheet.texts
 
 
+def test_the_heading_says_what_was_excluded() -> None:
+    shown = ranking(scored("a.png", 0.0, png()), query="a dog", exclude="<b>a {cat}</b>")
+    english = Sheet(as_html(shown, model="m", limits=Limits()))
+    assert english.texts.count("a dog · not: <b>a {cat}</b>") == 2, "title and heading"
+    assert "a dog · 排除：<b>a {cat}</b>" in Sheet(as_html(shown, model="m", limits=Limits(), language="zh")).texts
+
+
 def test_an_empty_ranking_gives_an_empty_sheet() -> None:
     assert Sheet(as_html(ranking(), model="m", limits=Limits())).all("img") == []

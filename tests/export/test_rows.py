@@ -117,7 +117,7 @@ def test_a_row_has_the_hash_of_the_file_where_it_is_known() -> None:
 def test_json_is_one_object_with_these_keys_in_this_order() -> None:
     text = as_json(ranking(scored("a.png", 0.25), failed(PictureMissing(name="b.png"))), judged_by={"model": "toybox"})
     content = json.loads(text)
-    assert list(content) == ["query", "model", "fingerprint", "judged_by", "results"]
+    assert list(content) == ["query", "exclude", "model", "fingerprint", "judged_by", "results"]
     assert (content["query"], content["model"], content["fingerprint"]) == ("红裙子 red dress", "toybox", "f1")
     assert [tuple(result) for result in content["results"]] == [COLUMNS, COLUMNS]
     assert text.endswith("}\n")
@@ -141,11 +141,21 @@ def test_a_file_of_several_rankings_has_what_the_file_of_each_has(cases: list[tu
     together = json.loads(rankings_as_json(rankings, judged_by=judged_by))
     assert together == {"queries": [json.loads(as_json(each, judged_by=judged_by)) for each in rankings]}
     lines = read_lines(rankings_as_csv(rankings))
-    assert lines[0] == ["query", *COLUMNS]
+    assert lines[0] == ["query", "exclude", *COLUMNS]
     alone = [line for each in rankings for line in read_lines(as_csv(each))[1:]]
-    assert [line[1:] for line in lines[1:]] == alone
+    assert [line[2:] for line in lines[1:]] == alone
     queries = [query for query, pictures in cases for _ in pictures]
     assert [line[0].removeprefix("'") for line in lines[1:]] == [query.removeprefix("'") for query in queries]
+
+
+def test_every_file_of_several_says_what_was_excluded() -> None:
+    both = [ranking(scored("a.png", 0.0), query="a dog", exclude="a cat"), ranking(scored("a.png", 0.0), query="a dog")]
+    content = json.loads(rankings_as_json(both, judged_by={"model": "toybox"}))
+    assert [(each["query"], each["exclude"]) for each in content["queries"]] == [("a dog", "a cat"), ("a dog", "")]
+    assert [(row["query"], row["exclude"]) for row in read_csv(rankings_as_csv(both))] == [
+        ("a dog", "a cat"),
+        ("a dog", ""),
+    ]
 
 
 @pytest.mark.parametrize("query", FORMULAS)
