@@ -22,6 +22,10 @@ in host memory.
 """
 
 
+CaptureKey = Literal["camera", "lens", "exposure", "iso", "focal_length", "place", "software"]
+"""What a camera writes into a picture, in the order in which people see it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Query:
     """A validated sentence that pictures are scored against: Chinese, English or both.
@@ -216,6 +220,19 @@ class Explanation:
     score: Score
     parts: tuple[PartScore, ...]
     where: OcclusionMap
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureData:
+    """What the EXIF block of a picture says about how it was taken. All texts can be shown: they are clean and short.
+
+    taken: local time of the camera in ISO 8601, such as "2024-05-01T10:22:33"; None if it is not known.
+    details: keys and values in the order of `CaptureKey`, without those that are not known. An exposure is in seconds,
+        with the aperture; a focal length in millimetres; a place in degrees, north and east.
+    """
+
+    taken: str | None = None
+    details: tuple[tuple[CaptureKey, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
