@@ -32,6 +32,7 @@ from reranker.images.limits import Limits
 from reranker.pipelines import explain as explain_pipeline
 from reranker.pipelines import rerank
 from reranker.pipelines.coarse_to_fine import CoarseToFine
+from reranker.pipelines.exclusion import query_stream
 from reranker.pipelines.near_ties import NearTies
 from reranker.pipelines.rank_each import RankEachStream, Stream
 from reranker.storage.calibrations import CalibrationStore
@@ -63,6 +64,7 @@ class Reranker:
 
         for event in reranker.rank_stream("a red dress", pictures):     # `Scored` or `Failed`, in order of completion;
             ...                                                         # the last one is the `Ranking`
+        reranker.rank("a red dress", pictures, exclude="a tree")        # what must not be there
         with_title = Candidate(name="mug", source=Path("mug.jpg"), text="Tea mug, 0.3 l")   # scored with its text
 
     model: name, hub id or folder of the model, as `Settings.of(model=...)`; overrides the settings.
@@ -207,18 +209,29 @@ class Reranker:
         return self._torch_thread.run(load_model)
 
     def query(self, text: str, exclude: str = "") -> Query:
-        """Return a validated query without the white space around it.
+        """Return a validated query without the white space around its sentences.
 
-        Raises `QueryEmpty` if nothing in it can be seen, `QueryTooLong` and `TextNotUnicode`.
+        exclude: what must not be in the pictures; nothing is excluded if nothing in it can be seen. Raises `QueryEmpty`
+        if nothing in `text` can be seen, `QueryTooLong` and `TextNotUnicode`.
         """
-        _check_unicode(text, "query")
-        if is_blank(text):
+        sentence = self._sentence(text, "query")
+        if is_blank(sentence):
             raise QueryEmpty
-        trimmed = text.strip()
-        max_length = self.settings.limits.max_query_length
+        excluded = self._sentence(exclude, "exclude")
+        return Query(text=sentence, exclude="" if is_blank(excluded) else excluded)
+
+    def _sentence(self, text: str, where: str) -> str:
+        """Return a text without the white space around it. Raises `QueryTooLong` and `TextNotUnicode`."""
+        _check_unicode(text, where)
+        trimmed, max_length = text.strip(), self.settings.limits.max_query_length
         if len(trimmed) > max_length:
             raise QueryTooLong(length=len(trimmed), max_length=max_length)
-        return Query(text=trimmed, exclude=exclude)
+        return trimmed
+
+    def _checked(self, query: str | Query, exclude: str) -> Query:
+        """Return a query that is validated, with what is excluded. Raises as `query` does."""
+        text = query.text if isinstance(query, Query) else query
+        return query if isinstance(query, Query) and not exclude else self.query(text, exclude)
 
     def _candidates(self, pictures: Sequence[Picture]) -> list[Candidate]:
         """Raises `TextTooLong` and `TextNotUnicode`."""
@@ -235,6 +248,7 @@ class Reranker:
         query: str | Query,
         pictures: Sequence[Picture],
         *,
+        exclude: str = "",
         top_k: int | None = None,
         detail: str | None = None,
         cancellation: Cancellation | None = None,
@@ -242,14 +256,15 @@ class Reranker:
         """Return an iterator over an event for each picture (`Scored` or `Failed`), and the `Ranking` at the end.
 
         query: a sentence, or what `query` returned. pictures: paths, encoded bytes, or `Candidate`s.
+        exclude: a sentence that says what must not be in a picture. It is scored as the query is, and the probability
+            of a picture is p(query) * (1 - p(exclude)).
         top_k: how many scored pictures the ranking keeps, at least 1; all if None.
         detail: as in `ModelSettings`; the settings' if None.
         cancellation: once cancelled, pictures without a score come out as skipped.
         Raises `RequestError`, `SettingInvalid`, `CheckpointError`; the iteration raises `DeviceFailed`.
         """
         _check_top_k(top_k)
-        checked = query if isinstance(query, Query) else self.query(query)
-        chosen = self._detail(detail)
+        checked, chosen = self._checked(query, exclude), self._detail(detail)
         return self._stream(checked, self._candidates(pictures), top_k, chosen, cancellation)
 
     def _stream(
@@ -277,7 +292,7 @@ class Reranker:
         cancellation: Cancellation | None,
     ) -> Stream:
         if detail != "auto":
-            return rerank.rank_stream(query, candidates, self.engine(detail), top_k=top_k, cancellation=cancellation)
+            return query_stream(query, candidates, self.engine(detail), top_k=top_k, cancellation=cancellation)
         return CoarseToFine(
             query,
             candidates,
@@ -293,15 +308,16 @@ class Reranker:
         queries: Sequence[str],
         pictures: Sequence[Picture],
         *,
+        exclude: str = "",
         top_k: int | None = None,
         detail: str | None = None,
     ) -> tuple[Ranking, ...]:
         """Return the ranking of the same pictures for each query; each picture is encoded once.
 
-        As many pictures as the feature cache holds are scored for all queries before the next ones are. Raises as
-        `rank_stream` does, before anything is scored.
+        exclude: as in `rank_stream`, for every query. As many pictures as the feature cache holds are scored for all
+        queries before the next ones are. Raises as `rank_stream` does, before anything is scored.
         """
-        stream = self.rank_each_stream(queries, pictures, top_k=top_k, detail=detail)
+        stream = self.rank_each_stream(queries, pictures, exclude=exclude, top_k=top_k, detail=detail)
         return tuple(item for _, item in stream if isinstance(item, Ranking))
 
     def rank_each_stream(
@@ -309,6 +325,7 @@ class Reranker:
         queries: Sequence[str | Query],
         pictures: Sequence[Picture],
         *,
+        exclude: str = "",
         top_k: int | None = None,
         detail: str | None = None,
         cancellation: Cancellation | None = None,
@@ -320,7 +337,7 @@ class Reranker:
         a score come out as skipped for every query, and the rankings still come.
         """
         _check_top_k(top_k)
-        checked = [query if isinstance(query, Query) else self.query(query) for query in queries]
+        checked = [self._checked(query, exclude) for query in queries]
         candidates, chosen = self._candidates(pictures), self._detail(detail)
         part_size = self.load().cache_capacity if len(queries) > 1 else len(candidates)
 
@@ -332,24 +349,37 @@ class Reranker:
         )
 
     def rank(
-        self, query: str | Query, pictures: Sequence[Picture], *, top_k: int | None = None, detail: str | None = None
+        self,
+        query: str | Query,
+        pictures: Sequence[Picture],
+        *,
+        exclude: str = "",
+        top_k: int | None = None,
+        detail: str | None = None,
     ) -> Ranking:
         """Return the ranking of the pictures: the scored ones, best first, then those that failed, with their reasons.
 
         Arguments and errors as in `rank_stream`.
         """
-        return rerank.drain(self.rank_stream(query, pictures, top_k=top_k, detail=detail))
+        return rerank.drain(self.rank_stream(query, pictures, exclude=exclude, top_k=top_k, detail=detail))
 
     def explain(
-        self, query: str, picture: Picture, *, detail: str | None = None, cancellation: Cancellation | None = None
+        self,
+        query: str,
+        picture: Picture,
+        *,
+        exclude: str = "",
+        detail: str | None = None,
+        cancellation: Cancellation | None = None,
     ) -> Explanation:
         """Return why a picture gets its score: the score of each part of the query, and where in the picture it comes
         from.
 
+        exclude: as in `rank_stream`; it is one of the parts, marked as excluded.
         detail: as in `rank_stream`; "auto" is the highest detail. cancellation: ends it before the next batch.
         Raises as `rank_stream` does, and the `PictureError` of the picture; `PictureSkipped` if cancelled.
         """
-        checked, (candidate,) = self.query(query), self._candidates([picture])
+        checked, (candidate,) = self.query(query, exclude), self._candidates([picture])
         return explain_pipeline.explain(checked, candidate, self.engine(self._highest(detail)), cancellation)
 
     def generate_rating(
@@ -391,6 +421,7 @@ class Reranker:
             device_queue=self.device_queue,
             store=self.store,
             prefetch_threads=self.settings.engine.prefetch_threads,
+            cache_capacity=model.cache_capacity,
         )
 
 

@@ -72,6 +72,24 @@ def test_the_stream_gives_an_event_a_picture_and_then_what_rank_gives() -> None:
     assert ranking == reranker.rank("a dog", CONTENTS)
 
 
+@pytest.mark.parametrize("detail", ["usual", "auto"])
+def test_a_result_has_the_hash_of_the_bytes_that_were_scored(detail: str, tmp_path: Path) -> None:
+    (tmp_path / "one.png").write_bytes(b"3")
+    (tmp_path / "same pixels.png").write_bytes(b" 3 ")
+    (tmp_path / "bad.png").write_bytes(b"no number")
+    pictures = [
+        *CONTENTS,
+        Candidate(name="with a text", source=b"4", text="a title"),
+        *(tmp_path / name for name in ("one.png", "same pixels.png", "bad.png", "gone")),
+    ]
+    chosen = {"detail": detail, "rescore_near_ties": True, "score_store_mb": 0}
+    for ranking in scripted(ScriptedScorer(judge=number), **chosen).rank_each(["a dog", "a cat"], pictures):
+        hashes = {each.position: each.content_hash for each in (*ranking.scored, *ranking.failed)}
+        contents = [*CONTENTS, b"4", b"3", b" 3 ", b"no number"]
+        expected = [hashlib.sha256(content).hexdigest() for content in contents]
+        assert [hashes[position] for position in range(len(pictures))] == [*expected, None]
+
+
 @pytest.mark.parametrize(("top_k", "expected"), [(1, 1), (3, 3), (99, 5), (None, 5)])
 def test_top_k_cuts_the_scored_and_keeps_the_failed(top_k: int | None, expected: int, tmp_path: Path) -> None:
     pictures = [tmp_path / "gone.png", *CONTENTS]

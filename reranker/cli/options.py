@@ -75,6 +75,15 @@ FormatOption = Annotated[
         "sheet in one file, `zip` for the pictures themselves, named in order.",
     ),
 ]
+NotOption = Annotated[
+    str,
+    typer.Option(
+        "--not",
+        metavar="TEXT",
+        help="What must not be in the pictures. It is scored as the query is, and the probability of a picture is "
+        "p(query) × (1 − p(TEXT)).",
+    ),
+]
 OutputOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Write the result into this file instead of to stdout; whole or not at all."),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Final, assert_never
+from typing import Final
 
 from reranker.api import Reranker
 from reranker.cli.console import DONE, FAILED, CommandError, as_bytes, print_bytes, printable, say
@@ -12,8 +12,9 @@ from reranker.cli.options import Format
 from reranker.cli.streams import check_stdout
 from reranker.core.scores import filter_by_score, none_relevant, score_texts
 from reranker.core.types import Ranking
-from reranker.export.archive import folder_names, write_archive, write_folder
+from reranker.export.archive import write_archive, write_archive_of_several, write_folder
 from reranker.export.contact_sheet import as_html
+from reranker.export.file_names import DEFAULT_TEMPLATE, folder_names
 from reranker.export.rows import Row, as_csv, as_json, rankings_as_csv, rankings_as_json, rows
 from reranker.i18n.error_messages import sentence
 from reranker.images.limits import Limits
@@ -68,12 +69,24 @@ def write_output(data: bytes, file: Path | None) -> None:
 
 def check_holds_several(format_: Format) -> None:
     """Raise `CommandError` for a format that holds one ranking only."""
-    if format_ in {"html", "zip"}:
-        raise CommandError(f"The format {format_} holds one ranking; with --queries, choose table, json or csv.")
+    if format_ == "html":
+        raise CommandError("The format html holds one ranking; with --queries, choose table, json, csv or zip.")
 
 
-def render(rankings: Sequence[Ranking], format_: Format, reranker: Reranker, *, several: bool = False) -> bytes:
-    """Return the rankings in a format. several: the result of several queries, which only table, JSON and CSV hold."""
+def render(
+    rankings: Sequence[Ranking],
+    format_: Format,
+    reranker: Reranker,
+    *,
+    several: bool = False,
+    template: str = DEFAULT_TEMPLATE,
+) -> bytes:
+    """Return the rankings in a format. several: the result of several queries, which HTML does not hold.
+
+    template: of the names in a ZIP file. Reports pictures that no longer exist on stderr.
+    """
+    if format_ == "zip":
+        return _archive(rankings, reranker, template, several=several)
     return _render_all(rankings, format_, reranker) if several else _render_one(rankings[0], format_, reranker)
 
 
@@ -92,16 +105,17 @@ def _render_one(ranking: Ranking, format_: Format, reranker: Reranker) -> bytes:
         return as_bytes(as_csv(ranking))
     if format_ == "html":
         return as_bytes(as_html(ranking, model=reranker.model_name, limits=reranker.limits))
-    if format_ == "zip":
-        return _archive(ranking, reranker)
-    if format_ == "table":
-        return as_bytes(_table(ranking))
-    assert_never(format_)
+    return as_bytes(_table(ranking))
 
 
-def _archive(ranking: Ranking, reranker: Reranker) -> bytes:
+def _archive(rankings: Sequence[Ranking], reranker: Reranker, template: str, *, several: bool) -> bytes:
+    """Return the pictures; of several queries, in a folder for each."""
     file = BytesIO()
-    for failed in write_archive(ranking, file, reranker.limits):
+    if several:
+        failures = write_archive_of_several(rankings, file, reranker.limits, template=template)
+    else:
+        failures = write_archive(rankings[0], file, reranker.limits, template=template)
+    for failed in failures:
         say(sentence(failed.error, "en"))
     return file.getvalue()
 
@@ -152,26 +166,36 @@ def check_empty(folder: Path | None) -> None:
         raise CommandError(f"Pictures cannot be copied into {shown}: {error.strerror}.") from error
 
 
-def copy_best(rankings: Sequence[Ranking], count: int, folder: Path, limits: Limits, *, several: bool) -> None:
+def copy_best(
+    rankings: Sequence[Ranking],
+    count: int,
+    folder: Path,
+    limits: Limits,
+    *,
+    several: bool,
+    template: str = DEFAULT_TEMPLATE,
+) -> None:
     """Copy the best `count` pictures of each ranking, named in order; of several rankings, into a folder for each.
 
-    Reports pictures that no longer exist on stderr. Raises `CommandError` if the folder cannot be written.
+    template: of their names. Reports pictures that no longer exist on stderr. Raises `CommandError` if the folder
+    cannot be written.
     """
     names = folder_names([ranking.query.text for ranking in rankings]) if several else [""]
     shown = printable(str(folder))
     try:
         copied = sum(
-            _copy(ranking, count, folder / name, limits) for ranking, name in zip(rankings, names, strict=True)
+            _copy(ranking, count, folder / name, limits, template)
+            for ranking, name in zip(rankings, names, strict=True)
         )
     except OSError as error:
         raise CommandError(f"The pictures could not be copied into “{shown}”: {error.strerror}.", FAILED) from error
     say(f"Pictures copied into “{shown}”: {copied}.")
 
 
-def _copy(ranking: Ranking, count: int, folder: Path, limits: Limits) -> int:
+def _copy(ranking: Ranking, count: int, folder: Path, limits: Limits, template: str) -> int:
     """Return the number of pictures copied."""
     best = replace(ranking, scored=ranking.scored[:count])
-    failures = write_folder(best, folder, limits)
+    failures = write_folder(best, folder, limits, template=template)
     for failed in failures:
         say(sentence(failed.error, "en"))
     return len(best.scored) - len(failures)

@@ -52,12 +52,12 @@ def interval_s() -> float:
 
 
 def rank_with_progress(
-    reranker: Reranker, queries: Sequence[str], candidates: Sequence[Candidate], top_k: int | None
+    reranker: Reranker, queries: Sequence[str], exclude: str, candidates: Sequence[Candidate], top_k: int | None
 ) -> list[Ranking]:
-    """Return the ranking for each query, with the progress on stderr."""
+    """Return the ranking for each query, with the progress on stderr. exclude: see `Reranker.rank_stream`."""
     announce(reranker)
     rankings = []
-    with closing(reranker.rank_each_stream(queries, candidates, top_k=top_k)) as stream:
+    with closing(reranker.rank_each_stream(queries, candidates, exclude=exclude, top_k=top_k)) as stream:
         scorer = reranker.load()
         report_load_warnings(scorer)
         with progress_bar(len(queries) * len(candidates), RANKING_BAR, unit=" pictures") as bar:

@@ -15,6 +15,7 @@ from reranker.cli.options import (
     FormatOption,
     InstructionOption,
     ModelOption,
+    NotOption,
     OutputOption,
     PrecisionOption,
     RevisionOption,
@@ -35,6 +36,7 @@ from reranker.cli.outputs import (
 from reranker.cli.progress import rank_with_progress
 from reranker.core.scores import filter_by_score
 from reranker.core.types import Candidate
+from reranker.export.file_names import DEFAULT_TEMPLATE, check_template
 
 QueryArgument = Annotated[
     str | None,
@@ -58,7 +60,7 @@ QueriesOption = Annotated[
         "--queries",
         metavar="FILE",
         help="Instead of QUERY: a text file with one query a line, or `-` for stdin. Each picture is encoded once for "
-        "all of them; the result is one `table`, `json` or `csv`.",
+        "all of them; the result is one `table`, `json`, `csv` or `zip`, which has a folder for each.",
     ),
 ]
 TextOption = Annotated[
@@ -82,6 +84,15 @@ CopyTopOption = Annotated[
         f"{DEFAULT_COPIES} by default. With `--queries`, each query has a folder in it.",
     ),
 ]
+NameTemplateOption = Annotated[
+    str,
+    typer.Option(
+        "--name-template",
+        metavar="TEXT",
+        help="Names of the pictures of `--format zip` and `--copy-top`, with the fields {rank}, {score}, {name}, "
+        "{stem} (the name without its extension) and {query}. The extension stays, and equal names are numbered.",
+    ),
+]
 RecursiveOption = Annotated[bool, typer.Option("--recursive", help="Also search the subfolders of a folder.")]
 
 
@@ -99,6 +110,7 @@ def rank(  # noqa: PLR0913 - the options of a command
     paths: PathsArgument = None,
     *,
     queries: QueriesOption = None,
+    not_: NotOption = "",
     model: ModelOption = None,
     top_k: TopKOption = None,
     threshold: ThresholdOption = 0.0,
@@ -111,6 +123,7 @@ def rank(  # noqa: PLR0913 - the options of a command
     format_: FormatOption = "table",
     output: OutputOption = None,
     copy_top: CopyTopOption = None,
+    name_template: NameTemplateOption = DEFAULT_TEMPLATE,
     recursive: RecursiveOption = False,
 ) -> int:
     """Rank pictures by how well each matches a sentence, best first; or by each of several sentences.
@@ -128,17 +141,20 @@ def rank(  # noqa: PLR0913 - the options of a command
     settings = settings_of(**model_options, scoring=scoring, instruction=instruction, detail=detail)
     reranker, several = reranker_of(context, settings), queries is not None
     # Mistakes are reported before the model is loaded, which takes a while.
-    inputs = _inputs(query, paths or (), queries, reranker, recursive=recursive, text=text)
+    exclude = argument_text(not_)
+    inputs = _inputs(query, paths or (), queries, reranker, exclude=exclude, recursive=recursive, text=text)
     files = [candidate.source for candidate in inputs.candidates if isinstance(candidate.source, Path)]
     check_output(output, [*files, *(file for file in (queries, text) if file is not None)])
     check_empty(copy_top)
+    check_template(name_template)
     if several:
         check_holds_several(format_)
-    rankings = rank_with_progress(reranker, inputs.queries, inputs.candidates, top_k)
+    rankings = rank_with_progress(reranker, inputs.queries, exclude, inputs.candidates, top_k)
     filtered = [filter_by_score(ranking, threshold) for ranking in rankings]
-    write_output(render(filtered, format_, reranker, several=several), output)
+    write_output(render(filtered, format_, reranker, several=several, template=name_template), output)
     if copy_top is not None:
-        copy_best(filtered, top_k or DEFAULT_COPIES, copy_top, reranker.limits, several=several)
+        count = top_k or DEFAULT_COPIES
+        copy_best(filtered, count, copy_top, reranker.limits, several=several, template=name_template)
     return summarize(rankings, reranker.info.relevance_threshold, threshold)
 
 
@@ -148,6 +164,7 @@ def _inputs(
     queries: Path | None,
     reranker: Reranker,
     *,
+    exclude: str,
     recursive: bool,
     text: Path | None,
 ) -> _Inputs:
@@ -156,9 +173,10 @@ def _inputs(
     if queries is not None:
         checked = read_queries(queries, reranker)
     elif arguments:
-        checked = [reranker.query(argument_text(arguments.pop(0))).text]
+        checked = [argument_text(arguments.pop(0))]
     else:
         raise CommandError("Missing argument 'QUERY'.")
+    checked = [reranker.query(each, exclude).text for each in checked]
     if not arguments:
         raise CommandError("Missing argument 'PATH'.")
     if queries is not None and not is_path(arguments[0]):

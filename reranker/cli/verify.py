@@ -49,6 +49,7 @@ class SavedResult:
     """A saved result for one query. settings: by their keys; pictures: by their paths."""
 
     query: str
+    exclude: str
     fingerprint: str
     settings: dict[str, Any]
     pictures: dict[str, SavedPicture]
@@ -70,7 +71,7 @@ def verify(context: typer.Context, result: ResultArgument) -> int:
     settings = Settings.from_environment().override(score_store_mb=0, **results[0].settings)
     reranker = reranker_of(context, settings)
     silence_transformers()
-    rankings = [reranker.rank(saved.query, _candidates(saved)) for saved in results]
+    rankings = [reranker.rank(saved.query, _candidates(saved), exclude=saved.exclude) for saved in results]
     if any(ranking.fingerprint != saved.fingerprint for saved, ranking in zip(results, rankings, strict=True)):
         say("The fingerprint differs from that of the result: the weights, the prompt or the settings have changed.")
     lines = _moved_lines(results, rankings)
@@ -144,12 +145,14 @@ def _read_results(path: Path) -> list[SavedResult]:
 def _saved_result(content: dict[str, Any], shown: str) -> SavedResult:
     """Raises `KeyError`, `TypeError` and `OverflowError` if the content is not that of a result."""
     pictures = {row["path"]: _saved_picture(row) for row in content["results"]}
-    if not all(isinstance(text, str) for text in (content["query"], content["fingerprint"], *pictures)):
+    exclude = content.get("exclude", "")  # which results of 0.2.0 and before do not have
+    if not all(isinstance(text, str) for text in (content["query"], exclude, content["fingerprint"], *pictures)):
         raise TypeError
     if len(pictures) < len(content["results"]):
         raise CommandError(f"The result “{shown}” lists a picture twice, so changes cannot be assigned.")
     return SavedResult(
         query=content["query"],
+        exclude=exclude,
         fingerprint=content["fingerprint"],
         settings=_settings_of(content["judged_by"]),
         pictures=pictures,

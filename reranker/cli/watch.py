@@ -19,6 +19,7 @@ from reranker.cli.options import (
     FormatOption,
     InstructionOption,
     ModelOption,
+    NotOption,
     OutputOption,
     PrecisionOption,
     RevisionOption,
@@ -62,6 +63,7 @@ def watch(  # noqa: PLR0913 - the options of a command
     folder: FolderArgument,
     query: QueryArgument,
     *,
+    not_: NotOption = "",
     interval: IntervalOption = 1.0,
     model: ModelOption = None,
     top_k: TopKOption = None,
@@ -87,7 +89,7 @@ def watch(  # noqa: PLR0913 - the options of a command
     model_options = {"model": model, "revision": revision, "precision": precision}
     settings = settings_of(**model_options, scoring=scoring, instruction=instruction, detail=detail)
     reranker = reranker_of(context, settings)
-    checked = reranker.query(argument_text(query))
+    checked = reranker.query(argument_text(query), argument_text(not_))
     _check_readable(folder)
     _check_output(output, folder)
     announce(reranker)

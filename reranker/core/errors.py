@@ -43,6 +43,7 @@ RerankerError
 │   ├── RunActive                the session is ranking already
 │   ├── NothingToRetry           no picture of the ranking can be scored that was not
 │   ├── ResultUnreadable         the file is not a ranking that this program saved
+│   ├── NameTemplateInvalid      a template for the names of files is empty or has unknown fields
 │   ├── RequestTooLarge          the request has more bytes than the limit
 │   │   └── RequestTextTooLarge  it has, even without its pictures
 │   ├── RequestTimedOut          the client has stopped sending the request
@@ -96,6 +97,7 @@ FieldRule = Literal[
 ]
 WeightFault = Literal["missing", "shape"]
 DeviceFault = Literal["build", "none"]
+TemplateFault = Literal["empty", "too long", "braces", "field"]
 SpecReason = Literal["not allowed", "too many", "sets", "candidates"]
 FaultReason = Literal[
     "no access",
@@ -472,6 +474,17 @@ class ResultUnreadable(RequestError):
     """The file is not a ranking that this program saved."""
 
     name: str
+
+
+@dataclass(eq=False)
+class NameTemplateInvalid(RequestError):
+    """No names of files can be made by a template.
+
+    reason: "braces" if a bracket has no counterpart; "field" if there is a field that is not known, or has a format.
+    """
+
+    reason: TemplateFault
+    template: str
 
 
 @dataclass(eq=False)

@@ -25,9 +25,9 @@ def shown_score(log_odds: float, temperature: float = 1.0) -> float:
 def score_texts(scores: Sequence[float]) -> list[str]:
     """Format each score with one decimal, or with more if the next better or worse score would look the same.
 
-    scores: best first. At most `MAX_DECIMALS` decimals.
+    scores: in any order. At most `MAX_DECIMALS` decimals.
     """
-    distinct = list(dict.fromkeys(scores))
+    distinct = sorted(set(scores))
     texts = {
         score: _distinct_text(score, [*distinct[max(0, index - 1) : index], *distinct[index + 1 : index + 2]])
         for index, score in enumerate(distinct)

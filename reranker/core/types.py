@@ -22,9 +22,16 @@ in host memory.
 """
 
 
+CaptureKey = Literal["camera", "lens", "exposure", "iso", "focal_length", "place", "software"]
+"""What a camera writes into a picture, in the order in which people see it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """A validated sentence that pictures are scored against: Chinese, English or both."""
+    """A validated sentence that pictures are scored against: Chinese, English or both.
+
+    exclude: another one, which says what must not be in a picture; empty if nothing is excluded.
+    """
 
     text: str
     exclude: str = ""
@@ -119,7 +126,10 @@ class ScorerInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """A candidate with its score; `position` counts from 0 in the order of the request."""
+    """A candidate with its score; `position` counts from 0 in the order of the request.
+
+    content_hash: SHA-256 of the encoded bytes that were scored, in hexadecimal; None if the scores came from elsewhere.
+    """
 
     position: int
     candidate: Candidate
@@ -129,11 +139,15 @@ class Scored:
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """A candidate that could not be scored, and why. A failure is never a number."""
+    """A candidate that could not be scored, and why. A failure is never a number.
+
+    content_hash: as in `Scored`; None if the picture was not read.
+    """
 
     position: int
     candidate: Candidate
     error: PictureError
+    content_hash: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,10 +166,14 @@ class Ranking:
 
 @dataclass(frozen=True, kw_only=True)
 class PartScore:
-    """The score of a picture for one part of the query, scored like a query of its own."""
+    """The score of a picture for one part of the query, scored like a query of its own.
+
+    is_excluded: whether the text says what must not be in the picture.
+    """
 
     text: str
     score: Score
+    is_excluded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +210,8 @@ class OcclusionMap:
 class Explanation:
     """Why one picture got its score: by the parts of the query, and by where in the picture.
 
-    parts: in the order of the query; empty if the query has a single part. temperature: as in `Ranking`.
+    parts: in the order of the query, and then what it excludes; empty if the query has a single part and excludes
+        nothing. temperature: as in `Ranking`.
     """
 
     query: Query
@@ -201,6 +220,19 @@ class Explanation:
     score: Score
     parts: tuple[PartScore, ...]
     where: OcclusionMap
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureData:
+    """What the EXIF block of a picture says about how it was taken. All texts can be shown: they are clean and short.
+
+    taken: local time of the camera in ISO 8601, such as "2024-05-01T10:22:33"; None if it is not known.
+    details: keys and values in the order of `CaptureKey`, without those that are not known. An exposure is in seconds,
+        with the aperture; a focal length in millimetres; a place in degrees, north and east.
+    """
+
+    taken: str | None = None
+    details: tuple[tuple[CaptureKey, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
 from reranker.core.errors import PictureError, PictureUnscored
@@ -41,6 +41,15 @@ class EventQueue:
             yield event
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Waiting:
+    """A candidate that waits for a result: an `EncodedPicture` without its bytes."""
+
+    position: int
+    candidate: Candidate
+    content_hash: str | None
+
+
 class ResultCollector:
     """Turns the result of each picture into one event per candidate. Thread-safe.
 
@@ -50,20 +59,21 @@ class ResultCollector:
 
     def __init__(self, events: EventQueue) -> None:
         self._events, self._lock = events, threading.Lock()
-        self._waiting: dict[str, list[tuple[int, Candidate]]] = {}
+        self._waiting: dict[str, list[_Waiting]] = {}
         self._results: dict[str, ScoreResult] = {}
         self._first_by_pixels: dict[str, str] = {}
         self._equal_keys: dict[str, list[str]] = {}
 
     def register(self, position: int, picture: EncodedPicture) -> bool:
         """Note that a candidate waits for the result of its key. Returns whether it is the first one with that key."""
+        one = _Waiting(position=position, candidate=picture.candidate, content_hash=picture.content_hash)
         with self._lock:
             result = self._results.get(picture.key)
             if result is None:
                 waiting = self._waiting.setdefault(picture.key, [])
-                waiting.append((position, picture.candidate))
+                waiting.append(one)
                 return len(waiting) == 1
-        self._report(position, picture.candidate, result, is_repeat=True)
+        self._report(one, result, is_repeat=True)
         return False
 
     def register_pixels(self, key: str, pixel_key: str) -> bool:
@@ -88,7 +98,7 @@ class ResultCollector:
             self._results[key] = result
             first, *others = self._waiting.pop(key)
             equal_keys = self._equal_keys.pop(key, [])
-        self._report(*first, result, is_repeat=False)
+        self._report(first, result, is_repeat=False)
         self._report_repeats(others, result)
         for each in equal_keys:
             self._set_repeated(each, result)
@@ -100,21 +110,20 @@ class ResultCollector:
             waiting = self._waiting.pop(key)
         self._report_repeats(waiting, result)
 
-    def _report_repeats(self, waiting: Sequence[tuple[int, Candidate]], result: ScoreResult) -> None:
-        for position, candidate in waiting:
-            self._report(position, candidate, result, is_repeat=True)
+    def _report_repeats(self, waiting: Sequence[_Waiting], result: ScoreResult) -> None:
+        for each in waiting:
+            self._report(each, result, is_repeat=True)
 
     def fail(self, position: int, candidate: Candidate, error: PictureError) -> None:
         """Report a candidate that has no key, because it could not be read."""
-        self._report(position, candidate, error, is_repeat=False)
+        self._report(_Waiting(position=position, candidate=candidate, content_hash=None), error, is_repeat=False)
 
-    def _report(self, position: int, candidate: Candidate, result: ScoreResult, *, is_repeat: bool) -> None:
-        named = with_name(result, candidate.name)
+    def _report(self, one: _Waiting, result: ScoreResult, *, is_repeat: bool) -> None:
+        named = with_name(result, one.candidate.name)
         if isinstance(named, PictureError):
-            self._events.put(Failed(position=position, candidate=candidate, error=named))
+            self._events.put(Failed(**vars(one), error=named))
         else:
-            score = replace(named, cached=True) if is_repeat else named
-            self._events.put(Scored(position=position, candidate=candidate, score=score))
+            self._events.put(Scored(**vars(one), score=replace(named, cached=True) if is_repeat else named))
 
 
 class StoredScores:

@@ -27,6 +27,7 @@ class ScoringEngine(Generic[ImageT]):
     store: scores of earlier runs, which are not computed again; new ones are stored batch by batch. None stores
         nothing.
     prefetch_threads: threads that read and prepare pictures.
+    cache_capacity: about how many encoded pictures the feature cache holds; 0 if none.
     """
 
     preprocessor: Preprocessor[ImageT]
@@ -34,6 +35,7 @@ class ScoringEngine(Generic[ImageT]):
     device_queue: DeviceQueue
     store: ScoreStore | None = None
     prefetch_threads: int = 2
+    cache_capacity: int = 0
 
 
 def new_run_id() -> str:

@@ -4,7 +4,8 @@ from html import escape
 
 from reranker.core.scores import score_texts, shown_score
 from reranker.core.text import well_formed
-from reranker.core.types import Ranking
+from reranker.core.types import Query, Ranking
+from reranker.export.ranks import Ranks, ranks_of
 from reranker.i18n.error_messages import Language, sentence
 from reranker.images.limits import Limits
 from reranker.images.thumbnails import thumbnail_data_uris
@@ -12,6 +13,7 @@ from reranker.images.thumbnails import thumbnail_data_uris
 THUMBNAIL_PX = 320
 _TEXTS: dict[str, dict[Language, str]] = {
     "ranked": {"en": "Pictures ranked by {model}: {count}", "zh": "由 {model} 排序，共 {count} 张图片"},
+    "excluded": {"en": "{query} · not: {exclude}", "zh": "{query} · 排除：{exclude}"},
     "failed": {"en": "Not scored", "zh": "未能评分"},
 }
 _PAGE = """<!doctype html>
@@ -43,26 +45,37 @@ meter {{ width: calc(100% - 1.2rem); margin: 0 .6rem .4rem; }}
 """
 
 
-def as_html(ranking: Ranking, *, model: str, limits: Limits, language: Language = "en") -> str:
+def as_html(
+    ranking: Ranking,
+    *,
+    model: str,
+    limits: Limits,
+    language: Language = "en",
+    ranks: Ranks = None,
+) -> str:
     """An HTML page with rank, score, name and thumbnail of every scored picture, and the errors of those that failed.
 
-    model: its name, to be shown. limits: on the pictures that are read for their thumbnails.
+    model: its name, to be shown. limits: on the pictures that are read for their thumbnails. ranks: as in `rows`.
     """
     scores = [shown_score(scored.score.log_odds, ranking.temperature) for scored in ranking.scored]
     thumbnails = thumbnail_data_uris([scored.candidate for scored in ranking.scored], limits, THUMBNAIL_PX)
     cards = [
         _card(rank, scored.candidate.name, score, text, thumbnail)
-        for rank, (scored, score, text, thumbnail) in enumerate(
-            zip(ranking.scored, scores, score_texts(scores), thumbnails, strict=True), start=1
+        for rank, scored, score, text, thumbnail in zip(
+            ranks_of(ranking, ranks), ranking.scored, scores, score_texts(scores), thumbnails, strict=True
         )
     ]
     return _PAGE.format(
         lang={"en": "en", "zh": "zh-CN"}[language],
-        query=_escape(ranking.query.text),
+        query=_escape(_heading(ranking.query, language)),
         summary=_escape(_TEXTS["ranked"][language].format(count=len(cards), model=model)),
         cards="\n".join(cards),
         failures=_failures(ranking, language),
     )
+
+
+def _heading(query: Query, language: Language) -> str:
+    return _TEXTS["excluded"][language].format(**vars(query), query=query.text) if query.exclude else query.text
 
 
 def _card(rank: int, name: str, score: float, score_text: str, thumbnail: str | None) -> str:

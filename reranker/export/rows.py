@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from reranker.core.scores import shown_score
 from reranker.core.text import is_visible
 from reranker.core.types import Failed, Ranking, Scored
+from reranker.export.ranks import Ranks, ranks_of, with_ranks
 from reranker.i18n.error_messages import Language, sentence
 
 # Characters that start a formula in a spreadsheet, including the full-width forms of East Asian keyboards.
@@ -24,6 +25,7 @@ class Row:
     rank: from 1; None if the picture failed. path: the name of the candidate. score: 0 to 10, as people see it.
     log_odds: natural logarithm. words: the text that the model generated, None if it generated none. text: the text
     that was scored with the picture, None if there was none. error: one sentence; None if the picture was scored.
+    sha256: of the bytes of the picture's file, in hexadecimal; None if they were not read.
     """
 
     rank: int | None
@@ -34,53 +36,80 @@ class Row:
     words: str | None
     text: str | None
     error: str | None
+    sha256: str | None
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
 
 
-def rows(ranking: Ranking, language: Language = "en") -> list[Row]:
-    """One row for each picture: scored pictures first, best first, then failed ones. language: of the errors."""
-    scored_rows = [
-        _scored_row(rank, scored, ranking.temperature) for rank, scored in enumerate(ranking.scored, start=1)
-    ]
+def rows(ranking: Ranking, language: Language = "en", ranks: Ranks = None) -> list[Row]:
+    """One row for each picture: scored pictures first, in their order, then failed ones. language: of the errors.
+
+    ranks: see `Ranks`.
+    """
+    ranked = zip(ranks_of(ranking, ranks), ranking.scored, strict=True)
+    scored_rows = [_scored_row(rank, scored, ranking.temperature) for rank, scored in ranked]
     return scored_rows + [_failed_row(failed, language) for failed in ranking.failed]
 
 
-def as_json(ranking: Ranking, *, judged_by: Mapping[str, Any], language: Language = "en") -> str:
-    """A JSON object with query, model, fingerprint, `judged_by` and results. Numbers have all their digits.
+def as_json(
+    ranking: Ranking,
+    *,
+    judged_by: Mapping[str, Any],
+    language: Language = "en",
+    ranks: Ranks = None,
+) -> str:
+    """A JSON object with query, exclude, model, fingerprint, `judged_by` and results. Numbers have all their digits.
 
-    judged_by: see `Reranker.judged_by`. Raises `ValueError` if a number is infinite or not a number.
+    judged_by: see `Reranker.judged_by`. ranks: as in `rows`. Raises `ValueError` if a number is infinite or not a
+    number.
     """
-    return _json(_ranking_object(ranking, judged_by, language))
+    return _json(_ranking_object(ranking, judged_by, language, ranks))
 
 
-def rankings_as_json(rankings: Sequence[Ranking], *, judged_by: Mapping[str, Any], language: Language = "en") -> str:
-    """A JSON object whose `queries` are the objects that `as_json` writes for each ranking."""
-    return _json({"queries": [_ranking_object(ranking, judged_by, language) for ranking in rankings]})
+def rankings_as_json(
+    rankings: Sequence[Ranking],
+    *,
+    judged_by: Mapping[str, Any],
+    language: Language = "en",
+    ranks: Sequence[Ranks] | None = None,
+) -> str:
+    """A JSON object whose `queries` are the objects that `as_json` writes for each ranking. ranks: those of each."""
+    pairs = with_ranks(rankings, ranks)
+    return _json({"queries": [_ranking_object(ranking, judged_by, language, each) for ranking, each in pairs]})
 
 
-def as_csv(ranking: Ranking, *, language: Language = "en") -> str:
+def as_csv(ranking: Ranking, *, language: Language = "en", ranks: Ranks = None) -> str:
     """CSV as in RFC 4180 after a byte order mark: a header and a line for each picture.
 
-    None is an empty cell; see `spreadsheet_cell`.
+    ranks: as in `rows`. None is an empty cell; see `spreadsheet_cell`.
     """
-    return csv_text(COLUMNS, (asdict(row).values() for row in rows(ranking, language)))
+    return csv_text(COLUMNS, (asdict(row).values() for row in rows(ranking, language, ranks)))
 
 
-def rankings_as_csv(rankings: Sequence[Ranking], *, language: Language = "en") -> str:
-    """The lines of `as_csv` for several rankings, with `query` as the first column."""
-    cells = ([ranking.query.text, *asdict(row).values()] for ranking in rankings for row in rows(ranking, language))
-    return csv_text(("query", *COLUMNS), cells)
+def rankings_as_csv(
+    rankings: Sequence[Ranking], *, language: Language = "en", ranks: Sequence[Ranks] | None = None
+) -> str:
+    """The lines of `as_csv` for several rankings, with `query` and `exclude` as the first columns.
+
+    ranks: those of each.
+    """
+    cells = (
+        [ranking.query.text, ranking.query.exclude, *asdict(row).values()]
+        for ranking, each in with_ranks(rankings, ranks)
+        for row in rows(ranking, language, each)
+    )
+    return csv_text(("query", "exclude", *COLUMNS), cells)
 
 
-def _ranking_object(ranking: Ranking, judged_by: Mapping[str, Any], language: Language) -> dict[str, Any]:
+def _ranking_object(ranking: Ranking, judged_by: Mapping[str, Any], language: Language, ranks: Ranks) -> dict[str, Any]:
     return {
         "query": ranking.query.text,
+        "exclude": ranking.query.exclude,
         "model": judged_by["model"],
         "fingerprint": ranking.fingerprint,
         "judged_by": judged_by,
-        "results": [asdict(row) for row in rows(ranking, language)],
+        "results": [asdict(row) for row in rows(ranking, language, ranks)],
     }
 
 
@@ -109,6 +138,7 @@ def _scored_row(rank: int, scored: Scored, temperature: float) -> Row:
         words=scored.score.generated_text,
         text=scored.candidate.text or None,
         error=None,
+        sha256=scored.content_hash,
     )
 
 
@@ -122,6 +152,7 @@ def _failed_row(failed: Failed, language: Language) -> Row:
         words=None,
         text=failed.candidate.text or None,
         error=sentence(failed.error, language),
+        sha256=failed.content_hash,
     )
 
 

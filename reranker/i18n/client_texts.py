@@ -27,8 +27,8 @@ CLIENT_TEXTS: Final[dict[str, dict[Language, str]]] = {
         "zh": "之前的会话已结束，这是一个新的会话。",
     },
     "connection_lost": {
-        "en": "The server does not answer. Your pictures and rankings are kept there; the page goes on by itself as soon "
-        "as it is back.",
+        "en": "The server does not answer. Your pictures and rankings are kept there; the page goes on by itself as "
+        "soon as it is back.",
         "zh": "服务器没有响应。你的图片和排序都保存在服务器上；恢复后页面会自动继续。",
     },
     "connection_login": {
@@ -48,13 +48,14 @@ CLIENT_TEXTS: Final[dict[str, dict[Language, str]]] = {
     "menu": {"en": "Menu of this session", "zh": "会话菜单"},
     "menu_copy": {"en": "Copy the address of this session", "zh": "复制本会话的网址"},
     "menu_copied": {
-        "en": "The address was copied. It opens this session until {hours} hours after its last use; give it only to those "
-        "who may see your pictures.",
+        "en": "The address was copied. It opens this session until {hours} hours after its last use; give it only to "
+        "those who may see your pictures.",
         "zh": "网址已复制。在最后一次使用后的 {hours} 小时内，凭它可以打开本会话；请只交给可以看这些图片的人。",
     },
     "menu_forget": {"en": "Forget this session", "zh": "清除本会话"},
     "menu_forget_question": {
-        "en": "All pictures, rankings and marks of this session will be deleted from the server. This cannot be undone.",
+        "en": "All pictures, rankings and marks of this session will be deleted from the server. This cannot be "
+        "undone.",
         "zh": "本会话的所有图片、排序和标记都会从服务器上删除，且无法恢复。",
     },
     "keys_title": {"en": "Keys", "zh": "快捷键"},

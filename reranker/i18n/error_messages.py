@@ -37,6 +37,7 @@ from reranker.core.errors import (
     MethodUnknown,
     ModelOutOfMemory,
     ModelShapeUnknown,
+    NameTemplateInvalid,
     NothingToRetry,
     OriginForeign,
     PathUnknown,
@@ -404,6 +405,26 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "No picture is left that could be scored in another try.",
         "zh": "没有可以重试的图片。",
     },
+    (NameTemplateInvalid, "empty"): {
+        "en": "Nothing can be seen in the template for file names, “{template}”; write a text with fields, each in "
+        "curly brackets: rank, score, name, stem or query.",
+        "zh": "文件名模板“{template}”中没有可见的内容；请写出含有字段的文本，每个字段放在花括号内：rank、score、name、"
+        "stem 或 query。",
+    },
+    (NameTemplateInvalid, "too long"): {
+        "en": "The template for file names, “{template}”, is longer than such names can be; shorten it.",
+        "zh": "文件名模板“{template}”太长，超过了文件名的长度；请缩短。",
+    },
+    (NameTemplateInvalid, "braces"): {
+        "en": "A curly bracket of the template for file names, “{template}”, has no counterpart; put each field in a "
+        "pair of them.",
+        "zh": "文件名模板“{template}”中的花括号不成对；请把每个字段放在一对花括号之间。",
+    },
+    (NameTemplateInvalid, "field"): {
+        "en": "The template for file names, “{template}”, has a field that is not known; between curly brackets, write "
+        "only rank, score, name, stem or query.",
+        "zh": "文件名模板“{template}”中有未知的字段；花括号内只能写 rank、score、name、stem 或 query。",
+    },
     (ResultUnreadable, ""): {
         "en": "“{name}” is not a ranking saved by this program; choose a JSON file that you downloaded from this page, "
         "or that the command `rank` wrote.",
@@ -728,6 +749,7 @@ _VARIANTS: Final[dict[type[RerankerError], Callable[[Any], str]]] = {
     DatasetInvalid: lambda error: "one" if len(error.faults) == 1 else "several",
     DocumentInvalid: lambda error: error.reason,
     DownloadFailed: lambda error: error.reason,
+    NameTemplateInvalid: lambda error: error.reason,
 }
 
 _MEASURES: Final[dict[type[RerankerError], Callable[[Any], dict[str, str]]]] = {
@@ -736,6 +758,7 @@ _MEASURES: Final[dict[type[RerankerError], Callable[[Any], dict[str, str]]]] = {
     PictureNeedsMemory: lambda error: _size_and_limit(error.needed_bytes / 1e6, error.max_bytes / 1e6),
     SettingInvalid: lambda error: {"value": _shortened(error.value)},
     DetailTooHigh: lambda error: {"value": _shortened(error.value)},
+    NameTemplateInvalid: lambda error: {"template": _shortened(error.template)},
     PictureTooNarrow: lambda error: _size_and_limit(
         max(error.width, error.height) / min(error.width, error.height), error.max_aspect_ratio
     ),

@@ -78,6 +78,21 @@ def open_encoded(data: bytes, image_format: ImageFormat, target_pixels: int | No
     )
 
 
+def exif_of(data: bytes, image_format: ImageFormat) -> bytes:
+    """Return the block of EXIF of an image, which may be broken; of a TIFF, which is one, all of it.
+
+    Empty if there is none. Raises errors of any class.
+    """
+    if image_format == "TIFF":
+        return data
+    if image_format == "AVIF":
+        return _avif.AvifDecoder(data, "auto", 1).get_info()[4] or b""
+    if image_format == "HEIF":
+        return _DECODERS[image_format](BytesIO(data)).info.get("exif") or b""
+    separate = separate_webp if image_format == "WEBP" else _SEPARATORS.get(image_format, _unseparated)
+    return separate(data)[1].exif
+
+
 def _unseparated(data: bytes) -> tuple[bytes, Metadata]:
     return data, Metadata()
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from reranker.core.errors import PictureError, PictureUnreadable, UnreadableReason
 from reranker.images.colours import Conversion, conversion_of
-from reranker.images.decoders import EncodedImage, open_encoded
+from reranker.images.decoders import EncodedImage, exif_of, open_encoded
 from reranker.images.decoding_memory import needed_bytes
 from reranker.images.formats import detect_format
 from reranker.images.limits import Limits
@@ -116,6 +116,19 @@ def open_picture(data: bytes, name: str, limits: Limits, target_pixels: int | No
     Raises `PictureUnreadable`, `PictureTooLarge` or `PictureTooNarrow`, and no other error.
     """
     return guarded(partial(_open, data, name, limits, target_pixels), name)
+
+
+def picture_exif(data: bytes) -> bytes:
+    """Return the block of EXIF of a picture, which may be broken; empty if there is none. Raises as `open_picture`."""
+
+    def read() -> bytes:
+        image_format = detect_format(data)
+        if image_format is None:
+            return b""
+        check_structure(data, image_format, "")
+        return exif_of(data, image_format)
+
+    return guarded(read, "")
 
 
 def guarded(work: Callable[[], _Result], name: str) -> _Result:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reranker.core.errors import PictureNeedsMemory, PictureSkipped
+from reranker.core.types import CaptureData
 from reranker.images.byte_budget import BudgetClosed, ByteBudget
 from reranker.images.decoding_process import DecodingProcess, worker_command
 from reranker.images.limits import Limits
@@ -89,6 +90,12 @@ class DecodingPool:
             width, height = opened["size"]
             return width, height
 
+    def capture_data(self, data: bytes, name: str) -> CaptureData:
+        """Return what the EXIF block of a picture says about how it was taken. Raises a `PictureError`."""
+        with self._conversation(data, name) as process:
+            answer, _ = process.ask(name, {"capture_data": True}, data)
+        return CaptureData(taken=answer["taken"], details=tuple((key, value) for key, value in answer["details"]))
+
     def close(self) -> None:
         """End all processes at once. Pictures that are being decoded, and later ones, come out as skipped."""
         with self._changed:
@@ -120,9 +127,15 @@ class DecodingPool:
     ) -> Iterator[tuple[DecodingProcess, dict[str, Any]]]:
         """Open a picture; yield the process that has it, and what is known of it."""
         request = {"limits": asdict(limits), "target_pixels": target_pixels}
+        with self._conversation(data, name) as process:
+            yield process, process.ask(name, request, data)[0]
+
+    @contextmanager
+    def _conversation(self, data: bytes, name: str) -> Iterator[DecodingProcess]:
+        """Have a process for a picture, once there is memory for its encoded bytes. Raises `PictureSkipped`."""
         try:
             with self._opened_bytes.reserve(HEADER_BYTES + 3 * len(data), OPENED_BYTES), self._process() as process:
-                yield process, process.ask(name, request, data)[0]
+                yield process
         except BudgetClosed:
             raise PictureSkipped(name=name) from None
 

@@ -9,6 +9,10 @@ The conversation about a picture, with the messages of `reranker.images.messages
     program: granted_bytes                                   process: size, upright
     program: size, or max_px and quality of a JPEG           process: the scaled image as RGB, or as JPEG
 
+Or, without decoding:
+
+    program: capture_data, and the encoded bytes             process: taken, details
+
 An empty message of the program ends it early, and so does an error, which the process answers instead.
 """
 
@@ -16,14 +20,16 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Final
 
 import pillow_heif
 
 from reranker.core.errors import PictureError
-from reranker.images.decoding import DecodedPicture, guarded, open_picture
+from reranker.images.decoding import DecodedPicture, guarded, open_picture, picture_exif
 from reranker.images.encoding import encode_jpeg
+from reranker.images.exif import read_exif
 from reranker.images.limits import Limits
 from reranker.images.messages import read_message, write_message
 
@@ -58,6 +64,9 @@ def _decode_one(requests: IO[bytes], responses: IO[bytes], compute_s: float, clo
     request, data = _receive(requests, clock_s)
     _kill_after("ITIMER_PROF", compute_s)
     _limit_memory(2 * len(data))
+    if "capture_data" in request:
+        write_message(responses, asdict(read_exif(picture_exif(data))))
+        return
     opened = open_picture(data, "", Limits(**request["limits"]), request["target_pixels"])
     del data  # the decoder has a copy without metadata
     write_message(responses, {"size": opened.size, "needed_bytes": opened.needed_bytes})

@@ -58,16 +58,18 @@ def separate_jpeg(data: bytes) -> tuple[bytes, Metadata]:
     """Return a JPEG without comments and segments of applications that its pixels do not need, and what those say."""
     view = memoryview(data)
     kept: list[memoryview] = [view[:2]]
-    orientation: int | None = None
+    exif, orientation = b"", None
     profile_parts: list[bytes] = []
     for marker, start, end in _spans(data):
         if marker == _SCAN:
             pixels = b"".join([*kept, view[start:]])
-            return pixels, Metadata(orientation=orientation or 1, profile=_profile(profile_parts))
+            profile = _profile(profile_parts)
+            return pixels, Metadata(orientation=orientation or 1, profile=profile, exif=exif)
         payload = data[start + 4 : end]
         if _is_for_pixels(marker, payload):
             kept.append(view[start:end])
         elif marker == _EXIF and payload.startswith(b"Exif\0"):
+            exif = exif or payload
             orientation = exif_orientation(payload) if orientation is None else orientation
         elif marker == _PROFILE and payload.startswith(_PROFILE_START):
             profile_parts.append(payload[len(_PROFILE_START) :])

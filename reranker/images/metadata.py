@@ -13,12 +13,14 @@ class Metadata:
 
     orientation: as in EXIF, 1 to 8 if it is one; 1 is upright.
     profile: an ICC profile, which may be broken; empty if there is none.
+    exif: a block of EXIF, which may be broken; empty if there is none.
     code_points: colour primaries and transfer characteristics by their numbers in ITU-T H.273. Where they are
         understood, they count, and not the profile.
     """
 
     orientation: int = 1
     profile: bytes = b""
+    exif: bytes = b""
     code_points: tuple[int, int] | None = None
 
 

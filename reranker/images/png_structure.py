@@ -38,6 +38,7 @@ def separate_png(data: bytes) -> tuple[bytes, Metadata]:
             said.setdefault(kind, data[start + 8 : end - 4])
     return b"".join(kept), Metadata(
         orientation=exif_orientation(said.get(b"eXIf", b"")) or 1,
+        exif=said.get(b"eXIf", b""),
         profile=_profile(said.get(b"iCCP", b"")),
         code_points=_code_points(said.get(b"cICP", b"")),
     )

@@ -55,5 +55,7 @@ def separate_webp(data: bytes) -> tuple[bytes, Metadata]:
             said.setdefault(kind, data[start + 8 : end])
     riff = b"RIFF" + struct.pack("<I", 4 + sum(map(len, kept))) + b"WEBP"
     return b"".join([riff, *kept]), Metadata(
-        orientation=exif_orientation(said.get(b"EXIF", b"")) or 1, profile=said.get(b"ICCP", b"")
+        orientation=exif_orientation(said.get(b"EXIF", b"")) or 1,
+        profile=said.get(b"ICCP", b""),
+        exif=said.get(b"EXIF", b""),
     )

@@ -15,7 +15,8 @@ from reranker.core.cancellation import Cancellation
 from reranker.core.protocols import ImageT
 from reranker.core.types import Candidate, Failed, Query, Ranking, Scored
 from reranker.engine.scoring_run import ScoringEngine
-from reranker.pipelines.rerank import Event, RankStream, StagedStream, rank_stream, sort_events
+from reranker.pipelines.exclusion import query_stream
+from reranker.pipelines.rerank import Event, RankStream, StagedStream, sort_events
 
 PATIENCE = 12
 
@@ -51,8 +52,8 @@ class CoarseToFine(StagedStream):
         """The number of pictures that have been scored at the low detail so far, provisionally."""
         return len(self._coarse)
 
-    def _open(self, engine: ScoringEngine[ImageT], candidates: Sequence[Candidate]) -> RankStream:
-        return rank_stream(self._query, candidates, engine, cancellation=self._cancellation)
+    def _open(self, engine: ScoringEngine[ImageT], candidates: Sequence[Candidate]) -> RankStream | StagedStream:
+        return query_stream(self._query, candidates, engine, cancellation=self._cancellation)
 
     def _run(self) -> Iterator[Event]:
         events: list[Scored | Failed] = []

@@ -26,7 +26,8 @@ from reranker.engine.batching import score_prepared
 from reranker.engine.device_queue import Ticket
 from reranker.engine.results import ScoreResult, failure
 from reranker.engine.scoring_run import ScoringEngine, new_run_id
-from reranker.pipelines.rerank import rank
+from reranker.pipelines.exclusion import combined_log_odds, query_stream
+from reranker.pipelines.rerank import drain, rank
 
 # 和 and 与 join as "and" does, and are also syllables of other words. Those that the description of a picture may
 # contain are not split (温和 is gentle, 和服 a kimono), unless the next character makes it another word: 帽子和服装 is
@@ -48,10 +49,14 @@ def explain(
     """
 
     def score_of(part: Query) -> Score:
-        return _only_score(rank(part, [candidate], engine, cancellation=cancellation))
+        return _only_score(drain(query_stream(part, [candidate], engine, cancellation=cancellation)))
 
-    whole = score_of(query)
-    parts = [PartScore(text=text, score=score_of(Query(text=text))) for text in query_parts(query.text)]
+    whole, excluded = score_of(query), bool(query.exclude)
+    texts = query_parts(query.text) or (query.text,) * excluded
+    parts = [PartScore(text=text, score=score_of(Query(text=text))) for text in texts]
+    if excluded:
+        score = score_of(Query(text=query.exclude))
+        parts.append(PartScore(text=query.exclude, score=score, is_excluded=True))
     ticket = engine.device_queue.ticket(cancellation)
     try:
         where = _occlusion_map(query, candidate, whole, engine, ticket)
@@ -107,9 +112,16 @@ def _occlusion_map(
 ) -> OcclusionMap:
     run_id = new_run_id()
     occluded = _occlude(candidate, engine, ticket, run_id)
-    names = [candidate.name] * len(occluded.images)
-    results = score_prepared(query, occluded.images, names, engine.executor, ticket, run_id)
-    drops = [whole.log_odds - _raise_error(result).log_odds for result in results]
+
+    def log_odds_of(sentence: str) -> list[float]:
+        names, of_sentence = [candidate.name] * len(occluded.images), Query(text=sentence)
+        results = score_prepared(of_sentence, occluded.images, names, engine.executor, ticket, run_id)
+        return [_raise_error(result).log_odds for result in results]
+
+    log_odds = log_odds_of(query.text)
+    if query.exclude:
+        log_odds = list(map(combined_log_odds, log_odds, log_odds_of(query.exclude)))
+    drops = [whole.log_odds - each for each in log_odds]
     starts = range(0, len(drops), occluded.columns)
     return OcclusionMap(drops=tuple(tuple(drops[start : start + occluded.columns]) for start in starts))
 

@@ -12,7 +12,8 @@ from reranker.core.cancellation import Cancellation
 from reranker.core.protocols import ImageT
 from reranker.core.types import Failed, Query, Ranking, Scored
 from reranker.engine.scoring_run import ScoringEngine
-from reranker.pipelines.rerank import Event, RankStream, StagedStream, rank_stream, sort_events
+from reranker.pipelines.exclusion import query_stream
+from reranker.pipelines.rerank import Event, RankStream, StagedStream, sort_events
 
 MARGIN: Final = 0.1  # log-odds
 
@@ -61,7 +62,7 @@ class NearTies(StagedStream):
             yield from held
             return
         candidates = [each.candidate for each in held]
-        self._stream = rank_stream(self._query, candidates, self._alone, cancellation=self._cancellation)
+        self._stream = query_stream(self._query, candidates, self._alone, cancellation=self._cancellation)
         for event in self._stream:
             if not isinstance(event, Ranking):
                 yield _confirmed(held[event.position], event)

@@ -149,7 +149,10 @@ class StagedStream(Iterator[Event], ABC):
     def __next__(self) -> Event:
         if self._closed:
             raise StopIteration
-        return next(self._events)
+        event = next(self._events)
+        if self._closed:  # while it was on its way
+            raise StopIteration
+        return event
 
     @property
     def queue_position(self) -> int | None:

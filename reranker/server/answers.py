@@ -49,7 +49,8 @@ class Answering:
         """Rank the documents in a body."""
         request = RerankRequest.of(self._parsed(body))
         values = self._counted(request.documents)
-        query = self._reranker.query(to_query_text(request.query, "query"))
+        exclude = "" if request.exclude is None else to_query_text(request.exclude, "exclude")
+        query = self._reranker.query(to_query_text(request.query, "query"), exclude)
         documents = [to_document(value, index) for index, value in enumerate(values)]
         ranking, tokens = self._run([query] * len(documents), documents, request.top_n)
         summary = RankingSummary(id=f"rerank-{uuid.uuid4().hex}", **self._summary(ranking, tokens, len(documents)))

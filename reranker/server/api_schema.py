@@ -29,12 +29,14 @@ class _Request(BaseModel):
 class RerankRequest(_Request):
     """Rank documents by how well they match a query.
 
-    model: ignored; the response names the model that ran. documents: one or several. top_n: the number of results to
+    model: ignored; the response names the model that ran. exclude: what must not be in the pictures, in the forms of a
+    query. documents: one or several. top_n: the number of results to
     return, all of them if null. return_documents: repeat each document in its result; if false, not even its text.
     """
 
     model: str | None = None
     query: SkipValidation[QueryForm]
+    exclude: SkipValidation[QueryForm | None] = None
     # They are counted first, and then validated one by one by `to_document`.
     documents: SkipValidation[list[DocumentForm] | DocumentForm]
     top_n: Annotated[int | None, Field(ge=1)] = None

@@ -46,6 +46,7 @@ class ApiEndpoints:
         request: gr.Request,
         top_k: int | None = None,
         texts: list[str] | None = None,
+        exclude: str = "",
     ) -> dict[str, Any]:
         """Rank uploaded pictures by how well each matches a sentence in Chinese, English or both.
 
@@ -54,12 +55,13 @@ class ApiEndpoints:
             pictures: uploaded files, or data URIs (data:image/png;base64,...).
             top_k: the number of scored pictures to return, all of them if null.
             texts: a text to score together with each picture, such as a product's title; one for each picture, or null.
+            exclude: what must not be in the pictures; empty to exclude nothing.
 
         Returns:
-            query, model, fingerprint, and results: rank, name, status, score (0 to 10), log_odds, words and error
-            of each picture.
+            query, exclude, model, fingerprint, and results: rank, name, status, score (0 to 10), log_odds, words, error
+            and sha256 of each picture.
         """
-        *_, ranked = self.rank_stream(query, pictures, request, top_k, texts)
+        *_, ranked = self.rank_stream(query, pictures, request, top_k, texts, exclude)
         return {key: value for key, value in ranked.items() if key != "event"}
 
     def rank_stream(
@@ -69,6 +71,7 @@ class ApiEndpoints:
         request: gr.Request,
         top_k: int | None = None,
         texts: list[str] | None = None,
+        exclude: str = "",
     ) -> Iterator[dict[str, Any]]:
         """Rank uploaded pictures, and report each picture as soon as it is scored; the ranking comes last.
 
@@ -77,6 +80,7 @@ class ApiEndpoints:
             pictures: uploaded files, or data URIs (data:image/png;base64,...).
             top_k: the number of scored pictures in the ranking, all of them if null.
             texts: a text to score together with each picture, such as a product's title; one for each picture, or null.
+            exclude: what must not be in the pictures; empty to exclude nothing.
 
         Returns:
             for each picture event "judged" with done, total, name, status, score, log_odds and error; at the end event
@@ -84,11 +88,11 @@ class ApiEndpoints:
         """
         language = language_of(request.headers.get("accept-language"))
         with errors_as_sentences(language):
-            if not (_is_well_formed(query, pictures, top_k) and _are_texts(texts, pictures)):
+            if not (_is_well_formed(query, exclude, pictures, top_k) and _are_texts(texts, pictures)):
                 raise gr.Error(phrase("malformed", language), print_exception=False)
             checked = self._checked(pictures)
             candidates = _with_texts(checked, texts)
-            with closing(self._reranker.rank_stream(query, candidates, top_k=top_k)) as stream:
+            with closing(self._reranker.rank_stream(query, candidates, exclude=exclude, top_k=top_k)) as stream:
                 yield from self._events(stream, checked, language)
 
     def _checked(self, pictures: list[Any]) -> CheckedPictures:
@@ -132,9 +136,10 @@ def _with_texts(checked: CheckedPictures, texts: list[str] | None) -> Sequence[C
     return [replace(candidate, text=texts[position]) for candidate, position in pairs]
 
 
-def _is_well_formed(query: object, pictures: object, top_k: object) -> bool:
+def _is_well_formed(query: object, exclude: object, pictures: object, top_k: object) -> bool:
     is_positive = isinstance(top_k, int) and not isinstance(top_k, bool) and top_k > 0
-    return isinstance(query, str) and isinstance(pictures, list) and (top_k is None or is_positive)
+    are_texts = isinstance(query, str) and isinstance(exclude, str)
+    return are_texts and isinstance(pictures, list) and (top_k is None or is_positive)
 
 
 def _are_texts(texts: object, pictures: list[Any]) -> bool:

@@ -32,6 +32,7 @@ def api_response(ranking: Ranking, judged_by: Mapping[str, Any], language: Langu
     results = [asdict(row) for row in rows(ranking, language)]
     return {
         "query": ranking.query.text,
+        "exclude": ranking.query.exclude,
         "model": judged_by["model"],
         "fingerprint": ranking.fingerprint,
         "judged_by": judged_by,

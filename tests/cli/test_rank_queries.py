@@ -11,6 +11,7 @@ import pytest
 from reranker import Query
 from reranker.cli.console import DONE, FAILED, INTERRUPTED, USAGE_ERROR
 from reranker.export.rows import COLUMNS
+from reranker.pipelines.exclusion import combined_log_odds
 from tests.support.scripted_scorer import ScriptedScorer, checksum
 from tests.support.shell import CommandResult, Shell, read_csv, write
 
@@ -42,8 +43,9 @@ def test_csv_has_the_query_as_its_first_column(shell: Shell) -> None:
     shell.scorer = ScriptedScorer(judge=checksum)
     write(a=1, b=2)
     together = read_csv(rank_queries(shell, ".", "--format", "csv").out)
-    assert tuple(together[0]) == ("query", *COLUMNS)
+    assert tuple(together[0]) == ("query", "exclude", *COLUMNS)
     assert [row.pop("query") for row in together] == ["a dog"] * 2 + ["海边的房子"] * 2 + ["'=1+1"] * 2
+    assert {row.pop("exclude") for row in together} == {""}
     alone = [read_csv(shell("rank", query, ".", "--format", "csv").out) for query in QUERIES]
     assert together == [row for each in alone for row in each]
 
@@ -111,6 +113,27 @@ def test_an_interrupt_leaves_no_result(shell: Shell) -> None:
     assert not Path("best").exists()
 
 
+def test_what_must_not_be_there_counts_for_every_query(shell: Shell) -> None:
+    shell.scorer = ScriptedScorer(judge=checksum)
+    write(a=1, b=2, c=3)
+    together = rank_queries(shell, ".", "--not", " 一只猫 ", "--format", "json").result["queries"]
+    alone = [shell.json(query, ".", "--not", "一只猫").result for query in QUERIES]
+    assert together == alone
+    assert {each["exclude"] for each in together} == {"一只猫"}
+    scores = {row["path"]: row["log_odds"] for row in alone[0]["results"]}
+    plain = {row["path"]: row["log_odds"] for row in shell.json(QUERIES[0], ".").result["results"]}
+    excluded = {row["path"]: row["log_odds"] for row in shell.json("一只猫", ".").result["results"]}
+    assert scores == {path: combined_log_odds(plain[path], excluded[path]) for path in plain}
+
+
+def test_a_text_that_is_too_long_to_be_excluded_is_refused_before_scoring(shell: Shell) -> None:
+    write(a=1)
+    done = shell("rank", "a dog", ".", "--not", "x" * 1001)
+    assert (done.code, done.out) == (USAGE_ERROR, "")
+    assert done.said == ["The sentence has 1,001 characters; the limit is 1,000: shorten it."]
+    assert shell.scorer.read_names == []
+
+
 # The file
 
 
@@ -150,13 +173,8 @@ def test_queries_are_read_from_stdin(shell: Shell, monkeypatch: pytest.MonkeyPat
         ),
         (
             "a dog",
-            ["a.png", "--format", "zip"],
-            "The format zip holds one ranking; with --queries, choose table, json or csv.",
-        ),
-        (
-            "a dog",
             ["a.png", "--format", "html"],
-            "The format html holds one ranking; with --queries, choose table, json or csv.",
+            "The format html holds one ranking; with --queries, choose table, json, csv or zip.",
         ),
     ],
 )
@@ -265,6 +283,33 @@ def test_each_query_has_a_folder_of_its_own(shell: Shell) -> None:
         "02__a dog/01_2.7_a.png": b"1",
         "03_query/01_8.8_b.png": b"2",
     }
+
+
+def test_the_archive_of_several_queries_has_the_files_of_the_copies(shell: Shell) -> None:
+    write(a=1, b=2)
+    template = ["--name-template", "{stem} {query} {rank}"]
+    rank_queries(shell, ".", "--copy-top", "best", *template, queries=["a dog", "a cat"])
+    rank_queries(shell, ".", "--format", "zip", "--output", "all.zip", *template, queries=["a dog", "a cat"])
+    archive = zipfile.ZipFile("all.zip")
+    assert {name: archive.read(name) for name in archive.namelist()} == copies("best")
+    folders = {"01_a dog": "a dog", "02_a cat": "a cat"}
+    assert set(archive.namelist()) == {
+        f"{folder}/{stem} {query} {rank}.png"
+        for folder, query in folders.items()
+        for stem, rank in (("a", "02"), ("b", "01"))
+    }
+
+
+@pytest.mark.parametrize(
+    ("template", "part"),
+    [("", "“”; write a text with fields"), ("{rnk}", "“{rnk}”, has a field that is not known"), ("{", "counterpart")],
+)
+def test_a_template_that_makes_no_names_is_refused_before_scoring(shell: Shell, template: str, part: str) -> None:
+    write(a=1)
+    done = shell("rank", "a dog", ".", "--copy-top", "best", "--name-template", template)
+    assert (done.code, done.out, len(done.said)) == (USAGE_ERROR, "", 1)
+    assert part in done.err
+    assert shell.scorer.read_names == []
 
 
 def test_a_folder_that_is_not_empty_is_rejected_before_scoring(shell: Shell) -> None:

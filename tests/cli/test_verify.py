@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from reranker.cli.console import DONE, FAILED, USAGE_ERROR
+from tests.support.scripted_scorer import ScriptedScorer, checksum
 from tests.support.shell import Shell, write
 
 
@@ -36,6 +37,18 @@ def test_verify_uses_the_settings_of_the_result_and_no_stored_scores(shell: Shel
     model = shell.opened.model
     assert (model.name, model.detail, model.precision) == ("mine", "high", "fp32")
     assert shell.opened.engine.score_store_mb == 0
+
+
+def test_verify_excludes_what_the_result_did(shell: Shell) -> None:
+    shell.scorer = ScriptedScorer(judge=checksum)
+    write(a=1, b=2)
+    shell("rank", "a dog", ".", "--not", "a cat", "--format", "json", "--output", "r.json")
+    assert shell("verify", "r.json").code == DONE
+    result = json.loads(Path("r.json").read_text(encoding="utf-8"))
+    for exclude, code in (("another", FAILED), (None, FAILED), (5, USAGE_ERROR)):
+        changed = {key: value for key, value in (result | {"exclude": exclude}).items() if value is not None}
+        Path("r.json").write_text(json.dumps(changed), encoding="utf-8")
+        assert shell("verify", "r.json").code == code
 
 
 def test_verify_scores_near_ties_again_if_the_result_did(shell: Shell) -> None:

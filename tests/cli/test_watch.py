@@ -266,8 +266,9 @@ def test_formats_are_those_of_rank(shell: Shell, monkeypatch: pytest.MonkeyPatch
     for name, content in {"a.png": 1, "b.png": 3, "c.png": 2, "d.png": "none"}.items():
         put(name, content)
     for form in ("table", "json", "csv"):
-        watched = watch(shell, monkeypatch, ".", "a dog", "--format", form, "--top-k", 2)
-        assert (watched.code, watched.out) == (DONE, shell("rank", "a dog", ".", "--format", form, "--top-k", 2).out)
+        watched = watch(shell, monkeypatch, ".", "a dog", "--not", "a cat", "--format", form, "--top-k", 2)
+        ranked = shell("rank", "a dog", ".", "--not", "a cat", "--format", form, "--top-k", 2)
+        assert (watched.code, watched.out) == (DONE, ranked.out)
     watch(shell, monkeypatch, ".", "a dog", "--format", "zip", "--top-k", 2, "--output", "best.zip")
     assert zipfile.ZipFile("best.zip").namelist() == ["01_9.5_b.png", "02_8.8_c.png"]
 

@@ -1,6 +1,7 @@
 """Scores from 0 to 10 and their texts."""
 
 import math
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -105,6 +106,14 @@ def test_texts_keep_the_order_and_distinguish_neighbours(ranked: list[float]) ->
         assert float(texts[above]) >= float(texts[below])
         if ranked[above] - ranked[below] > 2 * 10**-MAX_DECIMALS:
             assert float(texts[above]) > float(texts[below])
+
+
+@properties
+@given(scores | crowded_scores, st.randoms(use_true_random=False))
+def test_a_text_does_not_depend_on_the_order_of_the_scores(ranked: list[float], random: Random) -> None:
+    texts = dict(zip(ranked, score_texts(ranked), strict=True))
+    shuffled = random.sample(ranked, len(ranked))
+    assert score_texts(shuffled) == [texts[score] for score in shuffled]
 
 
 def ranking(scores: list[float], temperature: float) -> Ranking:

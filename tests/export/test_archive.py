@@ -1,29 +1,17 @@
 """The pictures of a ranking in a ZIP or a folder: order, names, and pictures that can no longer be read."""
 
-import re
 import zipfile
 from io import BytesIO
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from reranker.core.errors import PictureMissing
 from reranker.core.types import Failed, Ranking
-from reranker.export.archive import (
-    MAX_FOLDER_NAME_BYTES,
-    MAX_NAME_BYTES,
-    folder_names,
-    member_names,
-    write_archive,
-    write_folder,
-)
+from reranker.export.archive import write_archive, write_archive_of_several, write_folder
 from reranker.images.limits import Limits
 from tests.support.rankings import ranking, scored
-
-properties = settings(deadline=None, max_examples=200, database=None)
 
 
 def png(colour: str = "red") -> bytes:
@@ -48,6 +36,25 @@ def test_the_archive_has_the_original_bytes_in_the_order_of_the_ranking() -> Non
     assert archive.testzip() is None
 
 
+def test_a_part_of_a_ranking_is_written_in_its_order_with_its_ranks_and_the_template() -> None:
+    file, shown = BytesIO(), ranking(scored("b.png", -2.0, png()), scored("a.png", 2.0, png("blue")))
+    write_archive(shown, file, Limits(), template="{rank} {stem}", ranks=[17, 3])
+    archive = zipfile.ZipFile(file)
+    assert archive.namelist() == ["17 b.png", "03 a.png"]
+    assert archive.read("03 a.png") == png("blue")
+
+
+def test_the_archive_of_several_has_a_folder_for_each_query(tmp_path: Path) -> None:
+    file, cat, dog = BytesIO(), scored("cat.png", 0.0, png()), scored("dog.png", 2.0, png("blue"))
+    gone = scored("gone.png", 1.0, tmp_path / "gone.png")
+    rankings = [ranking(dog, gone, cat, query="a dog"), ranking(cat, query="a/cat"), ranking(query="nothing")]
+    failed = write_archive_of_several(rankings, file, Limits(), ranks=[None, [9], None])
+    archive = zipfile.ZipFile(file)
+    assert archive.namelist() == ["01_a dog/01_8.8_dog.png", "01_a dog/03_5.0_cat.png", "02_a_cat/09_5.0_cat.png"]
+    assert archive.read("01_a dog/01_8.8_dog.png") == png("blue")
+    assert [failure.candidate.name for failure in failed] == ["gone.png"]
+
+
 def test_equal_rankings_give_equal_files() -> None:
     first, second = BytesIO(), BytesIO()
     for file in (first, second):
@@ -59,68 +66,6 @@ def test_a_deleted_picture_is_reported_and_the_others_are_written(tmp_path: Path
     archive, failed = archived(ranking(scored("gone.png", 2.0, tmp_path / "gone.png"), scored("a.png", 1.0, png())))
     assert archive.namelist() == ["02_7.3_a.png"]
     assert [type(failure.error) for failure in failed] == [PictureMissing]
-
-
-def test_ranks_are_padded_to_equal_width() -> None:
-    names = member_names([scored(f"{n}.png", -n) for n in range(120)], ["5.0"] * 120)
-    assert (names[0], names[119]) == ("001_5.0_0.png", "120_5.0_119.png")
-    assert sorted(names) == names
-
-
-@pytest.mark.parametrize(
-    ("name", "safe"),
-    [
-        ("海 报.jpg", "海 报.jpg"),
-        ("../../etc/passwd", "passwd"),
-        ("C:\\Users\\me\\a.png", "a.png"),
-        ('a<b>:"|?*.png', "a_b______.png"),
-        ("a\x00b\n.png", "a_b_.png"),
-        ("gpj.\u202eexe", "gpj._exe"),
-        ("...", "picture"),
-        ("", "picture"),
-        ("a\udcff.png", "a_.png"),
-        ("dir/", "dir"),
-        ("x" * 300 + ".jpeg", "x" * (MAX_NAME_BYTES - 5) + ".jpeg"),
-        ("海" * 300 + ".jpeg", "海" * ((MAX_NAME_BYTES - 5) // 3) + ".jpeg"),
-        ("a." + "海" * 300, "a." + "海" * ((MAX_NAME_BYTES - 2) // 3)),
-    ],
-)
-def test_names_are_safe_on_any_system(name: str, safe: str) -> None:
-    assert member_names([scored(name, 0.0)], ["5.0"]) == [f"01_5.0_{safe}"]
-
-
-@properties
-@given(st.lists(st.text(), min_size=1, max_size=5))
-def test_file_names_are_distinct_and_stay_in_their_folder(names: list[str]) -> None:
-    file_names = member_names([scored(name, 0.0) for name in names], ["5.0"] * len(names))
-    assert len(set(file_names)) == len(names)
-    for name in file_names:
-        assert not re.search(r"[\\/\x00-\x1f]", name)
-        assert len(name.encode()) <= MAX_NAME_BYTES + len("01_5.0_")
-
-
-@pytest.mark.parametrize(
-    ("query", "name"),
-    [
-        ("a woman in a red dress", "01_a woman in a red dress"),
-        ("海边的房子", "01_海边的房子"),
-        ("cats/dogs: which?", "01_cats_dogs_ which_"),
-        ("..", "01_query"),
-        ("海" * 99, "01_" + "海" * (MAX_FOLDER_NAME_BYTES // 3)),
-        ("a" * (MAX_FOLDER_NAME_BYTES - 1) + " b", "01_" + "a" * (MAX_FOLDER_NAME_BYTES - 1)),
-    ],
-)
-def test_a_folder_is_named_after_its_query(query: str, name: str) -> None:
-    assert folder_names([query]) == [name]
-
-
-@properties
-@given(st.lists(st.text(), max_size=5))
-def test_folder_names_are_distinct_and_stay_in_their_folder(queries: list[str]) -> None:
-    names = folder_names(queries)
-    assert len(set(names)) == len(queries)
-    assert not any(re.search(r"[\\/\x00-\x1f]", name) for name in names)
-    assert all(len(name.encode()) <= MAX_FOLDER_NAME_BYTES + len("01_") for name in names)
 
 
 def test_the_folder_has_the_files_of_the_archive(tmp_path: Path) -> None:

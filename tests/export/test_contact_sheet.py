@@ -57,6 +57,12 @@ def test_names_and_queries_cannot_add_scripts(evil: str) -> None:
     assert any("default-src 'none'" in str(meta.get("content")) for meta in sheet.all("meta"))
 
 
+def test_a_part_of_a_ranking_has_the_ranks_that_are_given() -> None:
+    shown = ranking(scored("b.png", -2.0, png()), scored("a.png", 2.0, png()))
+    text = " ".join(Sheet(as_html(shown, model="toybox", limits=Limits(), ranks=[12, 4])).texts)
+    assert text.index("#12 · 1.2") < text.index("#4 · 8.8")
+
+
 def test_the_sheet_is_in_the_language_of_the_reader() -> None:
     text = as_html(ranking(scored("a.png", 0.0, png())), model="toybox", limits=Limits(), language="zh")
     assert "由 toybox 排序" in text
@@ -66,6 +72,13 @@ def test_the_sheet_is_in_the_language_of_the_reader() -> None:
 def test_a_name_that_is_not_utf_8_is_shown_with_a_replacement_character() -> None:
     sheet = Sheet(as_html(ranking(scored("a\udcff.png", 0.0, png())), model="m", limits=Limits()))
     assert " a\ufffd.png" in sheet.texts
+
+
+def test_the_heading_says_what_was_excluded() -> None:
+    shown = ranking(scored("a.png", 0.0, png()), query="a dog", exclude="<b>a {cat}</b>")
+    english = Sheet(as_html(shown, model="m", limits=Limits()))
+    assert english.texts.count("a dog · not: <b>a {cat}</b>") == 2, "title and heading"
+    assert "a dog · 排除：<b>a {cat}</b>" in Sheet(as_html(shown, model="m", limits=Limits(), language="zh")).texts
 
 
 def test_an_empty_ranking_gives_an_empty_sheet() -> None:

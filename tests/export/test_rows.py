@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -39,7 +40,17 @@ def without_mark(text: str) -> str:
 
 def test_ranks_count_from_one_and_failed_pictures_have_none() -> None:
     assert rows(ranking(scored("a.png", 0.0), scored("b.png", -1.5), failed(PictureMissing(name="c.png")))) == [
-        Row(rank=1, path="a.png", status="scored", score=5.0, log_odds=0.0, words=None, text=None, error=None),
+        Row(
+            rank=1,
+            path="a.png",
+            status="scored",
+            score=5.0,
+            log_odds=0.0,
+            words=None,
+            text=None,
+            error=None,
+            sha256=None,
+        ),
         Row(
             rank=2,
             path="b.png",
@@ -49,6 +60,7 @@ def test_ranks_count_from_one_and_failed_pictures_have_none() -> None:
             words=None,
             text=None,
             error=None,
+            sha256=None,
         ),
         Row(
             rank=None,
@@ -59,8 +71,23 @@ def test_ranks_count_from_one_and_failed_pictures_have_none() -> None:
             words=None,
             text=None,
             error="“c.png” was not found or is not a file; check that it was not moved or deleted, then add it again.",
+            sha256=None,
         ),
     ]
+
+
+def test_a_part_of_a_ranking_has_the_ranks_that_are_given_in_every_file() -> None:
+    part = ranking(scored("c.png", -1.0), scored("a.png", 2.0), failed(PictureMissing(name="d.png")))
+    assert [(row.rank, row.path) for row in rows(part, ranks=[7, 2])] == [(7, "c.png"), (2, "a.png"), (None, "d.png")]
+    content = json.loads(as_json(part, judged_by={"model": "m"}, ranks=[7, 2]))
+    assert [row["rank"] for row in content["results"]] == [7, 2, None]
+    assert [row["rank"] for row in read_csv(as_csv(part, ranks=[7, 2]))] == ["7", "2", ""]
+    together = json.loads(rankings_as_json([part, part], judged_by={"model": "m"}, ranks=[None, [7, 2]]))
+    assert [[row["rank"] for row in each["results"]] for each in together["queries"]] == [[1, 2, None], [7, 2, None]]
+    lines = read_csv(rankings_as_csv([part, part], ranks=[[7, 2], None]))
+    assert [line["rank"] for line in lines] == ["7", "2", "", "1", "2", ""]
+    with pytest.raises(ValueError, match="zip"):
+        rows(part, ranks=[1])
 
 
 def test_scores_are_shown_at_the_temperature_of_the_ranking() -> None:
@@ -76,10 +103,21 @@ def test_errors_are_in_the_language_of_the_reader() -> None:
     assert "是空文件" in as_csv(broken, language="zh")
 
 
+def test_a_row_has_the_hash_of_the_file_where_it_is_known() -> None:
+    results = (
+        replace(scored("a.png", 0.5), content_hash="0a" * 32),
+        replace(failed(PictureUnreadable(name="b.png", reason="damaged")), content_hash="0b" * 32),
+        failed(PictureMissing(name="c.png")),
+    )
+    content = json.loads(as_json(ranking(*results), judged_by={"model": "toybox"}))
+    assert [row["sha256"] for row in content["results"]] == ["0a" * 32, "0b" * 32, None]
+    assert [row["sha256"] for row in read_csv(as_csv(ranking(*results)))] == ["0a" * 32, "0b" * 32, ""]
+
+
 def test_json_is_one_object_with_these_keys_in_this_order() -> None:
     text = as_json(ranking(scored("a.png", 0.25), failed(PictureMissing(name="b.png"))), judged_by={"model": "toybox"})
     content = json.loads(text)
-    assert list(content) == ["query", "model", "fingerprint", "judged_by", "results"]
+    assert list(content) == ["query", "exclude", "model", "fingerprint", "judged_by", "results"]
     assert (content["query"], content["model"], content["fingerprint"]) == ("红裙子 red dress", "toybox", "f1")
     assert [tuple(result) for result in content["results"]] == [COLUMNS, COLUMNS]
     assert text.endswith("}\n")
@@ -88,9 +126,9 @@ def test_json_is_one_object_with_these_keys_in_this_order() -> None:
 
 def test_csv_has_a_header_and_a_line_for_each_picture() -> None:
     assert without_mark(as_csv(ranking(scored("a.png", 0.0), scored("b, c.png", -0.5)))).split("\r\n") == [
-        "rank,path,status,score,log_odds,words,text,error",
-        "1,a.png,scored,5.0,0.0,,,",
-        f'2,"b, c.png",scored,{shown_score(-0.5)},-0.5,,,',
+        "rank,path,status,score,log_odds,words,text,error,sha256",
+        "1,a.png,scored,5.0,0.0,,,,",
+        f'2,"b, c.png",scored,{shown_score(-0.5)},-0.5,,,,',
         "",
     ]
 
@@ -103,11 +141,21 @@ def test_a_file_of_several_rankings_has_what_the_file_of_each_has(cases: list[tu
     together = json.loads(rankings_as_json(rankings, judged_by=judged_by))
     assert together == {"queries": [json.loads(as_json(each, judged_by=judged_by)) for each in rankings]}
     lines = read_lines(rankings_as_csv(rankings))
-    assert lines[0] == ["query", *COLUMNS]
+    assert lines[0] == ["query", "exclude", *COLUMNS]
     alone = [line for each in rankings for line in read_lines(as_csv(each))[1:]]
-    assert [line[1:] for line in lines[1:]] == alone
+    assert [line[2:] for line in lines[1:]] == alone
     queries = [query for query, pictures in cases for _ in pictures]
     assert [line[0].removeprefix("'") for line in lines[1:]] == [query.removeprefix("'") for query in queries]
+
+
+def test_every_file_of_several_says_what_was_excluded() -> None:
+    both = [ranking(scored("a.png", 0.0), query="a dog", exclude="a cat"), ranking(scored("a.png", 0.0), query="a dog")]
+    content = json.loads(rankings_as_json(both, judged_by={"model": "toybox"}))
+    assert [(each["query"], each["exclude"]) for each in content["queries"]] == [("a dog", "a cat"), ("a dog", "")]
+    assert [(row["query"], row["exclude"]) for row in read_csv(rankings_as_csv(both))] == [
+        ("a dog", "a cat"),
+        ("a dog", ""),
+    ]
 
 
 @pytest.mark.parametrize("query", FORMULAS)
@@ -147,6 +195,7 @@ def test_json_keeps_every_name_and_every_digit(name: str, log_odds: float) -> No
         "words": None,
         "text": None,
         "error": None,
+        "sha256": None,
     }
 
 

@@ -26,6 +26,7 @@ from reranker.core.errors import (
     Fault,
     FaultReason,
     FieldRule,
+    NameTemplateInvalid,
     PictureError,
     PictureFileTooLarge,
     PictureMissing,
@@ -38,6 +39,7 @@ from reranker.core.errors import (
     QueryTooLong,
     RerankerError,
     SettingInvalid,
+    TemplateFault,
     TooManyPictures,
     UnreadableReason,
     WeightFault,
@@ -64,6 +66,7 @@ REASONS = {
     DocumentInvalid: get_type_hints(DocumentInvalid)["reason"],
     PictureUnreadable: UnreadableReason,
     DownloadFailed: DownloadFailureReason,
+    NameTemplateInvalid: TemplateFault,
 }
 EVERY_CLASS = subclasses_of(RerankerError)
 FAULT = Fault(file="labels.jsonl", line=1234, reason="picture missing", value="b.jpg")

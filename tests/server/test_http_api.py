@@ -13,6 +13,7 @@ from PIL import Image
 
 from reranker import Reranker, Settings
 from reranker.core.errors import DeviceFailed, PrecisionUnsuitable
+from reranker.core.scores import sigmoid
 from reranker.i18n.error_messages import sentence
 from reranker.server.http_api import RERANK_PATHS, SCORE_PATHS
 from tests.support.document_forms import data_uri
@@ -47,6 +48,33 @@ def test_relevance_scores_are_the_probabilities_of_the_reranker(
     tokens = sum(scored.score.visual_tokens for scored in ranking.scored)
     assert answer["usage"] == {"images": 4, "prompt_tokens": tokens, "total_tokens": tokens}
     assert answer["model"] == "toybox"
+
+
+@pytest.mark.parametrize("path", RERANK_PATHS)
+@pytest.mark.parametrize("exclude", ["a cat", {"text": "a cat"}, [{"type": "text", "text": "a cat"}]], ids=str)
+def test_what_must_not_be_there_is_another_query(serve_api, path: str, exclude: object) -> None:
+    reranker = Reranker(scorer=ScriptedScorer())
+    contents = [b"\x89PNG\r\n\x1a\n%d" % index for index in range(5)]
+    body = {"query": "a dog", "documents": list(map(data_uri, contents)), "exclude": exclude}
+    answer = httpx.post(f"{serve_api(reranker)}{path.lstrip('/')}", json=body).json()
+    ranking = reranker.rank("a dog", contents, exclude="a cat")
+    assert order(answer) == [scored.position for scored in ranking.scored]
+    assert [result["relevance_score"] for result in answer["results"]] == [
+        sigmoid(scored.score.log_odds) for scored in ranking.scored
+    ]
+
+
+@pytest.mark.parametrize("exclude", [None, "", "  "])
+def test_nothing_is_excluded_where_nothing_is_named(api_url: str, pictures: list[str], exclude: str | None) -> None:
+    plain, same = (
+        ask(api_url, query="a red house", documents=pictures, **options) for options in ({}, {"exclude": exclude})
+    )
+    assert plain.json()["results"] == same.json()["results"]
+
+
+@pytest.mark.parametrize("exclude", [5, ["a", 5], {"image": data_uri(b"1")}, "x" * 1001], ids=str)
+def test_what_is_no_sentence_cannot_be_excluded(api_url: str, pictures: list[str], exclude: object) -> None:
+    assert ask(api_url, query="a red house", documents=pictures, exclude=exclude).status_code == 400
 
 
 def test_a_precision_without_any_finite_score_is_one_error(serve_api) -> None:

@@ -15,9 +15,11 @@ def failed(error: PictureError, position: int = 0) -> Failed:
     return Failed(position=position, candidate=Candidate(name=error.name, source=b""), error=error)
 
 
-def ranking(*results: Scored | Failed, temperature: float = 1.0, query: str = "红裙子 red dress") -> Ranking:
+def ranking(
+    *results: Scored | Failed, temperature: float = 1.0, query: str = "红裙子 red dress", exclude: str = ""
+) -> Ranking:
     return Ranking(
-        query=Query(text=query),
+        query=Query(text=query, exclude=exclude),
         fingerprint="f1",
         temperature=temperature,
         scored=tuple(result for result in results if isinstance(result, Scored)),

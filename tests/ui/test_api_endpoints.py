@@ -21,6 +21,7 @@ from mcp.client.streamable_http import streamable_http_client
 from reranker import Query, Reranker, Settings
 from reranker.core.errors import DeviceFailed
 from reranker.i18n.error_messages import sentence
+from reranker.pipelines.exclusion import combined_log_odds
 from reranker.ui.api_endpoints import ApiEndpoints
 from reranker.ui.uploads import Uploads
 from tests.support.event_loop import run_async
@@ -70,6 +71,17 @@ def test_a_gpu_that_failed_is_one_error_for_programs(upload_folder: Path, number
     with pytest.raises(gr.Error) as caught:
         programs(upload_folder, ScriptedScorer(judge=judge)).rank("cat", numbers, visitor())
     assert caught.value.message == sentence(DeviceFailed(), "en")
+
+
+def test_a_program_may_say_what_must_not_be_there(upload_folder: Path, numbers: list[str]) -> None:
+    endpoints = programs(upload_folder, ScriptedScorer(judge=lambda query, content: float(content) * len(query.text)))
+    answer = endpoints.rank("cat", numbers, visitor(), None, None, "a")
+    assert (answer["query"], answer["exclude"]) == ("cat", "a")
+    assert {row["name"]: row["log_odds"] for row in answer["results"]} == {
+        Path(path).name: combined_log_odds(3 * float(Path(path).stem), float(Path(path).stem)) for path in numbers
+    }
+    with pytest.raises(gr.Error):
+        endpoints.rank("cat", numbers, visitor(), None, None, 5)
 
 
 def test_a_program_may_give_a_text_with_each_picture(upload_folder: Path, numbers: list[str]) -> None:

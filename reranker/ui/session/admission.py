@@ -3,22 +3,20 @@
 import secrets
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
-
-from PIL import Image
+from typing import Final
 
 from reranker.api import Reranker
 from reranker.core.errors import PathUnknown, PictureError, SessionUnknown, TooManyPictures
 from reranker.core.text import well_formed
 from reranker.core.types import Candidate
-from reranker.export.archive import safe_name
-from reranker.images.decoding_pool import shared_pool
+from reranker.export.file_names import safe_name
 from reranker.images.formats import is_picture
 from reranker.images.hashing import content_hash
-from reranker.images.reading import read_bytes
+from reranker.images.perceptual_hash import perceptual_hash
 from reranker.ui.galleries import Galleries
+from reranker.ui.session.examination import Examination, upright
 from reranker.ui.session.records import Picture, can_retry
 from reranker.ui.session.session import Session
 from reranker.ui.session.uploads import Upload
@@ -38,7 +36,8 @@ class Admission:
     """Adds pictures to sessions. Thread-safe. samples: of the sample gallery."""
 
     def __init__(self, reranker: Reranker, samples: Sequence[Path], galleries: Galleries) -> None:
-        self._limits, self._max_count = reranker.limits, reranker.settings.limits.max_pictures
+        self._max_count = reranker.settings.limits.max_pictures
+        self.examination = Examination(reranker.limits)
         self.samples, self.galleries = samples, galleries
 
     def add_upload(self, session: Session, upload: Upload) -> Admitted:
@@ -57,6 +56,7 @@ class Admission:
                 if (equal := session.find_equal(upload.sha256)) is None:
                     self._check_count(session, 1)
                     session.add([picture])
+                    self.examination.group_soon(session)
                     return Admitted(picture=picture, same_as=None)
         except SessionUnknown:
             session.delete_folder()
@@ -75,6 +75,7 @@ class Admission:
             new = [picture for picture in pictures if session.find_equal(picture.sha256 or "") is None]
             self._check_count(session, len(new))
             session.add(new)
+        self.examination.examine_later(session, new)
         return len(new)
 
     def add_gallery(self, session: Session, name: str) -> tuple[int, int]:
@@ -91,11 +92,8 @@ class Admission:
             new = [picture for picture in listed if picture is not None and picture.path not in present]
             kept = new[: max(0, self._max_count - len(present))]
             session.add(kept)
+        self.examination.examine_later(session, kept)
         return len(kept), len(new) - len(kept)
-
-    def details(self, picture: Picture) -> list[Any]:
-        """Return what the camera has written into a picture."""
-        return []
 
     def _check_count(self, session: Session, new_count: int) -> None:
         count = len(session.pictures) + new_count
@@ -104,24 +102,28 @@ class Admission:
 
     def _examined(self, session: Session, upload: Upload, picture_id: str, folder: Path) -> Picture:
         """Move a file into a new folder, and return what is known of it. Raises `PictureError` and `OSError`."""
-        name, candidate = upload.name, Candidate(name=upload.name, source=upload.file)
-        target = folder / safe_name(name)
+        candidate = Candidate(name=upload.name, source=upload.file)
         error: PictureError | None = None
-        size = None
         try:
-            size = shared_pool().size(read_bytes(candidate, self._limits), name, self._limits)
-            jpeg = session.thumbnails.make(candidate)
+            examined = self.examination.examine(session, candidate)
         except PictureError as raised:
             if not can_retry(raised):
                 raise
             error = raised
+        target, byte_count = folder / safe_name(upload.name), upload.file.stat().st_size
         folder.mkdir(parents=True)
-        byte_count = upload.file.stat().st_size
         upload.file.replace(target)
-        if error is None:
-            size = _upright(size, session.thumbnails.put(target, jpeg))
-        return Picture(
-            id=picture_id, name=name, path=target, sha256=upload.sha256, size_bytes=byte_count, size=size, error=error
+        picture = Picture(
+            id=picture_id, name=upload.name, path=target, sha256=upload.sha256, size_bytes=byte_count, error=error
+        )
+        if error is not None:
+            return picture
+        thumbnail = session.thumbnails.put(target, examined.jpeg)
+        return replace(
+            picture,
+            size=upright(examined.size, thumbnail),
+            taken=examined.taken,
+            perceptual_hash=perceptual_hash(thumbnail),
         )
 
 
@@ -145,12 +147,3 @@ def _listed(path: Path) -> Picture | None:
         return _from_file(path, None)
     except OSError:
         return None
-
-
-def _upright(size: tuple[int, int] | None, thumbnail: Path) -> tuple[int, int] | None:
-    """Return a size as people see the picture: its metadata may say that it is turned."""
-    if size is None:
-        return None
-    with Image.open(thumbnail) as image:
-        is_turned = (image.width > image.height) != (size[0] > size[1]) and image.width != image.height
-    return (size[1], size[0]) if is_turned else size

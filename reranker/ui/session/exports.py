@@ -16,8 +16,9 @@ from reranker.api import Reranker
 from reranker.core.errors import PathUnknown, RequestMalformed, TooManyQueries
 from reranker.core.text import well_formed
 from reranker.core.types import Ranking, Scored
-from reranker.export.archive import write_archive
+from reranker.export.archive import write_archive, write_archive_of_several
 from reranker.export.contact_sheet import as_html
+from reranker.export.file_names import DEFAULT_TEMPLATE, check_template
 from reranker.export.rows import as_csv, as_json, rankings_as_csv, rankings_as_json
 from reranker.i18n.error_messages import Language
 from reranker.server.error_responses import requested_language
@@ -49,12 +50,16 @@ class Exports:
         wanted = _objects(request, "rankings")
         if len(wanted) > MAX_QUERIES:
             raise TooManyQueries(count=len(wanted), max_count=MAX_QUERIES)
+        template = request.get("template", DEFAULT_TEMPLATE)
+        if not isinstance(template, str):
+            raise RequestMalformed(where="template")
+        check_template(template)
         chosen = [self._chosen(session, each) for each in wanted]
         language = requested_language(scope)
         name = f"ranking.{format_}"
         with self._new_file(session, name, _size_bytes(chosen) if format_ == "zip" else 0) as (file, token):
             if format_ == "zip":
-                self._write_archive(chosen, file, request)
+                self._write_archive(chosen, file, template)
             else:
                 file.write(well_formed(self._text(format_, chosen, language)).encode())
             byte_count = file.tell()
@@ -72,22 +77,27 @@ class Exports:
 
     def _text(self, format_: str, chosen: Sequence["_Chosen"], language: Language) -> str:
         """Return several rankings as one text, or a single one in the form that can be opened again."""
-        judged_by, rankings = chosen[0].header.judged_by, [each.ranking for each in chosen]
+        first, judged_by = chosen[0], chosen[0].header.judged_by
         if format_ == "html":
             limits, model = self._reranker.limits, str(judged_by.get("model", ""))
-            return as_html(rankings[0], model=model, limits=limits, language=language)
-        if format_ == "csv":
-            return (
-                rankings_as_csv(rankings, language=language)
-                if len(chosen) > 1
-                else as_csv(rankings[0], language=language)
-            )
+            return as_html(first.ranking, model=model, limits=limits, language=language, ranks=first.ranks)
         if len(chosen) > 1:
-            return rankings_as_json(rankings, judged_by=judged_by, language=language)
-        return as_json(rankings[0], judged_by=judged_by, language=language)
+            rankings, ranks = [each.ranking for each in chosen], [each.ranks for each in chosen]
+            if format_ == "csv":
+                return rankings_as_csv(rankings, language=language, ranks=ranks)
+            return rankings_as_json(rankings, judged_by=judged_by, language=language, ranks=ranks)
+        if format_ == "csv":
+            return as_csv(first.ranking, language=language, ranks=first.ranks)
+        return as_json(first.ranking, judged_by=judged_by, language=language, ranks=first.ranks)
 
-    def _write_archive(self, chosen: Sequence["_Chosen"], file: IO[bytes], request: Mapping[str, Any]) -> None:
-        write_archive(_with_pictures(chosen[0].ranking), file, self._reranker.limits)
+    def _write_archive(self, chosen: Sequence["_Chosen"], file: IO[bytes], template: str) -> None:
+        """Raises `NameTemplateInvalid`, `OSError`."""
+        limits, present = self._reranker.limits, [each.with_files() for each in chosen]
+        if len(present) == 1:
+            write_archive(present[0].ranking, file, limits, template=template, ranks=present[0].ranks)
+            return
+        rankings, ranks = [each.ranking for each in present], [each.ranks for each in present]
+        write_archive_of_several(rankings, file, limits, template=template, ranks=ranks)
 
     def _chosen(self, session: Session, request: Mapping[str, Any]) -> "_Chosen":
         """Return a ranking with the chosen pictures only, in their order. Raises `RequestError`."""
@@ -96,7 +106,9 @@ class Exports:
         if not isinstance(id_, str) or not (keys is None or is_list):
             raise RequestMalformed(where="rankings")
         header, results = session.ranking(id_)
-        best_first = sorted(results.scored, key=lambda key: order(results.scored[key]))
+        pictures = session.pictures
+        present = [key for key in results.scored if key in pictures or is_unmatched(key)]
+        best_first = sorted(present, key=lambda key: order(results.scored[key]))
         ranks = {key: rank for rank, key in enumerate(best_first, start=1)}
         shown = best_first if keys is None else [key for key in dict.fromkeys(keys) if key in ranks]
         ranking = replace(
@@ -135,6 +147,12 @@ class _Chosen:
     ranking: Ranking
     ranks: tuple[int, ...]
 
+    def with_files(self) -> "_Chosen":
+        """Return it without the pictures that are not there, or that a link has replaced since they came."""
+        present = [pair for pair in zip(self.ranking.scored, self.ranks, strict=True) if _is_file(pair[0])]
+        ranking = replace(self.ranking, scored=tuple(scored for scored, _ in present))
+        return replace(self, ranking=ranking, ranks=tuple(rank for _, rank in present))
+
 
 def _objects(request: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """Return a list of at least one object of a request. Raises `RequestMalformed`."""
@@ -142,12 +160,6 @@ def _objects(request: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     if not isinstance(values, list) or not values or not all(isinstance(value, dict) for value in values):
         raise RequestMalformed(where=name)
     return values
-
-
-def _with_pictures(ranking: Ranking) -> Ranking:
-    """Return a ranking without the pictures that are not there, or that a link has replaced since they came."""
-    present = (scored for scored in ranking.scored if _is_file(scored))
-    return replace(ranking, scored=tuple(present))
 
 
 def _is_file(scored: Scored) -> bool:

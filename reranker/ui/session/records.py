@@ -185,7 +185,7 @@ def summary(
         "error": None if error is None else sentences(error),
         "saved_from": header.saved_from or None,
         "run": header.run,
-        "best": [key for key in best if " " not in key],
+        "best": [key for key in best if not is_unmatched(key)],
         "best_score": shown_score(results.scored[best[0]].score.log_odds, header.temperature) if best else None,
     }
 
@@ -194,7 +194,7 @@ def scored_row(key: str, scored: Scored) -> list[Any]:
     """Return a result for the browser and the database."""
     score = scored.score
     return [
-        None if " " in key else key,
+        None if is_unmatched(key) else key,
         float32(score.log_odds),
         score.stage,
         scored.candidate.name,
@@ -208,14 +208,14 @@ def scored_row(key: str, scored: Scored) -> list[Any]:
 def failed_row(key: str, failed: Failed) -> list[Any]:
     """Return a failure for the browser."""
     error = failed.error
-    return [None if " " in key else key, sentences(error), int(can_retry(error)), failed.candidate.name]
+    return [None if is_unmatched(key) else key, sentences(error), int(can_retry(error)), failed.candidate.name]
 
 
 def stored_results(header: RankingHeader, results: Results) -> str:
     """Return the results of a ranking and its header as the JSON of the database."""
     scored = [[*scored_row(key, each), each.position, each.content_hash] for key, each in results.scored.items()]
     failed = [
-        [None if " " in key else key, _error_json(each.error), each.candidate.name, each.position]
+        [None if is_unmatched(key) else key, _error_json(each.error), each.candidate.name, each.position]
         for key, each in results.failed.items()
     ]
     fields = {**vars(header), "query": vars(header.query), "judged_by": dict(header.judged_by)}
@@ -248,6 +248,11 @@ def read_results(text: str, pictures: Mapping[str, Picture]) -> tuple[RankingHea
         candidate = _candidate(key, name, pictures)
         results.add(key or unmatched_key(position), Failed(position=position, candidate=candidate, error=_error(error)))
     return header, results
+
+
+def is_unmatched(key: str) -> bool:
+    """Return whether a key is that of a picture that is not in the session."""
+    return " " in key
 
 
 def unmatched_key(position: int) -> str:

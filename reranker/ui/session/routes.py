@@ -269,7 +269,7 @@ class SessionRoutes:
 
     async def _details(self, request: Request, session: Session) -> Response:
         picture = await _picture(request, session)
-        return JSONResponse({"rows": await self._in_slot("pictures", self._admission.details, picture)})
+        return JSONResponse({"rows": await self._in_slot("pictures", self._admission.examination.details, picture)})
 
     async def _body(self, request: Request) -> dict[str, Any]:
         """Return the JSON object of a request. Raises `RequestError`."""

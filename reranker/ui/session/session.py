@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
@@ -196,18 +196,16 @@ class Session:
             self._store(pictures)
             self.publish({"pictures_added": [picture.view for picture in pictures]})
 
-    def change(self, pictures: Sequence[Picture]) -> None:
-        """Replace pictures by others of the same ids; those that were removed meanwhile are left out.
-
-        Raises `SessionUnknown`.
-        """
+    def amend(self, facts: Mapping[str, Mapping[str, Any]]) -> None:
+        """Change fields of pictures, by their ids; those that were removed meanwhile are left out."""
         with self.lock:
-            self._require()
-            present = [picture for picture in pictures if picture.id in self._pictures]
-            self._pictures.update({picture.id: picture for picture in present})
-            self._store(present)
-            if present:
-                self.publish({"pictures_changed": [picture.view for picture in present]})
+            if self.is_forgotten:
+                return
+            amended = [replace(self._pictures[id_], **each) for id_, each in facts.items() if id_ in self._pictures]
+            self._pictures.update({picture.id: picture for picture in amended})
+            self._store(amended)
+            if amended:
+                self.publish({"pictures_changed": [picture.view for picture in amended]})
 
     def mark(self, ids: Iterable[str], pick: int | None = None, rating: int | None = None) -> None:
         """Pick, reject or rate pictures; None leaves the pick or the rating as it is. Raises `SessionUnknown`."""

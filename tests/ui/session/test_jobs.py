@@ -1,9 +1,7 @@
 """Runs of a session: their results, their progress, how they end, and what is left of them."""
 
-from itertools import count
 from typing import Any
 
-import httpx
 import pytest
 
 from reranker import Query, Reranker, Settings
