@@ -23,7 +23,7 @@ from reranker.export.rows import as_csv, as_json, rankings_as_csv, rankings_as_j
 from reranker.i18n.error_messages import Language
 from reranker.server.error_responses import requested_language
 from reranker.ui.session.ranking_actions import MAX_QUERIES
-from reranker.ui.session.records import RankingHeader, order
+from reranker.ui.session.records import RankingHeader, is_unmatched, order
 from reranker.ui.session.session import Session
 from reranker.ui.upload_quota import UploadQuota
 
