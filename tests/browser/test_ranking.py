@@ -1,266 +1,266 @@
-"""The page in a real browser: what a person does with it, and what it must not do."""
+"""The tab “Rank” in a real browser: what a person does with it, and what it must not do."""
 
 import json
 import re
-import threading
 import zipfile
-from io import BytesIO
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from reranker import Reranker, Settings
-from reranker.core.errors import CheckpointNotDownloaded
-from reranker.core.protocols import Scorer
-from reranker.ui.page import SAMPLES
-from tests.support.browser import Paced
-from tests.support.recorded_stops import RecordedStops
-from tests.support.scripted_scorer import ScriptedScorer, number, until
+from reranker import Reranker
+from reranker.ui.services import SAMPLES
+from tests.support.http_server import serving_page
+from tests.support.numbered_pictures import number_in
+from tests.support.paced_scorer import PacedScorer
+from tests.support.ports import free_port
+from tests.support.scripted_scorer import ScriptedScorer
 
 pytestmark = pytest.mark.browser
 
 
-def test_a_chinese_sentence_ranks_uploaded_pictures(serve, visit, numbered):
-    paced = Paced()
-    tab = visit(serve(Reranker(scorer=paced.scorer)), "zh-CN")
-    assert tab.page.locator("#rank").inner_text() == "排序"
-    tab.upload(*numbered)
-    tab.ask("窗台上的一只黑猫")
-    tab.status("0/4")
-    for done in range(1, 4):
-        paced.allowed.release()
-        assert tab.status(f"{done}/4 · 猫").startswith(f"{done}/4 · 猫 ")
-    paced.allowed.release()
-    assert tab.status("已排序 4 张图片").endswith("秒")
-    assert tab.captions(4) == [
-        "★ #1 · 9.2 猫 2.png",
-        "#2 · 8.2 猫 3.png",
-        "#3 · 6.2 猫 1.png",
-        "#4 · 1.8 猫 0.png",
-    ]
-    assert [query_and_picture[:1] for query_and_picture in paced.scorer.batches]
+def scripted() -> Reranker:
+    return Reranker(scorer=ScriptedScorer(judge=number_in))
 
 
-@pytest.mark.extended
-def test_choosing_a_result_shows_more_of_it(serve, visit, numbered):
-    tab = visit(serve(Reranker(scorer=ScriptedScorer(judge=number))))
+@pytest.fixture
+def ranked(serve, visit, numbered):
+    """A tab with a ranking of four pictures: 9.2, 8.2, 6.2 and 1.8."""
+    tab = visit(serve(scripted()))
     tab.upload(*numbered)
     tab.ask("a black cat")
     tab.captions(4)
-    tab.page.locator("#ranking .card").nth(1).click()
-    chosen = tab.page.locator("#chosen .panel")
-    chosen.locator("h3").wait_for()
-    words = " ".join(chosen.inner_text().split())
-    assert words.startswith(
-        "#2 · 猫 3.png Score, 0 to 10 8.2 Log-odds +1.5000 Visual tokens 1 Scored in a batch that took 1 ms"
-    )
+    tab.ended()
+    return tab
 
 
-def test_stop_ends_a_long_run_and_keeps_what_was_judged(serve, visit, numbered):
-    paced = Paced()
+def test_a_chinese_sentence_ranks_uploaded_pictures(serve, visit, numbered) -> None:
+    paced = PacedScorer()
+    tab = visit(serve(Reranker(scorer=paced.scorer)), "zh-CN")
+    assert tab.page.locator("#rank").inner_text() == "排序"
+    assert tab.page.evaluate("document.documentElement.lang") == "zh-CN"
+    tab.upload(*numbered)
+    tab.ask("窗台上的一只黑猫")
+    tab.progress("0/4")
+    for done in range(1, 4):
+        paced.allow()
+        tab.progress(f"{done}/4 · 猫 ")
+        assert tab.page.title().startswith(f"{25 * done} % · ")
+        assert tab.page.locator(".run-bar [role=progressbar]").get_attribute("aria-valuenow") == str(25 * done)
+    paced.allow()
+    assert tab.facts("用时").startswith("4 张图片 · 用时 ")
+    assert tab.captions(4) == ["#1 · 9.2 猫 2.png", "#2 · 8.2 猫 3.png", "#3 · 6.2 猫 1.png", "#4 · 1.8 猫 0.png"]
+    assert tab.page.locator("#results-title").inner_text() == "“窗台上的一只黑猫”"
+    assert "%" not in tab.page.title()
+
+
+def test_a_reload_brings_everything_back_and_joins_the_run(serve, visit, numbered) -> None:
+    paced = PacedScorer()
     tab = visit(serve(Reranker(scorer=paced.scorer)))
     tab.upload(*numbered)
-    assert tab.page.locator("#stop").is_disabled()
     tab.ask("a black cat")
-    paced.allowed.release()
-    tab.status("1/4")
-    assert tab.page.locator("#rank").is_disabled()
-    tab.page.locator("#stop").click()
-    tab.status("Stopping")
-    paced.allowed.release()
-    assert tab.status("Stopped") == "Stopped · 2 of 4 pictures ranked"
-    tab.captions(2)
-    assert tab.page.locator("#failures .skipped li").count() == 2
-    assert not tab.page.locator("#rank").is_disabled()
-    for _ in range(4):
-        paced.allowed.release()
-    tab.page.locator("#query textarea").press("Enter")
-    tab.status(re.compile("^4 pictures ranked"))
-    tab.page.locator("#failures li").first.wait_for(state="detached")
+    paced.allow()
+    tab.progress("1/4")
+    tab.page.reload()
+    tab.progress("1/4")
+    assert len(tab.captions(1)) == 1
+    tab.count(4)
+    paced.allow(3)
+    assert tab.captions(4)[0] == "#1 · 9.2 猫 2.png"
+    tab.ended()
+    tab.page.reload()
+    assert tab.captions(4)[0] == "#1 · 9.2 猫 2.png"
+    assert tab.facts("4 pictures")
 
 
-def test_a_closed_tab_ends_its_run(serve, visit, numbered):
-    paced = Paced()
-    reranker = RecordedStops(scorer=paced.scorer)
-    tab = visit(serve(reranker))
+def test_a_server_that_is_gone_is_said_and_one_that_comes_back_goes_on(visit, numbered) -> None:
+    port, tab = free_port(), None
+    with ExitStack() as first:
+        url = first.enter_context(serving_page(scripted(), port))
+        tab = visit(url)
+        tab.upload(*numbered)
+        tab.ask("a black cat")
+        tab.captions(4)
+    tab.page.locator(".notice.lost", has_text="The server does not answer").wait_for()
+    tab.ask("a dog")
+    tab.page.locator(".note.trouble", has_text="The server does not answer").wait_for()
+    assert tab.page.locator("#rank").get_attribute("aria-disabled") == "false"
+    tab.errors.clear()  # the browser reports each request that was refused
+    with serving_page(scripted(), port):
+        tab.page.locator(".notice.lost").wait_for(state="hidden")
+        tab.ask("a dog")
+        tab.page.locator("#results-title", has_text="a dog").wait_for()
+        assert len(tab.captions(4)) == 4
+        assert tab.page.locator(".ranking-chip").count() == 2
+        tab.ended()
+        tab.errors.clear()
+
+
+def test_stop_ends_a_run_and_keeps_what_was_scored(serve, visit, numbered) -> None:
+    paced = PacedScorer()
+    tab = visit(serve(Reranker(scorer=paced.scorer)))
     tab.upload(*numbered)
     tab.ask("a black cat")
-    paced.allowed.release()
-    tab.status("1/4")
-    tab.page.close()
-    until(reranker.stops[0].is_set)
-    for _ in range(4):
-        paced.allowed.release()
-    reranker.rank("a dog", [b"1.0"])  # after all batches that stood in front of it
-    assert len(paced.scorer.batches) == 3
+    paced.allow()
+    tab.progress("1/4")
+    tab.page.locator("#stop").click()
+    tab.progress("Stopping")
+    paced.allow()
+    assert tab.verdict("Stopped") == "Stopped: 2 of 4 pictures are ranked."
+    tab.captions(2)
+    assert "Nothing here fits" not in tab.page.locator(".headline").inner_text()
+    paced.allow(2)
+    tab.page.get_by_role("button", name="Rank the remaining 2").click()
+    tab.captions(4)
+    tab.page.locator(".verdict").wait_for(state="hidden")
 
 
-def test_broken_files_among_good_ones_are_listed_with_their_reasons(toybox_url, visit, drawings, tmp_path):
-    broken, empty, text = tmp_path / "broken.png", tmp_path / "empty.jpg", tmp_path / "<b>text ${1} {{value}}.png"
+def test_broken_files_among_good_ones_are_named(toybox_url, visit, drawings, tmp_path) -> None:
+    broken, empty, fake, text = (
+        tmp_path / name for name in ("broken.png", "empty.jpg", "<b>fake ${1}.png", "notes.pdf")
+    )
     broken.write_bytes(drawings[0].read_bytes()[:300])
     empty.write_bytes(b"")
-    text.write_text("no picture")
+    for path in (fake, text):
+        path.write_text("no picture")
     tab = visit(toybox_url)
-    tab.upload(drawings[0], broken, drawings[1], empty, text)
+    tab.page.locator("#choose-files").set_input_files([drawings[0], broken, drawings[1], empty, fake, text])
+    reasons = sorted(tab.refused(4))
+    assert [re.findall("“(.*?)”", reason)[0] for reason in reasons] == [fake.name, broken.name, empty.name, text.name]
+    tab.count(2)
     tab.ask("一辆蓝色的车")
-    assert "2 pictures ranked · 3 not scored" in tab.status("ranked")
-    reasons = tab.failures(3)
-    assert [reason.split("”")[0].lstrip("“") for reason in reasons[:2]] == ["broken.png", "empty.jpg"]
-    assert "is not a picture in a supported format" in reasons[2]
     first, second = tab.captions(2)
-    assert re.fullmatch(r"★ #1 · \d+\.\d+ blue_car\.png", first)
-    assert re.fullmatch(r"#2 · \d+\.\d+ red_house\.png", second)
+    assert (first.split()[-1], second.split()[-1]) == ("blue_car.png", "red_house.png")
+    tab.errors.clear()  # the browser reports each file that the server refuses
 
 
-def test_the_sample_gallery_is_one_click_away(serve, visit):
+def test_the_sample_gallery_is_the_first_button_and_visible_at_once(serve, visit) -> None:
+    tab = visit(serve(scripted()), viewport={"width": 1440, "height": 900})
     samples = sorted(path.name for path in SAMPLES.glob("*.png"))
-    tab = visit(serve(Reranker(scorer=ScriptedScorer())))
-    tab.page.locator("#samples").click()
-    assert tab.names(len(samples)) == samples
-    tab.page.get_by_role("button", name=f"Remove {samples[1]}").click()
-    assert tab.names(len(samples) - 1) == samples[:1] + samples[2:]
-    tab.page.locator("#pictures .delete-button").first.click(force=True)
-    assert tab.names(len(samples) - 2) == samples[2:]
-    tab.page.locator("#examples button").first.click()
-    tab.page.wait_for_function("document.querySelector('#query textarea').value !== ''")
-    tab.page.locator("#rank").click()
-    tab.status(f"{len(samples) - 2} pictures ranked")
-    assert tab.captions(len(samples) - 2)[0].startswith("★ #1 · ")
-    tab.page.locator("#clear").click()
-    assert tab.names(0) == []
-
-
-@pytest.mark.extended
-def test_mistakes_are_sentences(toybox_url, visit, drawings):
-    tab = visit(toybox_url)
-    tab.page.locator("#rank").click()
-    tab.status("The sentence is empty")
-    tab.ask("a red house")
-    tab.status("Too few pictures: 0 given, at least 2 needed")
-    tab.upload(drawings[0])
-    tab.page.locator("#rank").click()
-    tab.status("Too few pictures: 1 given, at least 2 needed")
-
-
-@pytest.mark.extended
-def test_one_file_that_is_too_heavy_costs_only_itself(serve, visit, drawings, tmp_path):
-    heavy = tmp_path / "heavy.bmp"
-    heavy.write_bytes(b"BM" + bytes(1_000_001))
-    tab = visit(serve(Reranker("toybox", settings=Settings.of(max_picture_mb=1))))
-    tab.upload(drawings[0], heavy, drawings[1])
-    tab.ask("a red house")
-    tab.status("2 pictures ranked · 1 not scored")
-    assert "“heavy.bmp” is 1.000003 MB; the limit is 1 MB" in tab.failures(1)[0]
-
-
-@pytest.mark.extended
-def test_the_page_says_what_the_built_in_model_knows(toybox_url, visit):
-    english, chinese = visit(toybox_url), visit(toybox_url, "zh-HK")
-    assert "not photographs" in english.page.locator("#about").inner_text().replace("and not", "not")
-    assert "不认识照片" in chinese.page.locator("#about").inner_text()
-    for tab in (english, chinese):
-        assert "RERANKER_MODEL=lychee" in tab.page.locator("#about").inner_text()
-        assert not tab.page.locator("#download").is_visible()
-
-
-@pytest.mark.extended
-def test_the_page_works_in_a_frame_that_may_store_nothing(toybox_url, visit, chromium):
-    tab = visit(toybox_url)
-    tab.page.set_content(f'<iframe sandbox="allow-scripts allow-same-origin" src="{toybox_url}"></iframe>')
-    frame = tab.page.frame_locator("iframe")
-    frame.locator("#samples").click()
-    frame.locator("#names li").first.wait_for()
-
-
-@pytest.mark.parametrize(
-    "format_", ["zip", *(pytest.param(name, marks=pytest.mark.extended) for name in ("csv", "json", "html"))]
-)
-def test_the_ranking_can_be_taken_away(toybox_url, visit, drawings, format_, tmp_path):
-    tab = visit(toybox_url)
-    assert not tab.page.locator("#downloads").is_visible()
-    tab.upload(*drawings[:3])
-    tab.ask("a red house, 红色的房子")
-    tab.status("3 pictures ranked")
-    tab.page.locator("#best input").fill("2")
-    with tab.page.expect_download() as download:
-        tab.page.locator(f"#download-{format_}").click()
-    file = tmp_path / "taken"
-    download.value.save_as(file)
-    assert download.value.suggested_filename == f"ranking.{format_}"
-    data = file.read_bytes()
-    if format_ == "csv":
-        assert data.startswith(b"\xef\xbb\xbfrank,")
-        assert len(data.splitlines()) == 4
-    elif format_ == "json":
-        assert [row["rank"] for row in json.loads(data)["results"]] == [1, 2, 3]
-        assert json.loads(data)["query"] == "a red house, 红色的房子"
-    elif format_ == "zip":
-        names = zipfile.ZipFile(BytesIO(data)).namelist()
-        assert [name.split("_")[0] for name in names] == ["01", "02"]
-    else:
-        assert data.count(b"<img ") == 3
-        sheet = tab.page.context.new_page()
-        asked = []
-        sheet.on("request", lambda request: asked.append(request.url))
-        sheet.goto((tmp_path / "taken").rename(tmp_path / "sheet.html").as_uri())
-        assert sheet.locator("img").evaluate_all("all => all.every(one => one.naturalWidth > 0)")
-        assert sheet.locator("h1").inner_text() == "a red house, 红色的房子"
-        assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-
-
-@pytest.mark.extended
-def test_a_model_that_is_not_there_is_said_on_the_page(serve, visit):
-    tab = visit(serve(Reranker("/nowhere/lychee-rerank-mm")))
-    tab.status("There is no folder “lychee-rerank-mm” on this machine")
-    assert not tab.page.locator("#about").is_visible()
-    assert not tab.page.locator("#download").is_visible()
-
-
-class Fetching(Reranker):
-    """One whose model can be fetched; it tells of two steps and waits between them."""
-
-    fetched = False
-
-    def __init__(self) -> None:
-        super().__init__("lychee", scorer=ScriptedScorer())
-        self.go_on = threading.Event()
-
-    @property
-    def is_loaded(self) -> bool:
-        return self.fetched
-
-    @property
-    def downloadable(self) -> str | None:
-        return None if self.fetched else "lychee"
-
-    def load(self) -> Scorer:
-        if not self.fetched:
-            raise CheckpointNotDownloaded(name="lychee")
-        return super().load()
-
-    def download(self, report) -> None:
-        report(4_100_000_000, 16_600_000_000)
-        self.go_on.wait()
-        self.fetched = True
-
-
-@pytest.mark.extended
-def test_a_model_that_is_missing_is_fetched_by_a_button_and_then_ready(serve, visit):
-    reranker = Fetching()
-    tab = visit(serve(reranker))
-    tab.status("The model “lychee” is not on this machine")
-    button = tab.page.locator("#download")
-    assert button.inner_text() == "Download “lychee” (16.6 GB)"
+    button = tab.page.locator(".empty button").first
+    assert button.inner_text() == f"Use the sample gallery ({len(samples)} pictures)"
+    assert button.bounding_box()["y"] + button.bounding_box()["height"] < 900
     button.click()
-    tab.status("Downloading “lychee”: 4.10 of 16.60 GB")
-    reranker.go_on.set()
-    tab.status("The model “lychee” is ready.")
-    button.wait_for(state="hidden")
+    tab.count(len(samples))
+    tab.page.locator(".empty").wait_for(state="hidden")
+    tab.page.set_viewport_size({"width": 1440, "height": 2000})  # only rows that can be seen exist
+    assert tab.names() == samples
 
 
-@pytest.mark.extended
-def test_guests_are_not_offered_a_download(serve, chromium):
-    with chromium.new_context(extra_http_headers={"X-Forwarded-For": "192.0.2.7"}) as context:
-        page = context.new_page()
-        page.goto(serve(Fetching()))
-        page.get_by_text("The model “lychee” is not on this machine").wait_for()
-        assert not page.locator("#download").is_visible()
+def test_pictures_are_removed_and_brought_back_and_the_focus_stays(serve, visit, numbered) -> None:
+    tab = visit(serve(scripted()))
+    tab.upload(*numbered)
+    assert tab.names() == [path.name for path in numbered]
+    tab.page.locator(".manage-grid .cell").nth(1).focus()
+    tab.page.keyboard.press("Delete")
+    tab.count(3)
+    tab.page.wait_for_function("document.activeElement.getAttribute('aria-label') === '猫 2.png'")
+    tab.page.locator(".manage-grid .cell").first.click()
+    tab.page.locator(".manage-grid .cell").nth(2).click(modifiers=["Shift"])
+    tab.page.get_by_role("button", name="Remove the 3 selected").click()
+    tab.count(0)
+    tab.page.get_by_role("button", name="3 removed · Undo").click()
+    tab.count(3)
+    assert tab.names() == ["猫 0.png", "猫 2.png", "猫 3.png"]
+
+
+def test_mistakes_are_said_beside_the_field(serve, visit, numbered) -> None:
+    tab = visit(serve(scripted()))
+    note = tab.page.locator("#query-note")
+    tab.page.locator("#rank").click()
+    assert note.inner_text() == "Write what the pictures should show."
+    tab.ask("a cat")
+    assert note.inner_text() == "Add at least 2 pictures first."
+    tab.upload(*numbered)
+    tab.ask("a" * 1001)
+    assert note.inner_text() == "A sentence is too long; it may have at most 1000 characters."
+    tab.page.locator("#query").fill("\ud83d\ude00 a cat")
+    assert note.inner_text() == ""
+
+
+def test_downloads_have_exactly_what_is_shown(ranked, tmp_path) -> None:
+    ranked.page.locator(".filters .top").fill("3")
+    ranked.captions(3)
+    ranked.page.locator(".filters .find").fill("猫 3")
+    assert ranked.captions(1) == ["#2 · 8.2 猫 3.png"]
+    ranked.page.locator(".open-export", has_text="Download the one shown").click()
+    ranked.page.locator(".template input").fill("{score} {rank} {stem}")
+    contents = {}
+    for format_ in ("zip", "csv", "json", "html"):
+        with ranked.page.expect_download() as download:
+            ranked.page.locator(f"[data-format={format_}]").click()
+        assert download.value.suggested_filename == f"ranking.{format_}"
+        contents[format_] = Path(download.value.path()).read_bytes()
+        ranked.page.locator(".export .note", has_text=re.compile(rf"ranking\.{format_} · .* kB")).wait_for()
+    (tmp_path / "ranking.zip").write_bytes(contents["zip"])
+    assert zipfile.ZipFile(tmp_path / "ranking.zip").namelist() == ["8.2 02 猫 3.png"]
+    assert [line.split(",")[:2] for line in contents["csv"].decode("utf-8-sig").splitlines()[1:]] == [["2", "猫 3.png"]]
+    assert [row["rank"] for row in json.loads(contents["json"])["results"]] == [2]
+    assert contents["html"].count(b"<img ") == 1
+
+
+def test_keys_mark_pictures_and_the_filter_finds_them(ranked) -> None:
+    ranked.page.locator(".board .card").first.focus()
+    for key in ("p", "ArrowRight", "x", "ArrowRight", "4"):
+        ranked.page.keyboard.press(key)
+    ranked.page.locator(".board li").nth(2).locator(".mark-button.on").nth(3).wait_for()
+    choose = ranked.page.locator(".filters select").first
+    for value, names in (
+        ("picked", ["猫 2.png"]),
+        ("rated_4", ["猫 1.png"]),
+        ("not_rejected", ["猫 2.png", "猫 1.png", "猫 0.png"]),
+    ):
+        choose.select_option(value)
+        assert [caption.split(" ", 3)[-1] for caption in ranked.captions(len(names))] == names
+    ranked.page.reload()
+    ranked.captions(4)
+    assert ranked.page.locator(".board li.picked .name").inner_text() == "猫 2.png"
+    assert ranked.page.locator(".board li.rejected .name").inner_text() == "猫 3.png"
+
+
+def test_several_sentences_are_a_table_of_rankings(toybox_url, visit, drawings) -> None:
+    tab = visit(toybox_url)
+    tab.upload(*drawings)
+    tab.ask("a blue car\n\n黑猫\na blue car")
+    rows = tab.page.locator(".briefs tbody tr")
+    rows.nth(1).locator("td", has_text="4 ranked").wait_for()
+    tab.ended()
+    assert rows.locator("th").all_inner_texts() == ["a blue car", "黑猫"]
+    assert rows.locator("img").evaluate_all("all => all.map(one => one.alt)")[::3] == ["blue_car.png", "black_cat.png"]
+    assert "blue_car.png" in tab.captions(4)[0]
+    tab.page.get_by_role("button", name="黑猫", exact=True).click()
+    tab.page.locator("#results-title", has_text="黑猫").wait_for()
+    assert "black_cat.png" in tab.captions(4)[0]
+
+
+def test_a_picture_is_shown_alone_with_its_numbers(ranked) -> None:
+    ranked.page.locator(".board .card").nth(1).click()
+    box = ranked.page.get_by_role("dialog")
+    assert box.locator("#lightbox-title").inner_text() == "#2 · 8.2 of 10"
+    box.locator("summary").click()
+    words = " ".join(box.locator("dl").inner_text().split())
+    assert words.startswith("Score, 0 to 10 8.1757 Log-odds 1.5000 Visual tokens 1 ")
+    assert "Pixels 8 × 6" in words
+    ranked.page.keyboard.press("ArrowRight")
+    assert box.locator("#lightbox-title").inner_text() == "#3 · 6.2 of 10"
+    ranked.page.keyboard.press("p")
+    ranked.page.keyboard.press("Escape")
+    box.wait_for(state="hidden")
+    assert ranked.page.evaluate("document.activeElement.getAttribute('aria-label')") == "Rank 3, score 6.2: 猫 1.png"
+    assert ranked.page.locator(".board li.picked .name").inner_text() == "猫 1.png"
+
+
+def test_the_language_is_switched_with_all_that_was_said(ranked) -> None:
+    ranked.page.locator(".manage").click()
+    ranked.page.get_by_role("button", name="中文").click()
+    assert ranked.page.locator("#rank").inner_text() == "排序"
+    assert ranked.facts("张图片").startswith("4 张图片 · 用时")
+    assert ranked.page.locator(".filters .shown").inner_text() == "显示 4 / 4 张"
+    assert ranked.page.get_by_role("tab").all_inner_texts() == ["排序", "评测"]
+    assert ranked.page.evaluate("[document.documentElement.lang, location.search]") == ["zh-CN", "?lang=zh"]
+    words = ranked.page.locator(".reranker").evaluate_all("all => all.map(one => one.innerText).join(' ')")
+    names = {"English", "black", "cat", "png", "toybox", "lychee", "rerank", "NVIDIA", "python", "reranker", "download"}
+    assert set(re.findall(r"[A-Za-z]{3,}", words)) <= names
+    ranked.page.reload()
+    ranked.captions(4)
+    assert ranked.page.locator("#rank").inner_text() == "排序"

@@ -3,15 +3,14 @@
 import os
 import re
 import shutil
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from reranker import Query
-from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, number
+from tests.support.numbered_pictures import numbered_picture
+from tests.support.scripted_scorer import PATIENCE_S
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -67,34 +66,61 @@ class Tab:
             self.outside_requests.append(request.url)
 
     def upload(self, *paths: Path) -> None:
-        before = self.page.locator("#names li").count()
-        self.page.locator("#pictures input[type=file]").first.set_input_files(paths)
-        self.names(before + len(paths))
+        """Choose files, and wait until they are there."""
+        before = self.page.evaluate(COUNT_SCRIPT)
+        self.page.locator("#choose-files").set_input_files(paths)
+        self.count(before + len(paths))
 
-    def names(self, total: int) -> list[str]:
-        """The names in the list, once it has `total` of them."""
-        self.page.wait_for_function(f"document.querySelectorAll('#names li').length === {total}")
-        return self.page.locator("#names li span").all_inner_texts()
+    def count(self, total: int) -> None:
+        """Wait until the session has this many pictures."""
+        self.page.wait_for_function(f"({COUNT_SCRIPT}) === {total}")
+
+    def names(self) -> list[str]:
+        """The names of the pictures, in their order."""
+        if self.page.locator(".manager").is_hidden():
+            self.page.locator(".manage").click()
+        self.page.locator(".manage-grid li").first.wait_for()
+        return self.page.locator(".manage-grid .name").all_inner_texts()
 
     def ask(self, query: str) -> None:
-        self.page.locator("#query textarea").fill(query)
+        self.page.locator("#query").fill(query)
         self.page.locator("#rank").click()
 
-    def status(self, text: str | re.Pattern) -> str:
-        """The status line, once it contains this text."""
-        line = self.page.locator("#status p", has_text=text)
+    def progress(self, text: str | re.Pattern) -> str:
+        """What the bar says of the run, once it contains this text."""
+        return self._text(".run-text .status", text)
+
+    def facts(self, text: str | re.Pattern) -> str:
+        """What the headline says of the shown ranking, once it contains this text."""
+        return self._text(".headline .muted", text)
+
+    def verdict(self, text: str | re.Pattern) -> str:
+        """What the headline says below it."""
+        return self._text(".verdict", text)
+
+    def _text(self, selector: str, text: str | re.Pattern) -> str:
+        line = self.page.locator(selector, has_text=text)
         line.wait_for()
         return line.inner_text()
 
     def captions(self, total: int) -> list[str]:
         """The captions of the cards, once there are `total` of them."""
-        self.page.wait_for_function(f"document.querySelectorAll('#ranking .cards li:not([hidden])').length === {total}")
-        return self.page.locator("#ranking .cards li:not([hidden]) .caption").all_inner_texts()
+        self.page.wait_for_function(f"document.querySelectorAll('.board li').length === {total}")
+        captions = self.page.locator(".board li .caption").all_inner_texts()
+        return [" ".join(caption.split()) for caption in captions]
 
-    def failures(self, total: int) -> list[str]:
-        """The reasons why pictures were not scored, once there are `total` of them."""
-        self.page.wait_for_function(f"document.querySelectorAll('#failures li').length === {total}")
-        return self.page.locator("#failures li").all_inner_texts()
+    def refused(self, total: int) -> list[str]:
+        """Why files were not added, once there are `total` reasons."""
+        self.page.wait_for_function(f"document.querySelectorAll('.refused li').length === {total}")
+        return self.page.locator(".refused li").all_inner_texts()
+
+    def ended(self) -> None:
+        """Wait until nothing runs."""
+        self.page.locator("#stop").wait_for(state="hidden")
+        self.page.wait_for_function("document.querySelector('#rank').getAttribute('aria-disabled') === 'false'")
+
+
+COUNT_SCRIPT = "document.querySelector('.reranker-app').dataset.count | 0"
 
 
 @pytest.fixture
@@ -102,12 +128,12 @@ def visit(chromium) -> Iterator:
     """Open a page in a tab of its own; afterwards, check that no tab has asked another host or reported an error."""
     tabs: list[Tab] = []
 
-    def open_tab(url: str, language: str = "en-US") -> Tab:
-        context = chromium.new_context(locale=language)
+    def open_tab(url: str, language: str = "en-US", **options: object) -> Tab:
+        context = chromium.new_context(locale=language, **options)
         context.set_default_timeout(PATIENCE_S * 1000)
-        tabs.append(Tab(page=context.new_page(), host=url.partition("?")[0]))
+        tabs.append(Tab(page=context.new_page(), host=re.split("[?#]", url)[0]))
         tabs[-1].page.goto(url)
-        tabs[-1].status(re.compile("ready|就绪|cannot|not on|no folder"))
+        tabs[-1].page.locator(".reranker-app[data-session]:not([data-session=''])").wait_for()
         return tabs[-1]
 
     yield open_tab
@@ -118,20 +144,8 @@ def visit(chromium) -> Iterator:
 
 @pytest.fixture
 def numbered(tmp_path) -> list[Path]:
-    """Files that contain their own log-odds; the third is the best."""
+    """Pictures that contain their own log-odds; the third is the best."""
     paths = [tmp_path / f"猫 {index}.png" for index in range(4)]
     for path, log_odds in zip(paths, (-1.5, 0.5, 2.5, 1.5), strict=True):
-        path.write_text(str(log_odds))
+        path.write_bytes(numbered_picture(log_odds))
     return paths
-
-
-class Paced:
-    """A scorer that scores as many pictures as the test has allowed."""
-
-    def __init__(self) -> None:
-        self.allowed = threading.Semaphore(0)
-        self.scorer = ScriptedScorer(judge=self._judge, batch_tokens=1)
-
-    def _judge(self, query: Query, content: bytes) -> float:
-        assert self.allowed.acquire(timeout=PATIENCE_S)
-        return number(query, content)

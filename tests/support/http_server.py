@@ -33,8 +33,8 @@ def serving(app: ASGIApp) -> Iterator[str]:
 
 
 @contextmanager
-def serving_page(reranker: Reranker) -> Iterator[str]:
-    """Serve the page of a reranker, and yield its address."""
+def serving_page(reranker: Reranker, port: int | None = None) -> Iterator[str]:
+    """Serve the page of a reranker, and yield its address. port: any that is free if None."""
     # Imported here, so that tests without a page do not wait for gradio.
     from reranker.ui.launch import launch_settings  # noqa: PLC0415
     from reranker.ui.page import build_page  # noqa: PLC0415
@@ -42,7 +42,7 @@ def serving_page(reranker: Reranker) -> Iterator[str]:
 
     services = PageServices.of(reranker)
     page = build_page(services)
-    settings = launch_settings(services) | {"server_port": free_port(), "server_name": "127.0.0.1"}
+    settings = launch_settings(services) | {"server_port": port or free_port(), "server_name": "127.0.0.1"}
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **settings)
     try:
         yield url

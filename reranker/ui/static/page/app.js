@@ -40,6 +40,7 @@ export async function start(element, { header, root, onLanguage = () => {} }) {
     if (topics.has("language") || topics.has("connection")) document.documentElement.lang = store.texts.language === "zh" ? "zh-CN" : "en";
     element.dataset.session = store.session?.id ?? "";
     element.dataset.query = query.lines()[0] ?? "";
+    element.dataset.count = store.pictures.size;
   });
   store.note("language");
   await openSession(store);

@@ -106,7 +106,10 @@ export function createRunBar(store, { query, results }) {
     }
   }
 
-  store.subscribe(() => show());
+  store.subscribe((topics) => {
+    if (topics.has("language")) live.textContent = "";
+    show();
+  });
   query.subscribe(show);
   query.box.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
