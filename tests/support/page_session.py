@@ -9,8 +9,10 @@ from typing import Any, Self
 
 import httpx
 
-from tests.support.numbered_pictures import numbered_picture
-from tests.support.scripted_scorer import PATIENCE_S
+from reranker import Reranker, Settings
+from tests.support.http_server import serving_sessions
+from tests.support.numbered_pictures import number_in, numbered_picture
+from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer
 
 Values = dict[str, Any]
 
@@ -82,6 +84,15 @@ class PageSession:
                 yield watcher
             finally:
                 watcher.leave()
+
+
+@contextmanager
+def opened(scorer: ScriptedScorer | None = None, **settings: object) -> Iterator[httpx.Client]:
+    """Serve sessions over a scripted scorer, and yield a client. The data folder is that of the test."""
+    chosen = Settings.of(**{"model": "toybox", "score_store_mb": 0, **settings})
+    reranker = Reranker(scorer=scorer or ScriptedScorer(judge=number_in), settings=chosen)
+    with serving_sessions(reranker) as url, httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
+        yield client
 
 
 class Watcher:

@@ -49,23 +49,22 @@ class Admission:
             return Admitted(picture=equal, same_as=equal.name)
         self._check_count(session, 1)
         picture_id = new_id()
-        folder = session.folder / "pictures" / picture_id
+        target = session.folder / "pictures" / picture_id / safe_name(upload.name)
         try:
-            picture = self._examined(session, upload, picture_id, folder)
+            picture = self._examined(session, upload, picture_id, target)
             with session.lock:  # other files may have arrived at the same time, and equal ones
                 if (equal := session.find_equal(upload.sha256)) is None:
                     self._check_count(session, 1)
                     session.add([picture])
                     self.examination.group_soon(session)
                     return Admitted(picture=picture, same_as=None)
-        except SessionUnknown:
-            session.delete_folder()
-            raise
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            _discard(session, target)
+            if session.is_forgotten:
+                session.delete_folder()  # the upload has made it again
+                raise SessionUnknown from None
             raise
-        session.thumbnails.path(picture.path).unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        _discard(session, target)
         return Admitted(picture=equal, same_as=equal.name)
 
     def add_samples(self, session: Session) -> int:
@@ -100,8 +99,8 @@ class Admission:
         if count > self._max_count:
             raise TooManyPictures(count=count, max_count=self._max_count)
 
-    def _examined(self, session: Session, upload: Upload, picture_id: str, folder: Path) -> Picture:
-        """Move a file into a new folder, and return what is known of it. Raises `PictureError` and `OSError`."""
+    def _examined(self, session: Session, upload: Upload, picture_id: str, target: Path) -> Picture:
+        """Move a file to a path in a new folder, and return what is known of it. Raises `PictureError`, `OSError`."""
         candidate = Candidate(name=upload.name, source=upload.file)
         error: PictureError | None = None
         try:
@@ -110,8 +109,8 @@ class Admission:
             if not can_retry(raised):
                 raise
             error = raised
-        target, byte_count = folder / safe_name(upload.name), upload.file.stat().st_size
-        folder.mkdir(parents=True)
+        target.parent.mkdir(parents=True)
+        byte_count = upload.file.stat().st_size
         upload.file.replace(target)
         picture = Picture(
             id=picture_id, name=upload.name, path=target, sha256=upload.sha256, size_bytes=byte_count, error=error
@@ -139,6 +138,12 @@ def find_samples(folder: Path) -> list[Path]:
 
 def _from_file(path: Path, sha256: str | None) -> Picture:
     return Picture(id=new_id(), name=well_formed(path.name), path=path, sha256=sha256, size_bytes=path.stat().st_size)
+
+
+def _discard(session: Session, file: Path) -> None:
+    """Delete an uploaded file with its folder and its thumbnail."""
+    shutil.rmtree(file.parent, ignore_errors=True)
+    session.thumbnails.path(file).unlink(missing_ok=True)
 
 
 def _listed(path: Path) -> Picture | None:

@@ -190,6 +190,14 @@ def summary(
     }
 
 
+def read_summary(text: str) -> dict[str, Any]:
+    """Return a summary that was stored as JSON. Raises an error of Python if it is none."""
+    view = dict[str, Any](json.loads(text))
+    if not {"id", "query", "state", "seconds", "best"} <= view.keys():
+        raise ValueError
+    return view
+
+
 def scored_row(key: str, scored: Scored) -> list[Any]:
     """Return a result for the browser and the database."""
     score = scored.score

@@ -22,6 +22,7 @@ from reranker.ui.session.records import (
     picture_json,
     read_picture,
     read_results,
+    read_summary,
     stored_results,
     summary,
 )
@@ -91,7 +92,7 @@ class Session:
             if (picture := self._readable(read_picture, content)) is not None:
                 self._pictures[picture.id], self._positions[picture.id] = picture, position
         for position, content in stored.summaries:
-            if (view := self._readable(json.loads, content)) is not None:
+            if (view := self._readable(read_summary, content)) is not None:
                 self._summaries[view["id"]], self._positions[view["id"]] = view, position
         self._next_position = count(1 + max(self._positions.values(), default=0))
         for view in list(self._summaries.values()):

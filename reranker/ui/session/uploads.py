@@ -13,7 +13,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from reranker.config.settings import MEGABYTE
-from reranker.core.errors import PictureFileTooLarge, PictureUnreadable, RequestMalformed, RequestTimedOut
+from reranker.core.errors import (
+    PictureFileTooLarge,
+    PictureUnreadable,
+    RequestMalformed,
+    RequestTimedOut,
+    UploadsFull,
+)
 from reranker.core.text import well_formed
 from reranker.server.request_bodies import content_length, timed
 from reranker.ui.session.session import INCOMING
@@ -52,13 +58,23 @@ class UploadReceiver:
             raise PictureUnreadable(name=name, reason="empty")
         if length > self._max_bytes:
             raise PictureFileTooLarge(name=name, size_bytes=length, max_bytes=self._max_bytes)
-        reservation = await run_in_threadpool(Reservation, self._quota, length)  # it may have to measure the folder
+        reservation = await self._reserve(request, length)
         file = folder / INCOMING / f"{secrets.token_hex(8)}.part"
         try:
             yield Upload(name=name, file=file, sha256=await self._write(request, file, reservation))
         finally:
             reservation.close()
             file.unlink(missing_ok=True)
+
+    async def _reserve(self, request: Request, length: int) -> Reservation:
+        """Reserve room for a file. Raises `UploadsFull` after it was received: browsers read no answer before that."""
+        try:
+            return await run_in_threadpool(Reservation, self._quota, length)  # it may have to measure the folder
+        except UploadsFull:
+            receive = timed(request.receive)
+            while (await receive()).get("more_body", False):
+                pass
+            raise
 
     async def _write(self, request: Request, file: Path, reservation: Reservation) -> str:
         """Return the hash of what has arrived. Raises `RequestTimedOut` if the client disconnects, and others."""

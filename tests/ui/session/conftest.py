@@ -15,6 +15,12 @@ from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer
 OpenPage = Callable[..., PageSession]
 
 
+def prepared(reranker: Reranker) -> Reranker:
+    """Import what is needed to choose a model, for which no request has to wait then."""
+    assert reranker.model_name
+    return reranker
+
+
 @pytest.fixture
 def open_page() -> Iterator[OpenPage]:
     """Serve sessions over a scripted scorer with these settings, or over a reranker, and return a new session."""
@@ -25,7 +31,7 @@ def open_page() -> Iterator[OpenPage]:
         ) -> PageSession:
             chosen = Settings.of(**{"model": "toybox", "score_store_mb": 0, **settings})
             scripted = Reranker(scorer=scorer or ScriptedScorer(judge=number_in), settings=chosen)
-            url = stack.enter_context(serving_sessions(reranker or scripted))
+            url = stack.enter_context(serving_sessions(prepared(reranker or scripted)))
             return PageSession.create(stack.enter_context(httpx.Client(base_url=url, timeout=PATIENCE_S)))
 
         yield open_
@@ -37,7 +43,7 @@ def shared_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Cl
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         settings = Settings.of(model="toybox", score_store_mb=0)
-        with serving_page(Reranker(scorer=ScriptedScorer(judge=number_in), settings=settings)) as url:
+        with serving_page(prepared(Reranker(scorer=ScriptedScorer(judge=number_in), settings=settings))) as url:
             patch.undo()
             with httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
                 yield client
