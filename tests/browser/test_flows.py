@@ -1,174 +1,58 @@
-"""The page in a real browser, beyond one ranking: several, compared, filtered, explained, by keyboard, in a frame."""
+"""The page in a real browser, beyond one ranking: how pictures come in, sessions, saved files, models, frames."""
 
+import json
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 
 from reranker import Reranker, Settings
-from reranker.ui.uploads import Uploads
-from tests.support.browser import Paced
-from tests.support.scripted_scorer import ScriptedScorer, number, until
+from reranker.core.errors import CheckpointNotDownloaded
+from reranker.core.protocols import Scorer
+from tests.support.numbered_pictures import number_in
+from tests.support.scripted_scorer import ScriptedScorer
 from tests.support.visitor import HOSTILE
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.extended]
 
 
-@pytest.fixture
-def ranked(serve, visit, numbered):
-    """A tab with a ranking of four pictures: 9.2, 8.2, 6.2 and 1.8."""
-    tab = visit(serve(Reranker(scorer=ScriptedScorer(judge=number))))
-    tab.upload(*numbered)
-    tab.ask("a black cat")
-    tab.captions(4)
-    return tab
+def scripted(**settings: object) -> Reranker:
+    return Reranker(scorer=ScriptedScorer(judge=number_in), settings=Settings.of(**settings))
 
 
-@pytest.mark.extended
-def test_a_threshold_filters_at_once_and_so_does_the_number_of_the_best(ranked) -> None:
-    ranked.page.locator("#ranking input[type=range]").fill("6")
-    assert ranked.captions(3)[-1].startswith("#3")
-    assert ranked.page.locator("#ranking .shown").inner_text() == "3 of 4 shown"
-    ranked.page.locator("#ranking input[type=number]").fill("2")
-    assert len(ranked.captions(2)) == 2
-    ranked.page.locator("#ranking input[type=range]").fill("10")
-    ranked.captions(0)
-    ranked.page.locator("#ranking input[type=range]").fill("0")
-    ranked.page.locator("#ranking input[type=number]").fill("")
-    ranked.captions(4)
-    bars = ranked.page.locator("#ranking .cards .score i").evaluate_all("all => all.map(one => one.style.width)")
-    assert [round(float(width.rstrip("%"))) for width in bars] == [92, 82, 62, 18]
+# How pictures come in
+
+DROP = """async ([names, type]) => {
+  const transfer = new DataTransfer();
+  for (const [name, content] of names) transfer.items.add(new File([Uint8Array.from(content)], name));
+  const options = { dataTransfer: transfer, bubbles: true, cancelable: true };
+  const event = (kind) => document.querySelector("#query").dispatchEvent(new DragEvent(kind, options));
+  event("dragenter");
+  const isShown = !document.querySelector(".drop-overlay").hidden;
+  event("dragover");
+  const isLeft = event("drop");
+  return [isShown, isLeft];
+}"""
 
 
-def test_several_queries_have_a_table_and_a_tab_each(toybox_url, visit, drawings) -> None:
+def test_files_are_dropped_anywhere_and_never_open_in_place_of_the_page(serve, visit, numbered) -> None:
+    tab = visit(serve(scripted()))
+    files = [[path.name, list(path.read_bytes())] for path in numbered] + [["notes.pdf", [1, 2]]]
+    assert tab.page.evaluate(DROP, [files, "Files"]) == [True, False]
+    tab.count(4)
+    assert tab.refused(1) == ["“notes.pdf” is not a picture."]
+    assert tab.page.locator(".drop-overlay").is_hidden()
+    tab.page.evaluate(DROP, [files[:2], "Files"])
+    tab.page.locator(".notice", has_text="2 were there already.").wait_for()
+    tab.count(4)
+
+
+def test_a_folder_is_taken_whole_in_natural_order(toybox_url, visit, drawings) -> None:
     tab = visit(toybox_url)
-    tab.upload(*drawings)
-    tab.page.locator("#query textarea").fill("a blue car\n黑猫")
-    tab.page.locator("#query textarea").press("Enter")
-    tab.status(re.compile("^2/2 .* ranked"))
-    tab.page.locator("#ranking .overview tbody tr").filter(has_text="black_cat.png").wait_for()
-    rows = tab.page.locator("#ranking .overview tbody tr").all_inner_texts()
-    assert [re.findall(r"\w+\.png", row) for row in rows] == [["blue_car.png"], ["black_cat.png"]]
-    assert not tab.page.locator("#downloads").is_visible()
-    tab.page.get_by_role("tab", name="黑猫").click()
-    assert "black_cat.png" in tab.captions(4)[0]
-    with tab.page.expect_download() as download:
-        tab.page.locator("#download-csv").click()
-    assert "black_cat.png" in Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()[1]
-    tab.page.get_by_role("tab", name="a blue car").click()
-    assert "blue_car.png" in tab.captions(4)[0]
-
-
-@pytest.mark.extended
-def test_an_earlier_ranking_is_a_click_away_and_stands_beside_another(toybox_url, visit, drawings) -> None:
-    tab = visit(toybox_url)
-    tab.upload(*drawings)
-    for query, best in (("a blue car", "blue_car"), ("a black cat", "black_cat")):
-        tab.ask(query)
-        tab.page.locator("#ranking .cards li.first", has_text=best).wait_for()
-    assert "4 from the cache" in tab.status("from the cache")
-    tab.page.get_by_role("button", name="Compare with the ranking shown: a blue car").click()
-    tab.page.locator("#ranking .columns").wait_for()
-    left, right = tab.page.locator("#ranking .columns section").all()
-    assert [side.locator("h3").inner_text().strip() for side in (left, right)] == ["a blue car", "a black cat"]
-    assert [side.locator("li .name").first.inner_text() for side in (left, right)] == ["blue_car.png", "black_cat.png"]
-    assert right.locator(".rank-change.up").first.inner_text().startswith("▲")
-    tab.page.get_by_role("button", name="Close the comparison").click()
-    tab.page.locator("#ranking .earlier button", has_text="a blue car").first.click()
-    tab.page.locator("#ranking .cards li.first", has_text="blue_car").wait_for()
-
-
-@pytest.mark.extended
-def test_one_picture_is_asked_why(toybox_url, visit, drawings) -> None:
-    tab = visit(toybox_url)
-    tab.upload(*drawings)
-    tab.ask("a blue car, a red house")
-    tab.status("4 pictures ranked")
-    tab.page.locator("#ranking .card").first.click()
-    tab.page.get_by_role("button", name="Why this score?").click()
-    tab.page.locator("#chosen .map i").nth(15).wait_for(state="attached")
-    assert tab.page.locator("#chosen .parts li span:first-child").all_inner_texts() == ["a blue car", "a red house"]
-    tab.page.get_by_role("button", name="Ask the model for a rating").click()
-    tab.page.locator("#chosen blockquote", has_text="Score: ").wait_for()
-    assert tab.page.locator("#chosen .map i").count() == 16
-
-
-@pytest.mark.extended
-def test_what_people_type_and_name_is_shown_as_it_is(serve, visit, tmp_path) -> None:
-    """Also what would end an address, as # and ? do. Names of uploads lose such characters, those of galleries not."""
-    for place in range(2):
-        (tmp_path / f"{HOSTILE} {place}.png").write_text(str(place))
-    tab = visit(serve(Reranker(scorer=ScriptedScorer(judge=number), settings=Settings.of(galleries=(tmp_path,)))))
-    tab.page.locator("#add-gallery").click()
-    assert tab.names(2)[0] == f"{HOSTILE} 0.png"
-    tab.page.locator("#query textarea").fill(f"{HOSTILE}\na cat")
-    tab.page.locator("#rank").click()
-    tab.status(re.compile("^2/2 .* ranked"))
-    assert HOSTILE in tab.page.locator("#ranking .overview").inner_text()
-    tab.page.locator("#ranking").get_by_role("tab").nth(1).click()
-    tab.captions(2)
-    shown = "[...document.querySelectorAll('#ranking .card img')].filter(one => one.naturalWidth > 0).length === 2"
-    tab.page.wait_for_function(shown)
-    tab.page.locator("#ranking .card").first.click()
-    tab.page.locator("#chosen h3", has_text="#1").wait_for()
-    assert tab.page.locator("img[src=x]").count() == 0
-    assert tab.page.title() != "owned"
-
-
-@pytest.mark.extended
-def test_keys_rank_walk_and_stop(serve, visit, numbered) -> None:
-    paced = Paced()
-    tab = visit(serve(Reranker(scorer=paced.scorer)))
-    tab.upload(*numbered)
-    tab.page.locator("#query textarea").fill("a cat")
-    tab.page.locator("#query textarea").press("Enter")
-    paced.allowed.release()
-    tab.status("1/4")
-    tab.page.keyboard.press("Escape")
-    tab.status("Stopping")
-    paced.allowed.release()
-    tab.captions(2)
-    for _ in range(4):
-        paced.allowed.release()
-    tab.page.locator("#query textarea").press("Enter")
-    tab.captions(4)
-    tab.page.locator("#ranking .card").first.focus()
-    for key, rank in (("ArrowRight", 2), ("ArrowRight", 3), ("ArrowLeft", 2), ("End", 4), ("Home", 1)):
-        tab.page.keyboard.press(key)
-        focused = tab.page.evaluate("document.activeElement.getAttribute('aria-label')")
-        assert focused.startswith(f"Rank {rank}, score ")
-    tab.page.keyboard.press("Enter")
-    tab.page.locator("#chosen h3", has_text="#1").wait_for()
-
-
-@pytest.mark.extended
-def test_the_language_is_switched_with_all_that_was_said(ranked) -> None:
-    ranked.page.get_by_text("中文").click()
-    ranked.page.locator("#rank", has_text="排序").wait_for()
-    ranked.page.locator("#ranking .shown", has_text="显示 4 / 4 张").wait_for()
-    ranked.page.locator("#names p", has_text="4 张图片").wait_for()
-    ranked.ask("一只猫")
-    ranked.status("已排序 4 张图片")
-    ranked.page.get_by_text("English").click()
-    ranked.page.locator("#rank", has_text="Rank").wait_for()
-
-
-@pytest.mark.extended
-def test_an_address_may_name_the_language(toybox_url, visit) -> None:
-    tab = visit(f"{toybox_url}?lang=zh")
-    tab.page.locator("#rank", has_text="排序").wait_for()
-    tab.status("已就绪")
-
-
-@pytest.mark.extended
-def test_a_folder_is_taken_whole(toybox_url, visit, drawings) -> None:
-    tab = visit(toybox_url)
-    tab.page.locator("#folder").locator("xpath=..").locator("input[type=file]").first.set_input_files(
-        drawings[0].parent
-    )
-    assert tab.names(4) == sorted(path.name for path in drawings)
+    tab.page.locator("#choose-folder").set_input_files(drawings[0].parent)
+    tab.count(4)
+    assert sorted(tab.names()) == sorted(path.name for path in drawings)
 
 
 PASTED = """async () => {
@@ -179,100 +63,279 @@ PASTED = """async () => {
 }"""
 
 
-@pytest.mark.extended
-def test_a_picture_is_pasted_from_the_clipboard_by_button_and_by_key(toybox_url, visit) -> None:
+def test_a_picture_is_pasted_from_the_clipboard(toybox_url, visit) -> None:
     tab = visit(toybox_url)
     tab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     tab.page.evaluate(PASTED)
-    tab.page.get_by_role("button", name="Paste from clipboard").last.click()
-    assert len(tab.names(1)) == 1
-    tab.page.locator("#query textarea").focus()
+    tab.page.locator("#query").focus()
     tab.page.keyboard.press("Control+V")
-    assert len(tab.names(2)) == 2
+    tab.count(1)
 
 
-@pytest.mark.extended
-def test_who_closes_the_tab_takes_the_uploads_along(serve, visit, numbered) -> None:
-    tab = visit(serve(Reranker(scorer=ScriptedScorer(judge=number))))
-    tab.upload(*numbered)
-    uploads = Uploads.from_gradio()
-    held = [path for path in uploads.folder.rglob("猫*.png") if path.read_bytes() == numbered[0].read_bytes()]
-    assert held
-    tab.page.close()
-    until(lambda: not any(path.exists() for path in held))
-
-
-@pytest.mark.extended
 def test_a_gallery_of_the_server_is_offered_by_name(serve, visit, drawings) -> None:
     folder = drawings[0].parent
     tab = visit(serve(Reranker("toybox", settings=Settings.of(galleries=(folder,)))))
-    tab.page.locator("#add-gallery").click()
-    assert tab.names(4) == sorted(path.name for path in drawings)
+    tab.page.locator(".pictures .empty select").select_option(folder.name)
+    tab.count(4)
     tab.ask("a yellow ball")
+    tab.ended()
     assert "yellow_ball.png" in tab.captions(4)[0]
     assert str(folder) not in tab.page.content()
 
 
-@pytest.mark.extended
-def test_what_failed_is_tried_again(serve, visit, numbered) -> None:
-    broken = {"now": True}
-
-    def judge(query, content):
-        if broken["now"] and content == b"2.5":
-            raise RuntimeError
-        return number(query, content)
-
-    tab = visit(serve(Reranker(scorer=ScriptedScorer(judge=judge))))
-    tab.upload(*numbered)
+def test_a_ranking_starts_while_pictures_still_arrive(serve, visit, numbered) -> None:
+    tab = visit(serve(scripted()))
+    tab.upload(*numbered[:2])
+    hold = threading.Event()
+    tab.page.route("**/pictures?name=*", lambda route: None if not hold.is_set() else route.continue_())
+    tab.page.locator("#choose-files").set_input_files(numbered[2:])
+    tab.page.locator(".upload-progress", has_text="Preparing 0/2").wait_for()
     tab.ask("a cat")
-    tab.status("3 pictures ranked · 1 not scored")
-    broken["now"] = False
-    tab.page.get_by_role("button", name="Retry these pictures").click()
-    assert tab.captions(4)[0].endswith("猫 2.png")
-    assert "3 from the cache" in tab.status("4 pictures ranked")
+    assert len(tab.captions(2)) == 2
 
 
-@pytest.mark.extended
-def test_a_saved_ranking_is_opened_beside_the_shown_one(ranked, tmp_path) -> None:
-    with ranked.page.expect_download() as download:
-        ranked.page.locator("#download-json").click()
-    saved = tmp_path / "ranking.json"
-    download.value.save_as(saved)
-    ranked.ask("a dog")
-    ranked.page.locator("#ranking .earlier").wait_for()
-    ranked.page.locator("#open-saved").locator("xpath=..").locator("input[type=file]").first.set_input_files(saved)
-    ranked.page.get_by_role("button", name="Compare with the ranking shown: a dog").click()
-    assert ranked.page.locator("#ranking .columns h3").first.inner_text().strip() == "a dog"
-    assert ranked.page.locator("#ranking .columns li .name").count() == 8
+def test_one_file_that_is_too_heavy_costs_only_itself(serve, visit, numbered, tmp_path) -> None:
+    heavy = tmp_path / "heavy.bmp"
+    heavy.write_bytes(b"BM" + bytes(1_000_001))
+    tab = visit(serve(scripted(max_picture_mb=1)))
+    tab.page.locator("#choose-files").set_input_files([numbered[0], heavy, numbered[1]])
+    assert "“heavy.bmp” is 1.000003 MB; the limit is 1 MB" in tab.refused(1)[0]
+    tab.count(2)
+    tab.errors.clear()  # the browser reports the file that the server refuses
 
 
-@pytest.mark.extended
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_nothing_overflows_at_any_width(toybox_url, visit, drawings, theme: str) -> None:
-    tab = visit(f"{toybox_url}?__theme={theme}")
-    tab.upload(*drawings)
-    tab.page.locator("#query textarea").fill("a blue car\na house that stands on grass beneath a very long description")
-    tab.page.locator("#rank").click()
-    tab.status(re.compile("^2/2 .* ranked"))
-    assert tab.page.evaluate("document.body.classList.contains('dark')") is (theme == "dark")
-    for width in (360, 390, 768, 1280):
-        tab.page.set_viewport_size({"width": width, "height": 800})
-        for name in ("a blue car", "All sentences"):
-            tab.page.get_by_role("tab", name=name).click()
-            assert tab.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), width
+def test_sentences_are_read_from_a_file(serve, visit, numbered, tmp_path) -> None:
+    tab = visit(serve(scripted()))
+    box = tab.page.locator("#query")
+    for name, content, sentences in (
+        ("briefs.txt", "a cat, on a mat\n\n一只狗\r\n", ["a cat, on a mat", "一只狗"]),
+        ("briefs.csv", '\ufeffid,query\n1,"a ""red"" cat, sitting"\n2,a dog\n', ['a "red" cat, sitting', "a dog"]),
+        ("semicolons.csv", "句子;编号\n一只猫;1\n", ["一只猫"]),
+    ):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+        tab.page.locator("#choose-files").set_input_files(tmp_path / name)
+        tab.page.locator(".notice", has_text=name).wait_for()
+        assert box.input_value().split("\n") == sentences
 
 
-@pytest.mark.extended
+# Sessions
+
+
+def test_forgetting_a_session_deletes_it_for_every_tab(serve, visit, numbered) -> None:
+    url = serve(scripted())
+    tab = visit(url)
+    tab.upload(*numbered)
+    address = tab.page.url
+    second = visit(address)
+    second.count(4)
+    tab.page.locator(".head .menu > button").click()
+    tab.page.get_by_role("button", name="Forget this session").click()
+    tab.page.get_by_role("dialog").get_by_role("button", name="Forget this session").click()
+    tab.page.wait_for_function(f"location.href !== {json.dumps(address)} && location.hash.includes('session=')")
+    tab.count(0)
+    second.page.locator(".notice", has_text="The earlier session has ended; this is a new one.").wait_for()
+    second.count(0)
+    for each in (tab, second):
+        each.errors.clear()  # the browser reports the answer 404
+
+
 def test_two_visitors_at_once_see_each_their_own(toybox_url, visit, drawings) -> None:
     tabs = [visit(toybox_url), visit(toybox_url, "zh-CN")]
     for tab, pictures in zip(tabs, (drawings[:3], drawings[1:]), strict=True):
         tab.upload(*pictures)
     tabs[0].ask("a red house")
     tabs[1].ask("黄色的球")
+    for tab in tabs:
+        tab.ended()
     assert "red_house.png" in tabs[0].captions(3)[0]
     assert "yellow_ball.png" in tabs[1].captions(3)[0]
-    assert tabs[0].status("ranked").startswith("3 pictures ranked")
-    assert tabs[1].status("已排序").startswith("已排序 3 张图片")
+    assert tabs[0].facts("pictures").startswith("3 pictures")
+    assert tabs[1].facts("张图片").startswith("3 张图片")
+
+
+def test_two_tabs_of_one_session_show_the_same(serve, visit, numbered) -> None:
+    first = visit(serve(scripted()))
+    first.upload(*numbered)
+    second = visit(first.page.url)
+    second.ask("a cat")
+    assert first.captions(4) == second.captions(4)
+
+
+# Rankings
+
+
+def test_what_failed_is_tried_again(serve, visit, numbered) -> None:
+    broken = {"now": True}
+
+    def judge(query, content):
+        if broken["now"] and number_in(query, content) == 2.5:
+            raise RuntimeError
+        return number_in(query, content)
+
+    tab = visit(serve(Reranker(scorer=ScriptedScorer(judge=judge))))
+    tab.upload(*numbered)
+    tab.ask("a cat")
+    tab.facts("1 not scored")
+    broken["now"] = False
+    tab.page.get_by_role("button", name=re.compile("Try 1 again|Try again")).click()
+    assert tab.captions(4)[0].endswith("猫 2.png")
+
+
+def test_a_saved_ranking_is_opened_and_matched_by_the_content_of_files(serve, visit, numbered, tmp_path) -> None:
+    tab = visit(serve(scripted()))
+    tab.upload(*numbered)
+    tab.ask("a cat")
+    captions = tab.captions(4)
+    tab.ended()
+    with tab.page.expect_download() as download:
+        tab.download("json")
+    saved = tmp_path / "saved.json"
+    download.value.save_as(saved)
+    for index, path in enumerate(numbered):
+        path.rename(path.with_name(f"renamed {index}.png"))
+    other = visit(serve(scripted()))
+    other.upload(*(path.with_name(f"renamed {index}.png") for index, path in enumerate(numbered)))
+    other.page.locator("#choose-files").set_input_files(saved)
+    assert other.facts("opened from saved.json")
+    assert [caption.replace("renamed", "猫") for caption in other.captions(4)] == captions
+    assert other.page.locator("#results-title").inner_text().strip("“”") == "a cat"
+
+
+def test_one_picture_is_asked_why(toybox_url, visit, drawings) -> None:
+    tab = visit(toybox_url)
+    tab.upload(*drawings)
+    tab.ask("a blue car, a red house")
+    tab.ended()
+    tab.page.locator(".board .card").first.click()
+    box = tab.page.get_by_role("dialog")
+    box.get_by_role("button", name="Why this score?").click()
+    box.locator(".parts li").nth(1).wait_for()
+    assert [text.split("\n")[0] for text in box.locator(".parts li").all_inner_texts()] == ["a blue car", "a red house"]
+    assert "not found" in box.locator(".parts").inner_text()
+    box.get_by_role("button", name="Ask the model for a rating").click()
+    box.get_by_text("Score: ").wait_for()
+
+
+def test_what_people_type_and_name_is_shown_as_it_is(serve, visit, tmp_path, numbered) -> None:
+    """Also what would end an address, as # and ? do."""
+    for place, path in enumerate(numbered[:2]):
+        (tmp_path / f"{HOSTILE.replace('/', '')} {place}.png").write_bytes(path.read_bytes())
+        path.unlink()
+    for path in numbered[2:]:
+        path.unlink()
+    tab = visit(serve(scripted(galleries=(tmp_path,))))
+    tab.page.locator(".pictures .empty select").select_option(tmp_path.name)
+    tab.count(2)
+    tab.ask(f"{HOSTILE}\na cat")
+    tab.ended()
+    assert HOSTILE in tab.page.locator(".briefs").inner_text()
+    tab.captions(2)
+    shown = "[...document.querySelectorAll('.board img')].filter(one => one.naturalWidth > 0).length === 2"
+    tab.page.wait_for_function(shown)
+    tab.page.locator(".board .card").first.click()
+    tab.page.get_by_role("dialog").wait_for()
+    assert tab.page.locator("img[src=x]").count() == 0
+    assert "owned" not in tab.page.title()
+
+
+def test_keys_rank_walk_and_stop(serve, visit, numbered) -> None:
+    tab = visit(serve(scripted()))
+    tab.upload(*numbered)
+    tab.page.locator("#query").fill("a cat")
+    tab.page.locator("#query").press("Enter")
+    tab.captions(4)
+    tab.page.locator(".board .card").first.focus()
+    for key, rank in (
+        ("ArrowRight", 2),
+        ("ArrowRight", 3),
+        ("ArrowLeft", 2),
+        ("End", 4),
+        ("Home", 1),
+        ("ArrowDown", 4),
+    ):
+        tab.page.keyboard.press(key)
+        tab.page.wait_for_function(
+            f"document.activeElement.getAttribute('aria-label').startsWith('Rank {rank}, score ')"
+        )
+    assert tab.page.locator(".board .card[tabindex='0']").count() == 1
+    tab.page.keyboard.press("Enter")
+    tab.page.get_by_role("dialog").wait_for()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_overflows_at_any_width(toybox_url, visit, drawings, theme: str) -> None:
+    tab = visit(f"{toybox_url}?__theme={theme}")
+    tab.upload(*drawings)
+    tab.ask("a blue car\na house that stands on grass beneath a very long description")
+    tab.ended()
+    assert tab.page.evaluate("document.body.classList.contains('dark')") is (theme == "dark")
+    for width in (360, 390, 768, 1280, 1920):
+        tab.page.set_viewport_size({"width": width, "height": 800})
+        tab.page.wait_for_function("document.documentElement.scrollWidth <= window.innerWidth", timeout=3000)
+
+
+# Models
+
+
+def test_the_page_says_what_the_built_in_model_knows(toybox_url, visit) -> None:
+    english, chinese = visit(toybox_url), visit(toybox_url, "zh-HK")
+    assert english.page.locator(".banner").inner_text().startswith("Demo model: drawings only.")
+    assert chinese.page.locator(".banner").inner_text().startswith("演示模型：只认识图画。")
+    assert "`" not in english.page.locator(".banner").inner_text()
+    english.page.locator(".banner").get_by_role("button", name="Close").click()
+    english.page.locator(".banner").wait_for(state="hidden")
+
+
+def test_a_model_that_is_not_there_is_said_on_the_page(serve, visit) -> None:
+    tab = visit(serve(Reranker("/nowhere/lychee-rerank-mm")))
+    tab.upload()
+    tab.page.locator(".banner", has_text="There is no folder “lychee-rerank-mm” on this machine").wait_for()
+
+
+class Fetching(Reranker):
+    """One whose model can be fetched; it tells of two steps and waits between them."""
+
+    fetched = False
+
+    def __init__(self) -> None:
+        super().__init__("lychee", scorer=ScriptedScorer())
+        self.go_on = threading.Event()
+
+    @property
+    def is_loaded(self) -> bool:
+        return self.fetched
+
+    @property
+    def downloadable(self) -> str | None:
+        return None if self.fetched else "lychee"
+
+    def load(self) -> Scorer:
+        if not self.fetched:
+            raise CheckpointNotDownloaded(name="lychee")
+        return super().load()
+
+    def download(self, report) -> None:
+        report(4_100_000_000, 16_600_000_000)
+        self.go_on.wait()
+        self.fetched = True
+
+
+def test_a_model_that_is_missing_is_fetched_by_a_button_and_then_ready(serve, visit) -> None:
+    reranker = Fetching()
+    tab = visit(serve(reranker))
+    banner = tab.page.locator(".banner", has_text="The model “lychee” is not on this machine")
+    banner.get_by_role("button", name="Download lychee (16.6 GB)").click()
+    tab.page.locator(".banner", has_text="Downloading the model: 24 %").wait_for()
+    reranker.go_on.set()
+    tab.page.locator(".banner").wait_for(state="hidden")
+
+
+def test_guests_are_not_offered_a_download(serve, chromium) -> None:
+    with chromium.new_context(extra_http_headers={"X-Forwarded-For": "192.0.2.7"}) as context:
+        page = context.new_page()
+        page.goto(serve(Fetching()))
+        page.locator(".banner", has_text="The model “lychee” is not on this machine").wait_for()
+        assert page.get_by_role("button", name=re.compile("Download")).count() == 0
 
 
 # In a frame of another site
@@ -306,7 +369,6 @@ Object.defineProperty(Document.prototype, "cookie", { get: () => "", set() {} })
 """
 
 
-@pytest.mark.extended
 def test_the_page_works_in_a_frame_of_another_site_where_storage_is_denied(serve, chromium, drawings, elsewhere):
     """As browsers do that block what third parties would store: to reach for storage raises, cookies are lost."""
     site, shown = elsewhere
@@ -319,16 +381,14 @@ def test_the_page_works_in_a_frame_of_another_site_where_storage_is_denied(serve
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(site)
         frame = page.frame_locator("iframe")
-        frame.locator("#status p", has_text="ready").wait_for()
-        frame.locator("#pictures input[type=file]").first.set_input_files(drawings)
-        frame.locator("#names li").nth(3).wait_for()
-        frame.locator("#query textarea").fill("a black cat")
+        frame.locator("#choose-files").set_input_files(drawings)
+        frame.locator(".reranker-app[data-count='4']").wait_for()
+        frame.locator("#query").fill("a black cat")
         frame.locator("#rank").click()
-        frame.locator("#ranking .cards li.first", has_text="black_cat.png").wait_for()
+        frame.locator(".board li.first", has_text="black_cat.png").wait_for()
         assert complaints == []
 
 
-@pytest.mark.extended
 def test_sites_that_are_not_named_cannot_frame_the_page(serve, chromium, elsewhere) -> None:
     site, shown = elsewhere
     url = serve(Reranker(scorer=ScriptedScorer()))

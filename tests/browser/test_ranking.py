@@ -137,12 +137,12 @@ def test_broken_files_among_good_ones_are_named(toybox_url, visit, drawings, tmp
 def test_the_sample_gallery_is_the_first_button_and_visible_at_once(serve, visit) -> None:
     tab = visit(serve(scripted()), viewport={"width": 1440, "height": 900})
     samples = sorted(path.name for path in SAMPLES.glob("*.png"))
-    button = tab.page.locator(".empty button").first
+    button = tab.page.locator(".pictures .empty button").first
     assert button.inner_text() == f"Use the sample gallery ({len(samples)} pictures)"
     assert button.bounding_box()["y"] + button.bounding_box()["height"] < 900
     button.click()
     tab.count(len(samples))
-    tab.page.locator(".empty").wait_for(state="hidden")
+    tab.page.locator(".pictures .empty").wait_for(state="hidden")
     tab.page.set_viewport_size({"width": 1440, "height": 2000})  # only rows that can be seen exist
     assert tab.names() == samples
 

@@ -109,6 +109,11 @@ class Tab:
         captions = self.page.locator(".board li .caption").all_inner_texts()
         return [" ".join(caption.split()) for caption in captions]
 
+    def download(self, format_: str) -> None:
+        """Ask for a file of what is shown."""
+        self.page.locator(".open-export").click()
+        self.page.locator(f"[data-format={format_}]").click()
+
     def refused(self, total: int) -> list[str]:
         """Why files were not added, once there are `total` reasons."""
         self.page.wait_for_function(f"document.querySelectorAll('.refused li').length === {total}")

@@ -80,7 +80,7 @@ export function createFilters(store) {
       [marks.node.value, sort.node.value, group.checked, size.value] = [chosen.marks, chosen.sort, chosen.group, 10 - (store.view.columns ?? 3)];
       reset.hidden = !isFiltered(chosen);
       shown.textContent = rows.length ? [t("filter_shown", { shown: visible.length, count: rows.length }), ...description(chosen)].join(" · ") : "";
-      node.classList.toggle("empty", !rows.length);
+      node.classList.toggle("unused", !rows.length);
     },
   };
 

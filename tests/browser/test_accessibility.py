@@ -1,0 +1,80 @@
+"""What axe-core finds wrong on the page, in every view, light and dark, in both languages."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from reranker import Reranker
+from tests.support.browser import Tab
+from tests.support.numbered_pictures import number_in
+from tests.support.scripted_scorer import ScriptedScorer
+
+pytestmark = pytest.mark.browser
+
+VIEWS = ("empty", "pictures", "managed", "ranked", "menu", "downloads", "lightbox", "briefs", "compared", "evaluate")
+
+
+def violations(page: Any) -> list[str]:
+    """What axe-core reports about the page, one line for each element."""
+    found = Axe().run(page).response["violations"]
+    return [f"{each['id']}: {node['target']} {node['failureSummary']}" for each in found for node in each["nodes"]]
+
+
+def views(tab: Tab, pictures: list) -> Iterator[str]:
+    """Bring the page into each view, and yield its name."""
+    page = tab.page
+    yield "empty"
+    tab.upload(*pictures)
+    page.locator("#query").fill("a cat")
+    page.locator(".tips summary").click()
+    yield "pictures"
+    page.locator(".manage").click()
+    page.locator(".manage-grid .cell").first.click()
+    yield "managed"
+    page.locator(".manage").click()
+    page.locator("#rank").click()
+    tab.captions(4)
+    tab.ended()
+    page.locator(".board .card").first.focus()
+    page.keyboard.press("p")
+    yield "ranked"
+    page.locator(".head .menu > button").click()
+    yield "menu"
+    page.keyboard.press("Escape")
+    page.locator(".open-export").click()
+    yield "downloads"
+    page.keyboard.press("Escape")
+    page.locator(".board .card").first.click()
+    page.locator(".lightbox summary").click()
+    yield "lightbox"
+    page.keyboard.press("Escape")
+    tab.ask("a dog\na cat on a mat")
+    tab.ended()
+    page.locator(".briefs").wait_for()
+    yield "briefs"
+    page.locator(".ranking-chip .compare:visible").first.click()
+    page.locator(".comparison").wait_for()
+    yield "compared"
+    page.get_by_role("tab").nth(1).click()
+    page.locator("#label-query").wait_for()
+    yield "evaluate"
+
+
+@pytest.mark.parametrize(
+    ("theme", "language"),
+    [
+        ("light", "en-US"),
+        *(
+            pytest.param(*each, marks=pytest.mark.extended)
+            for each in (("dark", "zh-CN"), ("light", "zh-CN"), ("dark", "en-US"))
+        ),
+    ],
+)
+def test_axe_finds_nothing(serve, visit, numbered, theme: str, language: str) -> None:
+    url = serve(Reranker(scorer=ScriptedScorer(judge=number_in)))
+    tab = visit(f"{url}?__theme={theme}", language, viewport={"width": 1440, "height": 1200}, reduced_motion="reduce")
+    found = {view: violations(tab.page) for view in views(tab, numbered)}
+    assert tuple(found) == VIEWS
+    assert [line for lines in found.values() for line in lines] == []
