@@ -139,9 +139,7 @@ def test_links_in_place_of_folders_are_not_followed(sessions: Sessions, clock: C
     assert len(list(secret.iterdir())) == 1
 
 
-def test_files_of_removed_pictures_do_not_outlive_the_program(
-    sessions: Sessions, tmp_path: Path, clock: Clock
-) -> None:
+def test_files_of_removed_pictures_do_not_outlive_the_program(sessions: Sessions, tmp_path: Path, clock: Clock) -> None:
     session = sessions.create("")
     path = filled(session)
     session.mark(["p"], pick=1)
@@ -179,7 +177,13 @@ def test_forgetting_deletes_everything_and_ends_the_streams(open_page) -> None:
         assert session.delete().status_code == 204
         assert first.ended.wait(20)
         assert second.ended.wait(20)
-    for answer in (session.get(), session.get("events"), session.upload(b"1"), session.post("samples"), session.delete()):
+    for answer in (
+        session.get(),
+        session.get("events"),
+        session.upload(b"1"),
+        session.post("samples"),
+        session.delete(),
+    ):
         assert answer.status_code == 404
     folder = data_folder() / "sessions"
     assert not (folder / session.id).exists()
@@ -303,7 +307,13 @@ def test_a_session_belongs_to_the_login_that_made_it(serve) -> None:
         assert session.get().status_code == 200
         stranger = httpx.Client(base_url=url, timeout=20)
         theirs = PageSession(stranger, session.id)
-        for answer in (theirs.get(), theirs.get("events"), theirs.upload(b"1"), theirs.post("rank", {}), theirs.delete()):
+        for answer in (
+            theirs.get(),
+            theirs.get("events"),
+            theirs.upload(b"1"),
+            theirs.post("rank", {}),
+            theirs.delete(),
+        ):
             assert answer.status_code == 401
         assert stranger.post("sessions").status_code == 401
         assert session.get().status_code == 200

@@ -179,9 +179,7 @@ def test_the_hash_is_that_of_the_bytes(open_page) -> None:
         ],
     }  # fmt: skip
     (saved,) = session.post("saved?name=a.json", rows).json()["rankings"]
-    assert session.ranking(saved)["scored"][0][0] == next(
-        row[0] for row in ranking["scored"] if row[3] == "1.png"
-    )
+    assert session.ranking(saved)["scored"][0][0] == next(row[0] for row in ranking["scored"] if row[3] == "1.png")
 
 
 def test_a_session_that_is_forgotten_during_an_upload_takes_nothing(open_page) -> None:
