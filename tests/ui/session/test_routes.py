@@ -262,5 +262,5 @@ def test_who_leaves_while_a_picture_is_explained_ends_it(open_page) -> None:
 def test_the_files_of_sessions_are_for_this_user_alone(open_page) -> None:
     session = open_page()
     session.add(1)
-    until(lambda: (data_folder() / "sessions").exists())
+    until((data_folder() / "sessions").exists)
     assert (data_folder() / "sessions").stat().st_mode & 0o077 == 0
