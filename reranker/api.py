@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,7 +150,7 @@ class Reranker:
             "instruction": model.instruction,
             "detail": model.detail,
             "rescore_near_ties": self.settings.engine.rescore_near_ties,
-            "versions": {"reranker": __version__, **{name: version(name) for name in ("torch", "transformers")}},
+            "versions": dict(_versions()),
         }
 
     @property
@@ -392,6 +392,12 @@ class Reranker:
             store=self.store,
             prefetch_threads=self.settings.engine.prefetch_threads,
         )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Return the versions of the program and of what computes its scores."""
+    return {"reranker": __version__, **{name: version(name) for name in ("torch", "transformers")}}
 
 
 def _check_unicode(text: str, where: str) -> None:
