@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -152,7 +152,7 @@ class Reranker:
             "instruction": model.instruction,
             "detail": model.detail,
             "rescore_near_ties": self.settings.engine.rescore_near_ties,
-            "versions": {"reranker": __version__, **{name: version(name) for name in ("torch", "transformers")}},
+            "versions": dict(_versions()),
         }
 
     @property
@@ -423,6 +423,12 @@ class Reranker:
             prefetch_threads=self.settings.engine.prefetch_threads,
             cache_capacity=model.cache_capacity,
         )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Return the versions of the program and of what computes its scores."""
+    return {"reranker": __version__, **{name: version(name) for name in ("torch", "transformers")}}
 
 
 def _check_unicode(text: str, where: str) -> None:

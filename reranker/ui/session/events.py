@@ -31,12 +31,14 @@ async def event_stream(
     waiting = _Waiting(asyncio.get_running_loop())
     try:
         view = await run_in_threadpool(session.watch, waiting.notify)
+        is_settled = model.is_settled  # first, so that what happens after the view is noticed soon
         shown = await run_in_threadpool(model.view, may_download=may_download)
         yield await run_in_threadpool(_event, "state", {**about(), **view, "model": shown})
         while not waiting.is_full:
-            changes = await waiting.next(ALIVE_INTERVAL_S if model.is_settled else MODEL_INTERVAL_S)
+            changes = await waiting.next(ALIVE_INTERVAL_S if is_settled else MODEL_INTERVAL_S)
             if any("ended" in change for change in changes):
                 return
+            is_settled = model.is_settled
             model_view = await run_in_threadpool(model.view, may_download=may_download)
             if model_view != shown:
                 shown = model_view

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, Final, Protocol
 
 from reranker.api import Reranker
@@ -48,7 +48,7 @@ class RankingPart:
     results: Results = field(default_factory=Results)
     done: int = 0
     has_ended: bool = False
-    unreported: list[tuple[str, Scored | Failed]] = field(default_factory=list)
+    _unreported: "SimpleQueue[tuple[str, Scored | Failed]]" = field(default_factory=SimpleQueue, init=False)
 
     def add(self, event: Scored | Failed) -> None:
         """Add the result of a picture, and remember to report it. One that is skipped keeps the score that it has."""
@@ -57,29 +57,23 @@ class RankingPart:
         if _is_skipped(event) and key in self.results.scored:
             return
         self.results.add(key, event)
-        self.unreported.append((key, event))
+        self._unreported.put((key, event))
 
     def skip_rest(self) -> None:
         """Add a result for each picture that has none, as if the run had been stopped."""
-        for event in self.missing(self.results):
-            self.add(event)
-
-    def missing(self, results: Results) -> list[Failed]:
-        """Return that the pictures without a result were skipped."""
-        return [
-            Failed(position=position, candidate=picture.candidate, error=PictureSkipped(name=picture.name))
-            for position, picture in enumerate(self.pictures)
-            if picture.id not in results.scored and picture.id not in results.failed
-        ]
+        for position, picture in self.missing.items():
+            error = PictureSkipped(name=picture.name)
+            self.add(Failed(position=position, candidate=picture.candidate, error=error))
 
     @property
-    def end_state(self) -> str:
-        """The state of the ranking once all pictures have a result."""
-        return "stopped" if self.results.is_stopped else "done"
+    def missing(self) -> dict[int, Picture]:
+        """The pictures without a result, by their positions."""
+        pictures = enumerate(self.pictures)
+        return {position: each for position, each in pictures if not self.results.has(each.id)}
 
     def take_change(self) -> dict[str, Any] | None:
         """Return what was not reported yet, for the browser; None if there is nothing."""
-        events, self.unreported = self.unreported, []
+        events = [self._unreported.get() for _ in range(self._unreported.qsize())]
         if not events:
             return None
         scored = [scored_row(key, event) for key, event in events if isinstance(event, Scored)]
@@ -107,19 +101,16 @@ class RankJob:
         self._name = ""
         self._current = parts[0]
         self._stream: Stream | None = None
+        self._reporting = threading.Lock()
 
     @property
     def results(self) -> dict[str, tuple[RankingHeader, Results]]:
         """The rankings that it writes, by id."""
         return {part.header.id: (part.header, part.results) for part in self._parts}
 
-    def skipped(self, id_: str) -> Results:
-        """Return the results of one of its rankings if it is stopped before anything is scored."""
-        part = next(part for part in self._parts if part.header.id == id_)
-        results = part.results.copy()
-        for event in part.missing(results):
-            results.add(part.pictures[event.position].id, event)
-        return results
+    def missing(self, id_: str) -> dict[int, Picture]:
+        """Return the pictures without a result in one of its rankings, by their positions."""
+        return next(part.missing for part in self._parts if part.header.id == id_)
 
     def start(self) -> None:
         """Start the thread. Raises `RunActive` if the session has a job."""
@@ -164,32 +155,21 @@ class RankJob:
         candidates = [picture.candidate for picture in self._parts[0].pictures]
         stream = self._reranker.rank_each_stream(queries, candidates, cancellation=self._cancellation)
         self._stream = stream
-        inbox = _read_in_thread(stream)
+        self._started_s = self._clock()
+        ended = threading.Event()
+        reporter = threading.Thread(target=self._keep_reporting, args=(ended,), name="reranker-report", daemon=True)
+        reporter.start()
         try:
-            self._receive(inbox)
+            for index, event in stream:
+                self._add(self._parts[index], event)
         finally:
+            ended.set()
+            reporter.join()
             stream.close()
             self._stream = None
 
-    def _receive(self, inbox: "SimpleQueue[Event | BaseException | None]") -> None:
-        report_due = self._clock() + REPORT_INTERVAL_S
-        while True:
-            try:
-                item = inbox.get(timeout=REPORT_INTERVAL_S)
-                if item is None:
-                    return
-                self._add(item)
-            except Empty:
-                pass
-            if self._clock() >= report_due:
-                self._report()
-                report_due = self._clock() + REPORT_INTERVAL_S
-
-    def _add(self, item: Event | BaseException) -> None:
-        if isinstance(item, BaseException):
-            raise item
-        index, event = item
-        part = self._current = self._parts[index]
+    def _add(self, part: RankingPart, event: Scored | Failed | Ranking) -> None:
+        self._current = part
         if isinstance(event, Ranking):
             part.header = replace(part.header, fingerprint=event.fingerprint)
             self._end_part(part, None)
@@ -197,21 +177,32 @@ class RankJob:
             part.add(event)
             self._name = event.candidate.name
 
+    def _keep_reporting(self, ended: threading.Event) -> None:
+        """Report at intervals, in a thread of its own: the stream may not give anything for long."""
+        while not ended.wait(REPORT_INTERVAL_S):
+            try:
+                self._report()
+            except Exception as error:  # the results are reported at the end
+                log_unexpected(error, "the progress of a ranking")
+
     def _report(self) -> None:
         for part in self._parts:
-            if (change := part.take_change()) is not None:
-                self._session.publish(change)
-                is_complete = part.done == len(part.pictures)  # other sentences may go on
-                state = part.end_state if is_complete else "running"
-                self._session.put_ranking(part.header, part.results, state, self._elapsed_s, store=is_complete)
+            with self._reporting:  # otherwise the end of a part might be told before this
+                if not part.has_ended and (change := part.take_change()) is not None:
+                    self._session.publish(change)
+                    is_complete = part.done == len(part.pictures)  # other sentences may go on
+                    results = part.results.copy()
+                    state = end_state(results) if is_complete else "running"
+                    self._session.put_ranking(part.header, results, state, self._elapsed_s, store=is_complete)
         self._show()
 
     def _end_part(self, part: RankingPart, error: RerankerError | None) -> None:
-        if (change := part.take_change()) is not None:
-            self._session.publish(change)
-        part.has_ended = True
-        state = "failed" if error else part.end_state
-        self._session.put_ranking(part.header, part.results, state, self._elapsed_s, error)
+        with self._reporting:
+            if (change := part.take_change()) is not None:
+                self._session.publish(change)
+            part.has_ended = True
+            state = "failed" if error else end_state(part.results)
+            self._session.put_ranking(part.header, part.results, state, self._elapsed_s, error)
 
     def _end(self, error: RerankerError | None) -> None:
         try:
@@ -252,22 +243,10 @@ class RankJob:
         return None if memory is None else memory_text(*memory)
 
 
+def end_state(results: Results) -> str:
+    """Return the state of a ranking once all its pictures have a result."""
+    return "stopped" if results.is_stopped else "done"
+
+
 def _is_skipped(event: Scored | Failed) -> bool:
     return isinstance(event, Failed) and isinstance(event.error, PictureSkipped)
-
-
-def _read_in_thread(stream: Stream) -> "SimpleQueue[Event | BaseException | None]":
-    """Return a queue that receives the events of the stream or its error, and None at its end."""
-    inbox: SimpleQueue[Event | BaseException | None] = SimpleQueue()
-
-    def read() -> None:
-        try:
-            for item in stream:
-                inbox.put(item)
-        except BaseException as error:
-            inbox.put(error)
-        finally:
-            inbox.put(None)
-
-    threading.Thread(target=read, name="reranker-stream", daemon=True).start()
-    return inbox

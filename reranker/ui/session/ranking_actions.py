@@ -14,6 +14,7 @@ from reranker.core.errors import (
     QueryEmpty,
     RequestMalformed,
     ResultUnreadable,
+    RunActive,
     TextNotUnicode,
     TooFewPictures,
     TooManyQueries,
@@ -84,6 +85,8 @@ class RankingActions:
         return settings.model.detail == "auto" or settings.engine.rescore_near_ties
 
     def _start(self, session: Session, parts: Sequence[RankingPart]) -> None:
+        if session.is_running:
+            raise RunActive
         max_count = self._reranker.settings.limits.max_waiting
         if self._sessions.running_count >= max_count:
             raise TooManyRequests(max_count=max_count)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 from typing import Any, Final
 
 from reranker.core import errors
@@ -126,6 +127,10 @@ class Results:
             else:
                 self.failed[key] = event
 
+    def has(self, key: str) -> bool:
+        """Return whether a picture has a result."""
+        return key in self.scored or key in self.failed
+
     def copy(self) -> "Results":
         """Return the results as they are now."""
         copy = Results()
@@ -219,12 +224,21 @@ def failed_row(key: str, failed: Failed) -> list[Any]:
     return [None if is_unmatched(key) else key, sentences(error), int(can_retry(error)), failed.candidate.name]
 
 
-def stored_results(header: RankingHeader, results: Results) -> str:
-    """Return the results of a ranking and its header as the JSON of the database."""
+def stored_results(
+    header: RankingHeader, results: Results, skipped: Mapping[int, Picture] = MappingProxyType({})
+) -> str:
+    """Return the results of a ranking and its header as the JSON of the database.
+
+    skipped: more pictures, which were skipped, by their positions.
+    """
     scored = [[*scored_row(key, each), each.position, each.content_hash] for key, each in results.scored.items()]
     failed = [
         [None if is_unmatched(key) else key, _error_json(each.error), each.candidate.name, each.position]
         for key, each in results.failed.items()
+    ]
+    failed += [
+        [picture.id, {"type": PictureSkipped.__name__, "name": picture.name}, picture.name, position]
+        for position, picture in skipped.items()
     ]
     fields = {**vars(header), "query": vars(header.query), "judged_by": dict(header.judged_by)}
     return json.dumps({"header": fields, "scored": scored, "failed": failed})

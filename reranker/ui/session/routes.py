@@ -247,11 +247,15 @@ class SessionRoutes:
         file = await run_in_threadpool(self._exports.find, session, token, name)
         return FileResponse(file, filename=file.name, headers=_ONCE)
 
-    async def _download(self, request: Request, _: Session) -> Response:
+    async def _download(self, request: Request, session: Session) -> Response:
         if not may_download(request, self._reranker.settings.server):
             raise PathUnknown
-        await run_in_threadpool(self._model.start_download)
+        await run_in_threadpool(self._start_download, session)
         return Response(status_code=204)
+
+    def _start_download(self, session: Session) -> None:
+        self._model.start_download()
+        session.publish({"model": self._model.view(may_download=True)})
 
     async def _thumbnail(self, request: Request, session: Session) -> Response:
         picture = await _picture(request, session)

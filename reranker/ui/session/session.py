@@ -46,8 +46,8 @@ class Job(Protocol):
     def results(self) -> dict[str, tuple[RankingHeader, Results]]:
         """The rankings that it writes, by id."""
 
-    def skipped(self, id_: str) -> Results:
-        """Return the results of one of its rankings if it is stopped before anything is scored."""
+    def missing(self, id_: str) -> Mapping[int, Picture]:
+        """Return the pictures without a result in one of its rankings, by their positions."""
 
     def stop(self) -> None:
         """Stop it before the next batch. Returns at once."""
@@ -305,7 +305,7 @@ class Session:
                 raise RunActive
             for id_, (header, results) in job.results.items():
                 self._put(header, summary(header, results, "running", 0.0, None))
-                self._store_ranking(id_, header, job.skipped(id_))
+                self._store_ranking(id_, header, results, job.missing(id_))
             self._job = job
 
     def show_job(self, view: dict[str, Any]) -> None:
@@ -350,10 +350,14 @@ class Session:
         self._summaries[header.id] = view
         self.publish({"ranking": view})
 
-    def _store_ranking(self, id_: str, header: RankingHeader, results: Results) -> None:
+    def _store_ranking(
+        self, id_: str, header: RankingHeader, results: Results, skipped: Mapping[int, Picture] | None = None
+    ) -> None:
         self._store_session()
         view = json.dumps(self._summaries[id_])
-        self._database.put_ranking(self.id, id_, self._position(id_), view, stored_results(header, results))
+        self._database.put_ranking(
+            self.id, id_, self._position(id_), view, stored_results(header, results, skipped or {})
+        )
 
     def ranking(self, id_: str) -> tuple[RankingHeader, Results]:
         """Return a ranking, as far as it is finished; it does not change any more. Raises `RankingUnknown`."""
