@@ -8,7 +8,7 @@ import pytest
 def test_the_program_is_what_spaces_expect(monkeypatch):
     monkeypatch.setenv("RERANKER_MAX_PICTURES", "7")
     app = runpy.run_path("app.py")
-    assert app["reranker"].settings.limits.max_pictures == 7
+    assert app["services"].reranker.settings.limits.max_pictures == 7
     assert type(app["demo"]).__name__ == "Blocks"
 
 

@@ -138,9 +138,10 @@ from reranker.ui import gradio_environment
 gradio_environment.prepare()
 from reranker.ui.launch import launch_settings
 from reranker.ui.page import build_page
-reranker = Reranker("toybox")
-launch_settings(reranker)
-print(sorted(build_page(reranker).get_api_info()["named_endpoints"]))
+from reranker.ui.services import PageServices
+services = PageServices.of(Reranker("toybox"))
+launch_settings(services)
+print(sorted(build_page(services).get_api_info()["named_endpoints"]))
 """
     assert installed.run_code(code, extras=["ui"], options=["-OO"]) == "['/rank', '/rank_stream']"
 

@@ -61,6 +61,11 @@ class ThumbnailStore:
             _write(jpeg, thumbnail, start if is_final else None)
         return thumbnail
 
+    def read(self, picture: Path) -> tuple[bytes, bool]:
+        """The thumbnail that `get` stores, and whether it would be the same at another time. Raises `OSError`."""
+        thumbnail, start = self.get(picture), _start_for(picture)
+        return thumbnail.read_bytes(), start is not None and _is_current(thumbnail, start)
+
     def make(self, candidate: Candidate) -> bytes:
         """The thumbnail of a picture, as a JPEG that is not stored. Raises a `PictureError`."""
         return make_thumbnail(candidate, self._limits, max_px=MAX_THUMBNAIL_PX, quality=JPEG_QUALITY)

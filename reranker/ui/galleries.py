@@ -11,11 +11,11 @@ MAX_NAME_BYTES: Final = 240  # file systems allow 255, and the names of thumbnai
 
 
 class Galleries:
-    """Galleries by the names of their folders; equal names are numbered. hidden: a folder that no gallery shows."""
+    """Galleries by the names of their folders; equal names are numbered. hidden: folders that no gallery shows."""
 
-    def __init__(self, folders: Iterable[Path], hidden: Path | None = None) -> None:
+    def __init__(self, folders: Iterable[Path], hidden: Iterable[Path] = ()) -> None:
         self._folders: dict[str, Path] = {}
-        self._hidden = hidden
+        self._hidden = {folder.resolve() for folder in hidden}
         for folder in folders:
             resolved = folder.expanduser().resolve()
             name, count = resolved.name, 1
@@ -70,7 +70,7 @@ class Galleries:
 
     def _shows(self, folder: Path, path: Path) -> bool:
         """Return whether the gallery in a folder shows the picture at a resolved path, by the path alone."""
-        if folder not in path.parents or self._hidden in path.parents:
+        if folder not in path.parents or not self._hidden.isdisjoint(path.parents):
             return False
         parts = path.relative_to(folder).parts
         return is_picture(path.name) and not any(part.startswith(".") for part in parts) and _are_usable(parts)

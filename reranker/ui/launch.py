@@ -38,6 +38,7 @@ def run(page: gr.Blocks, services: PageServices) -> int:
         )
     try:
         check_address(server.host, server.port)
+        services.sessions.start_sweeping()
         threading.Thread(target=services.model.load, name="reranker-load", daemon=True).start()
         page.launch(prevent_thread_lock=True, **launch_settings(services))
     except OSError:

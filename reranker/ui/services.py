@@ -32,10 +32,11 @@ class PageServices:
 
         samples: a folder of pictures for the button that adds them, with the example sentences in `queries.json`.
         """
-        uploads = Uploads.from_gradio(reranker.settings.server.galleries)
+        sessions = Sessions(reranker, data_folder() / "sessions")
+        uploads = Uploads.from_gradio(reranker.settings.server.galleries, hidden=(sessions.folder,))
         return cls(
             reranker=reranker,
-            sessions=Sessions(reranker, data_folder() / "sessions"),
+            sessions=sessions,
             admission=Admission(reranker, find_samples(samples), uploads.galleries),
             model=ModelState(reranker),
             uploads=uploads,

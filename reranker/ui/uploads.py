@@ -49,10 +49,10 @@ class Uploads:
         self.galleries = galleries or Galleries(())
 
     @classmethod
-    def from_gradio(cls, galleries: Iterable[Path] = ()) -> "Uploads":
-        """Use Gradio's upload folder, and these folders as galleries."""
+    def from_gradio(cls, galleries: Iterable[Path] = (), hidden: Iterable[Path] = ()) -> "Uploads":
+        """Use Gradio's upload folder, and these folders as galleries, which show neither it nor what is hidden."""
         folder = Path(get_upload_folder())
-        return cls(folder, Galleries(galleries, hidden=folder.resolve()))
+        return cls(folder, Galleries(galleries, hidden=(folder, *hidden)))
 
     def resolve(self, item: object) -> Path:
         """Return the picture of a gallery item, a file object or a path.

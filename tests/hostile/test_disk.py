@@ -1,5 +1,6 @@
 """What visitors leave on the disk: it has a limit, it is removed when nobody needs it, and nothing else is."""
 
+import os
 import socket
 import threading
 import time
@@ -7,22 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from shutil import disk_usage
 from urllib.parse import urlsplit
-from zipfile import ZipFile
 
-import gradio as gr
 import pytest
 
 from reranker import Reranker, Settings
 from reranker.core.errors import UploadsFull
-from reranker.ui.galleries import Galleries
-from reranker.ui.sessions import BrowserSessions
 from reranker.ui.upload_quota import UploadQuota, shared_quota, used_bytes
 from reranker.ui.upload_sweeper import UploadSweeper
 from reranker.ui.uploads import Uploads
-from tests.support.page_handlers import history_after, scripted_page
-from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, number, until
-from tests.support.small_disk import full_beyond
-from tests.support.visitor import visitor
+from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, until
 
 MINUTE_S, HOUR_S = 60, 3600
 HASH = "0123456789abcdef" * 4
@@ -34,22 +28,17 @@ def written(path: Path, content: str = "1.5") -> Path:
     return path
 
 
-# The sweeper
+# The sweeper of what programs upload
 
 
 @pytest.fixture
-def uploads(upload_folder: Path, tmp_path: Path) -> Uploads:
-    return Uploads(upload_folder, Galleries([written(tmp_path / "gallery" / "g.png").parent]))
+def uploads(upload_folder: Path) -> Uploads:
+    return Uploads(upload_folder)
 
 
 @pytest.fixture
-def sessions() -> BrowserSessions:
-    return BrowserSessions()
-
-
-@pytest.fixture
-def sweeper(uploads: Uploads, sessions: BrowserSessions) -> UploadSweeper:
-    return UploadSweeper(uploads, sessions)
+def sweeper(uploads: Uploads) -> UploadSweeper:
+    return UploadSweeper(uploads)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +50,6 @@ def sweeper(uploads: Uploads, sessions: BrowserSessions) -> UploadSweeper:
         ("deep_links/abc/state.json", HOUR_S),
         (f"{HASH}/a.png", 24 * HOUR_S),
         (f"thumbnails/{HASH}/a.png.jpg", 24 * HOUR_S),
-        ("thumbnails/galleries/gallery/g.png.jpg", 24 * HOUR_S),
     ],
 )
 def test_what_nobody_has_is_removed_when_it_is_old(uploads, sweeper, name, max_age_s):
@@ -72,24 +60,8 @@ def test_what_nobody_has_is_removed_when_it_is_old(uploads, sweeper, name, max_a
     assert list(uploads.folder.iterdir()) == []
 
 
-def test_what_an_open_tab_has_is_kept_with_its_thumbnails(uploads, sweeper, sessions):
-    upload = written(uploads.folder / HASH / "a.png")
-    other = written(uploads.folder / HASH / "b.png")
-    in_gallery = uploads.galleries.pictures("gallery", 1)[0]
-    download = written(uploads.folder / "downloads" / "tab" / "file" / "ranking.csv")
-    thumbnails = [written(uploads.thumbnail(path)) for path in (upload, in_gallery)]
-    sessions.add_files([upload, in_gallery, download, uploads.folder.parent / "elsewhere.png"], visitor(session="one"))
-    sweeper.sweep(time.time() + 1000 * HOUR_S)
-    assert all(path.exists() for path in (upload, in_gallery, download, *thumbnails))
-    assert not other.exists()
-    sessions.close(visitor(session="one"))
-    sweeper.sweep(time.time() + 1000 * HOUR_S)
-    assert list(uploads.folder.iterdir()) == []
-    assert in_gallery.exists()
-
-
-def test_samples_and_what_others_have_put_there_are_never_removed(uploads, sweeper):
-    names = ["samples/a.png", "notes.txt", ".profile", "photos/a.png", "tmp/x", "tmp12345678/../lock", "ABCDEF/a.png"]
+def test_what_others_have_put_there_is_never_removed(uploads, sweeper):
+    names = ["notes.txt", ".profile", "photos/a.png", "tmp/x", "tmp12345678/../lock", "ABCDEF/a.png"]
     files = [written(uploads.folder / name) for name in names if ".." not in name]
     empty = uploads.folder / "empty"
     empty.mkdir()
@@ -109,13 +81,13 @@ def test_links_are_removed_and_never_followed(uploads, sweeper, tmp_path):
     assert secret.exists()
 
 
-def test_a_visit_and_the_end_of_a_visit_sweep(upload_folder):
-    page = scripted_page(ScriptedScorer(judge=number), upload_folder)
-    folder = upload_folder / HASH
-    folder.mkdir()
-    page.upload_handlers.sweep()
-    page.upload_handlers.close_session(visitor())
-    assert folder.exists(), "it is new"
+def test_a_sweep_that_is_due_runs_once(uploads, sweeper):
+    old = written(uploads.folder / "tmpab12_xyz")
+    os.utime(old, (0, 0))
+    sweeper.sweep_if_due()
+    assert old.exists(), "it was changed a moment ago, whatever its time says"
+    sweeper.sweep(time.time() + 2 * HOUR_S)
+    assert not old.exists()
 
 
 def test_an_upload_that_is_broken_off_is_removed(serve, upload_folder):
@@ -129,20 +101,11 @@ def test_an_upload_that_is_broken_off_is_removed(serve, upload_folder):
         connection.sendall(head.encode() + body)
         until(lambda: used_bytes(upload_folder) >= 90_000)
     (left,) = upload_folder.iterdir()
-    sweeper = UploadSweeper(Uploads(upload_folder), BrowserSessions())
+    sweeper = UploadSweeper(Uploads(upload_folder))
     sweeper.sweep(time.time())
     assert left.exists(), "an upload may be slow"
     sweeper.sweep(time.time() + 2 * HOUR_S)
     assert list(upload_folder.iterdir()) == []
-
-
-def test_half_a_sample_is_never_taken_for_a_whole_one(upload_folder):
-    page = scripted_page(ScriptedScorer(judge=number), upload_folder)
-    with full_beyond(100), pytest.raises(OSError, match="too large"):
-        page.upload_handlers.add_samples([], visitor())
-    page.upload_handlers.add_samples([], visitor())
-    for sample in page.upload_handlers.samples:
-        assert (upload_folder / "samples" / sample.name).read_bytes() == sample.read_bytes()
 
 
 # The quota
@@ -277,56 +240,3 @@ def test_all_parts_of_a_program_share_one_quota(tmp_path):
     first, second = (shared_quota(tmp_path, 1000) for _ in range(2))
     with first.reserve(900), pytest.raises(UploadsFull), second.reserve(200):
         pass
-
-
-# Downloads
-
-
-@pytest.fixture
-def ranked_page(upload_folder, numbers):
-    page = scripted_page(ScriptedScorer(judge=number), upload_folder)
-    return page, history_after(page, "a cat", numbers)
-
-
-def test_pressing_zip_again_and_again_makes_one_file(ranked_page, upload_folder):
-    page, history = ranked_page
-    pressed = {page.rank_handlers.download_handler("zip")(history, 4, 0, visitor())["value"] for _ in range(8)}
-    downloads = [path for path in (upload_folder / "downloads").rglob("*") if path.is_file()]
-    assert list(map(str, downloads)) == list(pressed)
-
-
-def test_a_full_server_says_so(upload_folder, numbers):
-    page = scripted_page(ScriptedScorer(judge=number), upload_folder, max_uploads_mb=1)
-    history = history_after(page, "a cat", numbers)
-    written(upload_folder / HASH / "large.png", "x" * 1_000_000)
-    with pytest.raises(gr.Error, match="no room for more pictures"):
-        page.rank_handlers.download_handler("zip")(history, 4, 0, visitor())
-
-
-@pytest.mark.parametrize(
-    "value", [True, -1, 0, 1e308, float("nan"), float("inf"), -float("inf"), 10**400, None, "1", [], {}], ids=repr
-)
-def test_what_is_no_count_and_no_tab_breaks_nothing(ranked_page, value):
-    page, history = ranked_page
-    handler = page.rank_handlers.download_handler("zip")
-    assert handler(history, value, 0, visitor())["value"].endswith("ranking.zip")
-    handler(history, 1, value, visitor())
-
-
-def test_a_picture_that_a_link_has_replaced_is_left_out(ranked_page, numbers, tmp_path):
-    page, history = ranked_page
-    Path(numbers[1]).unlink()
-    Path(numbers[1]).symlink_to(written(tmp_path / "secret.png", "secret"))
-    file = page.rank_handlers.download_handler("zip")(history, 4, 0, visitor())["value"]
-    with ZipFile(file) as archive:
-        contents = {archive.read(name) for name in archive.namelist()}
-    assert contents == {b"1.5", b"0.5", b"-1.5"}
-
-
-def test_a_link_in_place_of_the_downloads_is_not_followed(ranked_page, upload_folder, tmp_path):
-    page, history = ranked_page
-    (tmp_path / "elsewhere").mkdir()
-    (upload_folder / "downloads").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
-    file = page.rank_handlers.download_handler("csv")(history, 4, 0, visitor())["value"]
-    assert Path(file).resolve().is_relative_to(upload_folder)
-    assert list((tmp_path / "elsewhere").iterdir()) == []

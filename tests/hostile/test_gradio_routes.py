@@ -13,6 +13,7 @@ from gradio.routes import App
 from reranker import Reranker, Settings
 from reranker.ui.gradio_gate import MCP_PATHS, PRIVATE_PATHS, PUBLIC_PATHS
 from reranker.ui.page import build_page
+from reranker.ui.services import PageServices
 from tests.support.http_server import serving_page
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer
 
@@ -102,7 +103,7 @@ def templates(routes: Iterable[object]) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def gradio_templates() -> set[str]:
-    page = build_page(Reranker(scorer=ScriptedScorer(), settings=Settings.of(mcp=True)))
+    page = build_page(PageServices.of(Reranker(scorer=ScriptedScorer(), settings=Settings.of(mcp=True))))
     return {path.rstrip("/") or "/" for path in templates(App.create_app(page, mcp_server=True).routes)}
 
 

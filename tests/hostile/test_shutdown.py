@@ -36,8 +36,10 @@ if sys.argv[1] == "page":
     gradio_environment.prepare()
     from reranker.ui.launch import run
     from reranker.ui.page import build_page
+    from reranker.ui.services import PageServices
     print(os.environ["GRADIO_TEMP_DIR"], flush=True)
-    sys.exit(run(build_page(reranker), reranker))
+    services = PageServices.of(reranker)
+    sys.exit(run(build_page(services), services))
 from reranker.server.http_api import api_application
 from reranker.server.serving import serve_application
 print("none", flush=True)

@@ -23,6 +23,8 @@ FORM = {"content-type": "multipart/form-data; boundary=B"}
 KEY = {"authorization": "Bearer k"}
 Wrong = tuple[str, str, dict[str, Any]]
 
+SESSION = f"/sessions/{'x' * 32}"
+
 OF_THE_API: list[Wrong] = [
     ("GET", "/nothing", {}),
     ("GET", "/v1/rerank", {}),
@@ -51,6 +53,9 @@ OF_THE_API: list[Wrong] = [
 OF_THE_PAGE: list[Wrong] = [
     *(("GET", path, {}) for path in ("/docs", "/static/none", "/assets/none.js", "/assets/..%2f..%2fapp.py")),
     *(("GET", path, {}) for path in ("/config", "/gradio_api/queue/data", "/gradio_api/file=/etc/passwd")),
+    *(("GET", path, {}) for path in (SESSION, f"{SESSION}/events", "/sessions", "/page/none.js")),
+    *(("POST", path, {}) for path in ("/sessions", f"{SESSION}/pictures", f"{SESSION}/rank", "/page/texts.json")),
+    ("DELETE", SESSION, {}),
     ("POST", "/login", {"headers": FORM, "content": b"x"}),
     ("POST", "/login", {"json": {"username": "me"}}),
     ("POST", "/login", {"data": {"username": "me"}}),
@@ -60,6 +65,9 @@ OF_THE_PAGE: list[Wrong] = [
 AFTER_THE_LOGIN: list[Wrong] = [
     ("POST", "/gradio_api/upload", {"headers": FORM, "content": b"x"}),
     ("POST", "/gradio_api/upload", {"data": {"files": "x"}}),
+    *(("GET", path, {}) for path in (SESSION, f"{SESSION}/events", f"{SESSION}/rankings/a", f"{SESSION}/nothing")),
+    *(("POST", f"{SESSION}/{name}", {"json": {}}) for name in ("rank", "retry", "explain", "exports", "pictures")),
+    ("PUT", SESSION, {}),
     ("POST", "/gradio_api/queue/join", {"headers": JSON, "content": b"{"}),
     ("POST", "/gradio_api/queue/join", {"json": {"fn_index": 3, "data": 7}}),
     ("POST", "/gradio_api/call/rank", {"json": {"data": 7}}),

@@ -2,14 +2,16 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import httpx
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Scope
 
 from reranker import Reranker
+from reranker.server.security import security_middleware
 from tests.support.ports import free_port
 
 GRACE_S = 1
@@ -36,14 +38,35 @@ def serving_page(reranker: Reranker) -> Iterator[str]:
     # Imported here, so that tests without a page do not wait for gradio.
     from reranker.ui.launch import launch_settings  # noqa: PLC0415
     from reranker.ui.page import build_page  # noqa: PLC0415
+    from reranker.ui.services import PageServices  # noqa: PLC0415
 
-    page = build_page(reranker)
-    settings = launch_settings(reranker) | {"server_port": free_port(), "server_name": "127.0.0.1"}
+    services = PageServices.of(reranker)
+    page = build_page(services)
+    settings = launch_settings(services) | {"server_port": free_port(), "server_name": "127.0.0.1"}
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **settings)
     try:
         yield url
     finally:
+        services.sessions.close()
         page.close(verbose=False)
+
+
+@contextmanager
+def serving_sessions(reranker: Reranker, owner_of: Callable[[Scope], str] = lambda scope: "") -> Iterator[str]:
+    """Serve the sessions of a page without Gradio, which starts more quickly, and yield the address.
+
+    owner_of: returns the name of the login of a request.
+    """
+    from reranker.ui.services import PageServices  # noqa: PLC0415
+    from reranker.ui.session.routes import SessionRoutes  # noqa: PLC0415
+
+    services = PageServices.of(reranker)
+    routes = SessionRoutes(services, owner_of).routes()
+    with serving(Starlette(routes=routes, middleware=security_middleware(reranker.settings.server))) as url:
+        try:
+            yield url
+        finally:
+            services.sessions.close()
 
 
 def answers(url: str) -> bool:

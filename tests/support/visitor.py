@@ -20,4 +20,5 @@ ELSEWHERE = [
 def visitor(language: str = "en", session: str = "a tab") -> SimpleNamespace:
     """The parts of a `gr.Request` that the page reads."""
     headers = {"accept-language": language, "host": "127.0.0.1:7860"}
-    return SimpleNamespace(headers=headers, session_hash=session, client=SimpleNamespace(host="127.0.0.1"))
+    client = SimpleNamespace(host="127.0.0.1")
+    return SimpleNamespace(headers=headers, session_hash=session, client=client, username=None)

@@ -5,10 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reranker.core.errors import (
-    PictureForbidden,
-    PictureMissing,
-)
+from reranker.core.errors import PictureForbidden
 from reranker.ui.galleries import Galleries
 from reranker.ui.uploads import Uploads
 
@@ -31,14 +28,6 @@ def test_a_gallery_of_the_server_is_read_and_never_left(upload_folder, tmp_path)
     assert [path.relative_to(gallery).as_posix() for path in found] == ["2.png", "10.png", "more/1.png"]
     assert uploads.galleries.pictures("名画", 2) == found[:2]
     assert uploads.galleries.pictures("secret", 10) == []
-    for path in found:
-        thumbnail = uploads.thumbnail(path)
-        assert thumbnail.is_relative_to(upload_folder)
-        assert uploads.resolve(str(thumbnail)) == path
-    mirrored = uploads.thumbnails / "galleries"
-    linked, unknown = mirrored / "名画" / "link.png.jpg", mirrored / "none" / "a.png.jpg"
-    for elsewhere in (gallery / "2.png", linked, unknown, mirrored / "a.png.jpg"):
-        with pytest.raises((PictureForbidden, PictureMissing)):
-            uploads.resolve(str(elsewhere))
-    with pytest.raises(PictureForbidden):
-        uploads.resolve(f"{uploads.thumbnails}/galleries/名画/../../../../secret/s.png.jpg")
+    for path in (*found, gallery / "link.png", outside / "s.png"):
+        with pytest.raises(PictureForbidden):  # programs rank uploads alone
+            uploads.resolve(str(path))

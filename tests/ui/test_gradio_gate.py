@@ -40,7 +40,7 @@ def passed(
 
     app = SimpleNamespace(auth=None, cookie_id="c", tokens={}, get_blocks=lambda: SimpleNamespace(fns={3: None}))
     scope = {"type": "http", "method": method, "path": path, "headers": [], "app": app}
-    gate = GradioGate(gradio, settings=Settings(), uploads=uploads, own_paths=frozenset())
+    gate = GradioGate(gradio, settings=Settings(), uploads=uploads, own_routes=[])
     run_async(gate, scope, receive, send)
     return arrived[0] if arrived else statuses[0]
 

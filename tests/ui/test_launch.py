@@ -8,12 +8,14 @@ import pytest
 from reranker import Reranker, Settings
 from reranker.ui import gradio_environment
 from reranker.ui.launch import launch_settings
+from reranker.ui.services import PageServices
 from tests.support.http_server import serving_page
 from tests.support.scripted_scorer import ScriptedScorer
 
 
 def test_launching_is_quiet_and_closed(upload_folder):
-    settings = launch_settings(Reranker(settings=Settings.of(host="0.0.0.0", port=8000, root_path="/rank")))
+    chosen = Settings.of(host="0.0.0.0", port=8000, root_path="/rank")
+    settings = launch_settings(PageServices.of(Reranker(settings=chosen)))
     assert {key: settings[key] for key in ("server_name", "server_port", "root_path", "share")} == {
         "server_name": "0.0.0.0",
         "server_port": 8000,
@@ -21,7 +23,7 @@ def test_launching_is_quiet_and_closed(upload_folder):
         "share": False,
     }
     assert not any(settings[key] for key in ("show_error", "run_history", "enable_monitoring", "mcp_server", "pwa"))
-    assert launch_settings(Reranker())["server_name"] == "127.0.0.1"
+    assert launch_settings(PageServices.of(Reranker()))["server_name"] == "127.0.0.1"
 
 
 @pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])

@@ -38,14 +38,11 @@ def test_ways_out_of_the_folder_are_closed(uploads, tmp_path):
     (uploads.folder / "link.png").symlink_to(outside)
     (uploads.folder / "linked").symlink_to(tmp_path, target_is_directory=True)
     (uploads.folder / "loop").symlink_to(uploads.folder / "loop")
-    (uploads.folder / "thumbnails").mkdir()
     ways = ("link.png", "linked/outside.png", "../outside.png", "f00d/../../outside.png", "loop", "loop/a.png")
-    dead_ends = ("", ".", "f00d", "thumbnails", "thumbnails/f00d", "a" * 5000, "a\0.png", "\ud800.png")
+    dead_ends = ("", ".", "f00d", "a" * 5000, "a\0.png", "\ud800.png")
     for path in (*ways, *dead_ends):
         with pytest.raises(PictureForbidden):
             uploads.resolve(f"{uploads.folder}/{path}")
-    with pytest.raises(PictureForbidden):
-        uploads.resolve(str(uploads.thumbnails / ".." / ".." / "outside.png.jpg"))
     assert uploads.resolve(str(uploads.folder / "f00d" / ".." / "f00d" / "a.png")).name == "a.png"
 
 

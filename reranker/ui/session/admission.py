@@ -1,6 +1,5 @@
 """Bring pictures into a session: uploads, the sample gallery, and the galleries of the server."""
 
-import re
 import secrets
 import shutil
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import Any, Final
 from PIL import Image
 
 from reranker.api import Reranker
-from reranker.core.errors import PictureError, TooManyPictures
+from reranker.core.errors import PathUnknown, PictureError, SessionUnknown, TooManyPictures
 from reranker.core.text import well_formed
 from reranker.core.types import Candidate
 from reranker.export.archive import safe_name
@@ -22,9 +21,9 @@ from reranker.images.reading import read_bytes
 from reranker.ui.galleries import Galleries
 from reranker.ui.session.records import Picture, can_retry
 from reranker.ui.session.session import Session
+from reranker.ui.session.uploads import Upload
 
 ID_BYTES: Final = 6
-MAX_NAME_LENGTH: Final = 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,42 +41,56 @@ class Admission:
         self._limits, self._max_count = reranker.limits, reranker.settings.limits.max_pictures
         self.samples, self.galleries = samples, galleries
 
-    def add_upload(self, session: Session, file: Path, sha256: str, name: str) -> Admitted:
+    def add_upload(self, session: Session, upload: Upload) -> Admitted:
         """Move an uploaded file into a session, if it is a picture.
 
-        sha256: of its bytes, in hexadecimal. name: as the browser has sent it. Raises the `PictureError` of a file that
-        can never be scored, and `TooManyPictures`.
+        Raises the `PictureError` of a file that can never be scored, `TooManyPictures`, `SessionUnknown`, `OSError`.
         """
-        shown = _shown_name(name)
-        if (equal := session.find_equal(sha256)) is not None:
+        if (equal := session.find_equal(upload.sha256)) is not None:
             return Admitted(picture=equal, same_as=equal.name)
         self._check_count(session, 1)
-        picture = self._examined(session, file, sha256, shown)
-        with session.lock:  # two equal files may have arrived at the same time
-            if (equal := session.find_equal(sha256)) is not None:
-                shutil.rmtree(picture.path.parent, ignore_errors=True)
-                return Admitted(picture=equal, same_as=equal.name)
-            session.add([picture])
-        return Admitted(picture=picture, same_as=None)
+        picture_id = new_id()
+        target = session.folder / "pictures" / picture_id / safe_name(upload.name)
+        try:
+            picture = self._examined(session, upload, picture_id, target)
+            with session.lock:  # other files may have arrived at the same time, and equal ones
+                if (equal := session.find_equal(upload.sha256)) is None:
+                    self._check_count(session, 1)
+                    session.add([picture])
+                    return Admitted(picture=picture, same_as=None)
+        except BaseException:
+            _discard(session, target)
+            if session.is_forgotten:
+                session.delete_folder()  # the upload has made it again
+                raise SessionUnknown from None
+            raise
+        _discard(session, target)
+        return Admitted(picture=equal, same_as=equal.name)
 
     def add_samples(self, session: Session) -> int:
         """Add the sample gallery, except what is there already. Returns the number of new pictures."""
         pictures = [_from_file(path, content_hash(path.read_bytes())) for path in self.samples]
-        new = [picture for picture in pictures if session.find_equal(picture.sha256 or "") is None]
-        self._check_count(session, len(new))
-        session.add(new)
+        with session.lock:
+            new = [picture for picture in pictures if session.find_equal(picture.sha256 or "") is None]
+            self._check_count(session, len(new))
+            session.add(new)
         return len(new)
 
     def add_gallery(self, session: Session, name: str) -> tuple[int, int]:
         """Add the pictures of a gallery of the server, except those that are there already.
 
-        Returns how many are new, and how many there is no room for.
+        Returns how many are new, and how many there is no room for, as far as they were counted. Raises `PathUnknown`
+        if there is no gallery of this name.
         """
-        present = {picture.path for picture in session.pictures.values()}
-        paths = [path for path in self.galleries.pictures(name, self._max_count + 1) if path not in present]
-        kept = paths[: max(0, self._max_count - len(present))]
-        session.add([_from_file(path, None) for path in kept])
-        return len(kept), len(paths) - len(kept)
+        if name not in self.galleries.names:
+            raise PathUnknown
+        listed = [_listed(path) for path in self.galleries.pictures(name, 2 * self._max_count)]
+        with session.lock:
+            present = {picture.path for picture in session.pictures.values()}
+            new = [picture for picture in listed if picture is not None and picture.path not in present]
+            kept = new[: max(0, self._max_count - len(present))]
+            session.add(kept)
+        return len(kept), len(new) - len(kept)
 
     def details(self, picture: Picture) -> list[Any]:
         """Return what the camera has written into a picture."""
@@ -88,11 +101,9 @@ class Admission:
         if count > self._max_count:
             raise TooManyPictures(count=count, max_count=self._max_count)
 
-    def _examined(self, session: Session, file: Path, sha256: str, name: str) -> Picture:
-        """Move a file into the session, and return what is known of it. Raises `PictureError`."""
-        candidate = Candidate(name=name, source=file)
-        picture_id = new_id()
-        target = session.folder / "pictures" / picture_id / safe_name(name)
+    def _examined(self, session: Session, upload: Upload, picture_id: str, target: Path) -> Picture:
+        """Move a file to a path in a new folder, and return what is known of it. Raises `PictureError`, `OSError`."""
+        name, candidate = upload.name, Candidate(name=upload.name, source=upload.file)
         error: PictureError | None = None
         size = None
         try:
@@ -103,12 +114,12 @@ class Admission:
                 raise
             error = raised
         target.parent.mkdir(parents=True)
-        byte_count = file.stat().st_size
-        file.replace(target)
+        byte_count = upload.file.stat().st_size
+        upload.file.replace(target)
         if error is None:
             size = _upright(size, session.thumbnails.put(target, jpeg))
         return Picture(
-            id=picture_id, name=name, path=target, sha256=sha256, size_bytes=byte_count, size=size, error=error
+            id=picture_id, name=name, path=target, sha256=upload.sha256, size_bytes=byte_count, size=size, error=error
         )
 
 
@@ -126,11 +137,18 @@ def _from_file(path: Path, sha256: str | None) -> Picture:
     return Picture(id=new_id(), name=well_formed(path.name), path=path, sha256=sha256, size_bytes=path.stat().st_size)
 
 
-def _shown_name(name: str) -> str:
-    """Return the last part of a path on one line, shortened."""
-    last = re.split(r"[\\/]", well_formed(name).rstrip("\\/"))[-1]
-    visible = "".join(character if character.isprintable() else "\ufffd" for character in last)
-    return visible[-MAX_NAME_LENGTH:] or "picture"
+def _discard(session: Session, file: Path) -> None:
+    """Delete an uploaded file with its folder and its thumbnail."""
+    shutil.rmtree(file.parent, ignore_errors=True)
+    session.thumbnails.path(file).unlink(missing_ok=True)
+
+
+def _listed(path: Path) -> Picture | None:
+    """Return a picture of a gallery, or None if it was deleted meanwhile."""
+    try:
+        return _from_file(path, None)
+    except OSError:
+        return None
 
 
 def _upright(size: tuple[int, int] | None, thumbnail: Path) -> tuple[int, int] | None:

@@ -36,9 +36,13 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, kw_only=True)
 class StoredSession:
-    """A session as it was stored. pictures, summaries of rankings: positions and JSON texts, in their order."""
+    """A session as it was stored. used_at_s: when it was last used, in seconds since 1970.
+
+    pictures, summaries of rankings: positions and JSON texts, in their order.
+    """
 
     owner: str
+    used_at_s: float
     pictures: Sequence[tuple[int, str]]
     summaries: Sequence[tuple[int, str]]
 
@@ -51,7 +55,13 @@ class SessionDatabase:
 
     def __init__(self, path: Path) -> None:
         self._lock = Lock()
-        self._connection = _open(path)
+        self._failures: set[str] = set()
+        self._connection, self._is_lasting = _open(path)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that was stored can be found again."""
+        return not self._failures
 
     def add(self, session: str, owner: str, now_s: float) -> None:
         """Store a new session. owner: the name of the login, or empty. now_s: seconds since 1970."""
@@ -65,19 +75,22 @@ class SessionDatabase:
         """Return the sessions that were last used before a time, in seconds since 1970."""
         return [id_ for (id_,) in self._rows("SELECT id FROM sessions WHERE used_at < ?", time_s)]
 
-    def all(self) -> set[str]:
-        """Return all sessions."""
-        return {id_ for (id_,) in self._rows("SELECT id FROM sessions")}
+    def all(self) -> set[str] | None:
+        """Return all sessions; None if that is not known, as the file cannot be used."""
+        rows = self._run(lambda connection: connection.execute("SELECT id FROM sessions").fetchall(), None)
+        return {id_ for (id_,) in rows} if self._is_lasting and rows is not None else None
 
     def load(self, session: str) -> StoredSession | None:
         """Return a session, or None if there is none."""
-        owners = self._rows("SELECT owner FROM sessions WHERE id = ?", session)
-        if not owners:
+        found = self._rows("SELECT owner, used_at FROM sessions WHERE id = ?", session)
+        if not found:
             return None
+        owner, used_at_s = found[0]
         pictures = "SELECT position, content FROM pictures WHERE session = ? ORDER BY position"
         summaries = "SELECT position, summary FROM rankings WHERE session = ? ORDER BY position"
         return StoredSession(
-            owner=owners[0][0],
+            owner=owner,
+            used_at_s=used_at_s,
             pictures=[(position, content) for position, content in self._rows(pictures, session)],
             summaries=[(position, content) for position, content in self._rows(summaries, session)],
         )
@@ -132,23 +145,28 @@ class SessionDatabase:
             try:
                 return action(self._connection)
             except sqlite3.Error as error:
-                _log.warning("The sessions of the page could not be stored: %s", error)
+                if str(error) not in self._failures:  # otherwise a full disk would be filled with this message
+                    _log.warning("The sessions of the page could not be stored or read: %s", error)
+                self._failures.add(str(error))
                 return otherwise
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    """Open the file. A damaged one is put aside; without any file the sessions are kept in memory."""
+def _open(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """Open the file. A damaged one is put aside; without any file the sessions are kept in memory.
+
+    Returns also whether there is a file.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(path.with_suffix(".opening"), BUSY_TIMEOUT_S):
             try:
-                return connect(path, _MIGRATIONS)
+                return connect(path, _MIGRATIONS), True
             except sqlite3.Error as error:
                 if not is_damage(error):
                     raise
                 _log.warning("The file of the page's sessions was damaged; a new one was started")
                 put_aside(path)
-                return connect(path, _MIGRATIONS)
+                return connect(path, _MIGRATIONS), True
     except (OSError, sqlite3.Error, NewerSchema) as error:
         _log.warning("Sessions of the page end with the program: %s", type(error).__name__)
-        return connect(Path(":memory:"), _MIGRATIONS)
+        return connect(Path(":memory:"), _MIGRATIONS), False

@@ -13,7 +13,7 @@ from typing import IO, Any, Final
 from starlette.types import Scope
 
 from reranker.api import Reranker
-from reranker.core.errors import PathUnknown, RequestMalformed
+from reranker.core.errors import PathUnknown, RequestMalformed, TooManyQueries
 from reranker.core.text import well_formed
 from reranker.core.types import Ranking, Scored
 from reranker.export.archive import write_archive
@@ -21,6 +21,7 @@ from reranker.export.contact_sheet import as_html
 from reranker.export.rows import as_csv, as_json, rankings_as_csv, rankings_as_json
 from reranker.i18n.error_messages import Language
 from reranker.server.error_responses import requested_language
+from reranker.ui.session.ranking_actions import MAX_QUERIES
 from reranker.ui.session.records import RankingHeader, order
 from reranker.ui.session.session import Session
 from reranker.ui.upload_quota import UploadQuota
@@ -45,7 +46,10 @@ class Exports:
         format_ = request.get("format")
         if format_ not in FORMATS:
             raise RequestMalformed(where="format")
-        chosen = [self._chosen(session, each) for each in _objects(request, "rankings")]
+        wanted = _objects(request, "rankings")
+        if len(wanted) > MAX_QUERIES:
+            raise TooManyQueries(count=len(wanted), max_count=MAX_QUERIES)
+        chosen = [self._chosen(session, each) for each in wanted]
         language = requested_language(scope)
         name = f"ranking.{format_}"
         with self._new_file(session, name, _size_bytes(chosen) if format_ == "zip" else 0) as (file, token):
@@ -88,12 +92,13 @@ class Exports:
     def _chosen(self, session: Session, request: Mapping[str, Any]) -> "_Chosen":
         """Return a ranking with the chosen pictures only, in their order. Raises `RequestError`."""
         id_, keys = request.get("id"), request.get("pictures")
-        if not isinstance(id_, str):
+        is_list = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+        if not isinstance(id_, str) or not (keys is None or is_list):
             raise RequestMalformed(where="rankings")
         header, results = session.ranking(id_)
         best_first = sorted(results.scored, key=lambda key: order(results.scored[key]))
         ranks = {key: rank for rank, key in enumerate(best_first, start=1)}
-        shown = best_first if keys is None else [key for key in keys if key in ranks]
+        shown = best_first if keys is None else [key for key in dict.fromkeys(keys) if key in ranks]
         ranking = replace(
             results.ranking(header),
             scored=tuple(results.scored[key] for key in shown),

@@ -16,12 +16,12 @@ from reranker.core.errors import PictureSkipped, RerankerError
 from reranker.core.scores import memory_text
 from reranker.core.types import Failed, Ranking, Scored
 from reranker.server.error_responses import log_unexpected
+from reranker.ui.background_progress import poll_progress
 from reranker.ui.session.model_state import judged_by
 from reranker.ui.session.records import Picture, RankingHeader, Results, failed_row, scored_row
 from reranker.ui.session.session import Session
 
 REPORT_INTERVAL_S: Final = 0.1
-POLL_INTERVAL_S: Final = 0.25  # of the model while it is loaded
 SHARE_BEFORE_TIME_LEFT: Final = 0.05  # of the pictures
 SECONDS_BEFORE_TIME_LEFT: Final = 10
 
@@ -51,11 +51,31 @@ class RankingPart:
     unreported: list[tuple[str, Scored | Failed]] = field(default_factory=list)
 
     def add(self, event: Scored | Failed) -> None:
-        """Add the result of a picture, and remember to report it."""
+        """Add the result of a picture, and remember to report it. One that is skipped keeps the score that it has."""
         key = self.pictures[event.position].id
+        self.done += 1
+        if _is_skipped(event) and key in self.results.scored:
+            return
         self.results.add(key, event)
         self.unreported.append((key, event))
-        self.done += 1
+
+    def skip_rest(self) -> None:
+        """Add a result for each picture that has none, as if the run had been stopped."""
+        for event in self.missing(self.results):
+            self.add(event)
+
+    def missing(self, results: Results) -> list[Failed]:
+        """Return that the pictures without a result were skipped."""
+        return [
+            Failed(position=position, candidate=picture.candidate, error=PictureSkipped(name=picture.name))
+            for position, picture in enumerate(self.pictures)
+            if picture.id not in results.scored and picture.id not in results.failed
+        ]
+
+    @property
+    def end_state(self) -> str:
+        """The state of the ranking once all pictures have a result."""
+        return "stopped" if self.results.is_stopped else "done"
 
     def take_change(self) -> dict[str, Any] | None:
         """Return what was not reported yet, for the browser; None if there is nothing."""
@@ -96,11 +116,9 @@ class RankJob:
     def skipped(self, id_: str) -> Results:
         """Return the results of one of its rankings if it is stopped before anything is scored."""
         part = next(part for part in self._parts if part.header.id == id_)
-        results = Results()
-        results.scored, results.failed = dict(part.results.scored), dict(part.results.failed)
-        for position, picture in enumerate(part.pictures):
-            error = PictureSkipped(name=picture.name)
-            results.add(picture.id, Failed(position=position, candidate=picture.candidate, error=error))
+        results = part.results.copy()
+        for event in part.missing(results):
+            results.add(part.pictures[event.position].id, event)
         return results
 
     def start(self) -> None:
@@ -129,9 +147,8 @@ class RankJob:
 
     def _load(self) -> None:
         """Load the model, and report its progress. Raises `CheckpointError` and other errors of the model."""
-        loading = _in_thread(self._reranker.load)
-        while not loading.wait(POLL_INTERVAL_S):
-            self._show(loading=self._reranker.loaded_share)
+        for share in poll_progress(self._reranker.load, lambda: self._reranker.loaded_share):
+            self._show(loading=share)
         info, judged_by_model = self._reranker.load().info, judged_by(self._reranker)
         for part in self._parts:
             part.header = replace(
@@ -184,26 +201,26 @@ class RankJob:
         for part in self._parts:
             if (change := part.take_change()) is not None:
                 self._session.publish(change)
-                state = "done" if part.done == len(part.pictures) else "running"
-                self._session.put_ranking(part.header, part.results, state, self._elapsed_s, store=False)
+                is_complete = part.done == len(part.pictures)  # other sentences may go on
+                state = part.end_state if is_complete else "running"
+                self._session.put_ranking(part.header, part.results, state, self._elapsed_s, store=is_complete)
         self._show()
 
     def _end_part(self, part: RankingPart, error: RerankerError | None) -> None:
         if (change := part.take_change()) is not None:
             self._session.publish(change)
         part.has_ended = True
-        state = "failed" if error else "stopped" if part.results.is_stopped else "done"
+        state = "failed" if error else part.end_state
         self._session.put_ranking(part.header, part.results, state, self._elapsed_s, error)
 
     def _end(self, error: RerankerError | None) -> None:
-        for part in self._parts:
-            if not part.has_ended:
-                for key, event in self.skipped(part.header.id).failed.items():
-                    if key not in part.results.scored and key not in part.results.failed:
-                        part.results.add(key, event)
-                        part.unreported.append((key, event))
-                self._end_part(part, error)
-        self._session.end_job()
+        try:
+            for part in self._parts:
+                if not part.has_ended:
+                    part.skip_rest()
+                    self._end_part(part, error)
+        finally:
+            self._session.end_job()
 
     @property
     def _elapsed_s(self) -> float:
@@ -235,20 +252,8 @@ class RankJob:
         return None if memory is None else memory_text(*memory)
 
 
-def _in_thread(work: Callable[[], object]) -> threading.Event:
-    """Run work in a thread; its errors are lost. Returns what is set at its end."""
-    ended = threading.Event()
-
-    def run() -> None:
-        try:
-            work()
-        except Exception:  # `load` raises it again where it is needed
-            pass
-        finally:
-            ended.set()
-
-    threading.Thread(target=run, name="reranker-load", daemon=True).start()
-    return ended
+def _is_skipped(event: Scored | Failed) -> bool:
+    return isinstance(event, Failed) and isinstance(event.error, PictureSkipped)
 
 
 def _read_in_thread(stream: Stream) -> "SimpleQueue[Event | BaseException | None]":

@@ -55,11 +55,11 @@ class ModelState:
         if (downloaded := self._downloaded) is not None:
             return self._view("downloading", downloaded[0] / max(1, downloaded[1]), {})
         download = self._download(may_download)
+        if self._reranker.is_loaded:
+            return self._view("ready", 1, self._text(), download)
         if self._error is not None:
             return self._view("failed", 0, sentences(self._error), download)
-        if not self._reranker.is_loaded:
-            return self._view("loading", self._reranker.loaded_share, {}, download)
-        return self._view("ready", 1, self._text(), download)
+        return self._view("loading", self._reranker.loaded_share, {}, download)
 
     def start_download(self) -> None:
         """Download the model that is missing, and load it; nothing if that is being done."""

@@ -7,35 +7,45 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from reranker.api import Reranker
+from reranker.config.settings import MEGABYTE
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import (
     NothingToRetry,
     QueryEmpty,
-    RankingUnknown,
+    RequestMalformed,
     ResultUnreadable,
+    TextNotUnicode,
     TooFewPictures,
     TooManyQueries,
     TooManyRequests,
 )
 from reranker.core.scores import shown_score
-from reranker.core.text import is_blank, well_formed
+from reranker.core.text import is_blank, is_well_formed, well_formed
 from reranker.core.types import Candidate, Query, Score, Scored
+from reranker.engine.batching import float32
+from reranker.server.json_bodies import JsonLimits, parse_whole_json
 from reranker.ui.session.admission import new_id
 from reranker.ui.session.jobs import RankingPart, RankJob
 from reranker.ui.session.records import Picture, RankingHeader, Results, can_retry, unmatched_key
 from reranker.ui.session.session import Session
 from reranker.ui.session.sessions import Sessions
+from reranker.ui.session.uploads import shown_name
+from reranker.ui.upload_quota import UploadQuota
 
 MIN_PICTURES: Final = 2
 MAX_QUERIES: Final = 200  # of one run
 MAX_SAVED_MB: Final = 20
+MAX_SAVED_VALUES: Final = 1_500_000  # numbers, texts and so on; 20 MB of results have fewer
+MAX_JUDGED_BY_LENGTH: Final = 10_000  # as JSON
+RESULT_BYTES: Final = 150  # of a stored result
 
 
 class RankingActions:
-    """Thread-safe."""
+    """Thread-safe. quota: of the folder that rankings are stored in."""
 
-    def __init__(self, reranker: Reranker, sessions: Sessions) -> None:
-        self._reranker, self._sessions = reranker, sessions
+    def __init__(self, reranker: Reranker, sessions: Sessions, quota: UploadQuota) -> None:
+        self._reranker, self._sessions, self._quota = reranker, sessions, quota
+        self._json_limits = JsonLimits(max_plain_bytes=MAX_SAVED_MB * MEGABYTE, max_values=MAX_SAVED_VALUES)
 
     def rank(self, session: Session, queries: Sequence[str], exclude: str, ids: Sequence[str] | None) -> list[str]:
         """Start to rank pictures by each sentence, and return the ids of the rankings.
@@ -43,10 +53,11 @@ class RankingActions:
         ids: of the pictures; all if None. Raises `RequestError`, such as `RunActive`.
         """
         checked = self._queries(queries, exclude)
-        pictures = session.pictures
-        chosen = list(pictures.values()) if ids is None else [pictures[id_] for id_ in ids if id_ in pictures]
+        wanted = None if ids is None else set(ids)
+        chosen = [picture for picture in session.pictures.values() if wanted is None or picture.id in wanted]
         if len(chosen) < MIN_PICTURES:
             raise TooFewPictures(count=len(chosen), min_count=MIN_PICTURES)
+        self._require_room(len(checked) * len(chosen) * RESULT_BYTES)
         run = new_id()
         parts = [RankingPart(header=_header(query, len(chosen), run), pictures=chosen) for query in checked]
         self._start(session, parts)
@@ -80,6 +91,8 @@ class RankingActions:
 
     def _queries(self, texts: Sequence[str], exclude: str) -> list[Query]:
         """Return the validated sentences, each once. Raises `RequestError`."""
+        if not is_well_formed(exclude):
+            raise TextNotUnicode(where="exclude")
         distinct = list(dict.fromkeys(text.strip() for text in texts if not is_blank(text)))
         if not distinct:
             raise QueryEmpty
@@ -87,14 +100,22 @@ class RankingActions:
             raise TooManyQueries(count=len(distinct), max_count=MAX_QUERIES)
         return [self._reranker.query(text, exclude=exclude) for text in distinct]
 
-    def open_saved(self, session: Session, content: bytes, name: str) -> list[str]:
+    def _require_room(self, byte_count: int) -> None:
+        """Raise `UploadsFull` if there is no room for results."""
+        with self._quota.reserve(byte_count):
+            pass
+
+    def open_saved(self, session: Session, content: bytearray, name: str) -> list[str]:
         """Add the rankings of a JSON file that was downloaded before, and return their ids.
 
-        Pictures of the session are found by their bytes, or else by their names. Raises `ResultUnreadable`.
+        Pictures of the session are found by their bytes, or else by their names. Raises `ResultUnreadable`,
+        `TooManyQueries`, `RequestTextTooLarge`, `UploadsFull`.
         """
+        saved = self._read_saved(content, name)
+        self._require_room(len(content))
         by_hash, by_name = _indexed(session.pictures)
         run, ids = new_id(), []
-        for fields, rows in _read_saved(content, name):
+        for fields, rows in saved:
             results = Results()
             used: set[str] = set()
             for position, row in enumerate(rows):
@@ -106,6 +127,43 @@ class RankingActions:
             session.put_ranking(header, results, "done", 0.0)
             ids.append(header.id)
         return ids
+
+    def _read_saved(self, content: bytearray, name: str) -> list[tuple[dict[str, Any], list["_SavedRow"]]]:
+        """Return the headers and rows of the rankings, at least one, in a JSON file that `export.rows` has written.
+
+        Raises as `open_saved` does.
+        """
+        try:
+            saved = parse_whole_json(content, self._json_limits)
+            found = saved.get("queries", [saved])
+            if len(found) > MAX_QUERIES:
+                raise TooManyQueries(count=len(found), max_count=MAX_QUERIES)
+            rankings = [self._saved_ranking(each) for each in found]
+        except (RequestMalformed, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+            raise ResultUnreadable(name=name) from None
+        if not rankings:
+            raise ResultUnreadable(name=name)
+        return rankings
+
+    def _saved_ranking(self, saved: Mapping[str, Any]) -> tuple[dict[str, Any], list["_SavedRow"]]:
+        """Raises an error of Python if the fields are others."""
+        rows = [_SavedRow(row) for row in saved["results"] if row["status"] == "scored"]
+        judged_by = {str(key): value for key, value in saved["judged_by"].items()}
+        judged_by |= {name: well_formed(str(judged_by[name])) for name in ("model", "precision")}
+        query, exclude = str(saved["query"]), str(saved.get("exclude") or "")
+        max_length = self._reranker.settings.limits.max_query_length
+        if max(len(query), len(exclude)) > max_length or len(json.dumps(judged_by)) > MAX_JUDGED_BY_LENGTH:
+            raise ValueError
+        header = {
+            "id": new_id(),
+            "query": Query(text=well_formed(query), exclude=well_formed(exclude)),
+            "created_s": time.time(),
+            "judged_by": judged_by,
+            "fingerprint": well_formed(str(saved["fingerprint"])),
+            "temperature": _temperature(rows),
+            "threshold": None,
+        }
+        return header, rows
 
     def explain(self, session: Session, id_: str, picture: str, cancellation: Cancellation) -> dict[str, Any]:
         """Return the score of each part of the sentence for a picture, and where in the picture its score comes from.
@@ -132,10 +190,7 @@ class RankingActions:
 
     def _subject(self, session: Session, id_: str, picture: str) -> tuple[RankingHeader, Candidate]:
         header, _ = session.ranking(id_)
-        pictures = session.pictures
-        if picture not in pictures:
-            raise RankingUnknown
-        return header, pictures[picture].candidate
+        return header, session.picture(picture).candidate
 
 
 def _header(query: Query, total: int, run: str) -> RankingHeader:
@@ -157,11 +212,11 @@ class _SavedRow:
     """A scored picture of a saved ranking. Raises an error of Python if its fields are wrong."""
 
     def __init__(self, row: Mapping[str, Any]) -> None:
-        self.name = well_formed(str(row["path"])).replace("\\", "/").split("/")[-1]
+        self.name = shown_name(str(row["path"]))
         sha256 = row.get("sha256")
         self.sha256 = sha256 if isinstance(sha256, str) else None
         self.log_odds, self.score = float(row["log_odds"]), float(row["score"])
-        if not (math.isfinite(self.log_odds) and 0 <= self.score <= 10):
+        if not (math.isfinite(float32(self.log_odds)) and 0 <= self.score <= 10):
             raise ValueError
         words = row.get("words")
         self.generated_text = well_formed(words) if isinstance(words, str) else None
@@ -170,38 +225,6 @@ class _SavedRow:
         candidate = Candidate(name=self.name, source=b"") if picture is None else picture.candidate
         score = Score(log_odds=self.log_odds, generated_text=self.generated_text, visual_tokens=0, latency_ms=0.0)
         return Scored(position=position, candidate=candidate, score=score, content_hash=self.sha256)
-
-
-def _read_saved(content: bytes, name: str) -> list[tuple[dict[str, Any], list[_SavedRow]]]:
-    """Return the headers and rows of the rankings, at least one, in a JSON file that `export.rows` has written.
-
-    Raises `ResultUnreadable`.
-    """
-    try:
-        saved = json.loads(content)
-        rankings = [_saved_ranking(each) for each in saved.get("queries", [saved])]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
-        raise ResultUnreadable(name=name) from None
-    if not rankings:
-        raise ResultUnreadable(name=name)
-    return rankings
-
-
-def _saved_ranking(saved: Mapping[str, Any]) -> tuple[dict[str, Any], list[_SavedRow]]:
-    """Raises an error of Python if the fields are others."""
-    rows = [_SavedRow(row) for row in saved["results"] if row["status"] == "scored"]
-    judged_by = {str(key): value for key, value in saved["judged_by"].items()}
-    query = Query(text=well_formed(str(saved["query"])), exclude=well_formed(str(saved.get("exclude") or "")))
-    header = {
-        "id": new_id(),
-        "query": query,
-        "created_s": time.time(),
-        "judged_by": judged_by | {name: well_formed(str(judged_by[name])) for name in ("model", "precision")},
-        "fingerprint": well_formed(str(saved["fingerprint"])),
-        "temperature": _temperature(rows),
-        "threshold": None,
-    }
-    return header, rows
 
 
 def _temperature(rows: Sequence[_SavedRow]) -> float:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 from reranker.core import errors
@@ -104,23 +105,33 @@ class RankingHeader:
 
 
 class Results:
-    """The results of one ranking by picture; a newer one of the same picture replaces an older one. Not thread-safe.
+    """The results of one ranking by picture; a newer one of the same picture replaces an older one.
 
-    Keys are ids of pictures. Pictures that are not in the session, as those of opened files, have keys with a space.
+    One thread may add while others copy. Keys are ids of pictures. Pictures that are not in the session, as those of
+    opened files, have keys with a space.
     """
 
     def __init__(self) -> None:
         self.scored: dict[str, Scored] = {}
         self.failed: dict[str, Failed] = {}
+        self._lock = Lock()
 
     def add(self, key: str, event: Scored | Failed) -> None:
         """Add the result of a picture."""
-        self.scored.pop(key, None)
-        self.failed.pop(key, None)
-        if isinstance(event, Scored):
-            self.scored[key] = event
-        else:
-            self.failed[key] = event
+        with self._lock:
+            self.scored.pop(key, None)
+            self.failed.pop(key, None)
+            if isinstance(event, Scored):
+                self.scored[key] = event
+            else:
+                self.failed[key] = event
+
+    def copy(self) -> "Results":
+        """Return the results as they are now."""
+        copy = Results()
+        with self._lock:
+            copy.scored, copy.failed = dict(self.scored), dict(self.failed)
+        return copy
 
     @property
     def is_stopped(self) -> bool:
@@ -177,6 +188,14 @@ def summary(
     }
 
 
+def read_summary(text: str) -> dict[str, Any]:
+    """Return a summary that was stored as JSON. Raises an error of Python if it is none."""
+    view = dict[str, Any](json.loads(text))
+    if not {"id", "query", "state", "seconds", "best"} <= view.keys():
+        raise ValueError
+    return view
+
+
 def scored_row(key: str, scored: Scored) -> list[Any]:
     """Return a result for the browser and the database."""
     score = scored.score
@@ -206,7 +225,7 @@ def stored_results(header: RankingHeader, results: Results) -> str:
         for key, each in results.failed.items()
     ]
     fields = {**vars(header), "query": vars(header.query), "judged_by": dict(header.judged_by)}
-    return json.dumps({"header": fields, "scored": scored, "failed": failed}, ensure_ascii=False)
+    return json.dumps({"header": fields, "scored": scored, "failed": failed})
 
 
 def read_results(text: str, pictures: Mapping[str, Picture]) -> tuple[RankingHeader, Results]:
@@ -262,7 +281,7 @@ def _candidate(key: str | None, name: str, pictures: Mapping[str, Picture]) -> C
 def picture_json(picture: Picture) -> str:
     """Return a picture as the JSON of the database."""
     fields = {**vars(picture), "path": str(picture.path), "error": picture.error and _error_json(picture.error)}
-    return json.dumps(fields, ensure_ascii=False)
+    return json.dumps(fields)
 
 
 def read_picture(text: str) -> Picture:

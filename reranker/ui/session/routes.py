@@ -7,8 +7,9 @@
 The browser holds ids only. Whoever knows the id of a session may use it, after the login if there is one.
 """
 
+from asyncio import create_task
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -20,7 +21,7 @@ from starlette.types import Scope
 
 from reranker.config.settings import MEGABYTE
 from reranker.core.cancellation import Cancellation
-from reranker.core.errors import RankingUnknown, RequestMalformed, ServerStopping
+from reranker.core.errors import PathUnknown, RequestMalformed, ServerStopping
 from reranker.images.thumbnails import make_thumbnail
 from reranker.server.error_responses import error_response
 from reranker.server.json_bodies import JsonLimits, parse_whole_json
@@ -32,18 +33,19 @@ from reranker.ui.session.model_state import may_download
 from reranker.ui.session.ranking_actions import MAX_QUERIES, MAX_SAVED_MB, MIN_PICTURES, RankingActions
 from reranker.ui.session.records import Picture, failed_row, scored_row
 from reranker.ui.session.session import Session
-from reranker.ui.session.uploads import UploadReceiver
+from reranker.ui.session.uploads import UploadReceiver, shown_name
 from reranker.ui.upload_quota import shared_quota
 
 MAX_BODY_MB: Final = 8
 BODIES_AT_ONCE: Final = 8
 MAX_FULL_PX: Final = 4096  # longer side of the picture that is shown alone
 FULL_QUALITY: Final = 90
-MAX_UPLOADS_AT_ONCE: Final = 8  # that are examined; others wait
-MAX_QUESTIONS_AT_ONCE: Final = 8  # explanations and ratings
+SLOTS: Final = {"uploads": 8, "pictures": 8, "questions": 8, "exports": 4, "saved": 1}  # at the same time; others wait
+_ONCE: Final = {"Cache-Control": "no-store"}
 _FOR_EVER: Final = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 OwnerOf = Callable[[Scope], str]
+_Result = TypeVar("_Result")
 _Handler = Callable[["SessionRoutes", Request, Session], Awaitable[Response]]
 
 
@@ -54,15 +56,14 @@ class SessionRoutes:
         reranker, sessions = services.reranker, services.sessions
         self._reranker, self._sessions, self._admission = reranker, sessions, services.admission
         self._model, self._examples, self._owner_of = services.model, services.examples, owner_of
-        self._rankings = RankingActions(reranker, sessions)
         limits = reranker.settings.limits
         quota = shared_quota(sessions.folder, limits.max_uploads_mb * MEGABYTE)
+        self._rankings = RankingActions(reranker, sessions, quota)
         self._exports = Exports(reranker, quota)
         self._uploads = UploadReceiver(quota, limits.max_picture_mb)
         self._bodies = RequestBodies(BODIES_AT_ONCE * MAX_SAVED_MB * MEGABYTE)
         self._json_limits = JsonLimits(max_plain_bytes=MAX_BODY_MB * MEGABYTE, max_values=400 * limits.max_pictures)
-        self._upload_slots: anyio.CapacityLimiter | None = None
-        self._question_slots: anyio.CapacityLimiter | None = None
+        self._slots: dict[str, anyio.CapacityLimiter] = {}
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -126,12 +127,12 @@ class SessionRoutes:
         return Response(status_code=204)
 
     async def _events(self, request: Request, session: Session) -> Response:
-        await run_in_threadpool(self._sessions.touch, session)
         is_allowed = may_download(request, self._reranker.settings.server)
-        stream = event_stream(session, lambda: self._state(session), self._model, may_download=is_allowed)
-        return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        stream = event_stream(session, lambda: self._about(session), self._model, may_download=is_allowed)
+        return StreamingResponse(stream, media_type="text/event-stream", headers=_ONCE)
 
-    def _state(self, session: Session) -> dict[str, Any]:
+    def _about(self, session: Session) -> dict[str, Any]:
+        """Return what the browser needs to know of the program."""
         limits = self._reranker.settings.limits
         return {
             "session": {"id": session.id, "hours": self._sessions.hours, "ends_at": self._sessions.ends_at()},
@@ -145,16 +146,19 @@ class SessionRoutes:
             "examples": self._examples,
             "samples": len(self._admission.samples),
             "galleries": self._admission.galleries.names,
-            **session.view(),
         }
+
+    async def _in_slot(self, kind: str, work: Callable[..., _Result], *arguments: Any) -> _Result:
+        """Run work that decodes pictures or asks the model, in a thread. A part of `SLOTS` runs at the same time.
+
+        Other requests need threads, too.
+        """
+        limiter = self._slots.setdefault(kind, anyio.CapacityLimiter(SLOTS[kind]))
+        return await anyio.to_thread.run_sync(work, *arguments, limiter=limiter, abandon_on_cancel=True)
 
     async def _upload(self, request: Request, session: Session) -> Response:
         async with self._uploads.receive(request, session.folder) as upload:
-            self._upload_slots = self._upload_slots or anyio.CapacityLimiter(MAX_UPLOADS_AT_ONCE)
-            name = request.query_params.get("name", "")
-            admitted = await anyio.to_thread.run_sync(
-                self._admission.add_upload, session, upload.file, upload.sha256, name, limiter=self._upload_slots
-            )
+            admitted = await self._in_slot("uploads", self._admission.add_upload, session, upload)
         content = {"picture": admitted.picture.view, "same_as": admitted.same_as}
         return JSONResponse(content, 201 if admitted.same_as is None else 200)
 
@@ -206,9 +210,9 @@ class SessionRoutes:
         return Response(status_code=204)
 
     async def _open_saved(self, request: Request, session: Session) -> Response:
-        name = request.query_params.get("name", "")
+        name = shown_name(request.query_params.get("name", ""))
         async with self._bodies.read(request.scope, request.receive, MAX_SAVED_MB) as body:
-            ids = await run_in_threadpool(self._rankings.open_saved, session, bytes(body), name)
+            ids = await self._in_slot("saved", self._rankings.open_saved, session, body, name)
         return JSONResponse({"rankings": ids})
 
     async def _explain(self, request: Request, session: Session) -> Response:
@@ -226,50 +230,46 @@ class SessionRoutes:
         """Ask the model about one picture of a ranking. A browser that disconnects ends it before the next batch."""
         body = await self._body(request)
         ranking, picture = _text(body, "ranking"), _text(body, "picture")
-        self._question_slots = self._question_slots or anyio.CapacityLimiter(MAX_QUESTIONS_AT_ONCE)
         cancellation = Cancellation()
-
-        async def cancel_on_disconnect() -> None:
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
+        disconnect = create_task(_cancel_on_disconnect(request, cancellation))
+        try:
+            return JSONResponse(await self._in_slot("questions", question, session, ranking, picture, cancellation))
+        finally:
             cancellation.cancel()
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(cancel_on_disconnect)
-            answer = await anyio.to_thread.run_sync(
-                question, session, ranking, picture, cancellation, limiter=self._question_slots
-            )
-            group.cancel_scope.cancel()
-        return JSONResponse(answer)
+            disconnect.cancel()
 
     async def _export(self, request: Request, session: Session) -> Response:
         body = await self._body(request)
-        export = await run_in_threadpool(self._exports.write, session, body, request.scope)
-        return JSONResponse(export)
+        return JSONResponse(await self._in_slot("exports", self._exports.write, session, body, request.scope))
 
     async def _exported(self, request: Request, session: Session) -> Response:
-        file = self._exports.find(session, request.path_params["token"], request.path_params["name"])
-        return FileResponse(file, filename=file.name, headers={"Cache-Control": "no-store"})
+        token, name = request.path_params["token"], request.path_params["name"]
+        file = await run_in_threadpool(self._exports.find, session, token, name)
+        return FileResponse(file, filename=file.name, headers=_ONCE)
 
     async def _download(self, request: Request, _: Session) -> Response:
-        if may_download(request, self._reranker.settings.server):
-            self._model.start_download()
+        if not may_download(request, self._reranker.settings.server):
+            raise PathUnknown
+        await run_in_threadpool(self._model.start_download)
         return Response(status_code=204)
 
     async def _thumbnail(self, request: Request, session: Session) -> Response:
-        file = await run_in_threadpool(session.thumbnails.get, _picture(request, session).path)
-        return FileResponse(file, media_type="image/jpeg", headers=_FOR_EVER)
+        picture = await _picture(request, session)
+        jpeg, is_final = await self._in_slot("pictures", session.thumbnails.read, picture.path)
+        return Response(jpeg, media_type="image/jpeg", headers=_FOR_EVER if is_final else _ONCE)
 
     async def _full(self, request: Request, session: Session) -> Response:
-        picture = _picture(request, session)
-        jpeg = await run_in_threadpool(
-            make_thumbnail, picture.candidate, self._reranker.limits, max_px=MAX_FULL_PX, quality=FULL_QUALITY
-        )
+        picture = await _picture(request, session)
+        jpeg = await self._in_slot("pictures", self._full_picture, picture)
         return Response(jpeg, media_type="image/jpeg", headers=_FOR_EVER)
 
+    def _full_picture(self, picture: Picture) -> bytes:
+        """Raises `PictureError`."""
+        return make_thumbnail(picture.candidate, self._reranker.limits, max_px=MAX_FULL_PX, quality=FULL_QUALITY)
+
     async def _details(self, request: Request, session: Session) -> Response:
-        picture = _picture(request, session)
-        return JSONResponse({"rows": await run_in_threadpool(self._admission.details, picture)})
+        picture = await _picture(request, session)
+        return JSONResponse({"rows": await self._in_slot("pictures", self._admission.details, picture)})
 
     async def _body(self, request: Request) -> dict[str, Any]:
         """Return the JSON object of a request. Raises `RequestError`."""
@@ -280,12 +280,15 @@ class SessionRoutes:
         return content
 
 
-def _picture(request: Request, session: Session) -> Picture:
+async def _picture(request: Request, session: Session) -> Picture:
     """Return the picture of a path. Raises `RankingUnknown`."""
-    picture = session.pictures.get(request.path_params["picture"])
-    if picture is None:
-        raise RankingUnknown
-    return picture
+    return await run_in_threadpool(session.picture, request.path_params["picture"])
+
+
+async def _cancel_on_disconnect(request: Request, cancellation: Cancellation) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    cancellation.cancel()
 
 
 def _ranking_detail(session: Session, id_: str) -> dict[str, Any]:

@@ -1,16 +1,18 @@
 """One session of the page: its pictures, marks, rankings and running job, and the browsers that watch it."""
 
 import json
+import logging
+import os
 import shutil
-import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from threading import RLock
-from typing import Any, Final, Protocol
+from threading import Lock, RLock
+from typing import Any, Final, Protocol, TypeVar
 
-from reranker.core.errors import RankingUnknown, RerankerError, RunActive
+from reranker.core.errors import RankingUnknown, RerankerError, RunActive, SessionUnknown
 from reranker.storage.thumbnail_store import ThumbnailStore
 from reranker.ui.session.database import SessionDatabase, StoredSession
 from reranker.ui.session.records import (
@@ -20,14 +22,21 @@ from reranker.ui.session.records import (
     picture_json,
     read_picture,
     read_results,
+    read_summary,
     stored_results,
     summary,
 )
+from reranker.ui.upload_quota import list_entries
 
 MAX_RANKINGS: Final = 2_000
+LEFT_AFTER_S: Final = 3_600
+INCOMING: Final = "incoming"  # the folder of files that are being uploaded
+
+_log = logging.getLogger(__name__)
 
 Change = dict[str, Any]
 Notify = Callable[[Change], None]
+_Value = TypeVar("_Value")
 
 
 class Job(Protocol):
@@ -48,37 +57,62 @@ class Session:
     """Pictures and rankings of one tab of a browser, or of several that show the same address. Thread-safe.
 
     id: unguessable; who knows it may do everything. owner: the name of the login, or empty.
-    folder: for the files of this session alone. Every change is stored, and told to those who watch.
+    folder: for the files of this session alone. Every change is stored, and told to those who watch. A session that was
+    forgotten takes nothing more: methods that would add to it raise `SessionUnknown`. clock: seconds since 1970.
     """
 
     def __init__(
-        self, id_: str, owner: str, folder: Path, database: SessionDatabase, thumbnails: ThumbnailStore
+        self,
+        id_: str,
+        owner: str,
+        folder: Path,
+        database: SessionDatabase,
+        thumbnails: ThumbnailStore,
+        clock: Callable[[], float],
     ) -> None:
         self.id, self.owner, self.folder, self.thumbnails = id_, owner, folder, thumbnails
         self.lock = RLock()
-        self._database, self._watchers = database, set[Notify]()
+        self._database, self._clock = database, clock
+        self._watchers, self._watching = set[Notify](), Lock()
         self._pictures: dict[str, Picture] = {}
         self._removed: dict[str, Picture] = {}
         self._summaries: dict[str, dict[str, Any]] = {}
         self._positions: dict[str, int] = {}
-        self._next_position = count(int(1000 * time.time()))  # above those of an earlier run of the program
+        self._next_position = count()
         self._is_stored = False
         self._job: Job | None = None
         self._job_view: dict[str, Any] | None = None
         self.is_forgotten = False
+        self.used_at_s = clock()  # as `Sessions` notes it
 
     def restore(self, stored: StoredSession) -> None:
         """Take over what was stored. Pictures whose files are gone stay, and come out as failed."""
         self._is_stored = True
         for position, content in stored.pictures:
-            picture = read_picture(content)
-            self._pictures[picture.id], self._positions[picture.id] = picture, position
+            if (picture := self._readable(read_picture, content)) is not None:
+                self._pictures[picture.id], self._positions[picture.id] = picture, position
         for position, content in stored.summaries:
-            view = json.loads(content)
-            self._summaries[view["id"]], self._positions[view["id"]] = view, position
+            if (view := self._readable(read_summary, content)) is not None:
+                self._summaries[view["id"]], self._positions[view["id"]] = view, position
+        self._next_position = count(1 + max(self._positions.values(), default=0))
         for view in list(self._summaries.values()):
             if view["state"] == "running":  # when the program ended
-                self.put_ranking(*self.ranking(view["id"]), "stopped", view["seconds"])
+                self._end_interrupted(view)
+        self._delete_leftovers()
+
+    def _readable(self, read: Callable[[str], _Value], content: str) -> _Value | None:
+        """Return what was stored, or None if another version of the program has written it in another form."""
+        try:
+            return read(content)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            _log.warning("A part of a session cannot be read: %s", type(error).__name__)
+            return None
+
+    def _end_interrupted(self, view: Change) -> None:
+        try:
+            self.put_ranking(*self.ranking(view["id"]), "stopped", view["seconds"])
+        except RankingUnknown:
+            self.delete_ranking(view["id"])
 
     @property
     def pictures(self) -> dict[str, Picture]:
@@ -86,15 +120,22 @@ class Session:
         with self.lock:
             return dict(self._pictures)
 
+    def picture(self, id_: str) -> Picture:
+        """Return a picture. Raises `RankingUnknown`."""
+        with self.lock:
+            if id_ not in self._pictures:
+                raise RankingUnknown
+            return self._pictures[id_]
+
     @property
     def is_running(self) -> bool:
         """Whether a job is running."""
         return self._job is not None
 
     @property
-    def is_empty(self) -> bool:
-        """Whether nothing would be lost with the session."""
-        return not (self._pictures or self._summaries or self._removed)
+    def is_in_use(self) -> bool:
+        """Whether a browser shows it, or a job is running."""
+        return self.is_watched or self.is_running
 
     @property
     def is_watched(self) -> bool:
@@ -112,17 +153,34 @@ class Session:
                 "can_restore": len(self._removed),
             }
 
-    def watch(self, notify: Notify) -> Callable[[], None]:
-        """Call a function at each change, in the thread that makes it. Returns a function that ends this."""
+    def watch(self, notify: Notify) -> dict[str, Any]:
+        """Return the `view`, and call a function at each change from then on, in the thread that makes it.
+
+        The function must return at once. Raises `SessionUnknown`.
+        """
         with self.lock:
-            self._watchers.add(notify)
-        return lambda: self._watchers.discard(notify)
+            self._require()
+            with self._watching:
+                self._watchers.add(notify)
+            return self.view()
+
+    def unwatch(self, notify: Notify) -> None:
+        """Do not call a function any more. Returns at once."""
+        with self._watching:
+            self._watchers.discard(notify)
 
     def publish(self, change: Change) -> None:
         """Tell a change to all who watch."""
         with self.lock:
-            for notify in list(self._watchers):
+            with self._watching:
+                watchers = list(self._watchers)
+            for notify in watchers:
                 notify(change)
+
+    def _require(self) -> None:
+        """Raise `SessionUnknown` if the session was forgotten."""
+        if self.is_forgotten:
+            raise SessionUnknown
 
     # Pictures
 
@@ -132,15 +190,20 @@ class Session:
             return next((picture for picture in self._pictures.values() if picture.sha256 == sha256), None)
 
     def add(self, pictures: Sequence[Picture]) -> None:
-        """Add pictures at the end."""
+        """Add pictures at the end. Raises `SessionUnknown`."""
         with self.lock:
+            self._require()
             self._pictures.update({picture.id: picture for picture in pictures})
             self._store(pictures)
             self.publish({"pictures_added": [picture.view for picture in pictures]})
 
     def change(self, pictures: Sequence[Picture]) -> None:
-        """Replace pictures by others of the same ids; those that were removed meanwhile are left out."""
+        """Replace pictures by others of the same ids; those that were removed meanwhile are left out.
+
+        Raises `SessionUnknown`.
+        """
         with self.lock:
+            self._require()
             present = [picture for picture in pictures if picture.id in self._pictures]
             self._pictures.update({picture.id: picture for picture in present})
             self._store(present)
@@ -148,8 +211,9 @@ class Session:
                 self.publish({"pictures_changed": [picture.view for picture in present]})
 
     def mark(self, ids: Iterable[str], pick: int | None = None, rating: int | None = None) -> None:
-        """Pick, reject or rate pictures; None leaves the pick or the rating as it is."""
+        """Pick, reject or rate pictures; None leaves the pick or the rating as it is. Raises `SessionUnknown`."""
         with self.lock:
+            self._require()
             present = [self._pictures[id_] for id_ in ids if id_ in self._pictures]
             marked = [
                 replace(
@@ -172,16 +236,37 @@ class Session:
                 return
             self._delete_files(self._removed.values())
             self._removed = removed
+            for id_ in removed:
+                self._positions.pop(id_, None)  # they come back at the end
             self._database.delete_pictures(self.id, removed)
             self.publish({"pictures_removed": list(removed), "can_restore": len(removed)})
 
     def restore_removed(self) -> int:
-        """Bring back the pictures of the last removal. Returns their number."""
+        """Bring back the pictures of the last removal, at the end. Returns their number. Raises `SessionUnknown`."""
         with self.lock:
+            self._require()
             pictures, self._removed = list(self._removed.values()), {}
-            self.add(pictures)
-            self.publish({"pictures_removed": [], "can_restore": 0})
+            if pictures:
+                self.add(pictures)
+                self.publish({"marks": {picture.id: picture.mark for picture in pictures}})
+                self.publish({"pictures_removed": [], "can_restore": 0})
             return len(pictures)
+
+    def _delete_leftovers(self) -> None:
+        """Delete files that no picture has: removed ones, and uploads that were cut off, when the program ended."""
+        pictures, incoming = list_entries(self.folder / "pictures"), list_entries(self.folder / INCOMING)
+        for entry in pictures:
+            if entry.name not in self._pictures and self._is_left(entry):
+                shutil.rmtree(entry.path, ignore_errors=True)
+        for entry in incoming:
+            if self._is_left(entry):
+                Path(entry.path).unlink(missing_ok=True)
+
+    def _is_left(self, entry: "os.DirEntry[str]") -> bool:
+        """Return whether a file or folder is old: another program may be receiving new ones."""
+        with suppress(OSError):
+            return entry.stat(follow_symlinks=False).st_mtime < self._clock() - LEFT_AFTER_S
+        return False
 
     def delete_removed(self) -> None:
         """Delete the files of removed pictures for good."""
@@ -196,7 +281,7 @@ class Session:
 
     def _store_session(self) -> None:
         if not self._is_stored:
-            self._database.add(self.id, self.owner, time.time())
+            self._database.add(self.id, self.owner, self._clock())
             self._is_stored = True
 
     def _position(self, id_: str) -> int:
@@ -212,17 +297,18 @@ class Session:
     # Rankings
 
     def start_job(self, job: Job) -> None:
-        """Show a job that is about to run. Raises `RunActive` if there is one.
+        """Show a job that is about to run. Raises `RunActive` if there is one, and `SessionUnknown`.
 
         Its rankings are stored as if it had been stopped at once, which is what is left if the program ends.
         """
         with self.lock:
+            self._require()
             if self._job is not None:
                 raise RunActive
-            self._job = job
             for id_, (header, results) in job.results.items():
                 self._put(header, summary(header, results, "running", 0.0, None))
                 self._store_ranking(id_, header, job.skipped(id_))
+            self._job = job
 
     def show_job(self, view: dict[str, Any]) -> None:
         """Show how far the job is."""
@@ -268,18 +354,21 @@ class Session:
 
     def _store_ranking(self, id_: str, header: RankingHeader, results: Results) -> None:
         self._store_session()
-        view = json.dumps(self._summaries[id_], ensure_ascii=False)
+        view = json.dumps(self._summaries[id_])
         self._database.put_ranking(self.id, id_, self._position(id_), view, stored_results(header, results))
 
     def ranking(self, id_: str) -> tuple[RankingHeader, Results]:
-        """Return a ranking, as far as it is finished. Raises `RankingUnknown`."""
+        """Return a ranking, as far as it is finished; it does not change any more. Raises `RankingUnknown`."""
         with self.lock:
-            if self._job is not None and id_ in self._job.results:
-                return self._job.results[id_]
+            if self._job is not None and id_ in (running := self._job.results):
+                header, results = running[id_]
+                return header, results.copy()
             stored = self._database.results(self.id, id_) if id_ in self._summaries else None
-            if stored is None:
-                raise RankingUnknown
-            return read_results(stored, self._pictures)
+            pictures = dict(self._pictures)
+        read = None if stored is None else self._readable(lambda text: read_results(text, pictures), stored)
+        if read is None:
+            raise RankingUnknown
+        return read
 
     def summary(self, id_: str) -> dict[str, Any]:
         """Return what the browser knows of a ranking. Raises `RankingUnknown`."""
@@ -303,5 +392,13 @@ class Session:
             self.is_forgotten = True
             self.stop_job()
             self._database.delete(self.id)
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.publish({"ended": True})
+            self.end_watching()
+            self.delete_folder()
+
+    def end_watching(self) -> None:
+        """Tell all who watch that nothing more comes."""
+        self.publish({"ended": True})
+
+    def delete_folder(self) -> None:
+        """Delete all files."""
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -14,8 +14,10 @@ from reranker.core.errors import SessionUnknown, TooManyRequests
 from reranker.storage.thumbnail_store import HashedThumbnailPaths, ThumbnailStore
 from reranker.ui.session.database import SessionDatabase
 from reranker.ui.session.session import Session
+from reranker.ui.upload_quota import list_entries
 
 SWEEP_INTERVAL_S: Final = 600.0
+NOTE_INTERVAL_S: Final = 60.0  # between two notes that a session is in use
 MAX_LOADED: Final = 10_000
 HOUR_S: Final = 3_600
 _ID_BYTES: Final = 24
@@ -34,6 +36,7 @@ class Sessions:
         self._database = SessionDatabase(folder / "sessions.sqlite")
         self._sessions: dict[str, Session] = {}
         self._lock, self._swept_at = threading.Lock(), -float("inf")
+        self._closed = threading.Event()
 
     @property
     def folder(self) -> Path:
@@ -61,21 +64,34 @@ class Sessions:
         """
         self.sweep_if_due()
         session = self._session(secrets.token_urlsafe(_ID_BYTES), owner)
+        if len(self._sessions) >= MAX_LOADED:
+            self._unload(0)
         with self._lock:
-            self._drop_unused()
             if len(self._sessions) >= MAX_LOADED:
                 raise TooManyRequests(max_count=MAX_LOADED)
             self._sessions[session.id] = session
         return session
 
     def find(self, id_: str, owner: str) -> Session:
-        """Return a session. Raises `SessionUnknown` if it has ended, or is somebody else's."""
+        """Return a session, which is in use now. Raises `SessionUnknown` if it has ended, or is somebody else's."""
+        self.sweep_if_due()
         with self._lock:
-            session = self._sessions.get(id_) or self._restored(id_)
-            if session is None or session.owner != owner or session.is_forgotten:
+            session = self._sessions.get(id_)
+        session = session or self._restored(id_)
+        if session is None or session.owner != owner:
+            raise SessionUnknown
+        with self._lock:
+            session = self._sessions.setdefault(id_, session)  # two requests may have restored it
+            if session.is_forgotten or (self._is_expired(session) and not session.is_in_use):
                 raise SessionUnknown
-            self._sessions[id_] = session
-            return session
+            is_noted = self._clock() - session.used_at_s < NOTE_INTERVAL_S
+            session.used_at_s = session.used_at_s if is_noted else self._clock()
+        if not is_noted:
+            self._database.touch([id_], session.used_at_s)
+        return session
+
+    def _is_expired(self, session: Session) -> bool:
+        return session.used_at_s < self._clock() - HOUR_S * self._hours
 
     def forget(self, session: Session) -> None:
         """Delete a session with all that is in it."""
@@ -93,31 +109,62 @@ class Sessions:
             self.sweep()
 
     def sweep(self) -> None:
-        """Remove sessions that were not used for `hours`, and folders that belong to none."""
-        in_use = [session.id for session in self._loaded() if session.is_watched or session.is_running]
-        self._database.touch(in_use, self._clock())
+        """Remove sessions that were not used for `hours`, and folders that belong to none.
+
+        Sessions that nobody has used for an hour are taken out of memory.
+        """
+        for session in self._loaded():
+            if session.is_in_use:
+                session.used_at_s = self._clock()
+        self._database.touch([session.id for session in self._loaded() if session.is_in_use], self._clock())
         for id_ in self._database.unused_since(self._clock() - HOUR_S * self._hours):
             self.forget(self._sessions.get(id_) or self._session(id_, ""))
         for session in self._loaded():
             if not session.is_watched:
                 session.delete_removed()
-        known = self._database.all() | {session.id for session in self._loaded()}
-        for path in self._folder.iterdir():
-            if _ID.fullmatch(path.name) and path.name not in known and self._is_old(path):
-                shutil.rmtree(path, ignore_errors=True)
+        self._unload(HOUR_S)
+        self._remove_unknown_folders()
+
+    def _unload(self, idle_s: float) -> None:
+        """Take sessions out of memory that were not used for so long; those with content can be restored."""
+        if not self._database.is_complete:
+            return
+        with self._lock:
+            for id_, session in list(self._sessions.items()):
+                if not session.is_in_use and session.used_at_s < self._clock() - idle_s:
+                    del self._sessions[id_]
+
+    def _remove_unknown_folders(self) -> None:
+        """Remove the folders of sessions that do not exist, which stay if the program is killed."""
+        stored = self._database.all()
+        if stored is None:  # nobody knows whether they exist
+            return
+        known = stored | {session.id for session in self._loaded()}
+        for entry in list_entries(self._folder):
+            if _ID.fullmatch(entry.name) and entry.name not in known and self._is_old(Path(entry.path)):
+                shutil.rmtree(entry.path, ignore_errors=True)
 
     def _is_old(self, path: Path) -> bool:
         """Return whether a folder was not made a moment ago, perhaps by another program."""
-        return path.stat().st_mtime < self._clock() - HOUR_S
+        try:
+            return path.stat().st_mtime < self._clock() - HOUR_S
+        except OSError:  # deleted meanwhile
+            return False
 
-    def touch(self, session: Session) -> None:
-        """Note that a session is in use."""
-        self._database.touch([session.id], self._clock())
+    def start_sweeping(self) -> None:
+        """Sweep in a thread of its own until `close`, also while nobody uses the page."""
+        threading.Thread(target=self._keep_sweeping, name="reranker-sweep", daemon=True).start()
+
+    def _keep_sweeping(self) -> None:
+        while not self._closed.wait(SWEEP_INTERVAL_S):
+            self.sweep_if_due()
 
     def close(self) -> None:
-        """Stop all jobs. What is stored stays for the next start of the program."""
+        """Stop all jobs, and tell the browsers that the program ends. What is stored stays for its next start."""
+        self._closed.set()
         for session in self._loaded():
             session.stop_job()
+            session.end_watching()
 
     def _loaded(self) -> list[Session]:
         with self._lock:
@@ -129,6 +176,7 @@ class Sessions:
             return None
         session = self._session(id_, stored.owner)
         session.restore(stored)
+        session.used_at_s = stored.used_at_s
         return session
 
     def _session(self, id_: str, owner: str) -> Session:
@@ -136,12 +184,4 @@ class Sessions:
         engine = self._reranker.settings.engine
         paths = HashedThumbnailPaths(folder / "thumbnails")
         thumbnails = ThumbnailStore(paths, self._reranker.limits, engine.prefetch_threads)
-        return Session(id_, owner, folder, self._database, thumbnails)
-
-    def _drop_unused(self) -> None:
-        """Forget the objects of sessions that nobody watches; those with content can be restored."""
-        for id_, session in list(self._sessions.items()):
-            if len(self._sessions) < MAX_LOADED:
-                return
-            if not (session.is_watched or session.is_running):
-                del self._sessions[id_]
+        return Session(id_, owner, folder, self._database, thumbnails, self._clock)

@@ -1,6 +1,7 @@
 """Receive an uploaded file: it is written and hashed while it arrives, within the quota and the limit of its size."""
 
 import hashlib
+import re
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,17 +13,27 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from reranker.config.settings import MEGABYTE
-from reranker.core.errors import PictureFileTooLarge, RequestMalformed, RequestTimedOut
+from reranker.core.errors import (
+    PictureFileTooLarge,
+    PictureUnreadable,
+    RequestMalformed,
+    RequestTimedOut,
+    UploadsFull,
+)
+from reranker.core.text import well_formed
 from reranker.server.request_bodies import content_length, timed
+from reranker.ui.session.session import INCOMING
 from reranker.ui.upload_quota import Reservation, UploadQuota
 
-INCOMING: Final = "incoming"
+MAX_NAME_LENGTH: Final = 255
+_JOINERS: Final = "\u200c\u200d"  # of letters and of emoji
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """A file that has arrived. sha256: of its bytes, in hexadecimal."""
+    """A file that has arrived. name: as people see it. sha256: of its bytes, in hexadecimal."""
 
+    name: str
     file: Path
     sha256: str
 
@@ -37,20 +48,33 @@ class UploadReceiver:
     async def receive(self, request: Request, folder: Path) -> AsyncIterator[Upload]:
         """Write the body of a request into a file in a subfolder; it is deleted at the end unless it was moved.
 
-        Raises `PictureFileTooLarge`, `UploadsFull`, `RequestMalformed`, `RequestTimedOut`.
+        Raises `PictureUnreadable` if the file is empty, `PictureFileTooLarge`, `UploadsFull`, `RequestMalformed`,
+        `RequestTimedOut`.
         """
-        name, length = request.query_params.get("name", ""), content_length(request.scope)
-        if not length:
+        name, length = shown_name(request.query_params.get("name", "")), content_length(request.scope)
+        if "content-length" not in request.headers:
             raise RequestMalformed(where="Content-Length")
+        if not length:
+            raise PictureUnreadable(name=name, reason="empty")
         if length > self._max_bytes:
             raise PictureFileTooLarge(name=name, size_bytes=length, max_bytes=self._max_bytes)
-        reservation = await run_in_threadpool(Reservation, self._quota, length)  # it may have to measure the folder
+        reservation = await self._reserve(request, length)
         file = folder / INCOMING / f"{secrets.token_hex(8)}.part"
         try:
-            yield Upload(file=file, sha256=await self._write(request, file, reservation))
+            yield Upload(name=name, file=file, sha256=await self._write(request, file, reservation))
         finally:
             reservation.close()
             file.unlink(missing_ok=True)
+
+    async def _reserve(self, request: Request, length: int) -> Reservation:
+        """Reserve room for a file. Raises `UploadsFull` after it was received: browsers read no answer before that."""
+        try:
+            return await run_in_threadpool(Reservation, self._quota, length)  # it may have to measure the folder
+        except UploadsFull:
+            receive = timed(request.receive)
+            while (await receive()).get("more_body", False):
+                pass
+            raise
 
     async def _write(self, request: Request, file: Path, reservation: Reservation) -> str:
         """Return the hash of what has arrived. Raises `RequestTimedOut` if the client disconnects, and others."""
@@ -66,3 +90,10 @@ class UploadReceiver:
                 digest.update(part)
                 target.write(part)
         return digest.hexdigest()
+
+
+def shown_name(name: str) -> str:
+    """Return the last part of a path on one line, shortened."""
+    last = re.split(r"[\\/]", well_formed(name).rstrip("\\/"))[-1]
+    visible = "".join(each if each.isprintable() or each in _JOINERS else "\ufffd" for each in last)
+    return visible[-MAX_NAME_LENGTH:] or "picture"

@@ -26,7 +26,7 @@ def test_an_evaluation_tells_how_far_it_is_and_ends_in_a_table(tab, numbers):
     assert [buttons["interactive"] for buttons in last[2:]] == [True, False]
     status, state, *_ = last
     assert re.fullmatch(r"2 sentences evaluated · \d+\.\d s · the results are below", status["text"])
-    said, board, csv_button = tab.evaluate_handlers.draw(state, visitor())
+    said, board, csv_button = tab.evaluate_handlers.draw(tab.session.id, state, visitor())
     assert (said, csv_button["visible"]) == (status, True)
     assert [row["name"] for row in board["rows"]] == ["yes or no · usual (2 tokens)", "rating · usual (2 tokens)"]
     figures = dict(zip([head["title"] for head in board["heads"]], board["rows"][0]["cells"], strict=True))
@@ -48,7 +48,9 @@ def test_an_evaluation_tells_how_far_it_is_and_ends_in_a_table(tab, numbers):
 def test_an_evaluation_is_told_again_in_another_language(tab, numbers):
     _, sets, *_ = added(tab, "right", numbers, numbers[0])
     _, state, *_ = evaluated(tab, numbers, sets, *TWO_METHODS)[-1]
-    (_, english, _), (said, chinese, _) = (tab.evaluate_handlers.draw(state, visitor(one)) for one in ("en", "zh-CN"))
+    (_, english, _), (said, chinese, _) = (
+        tab.evaluate_handlers.draw(tab.session.id, state, visitor(language)) for language in ("en", "zh-CN")
+    )
     assert said["text"].startswith("已评测 1 个句子")
     assert chinese["rows"][0]["name"] == "是或否 · 常规（2 token）"
     texts = [
@@ -89,35 +91,33 @@ def test_what_was_found_before_stays_when_the_next_one_fails(tab, numbers):
     _, state, *_ = evaluated(tab, numbers, sets, *ONE_METHOD)[-1]
     _, later, *_ = evaluated(tab, numbers, sets, state=state)[-1]
     assert later.evaluation is state.evaluation
-    said, board, _ = tab.evaluate_handlers.draw(later, visitor())
+    said, board, _ = tab.evaluate_handlers.draw(tab.session.id, later, visitor())
     assert (said["tone"], len(board["rows"])) == ("trouble", 1)
 
 
-def test_stopping_leaves_nothing_half_and_the_ranking_alone(upload_folder, numbers):
+def test_stopping_leaves_nothing_half(upload_folder, numbers):
     paced = Paced()
     tab = evaluate_tab(
         Reranker(scorer=paced.scorer, settings=Settings.of(model="toybox", score_store_mb=0)), upload_folder
     )
     _, before, *_ = evaluated(tab, numbers, LabelledQueries(), *ONE_METHOD)[-1]
-    assert tab.evaluate_handlers.draw(before, visitor())[0]["text"].startswith("The test set is empty")
+    assert tab.evaluate_handlers.draw(tab.session.id, before, visitor())[0]["text"].startswith("The test set is empty")
     _, sets, *_ = added(tab, "a cat", numbers, numbers[1])
-    ranking = tab.sessions.start_run(visitor())
-    run = tab.evaluate_handlers.evaluate(numbers, sets, EvaluateState(), visitor(), *ONE_METHOD)
+    run = tab.evaluate_handlers.evaluate(tab.session.id, sets, EvaluateState(), visitor(), *ONE_METHOD)
     paced.allowed.release()
     assert next(run)[0]["tone"] == "busy"
-    assert "text" not in tab.evaluate_handlers.draw(before, visitor())[0], "the run itself speaks"
+    assert "text" not in tab.evaluate_handlers.draw(tab.session.id, before, visitor())[0], "the run itself speaks"
     assert tab.evaluate_handlers.stop(visitor())["text"] == "Stopping after this batch …"
     for _ in range(4):
         paced.allowed.release()
     *_, last = run
     assert (last[0]["text"], last[1].evaluation) == ("Stopped; an unfinished evaluation has no results.", None)
     assert "text" not in tab.evaluate_handlers.stop(visitor())
-    assert not ranking.cancelled
 
 
 def test_who_leaves_ends_the_evaluation(tab):
-    stop = tab.sessions.start_run(visitor(), "evaluation")
-    tab.sessions.close(visitor())
+    stop = tab.tabs.start_run(visitor())
+    tab.tabs.close(visitor())
     assert stop.cancelled
 
 
@@ -130,14 +130,14 @@ def test_a_model_that_cannot_be_loaded_is_a_sentence(upload_folder, numbers):
     _, sets, *_ = added(tab, "a cat", numbers, numbers[1])
     last = evaluated(tab, numbers, sets, *ONE_METHOD)[-1]
     assert last[0]["text"].startswith("The model “lychee” is not on this machine")
-    assert tab.evaluate_handlers.draw(last[1], visitor())[1] is None
+    assert tab.evaluate_handlers.draw(tab.session.id, last[1], visitor())[1] is None
 
 
 def test_pictures_that_could_not_be_judged_are_counted(tab, numbers):
     Path(numbers[1]).write_text("no number")
     _, sets, *_ = added(tab, "a cat", numbers, numbers[1])
     _, state, *_ = evaluated(tab, numbers, sets, *ONE_METHOD)[-1]
-    board = tab.evaluate_handlers.draw(state, visitor())[1]
+    board = tab.evaluate_handlers.draw(tab.session.id, state, visitor())[1]
     assert board["notes"][-1].endswith("1 picture could not be scored, and counts as not found.")
     assert board["wrong"][0]["cells"][0]["text"] == "not found"
 
@@ -150,7 +150,6 @@ def test_the_figures_are_taken_away_as_csv(tab, numbers):
     assert (file.name, file.is_relative_to(tab.uploads.folder)) == ("evaluation.csv", True)
     rows = list(csv.DictReader(file.read_text("utf-8-sig").splitlines()))
     assert [(row["scoring"], float(row["first"])) for row in rows] == [("yes-no", 1.0), ("rating", 1.0)]
-    assert tab.sessions.close(visitor()) == {file}
 
 
 def test_pictures_of_one_name_are_told_apart(tab, numbers):

@@ -48,14 +48,16 @@ def test_a_mistake_in_marking_is_a_sentence_and_the_marks_stay(tab, numbers, que
     status, sets, board, _, left = added(tab, query, numbers[:kept], *(numbers[place] for place in right))
     assert (status["tone"], status["text"].startswith(said)) == ("trouble", True), status
     assert (sets.queries, board["relevant"], "value" in left) == ((), None, False)
-    (again, *_) = tab.label_handlers.draw(numbers[:kept], sets, visitor("zh-CN"))
+    (again, *_) = tab.label_handlers.draw(tab.show(numbers[:kept]), sets, visitor("zh-CN"))
     assert again["text"] != status["text"], "it is said again in another language"
 
 
-def test_marks_of_what_is_not_in_the_gallery_count_for_nothing(tab, numbers, upload_folder):
+def test_marks_of_what_is_not_in_the_session_count_for_nothing(tab, numbers, upload_folder):
     (upload_folder / "other.png").write_text("1")
     for marks in (["/etc/passwd", str(upload_folder / "other.png"), 5, {}, None], "x", None):
-        status, *_ = tab.label_handlers.add("a cat", numbers, LabelledQueries(), pressed(relevant=marks), visitor())
+        status, *_ = tab.label_handlers.add(
+            tab.show(numbers), "a cat", LabelledQueries(), pressed(relevant=marks), visitor()
+        )
         assert status["text"].startswith("No picture is marked")
 
 
@@ -72,25 +74,39 @@ def test_a_set_is_opened_and_removed(tab, numbers):
     _, sets, *_ = added(tab, "a cat", numbers, numbers[1])
     _, sets, *_ = added(tab, "a dog", numbers, numbers[2], sets=sets)
     status, sets, board, _, query = tab.label_handlers.change(
-        numbers, sets, pressed(action="open", query="a cat"), visitor()
+        tab.session.id, sets, pressed(action="open", query="a cat"), visitor()
     )
     assert (board["relevant"], query) == ([picture_key(tab, numbers[1])], "a cat")
     assert status["text"].startswith("The marks of “a cat” are shown")
     _, left, board, shown, query = tab.label_handlers.change(
-        numbers, sets, pressed(action="remove", query="a cat"), visitor()
+        tab.session.id, sets, pressed(action="remove", query="a cat"), visitor()
     )
     assert [one["query"] for one in shown["queries"]] == ["a dog"] == [one.query for one in left.queries]
     assert (board["relevant"], "value" in query) == (None, False)
-    assert tab.label_handlers.change(numbers, left, pressed(action="remove", query="none"), visitor())[1] is left
+    assert tab.label_handlers.change(tab.session.id, left, pressed(action="remove", query="none"), visitor())[1] is left
 
 
-def test_a_picture_that_leaves_the_gallery_drops_out_and_comes_back(tab, numbers):
+def test_a_picture_that_leaves_the_session_drops_out_and_comes_back(tab, numbers):
     _, sets, *_ = added(tab, "a cat", numbers, numbers[1], numbers[3])
-    _, board, shown = tab.label_handlers.draw([numbers[0], numbers[3]], sets, visitor())
+    _, board, shown = tab.label_handlers.draw(tab.show([numbers[0], numbers[3]]), sets, visitor())
     assert (len(board["pictures"]), shown["queries"][0]["count"]) == (2, "1 of 2 right")
-    (one,) = tab.label_handlers.usable([numbers[0], numbers[3]], sets)
+    (one,) = tab.label_handlers.usable(tab.session.id, sets, visitor())
     assert [str(path) for path in one.pictures] == [numbers[0], numbers[3]]
-    _, _, shown = tab.label_handlers.draw(numbers[:1], sets, visitor("zh"))
+    _, _, shown = tab.label_handlers.draw(tab.show(numbers[:1]), sets, visitor("zh"))
     assert shown["queries"][0]["note"] == "不参与评测：图片已移除"
-    assert tab.label_handlers.usable(numbers[:1], sets) == []
-    assert tab.label_handlers.draw(numbers, sets, visitor())[2]["queries"][0]["count"] == "2 of 4 right"
+    assert tab.label_handlers.usable(tab.session.id, sets, visitor()) == []
+    assert tab.label_handlers.draw(tab.show(numbers), sets, visitor())[2]["queries"][0]["count"] == "2 of 4 right"
+
+
+def test_a_session_that_is_not_there_has_no_pictures(tab, numbers):
+    tab.show(numbers)
+    for unknown in ("", "x" * 32, None, 7, ["a"], f"../{tab.session.id}"):
+        _, board, _ = tab.label_handlers.draw(unknown, LabelledQueries(), visitor())
+        assert board["pictures"] == []
+
+
+def test_the_session_of_another_login_has_no_pictures(tab, numbers):
+    stranger = visitor()
+    stranger.username = "somebody else"
+    _, board, _ = tab.label_handlers.draw(tab.show(numbers), LabelledQueries(), stranger)
+    assert board["pictures"] == []
