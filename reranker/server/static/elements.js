@@ -11,18 +11,6 @@ function createElement(tag, attributes = {}, ...children) {
   return node;
 }
 
-// Create the image of a file of the server, or a grey field if the path is null.
-function createPicture(path, attributes = {}) {
-  if (!path) return createElement("span", { class: "no-picture" });
-  const src = `${window.gradio_config?.root ?? ""}/gradio_api/file=${path.split("/").map(encodeURIComponent).join("/")}`;
-  return createElement("img", { src, alt: "", loading: "lazy", decoding: "async", ...attributes });
-}
-
-// Create a bar for a score from 0 to 10.
-function createScoreBar(score) {
-  return createElement("span", { class: "score", "aria-hidden": "true" }, createElement("i", { style: `width: ${10 * score}%` }));
-}
-
 // Move the focus between the buttons of a grid by the arrow keys, Home and End. The Tab key stops at one of them only.
 function moveFocus(event, buttons) {
   const current = buttons.indexOf(document.activeElement);
