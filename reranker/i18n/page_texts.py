@@ -68,7 +68,6 @@ LABELS: Final[dict[str, dict[Language, str]]] = {
     "reranker.high": {"en": "high", "zh": "高"},
     "reranker.own_detail": {"en": "as in the settings", "zh": "按设置"},
     "reranker.evaluate": {"en": "Evaluate", "zh": "开始评测"},
-    "reranker.evaluation_csv": {"en": "All metrics as CSV", "zh": "全部指标 CSV"},
 }
 
 # Texts that depend on what happens, in the language that the visitor's browser prefers.
@@ -205,7 +204,59 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
         "en": "All pictures are marked, so every order would be right; unmark those that do not match.",
         "zh": "所有图片都已标记，怎样排都对；请取消不符合的图片的标记。",
     },
-    "sets": {"en": "Test set", "zh": "测试集"},
+    "likely_first": {"en": "Likely ones first", "zh": "可能符合的排在前"},
+    "likely_original": {"en": "Original order", "zh": "恢复原顺序"},
+    "likely_stop": {"en": "Stop ordering", "zh": "停止排序"},
+    "likely_about": {
+        "en": "The model orders the pictures by this sentence; your marks stay. Pictures that match but that it misses "
+        "are far below: check there too, or the labels will favour the model.",
+        "zh": "由模型按这句话给图片排序，已做的标记不变。它漏掉的符合图片会排到很后面：也请看看那里，"
+        "否则标注会偏向模型。",
+    },
+    "sets_title": {"en": "Test set", "zh": "测试集"},
+    "sets_save": {"en": "Save the test set", "zh": "保存测试集"},
+    "sets_open": {"en": "Open a test set", "zh": "打开测试集"},
+    "set_saved": {
+        "en": "{name} was downloaded: {count} sentences, {size}. For the command evaluate, put it beside the pictures.",
+        "zh": "已下载 {name}：{count} 个句子，{size}。要用 evaluate 命令评测，请把它和图片放在同一文件夹。",
+    },
+    "set_saved_one": {
+        "en": "{name} was downloaded: 1 sentence, {size}. For the command evaluate, put it beside the pictures.",
+        "zh": "已下载 {name}：1 个句子，{size}。要用 evaluate 命令评测，请把它和图片放在同一文件夹。",
+    },
+    "set_renamed": {
+        "en": "{count} pictures have the same name as others; in the file they are numbered, such as “{example}”, so "
+        "name the pictures that way, too.",
+        "zh": "有 {count} 张图片与其他图片重名，在文件中已加编号（如“{example}”）；请把图片也改成这样的名字。",
+    },
+    "set_renamed_one": {
+        "en": "One picture has the same name as another; in the file it is “{example}”, so name the picture that way, "
+        "too.",
+        "zh": "有 1 张图片与另一张重名，在文件中记为“{example}”；请把图片也改成这个名字。",
+    },
+    "file_opened": {"en": "“{name}” was opened: {count} sentences.", "zh": "已打开“{name}”：{count} 个句子。"},
+    "file_opened_one": {"en": "“{name}” was opened: 1 sentence.", "zh": "已打开“{name}”：1 个句子。"},
+    "file_pictures": {
+        "en": "{found} of its {count} pictures are here.",
+        "zh": "其中 {count} 张图片里有 {found} 张在这里。",
+    },
+    "file_missing": {
+        "en": "Not here: {names}. Add them under “Rank”.",
+        "zh": "缺少：{names}。请在“排序”中添加。",
+    },
+    "file_missing_more": {
+        "en": "Not here: {names} and {more} more. Add them under “Rank”.",
+        "zh": "缺少：{names} 等，另有 {more} 张。请在“排序”中添加。",
+    },
+    "file_left_out": {
+        "en": "{count} sentences were left out, because none or all of their pictures match.",
+        "zh": "有 {count} 个句子未加入，因为它们的图片全都符合或全都不符合。",
+    },
+    "file_left_out_one": {
+        "en": "1 sentence was left out, because none or all of its pictures match.",
+        "zh": "有 1 个句子未加入，因为它的图片全都符合或全都不符合。",
+    },
+    "file_downloaded": {"en": "{name} was downloaded ({size}).", "zh": "已下载 {name}（{size}）。"},
     "set_added": {
         "en": "“{query}” was added to the test set; continue with another sentence.",
         "zh": "“{query}”已加入测试集；请继续下一句。",
@@ -254,6 +305,25 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
     "method_usual": {"en": "usual ({tokens} tokens)", "zh": "常规（{tokens} token）"},
     "method_high": {"en": "high ({tokens} tokens)", "zh": "高（{tokens} token）"},
     "method_own": {"en": "{tokens} tokens", "zh": "{tokens} token"},
+    "the_relevant_first": {
+        "en": "The relevant picture came first for {hits} of {count} sentences.",
+        "zh": "{count} 个句子中，有 {hits} 个的相关图片排在了第一。",
+    },
+    "the_relevant_first_one": {
+        "en": "The relevant picture came first for {hits} of 1 sentence.",
+        "zh": "1 个句子中，有 {hits} 个的相关图片排在了第一。",
+    },
+    "a_relevant_first": {
+        "en": "A relevant picture came first for {hits} of {count} sentences.",
+        "zh": "{count} 个句子中，有 {hits} 个的相关图片排在了第一。",
+    },
+    "a_relevant_first_one": {
+        "en": "A relevant picture came first for {hits} of 1 sentence.",
+        "zh": "1 个句子中，有 {hits} 个的相关图片排在了第一。",
+    },
+    "of_method": {"en": "“{method}”: {text}", "zh": "“{method}”：{text}"},
+    "plain_hit_at_1": {"en": "the best-ranked picture matches", "zh": "排在第一的图片符合句子"},
+    "plain_hit_at_3": {"en": "a matching picture is among the first three", "zh": "前三张里有符合的图片"},
     "figure_hit_at_1": {"en": "First right", "zh": "首位正确"},
     "figure_hit_at_3": {"en": "Within 3", "zh": "前三命中"},
     "figure_mrr": {"en": "MRR", "zh": "MRR"},
@@ -335,6 +405,14 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
     "not_found": {"en": "not found", "zh": "未找到"},
     "came_first": {"en": "{name} was ranked first", "zh": "{name} 排在第一"},
     "evaluation_way": {"en": "Method", "zh": "方式"},
+    "evaluation_title": {"en": "Results", "zh": "结果"},
+    "evaluation_more": {"en": "More figures", "zh": "更多指标"},
+    "evaluation_csv": {"en": "All figures as CSV", "zh": "下载全部指标（CSV）"},
+    "evaluation_main_table": {"en": "Results of each method", "zh": "各方式的结果"},
+    "evaluation_outdated": {
+        "en": "The test set or its pictures have changed since then; evaluate again for new results.",
+        "zh": "此后测试集或其中的图片有变动；请重新评测以更新结果。",
+    },
     "evaluation_meanings": {"en": "What the columns mean", "zh": "各列的含义"},
     "evaluation_verdicts": {"en": "Is one method better?", "zh": "有没有更好的方式？"},
     "evaluation_none_real": {

@@ -10,6 +10,7 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from reranker.api import Reranker
+from reranker.core.cancellation import Cancellation
 from reranker.core.errors import RerankerError
 from reranker.core.types import Ranking
 from reranker.i18n.error_messages import Language
@@ -80,15 +81,9 @@ class Labelling:
 
         Raises the errors of `Reranker.rank_stream`.
         """
-        with closing(self._reranker.rank_stream(_query_text(request), self._pictures)) as stream:
-            for done, event in enumerate(stream, start=1):
-                if isinstance(event, Ranking):
-                    scored, failed = event.scored, event.failed
-                    yield {"order": [*(each.position for each in scored), *(each.position for each in failed)]}
-                else:
-                    yield {"done": done, "total": len(self._pictures)}
+        return order_events(self._reranker, _query_text(request), self._pictures)
 
-    def _labelled_query(self, request: dict[str, Any]) -> LabelledQuery:
+    def _labelled_query(self, request: dict[str, Any]) -> LabelledQuery[Path]:
         """Raises `RequestError`."""
         relevant = request.get("relevant")
         names = {name for name in relevant if isinstance(name, str)} if isinstance(relevant, list) else set()
@@ -98,7 +93,7 @@ class Labelling:
             relevant=tuple(picture for picture, name in self._names.items() if name in names),
         )
 
-    def _save(self, labelled: LabelledQuery, request: dict[str, Any], language: Language) -> Status:
+    def _save(self, labelled: LabelledQuery[Path], request: dict[str, Any], language: Language) -> Status:
         """Raises `DatasetInvalid` and `OSError`."""
         if labelled.problem:
             return Status(text=phrase(labelled.problem, language), tone="trouble")
@@ -118,7 +113,7 @@ class Labelling:
         is_changed = self._file.change(number, saved_query, self._with_other_pictures(labelled, before.labelled))
         return _done("changed", language, query=labelled.query) if is_changed else _refused("moved", language)
 
-    def _with_other_pictures(self, labelled: LabelledQuery, before: LabelledQuery) -> LabelledQuery:
+    def _with_other_pictures(self, labelled: LabelledQuery[Path], before: LabelledQuery[Path]) -> LabelledQuery[Path]:
         """Add the pictures that were labelled before, are not in this folder, and still exist."""
         others = before.limited_to({path for path in before.pictures if path not in self._names and path.is_file()})
         return LabelledQuery(
@@ -140,7 +135,7 @@ class Labelling:
         queries = [self._saved_value(line.number, line.labelled, language) for line in reversed(lines)]
         return {"queries": queries, "status": status.value, "is_done": is_done}
 
-    def _saved_value(self, number: int, labelled: LabelledQuery, language: Language) -> dict[str, Any]:
+    def _saved_value(self, number: int, labelled: LabelledQuery[Path], language: Language) -> dict[str, Any]:
         names = [self._names[picture] for picture in labelled.relevant if picture in self._names]
         return {"line": number, "relevant": names, **labelled_query_value(labelled, language)}
 
@@ -148,6 +143,22 @@ class Labelling:
         if isinstance(error, OSError):
             return _refused("closed", language, name=self._file.name, reason=error.strerror or type(error).__name__)
         return trouble(error, language)
+
+
+def order_events(
+    reranker: Reranker, query: str, pictures: Sequence[Path], cancellation: Cancellation | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield `done` and `total` after each picture, then `order`: the indexes of all pictures, most relevant first.
+
+    Raises the errors of `Reranker.rank_stream`.
+    """
+    with closing(reranker.rank_stream(query, pictures, cancellation=cancellation)) as stream:
+        for done, event in enumerate(stream, start=1):
+            if isinstance(event, Ranking):
+                scored, failed = event.scored, event.failed
+                yield {"order": [*(each.position for each in scored), *(each.position for each in failed)]}
+            else:
+                yield {"done": done, "total": len(pictures)}
 
 
 def _query_text(request: dict[str, Any]) -> str:
@@ -166,7 +177,7 @@ def _saved_line(request: dict[str, Any]) -> tuple[int, str]:
     return number, saved_query if isinstance(saved_query, str) else ""
 
 
-def labelled_query_value(labelled: LabelledQuery, language: Language) -> dict[str, Any]:
+def labelled_query_value(labelled: LabelledQuery[Any], language: Language) -> dict[str, Any]:
     """Return a line in a list of labelled queries, for `createQueryList` in `label_grid.js`."""
     return {
         "query": labelled.query,

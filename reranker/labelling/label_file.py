@@ -10,31 +10,35 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import RLock
-from typing import Any, Final, Literal
+from typing import Any, Final, Generic, Literal, TypeVar
 
 from filelock import FileLock, Timeout
 
 from reranker.core.errors import LabelFileBusy
-from reranker.evaluation.datasets.faults import Faults, is_text
+from reranker.evaluation.datasets.faults import Faults, invalid_fields, is_text
 from reranker.evaluation.datasets.file_reading import read_objects
-from reranker.evaluation.datasets.json_lines import as_line
+from reranker.evaluation.datasets.json_lines import HASHES, as_line
 from reranker.storage.atomic_write import append_line, write_atomically
 
 PLAIN_FIELDS: Final = {"query", "pictures", "relevant"}
 LOCK_TIMEOUT_S: Final = 5.0  # a change takes milliseconds
 
 LabelProblem = Literal["nothing_marked", "everything_marked"]
+PictureKey = TypeVar("PictureKey")
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledQuery:
-    """A query with all pictures that were shown for it, and the relevant ones among them, in the same order."""
+class LabelledQuery(Generic[PictureKey]):
+    """A query with all pictures that were shown for it, and the relevant ones among them, in the same order.
+
+    Pictures are paths, or ids in a session of the page.
+    """
 
     query: str
-    pictures: tuple[Path, ...]
-    relevant: tuple[Path, ...]
+    pictures: tuple[PictureKey, ...]
+    relevant: tuple[PictureKey, ...]
 
-    def limited_to(self, pictures: Container[Path]) -> "LabelledQuery":
+    def limited_to(self, pictures: Container[PictureKey]) -> "LabelledQuery[PictureKey]":
         """Return the labelled query with only these pictures."""
         return replace(
             self,
@@ -52,10 +56,12 @@ class LabelledQuery:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledLine:
-    """A line of the file. number: from 1. is_plain: whether the line has only what a `LabelledQuery` has."""
+    """A line of the file. number: from 1. is_plain: whether the line has only what a `LabelledQuery` has,
+    and hashes, which can be computed again.
+    """
 
     number: int
-    labelled: LabelledQuery
+    labelled: LabelledQuery[Path]
     is_plain: bool
 
 
@@ -100,13 +106,13 @@ class LabelFile:
             faults.dataset(self._path, ())
         return [line for line in lines if line is not None]
 
-    def add(self, labelled: LabelledQuery) -> None:
+    def add(self, labelled: LabelledQuery[Path]) -> None:
         """Append a labelled query as a new line."""
         with self.locked():
             self.read()
             append_line(self._serialize(labelled).encode(), self._path)
 
-    def change(self, number: int, query: str, labelled: LabelledQuery | None) -> bool:
+    def change(self, number: int, query: str, labelled: LabelledQuery[Path] | None) -> bool:
         """Replace the labelled query with this query on this line, or remove it if `labelled` is None.
 
         The whole file is replaced in one step. Returns False if the labelled query is not on this line any more.
@@ -119,7 +125,7 @@ class LabelFile:
             write_atomically("\n".join(lines).encode(), self._path, durable=True)
             return True
 
-    def _serialize(self, labelled: LabelledQuery) -> str:
+    def _serialize(self, labelled: LabelledQuery[Path]) -> str:
         pictures, relevant = map(self._relative, labelled.pictures), map(self._relative, labelled.relevant)
         return as_line(labelled.query, list(pictures), list(relevant))
 
@@ -132,25 +138,38 @@ class LabelFile:
 
     def _parse(self, number: int, record: dict[str, Any], faults: Faults) -> LabelledLine | None:
         """Return a line, or None, with the invalid fields added to `faults`."""
-        invalid = [field for field, is_valid in _FIELDS.items() if not is_valid(record.get(field))]
-        for field in invalid:
-            faults.add(self._path, number, "field", field)
-        if invalid:
+        labelled = labelled_names(self._path, number, record, faults)
+        if labelled is None:
             return None
-        relevant = record["relevant"]
-        labelled = LabelledQuery(
-            query=record["query"],
-            pictures=self._absolute_paths(record["pictures"]),
-            relevant=self._absolute_paths(_relevant_names(relevant)),
+        return LabelledLine(
+            number=number,
+            labelled=LabelledQuery(
+                query=labelled.query,
+                pictures=self._absolute_paths(labelled.pictures),
+                relevant=self._absolute_paths(labelled.relevant),
+            ),
+            is_plain=set(record) - {HASHES} == PLAIN_FIELDS and isinstance(record["relevant"], list),
         )
-        is_plain = set(record) == PLAIN_FIELDS and isinstance(relevant, list)
-        return LabelledLine(number=number, labelled=labelled, is_plain=is_plain)
 
     def _absolute_paths(self, names: Sequence[str]) -> tuple[Path, ...]:
         for name in names:
             if name not in self._paths_by_name:
                 self._paths_by_name[name] = absolute(self._path.parent / name)
         return tuple(self._paths_by_name[name] for name in names)
+
+
+def labelled_names(file: Path, number: int, record: dict[str, Any], faults: Faults) -> LabelledQuery[str] | None:
+    """Return a line of a file with the names of pictures, or None, with the invalid fields added to `faults`.
+
+    number: of the line, from 1.
+    """
+    invalid = invalid_fields(record, _FIELDS)
+    for field in invalid:
+        faults.add(file, number, "field", field)
+    if invalid:
+        return None
+    names, relevant = tuple(record["pictures"]), tuple(_relevant_names(record["relevant"]))
+    return LabelledQuery(query=record["query"], pictures=names, relevant=relevant)
 
 
 def _are_names(value: object) -> bool:

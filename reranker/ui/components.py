@@ -12,15 +12,14 @@ from gradio.blocks import Block
 from gradio.i18n import I18nData
 
 from reranker.i18n.error_messages import Language
-from reranker.i18n.page_texts import LABELS, LANGUAGES, is_translated_by_browser
+from reranker.i18n.page_texts import LABELS, LANGUAGES, is_translated_by_browser, language_of
 from reranker.server.static_files import StaticFiles
-from reranker.ui.tabs import BrowserTabs
 
 STATIC: Final = StaticFiles(Path(__file__).with_name("static"))
 
 HEADER: Final = '<div class="reranker reranker-header"></div>'
 APP: Final = '<div class="reranker reranker-app"></div>'
-STATUS: Final = '<div class="status" role="status"></div>'
+STATUS: Final = '<div class="status"></div>'
 LABEL_GRID: Final = '<div class="label-grid-parent"></div>'
 LABELLED_QUERIES: Final = '<div class="labelled-queries"></div>'
 EVALUATION: Final = '<div class="evaluation"></div>'
@@ -41,13 +40,12 @@ def label(name: str) -> Any:
 class LabelTexts:
     """Put the labels of a page's components into a language that the browser would not choose."""
 
-    def __init__(self, page: gr.Blocks, tabs: BrowserTabs) -> None:
+    def __init__(self, page: gr.Blocks) -> None:
         labelled = {
             block: {name: value.key for name, value in block.constructor_args.items() if isinstance(value, I18nData)}
             for block in page.blocks.values()
         }
         self._keys: dict[Block, dict[str, str]] = {block: keys for block, keys in labelled.items() if keys}
-        self._tabs = tabs
 
     @property
     def components(self) -> list[Any]:
@@ -56,20 +54,21 @@ class LabelTexts:
 
     def load(self, request: gr.Request) -> list[Any]:
         """Return the labels of a page that was just opened, perhaps with `?lang=zh` in its address."""
-        requested = request.query_params.get("lang")
-        if requested in LANGUAGES:
-            self._tabs.set_language(requested, request)
-        language = self._tabs.language(request)
-        by_browser = requested not in LANGUAGES and is_translated_by_browser(request.headers.get("accept-language"))
-        return [gr.skip() for _ in self._keys] if by_browser else self._translated(language)
+        accepted = request.headers.get("accept-language")
+        language = _language(request.query_params.get("lang"))
+        if language is None and is_translated_by_browser(accepted):
+            return [gr.skip() for _ in self._keys]
+        return self._translated(language or language_of(accepted))
 
-    def change_language(self, event: gr.EventData, request: gr.Request) -> list[Any]:
+    def change_language(self, event: gr.EventData) -> list[Any]:
         """Return the labels in the language that was chosen in the header."""
-        chosen = next((code for code in LANGUAGES if code == event._data.get("language")), None)
-        if chosen is not None:
-            self._tabs.set_language(chosen, request)
-        return self._translated(self._tabs.language(request))
+        language = _language(event._data.get("language"))
+        return [gr.skip() for _ in self._keys] if language is None else self._translated(language)
 
     def _translated(self, language: Language) -> list[Any]:
         texts = ({name: LABELS[key][language] for name, key in keys.items()} for keys in self._keys.values())
         return [gr.update(**dict[str, Any](each)) for each in texts]
+
+
+def _language(value: object) -> Language | None:
+    return next((code for code in LANGUAGES if code == value), None)

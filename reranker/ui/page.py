@@ -13,12 +13,12 @@ import gradio as gr
 from reranker.i18n.page_texts import TITLE
 from reranker.ui.api_endpoints import add_api_endpoints
 from reranker.ui.components import APP, HEADER, LabelTexts, label, scripted
-from reranker.ui.downloads import Downloads
 from reranker.ui.evaluate_tab.evaluate_handlers import EvaluateHandlers
+from reranker.ui.evaluate_tab.evaluation_runs import EvaluationRuns
 from reranker.ui.evaluate_tab.label_handlers import LabelHandlers
 from reranker.ui.evaluate_tab.layout import EvaluateTab, connect_evaluate_tab
+from reranker.ui.evaluate_tab.values import VisibleSession
 from reranker.ui.services import PageServices
-from reranker.ui.tabs import BrowserTabs
 from reranker.ui.upload_sweeper import UploadSweeper
 
 MAX_RUNS: Final = 8  # at the same time; they share the device batch by batch, and more wait in Gradio's queue
@@ -30,9 +30,10 @@ _UNQUEUED: Final[dict[str, Any]] = {"queue": False, **_PRIVATE}
 
 def build_page(services: PageServices) -> gr.Blocks:
     """Build the page. Launch it with the settings of `launch.launch_settings`."""
-    reranker, tabs = services.reranker, BrowserTabs()
-    label_handlers = LabelHandlers(reranker, services.sessions, tabs)
-    evaluate_handlers = EvaluateHandlers(reranker, Downloads.of(services.uploads, reranker), tabs, label_handlers)
+    reranker, visible = services.reranker, VisibleSession(services.sessions)
+    label_handlers = LabelHandlers(reranker, visible)
+    runs = EvaluationRuns(reranker, services.sessions)
+    evaluate_handlers = EvaluateHandlers(reranker, visible, runs)
     page = gr.Blocks(
         title=TITLE,
         analytics_enabled=False,
@@ -46,17 +47,12 @@ def build_page(services: PageServices) -> gr.Blocks:
                 scripted(APP, "app.js", elem_id="app")
             with gr.Tab(label("evaluate_tab"), render_children=True) as tab:
                 evaluate_tab = EvaluateTab(evaluate_handlers)
-        queue: dict[str, Any] = {"concurrency_limit": MAX_RUNS, "concurrency_id": "rank"}
-        connect_evaluate_tab(evaluate_tab, tab, label_handlers, evaluate_handlers, **queue)
-        labels = LabelTexts(page, tabs)
+        connect_evaluate_tab(evaluate_tab, tab, label_handlers, evaluate_handlers)
+        labels = LabelTexts(page)
         page.load(labels.load, None, labels.components, **_UNQUEUED)
-        switched = header.click(labels.change_language, None, labels.components, **_UNQUEUED)
-        for event in (tab.select, switched.then):
-            evaluate_tab.redraw_labels_after(event, label_handlers)
-        evaluate_tab.redraw_results_after(switched.then, evaluate_handlers)
+        header.click(labels.change_language, None, labels.components, **_UNQUEUED)
         page.load(UploadSweeper(services.uploads).sweep_if_due, None, None, concurrency_limit=None, **_PRIVATE)
-        page.unload(tabs.close)
-        add_api_endpoints(reranker, services.uploads, **queue)
+        add_api_endpoints(reranker, services.uploads, concurrency_limit=MAX_RUNS, concurrency_id="rank")
     # api_open: whether requests may skip the queue.
     page.queue(max_size=reranker.settings.limits.max_waiting, api_open=False)
     return page

@@ -40,10 +40,19 @@ def list_folder(folder: Path, is_wanted: Callable[[Path], bool], faults: Faults)
 def read_text(file: Path, faults: Faults) -> str:
     """Return the text of a UTF-8 file without its byte order mark; an empty one if the file cannot be read."""
     try:
-        data = file.read_bytes().removeprefix(BOM_UTF8)
+        data = file.read_bytes()
     except OSError:
         faults.add(file, None, "no access")
         return ""
+    return decode_text(data, file, faults)
+
+
+def decode_text(data: bytes, file: Path, faults: Faults) -> str:
+    """Return the text of UTF-8 without its byte order mark; an empty one if it is something else.
+
+    file: is named in faults.
+    """
+    data = data.removeprefix(BOM_UTF8)
     error_index = _first_invalid_byte(data)
     if error_index is None:
         return data.decode()
@@ -76,7 +85,11 @@ def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
 
 def read_objects(file: Path, faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the objects of a JSON Lines file with their line numbers."""
-    text = read_text(file, faults)
+    yield from parse_objects(read_text(file, faults), file, faults)
+
+
+def parse_objects(text: str, file: Path, faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the objects in the text of a JSON Lines file with their line numbers. file: is named in faults."""
     unfinished = text.count("\n") + 1  # the number of the line that has no line break
     for number, line in numbered_lines(text):
         try:

@@ -4,7 +4,8 @@
 
 `relevant` may also give a gain for each picture: {"a.jpg": 2, "sub/b.jpg": 1}. Gains are integers from 0, and 0 for the
 pictures that it leaves out. Optional are `id`, by default the number of the line, and `kinds`, how an irrelevant
-picture differs from the query: {"b.jpg": "colour"}. Blank lines and other fields are ignored.
+picture differs from the query: {"b.jpg": "colour"}. Blank lines and other fields are ignored. The page saves hashes of
+pictures by name in `sha256`, so that it finds the pictures under other names.
 """
 
 import json
@@ -20,13 +21,19 @@ from reranker.evaluation.datasets.file_reading import is_file, read_objects
 from reranker.evaluation.datasets.types import Dataset, LabelledPicture, LabelledSet, language_of
 from reranker.images.hashing import content_hash
 
+HASHES: Final = "sha256"
 
-def as_line(query: str, pictures: Sequence[str], relevant: Sequence[str]) -> str:
+
+def as_line(
+    query: str, pictures: Sequence[str], relevant: Sequence[str], hashes: Mapping[str, str] | None = None
+) -> str:
     """Return a set as a line of such a file, with its line break; it can be encoded as UTF-8.
 
-    relevant: some of `pictures`.
+    relevant: some of `pictures`. hashes: SHA-256 of some of them, by name.
     """
-    record = {"query": query, "pictures": list(pictures), "relevant": list(relevant)}
+    record: dict[str, Any] = {"query": query, "pictures": list(pictures), "relevant": list(relevant)}
+    if hashes:
+        record[HASHES] = dict(hashes)
     line = json.dumps(record, ensure_ascii=False)
     return SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", line) + "\n"
 

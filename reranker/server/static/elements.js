@@ -11,13 +11,6 @@ function createElement(tag, attributes = {}, ...children) {
   return node;
 }
 
-// Create the image at an address relative to that of the page, or a grey field if it is null.
-function createPicture(address, attributes = {}) {
-  if (!address) return createElement("span", { class: "no-picture" });
-  const src = `${window.gradio_config?.root ?? ""}/${address}`;
-  return createElement("img", { src, alt: "", loading: "lazy", decoding: "async", ...attributes });
-}
-
 // Move the focus between the buttons of a grid by the arrow keys, Home and End. The Tab key stops at one of them only.
 function moveFocus(event, buttons) {
   const current = buttons.indexOf(document.activeElement);

@@ -1,161 +1,192 @@
-"""Handlers of the events that label queries on the tab “Evaluate”: for each, people mark the relevant pictures."""
+"""Handlers of the events that label queries on the tab “Evaluate”: for each, people mark the pictures that match."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from itertools import count
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import gradio as gr
+from starlette.concurrency import run_in_threadpool
 
 from reranker.api import Reranker
-from reranker.core.errors import RequestError, SessionUnknown, TooFewPictures, TooManyQueries
-from reranker.i18n.error_messages import Language
-from reranker.i18n.page_texts import phrase, phrases
-from reranker.labelling.handlers import labelled_query_value
-from reranker.labelling.label_file import LabelledQuery
-from reranker.server.status import Status, Tone, trouble
+from reranker.core.cancellation import Cancellation
+from reranker.core.errors import RequestTooLarge, TooFewPictures
+from reranker.core.types import Query
+from reranker.labelling.handlers import order_events
+from reranker.server.base64_text import decode_base64
+from reranker.ui.evaluate_tab.values import Shown, VisibleSession, grid_value, queries_value, results_value
+from reranker.ui.session.labelled_queries import Labelled, LabelledPicture, PictureIndex
+from reranker.ui.session.labels_file import LABELS_FILE, MAX_LABELS_MB, OpenedLabels, open_labels, save_labels
 from reranker.ui.session.ranking_actions import MIN_PICTURES
-from reranker.ui.session.sessions import Sessions
-from reranker.ui.tabs import BrowserTabs
+from reranker.ui.session.records import Picture, Text
+from reranker.ui.session.session import Session
+from reranker.ui.session.statuses import Said, joined, said, size_text, text_of, trouble
+from reranker.ui.session.uploads import shown_name
 
-MAX_LABELLED_QUERIES: Final = 200
-
-TranslatedStatus = Callable[[Language], Status]
-
-
-def translated_status(tone: Tone, key: str, **values: object) -> TranslatedStatus:
-    """Return a function that makes a status of one of the page's phrases in a language."""
-    return lambda language: Status(text=phrase(key, language, **values), tone=tone)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LabelledQueries:
-    """The labelled queries of one tab of a browser, each query once, the latest first.
-
-    Pictures that leave the gallery stay in them, and count again when they come back. status: of the last change.
-    """
-
-    queries: tuple[LabelledQuery, ...] = ()
-    status: TranslatedStatus = lambda _: Status(text="")
-
-    def limited_to(self, pictures: Sequence[Path]) -> list[LabelledQuery]:
-        """Return the labelled queries with only these pictures."""
-        present = set(pictures)
-        return [labelled.limited_to(present) for labelled in self.queries]
-
-    def add(self, labelled: LabelledQuery) -> "LabelledQueries":
-        """Add a labelled query, or replace the one with the same query. Raises `TooManyQueries`."""
-        others = self.without(labelled.query).queries
-        if len(others) >= MAX_LABELLED_QUERIES:
-            raise TooManyQueries(count=len(others) + 1, max_count=MAX_LABELLED_QUERIES)
-        status = translated_status("done", "set_added", query=labelled.query)
-        return replace(self, queries=(labelled, *others), status=status)
-
-    def without(self, query: object) -> "LabelledQueries":
-        return replace(self, queries=tuple(labelled for labelled in self.queries if labelled.query != query))
+MAX_NAMED: Final = 3  # pictures that are not there, by their names in a message
 
 
 class LabelHandlers:
-    """Return values of the status, the labelled queries, the grid, the list of labelled queries, and the query."""
+    """Handle the events. The values that they return are those of `Shown`."""
 
-    def __init__(self, reranker: Reranker, sessions: Sessions, tabs: BrowserTabs) -> None:
-        self._reranker, self._sessions, self._tabs = reranker, sessions, tabs
-        self._serials = count(1)
+    def __init__(self, reranker: Reranker, sessions: VisibleSession) -> None:
+        self._reranker, self._sessions = reranker, sessions
 
-    def add(
-        self,
-        session: object,
-        query: object,
-        labelled_queries: LabelledQueries,
-        event: gr.EventData,
-        request: gr.Request,
-    ) -> list[Any]:
+    def add(self, session: object, query: object, event: gr.EventData, request: gr.Request) -> list[Any]:
         """Add the query with the marked pictures to the test set, and clear the marks and the query."""
-        pictures = self._pictures(session, request)
-        try:
-            labelled = self._labelled_query(query, event._data.get("relevant"), pictures)
-            if labelled.problem:
-                status = translated_status("trouble", labelled.problem)
-                return self._values(replace(labelled_queries, status=status), pictures, request)
-            return self._values(labelled_queries.add(labelled), pictures, request, relevant=(), query="")
-        except RequestError as error:
-            return self._values(replace(labelled_queries, status=partial(trouble, error)), pictures, request)
+        keys = event._data.get("relevant")
+        relevant = {key for key in keys if isinstance(key, str)} if isinstance(keys, list) else set()
+        return self._attempt(session, request, lambda found: self._add(found, query, relevant))
 
-    def change(
-        self, session: object, labelled_queries: LabelledQueries, event: gr.EventData, request: gr.Request
-    ) -> list[Any]:
-        """Open or remove a labelled query, whichever was clicked in the list."""
-        pictures, click = self._pictures(session, request), dict(event._data)
-        clicked = next((each for each in labelled_queries.queries if each.query == click.get("query")), None)
-        if clicked is None:
-            return self._values(labelled_queries, pictures, request)
-        if click.get("action") == "remove":
-            status = translated_status("done", "set_removed", query=clicked.query)
-            remaining = replace(labelled_queries.without(clicked.query), status=status)
-            return self._values(remaining, pictures, request)
-        opened = replace(labelled_queries, status=translated_status("idle", "set_opened", query=clicked.query))
-        return self._values(opened, pictures, request, relevant=clicked.relevant, query=clicked.query)
-
-    def draw(self, session: object, labelled_queries: LabelledQueries, request: gr.Request) -> list[Any]:
-        """Return values of the status, the grid and the list, after the gallery or the language has changed."""
-        status, _, grid, query_list, _ = self._values(labelled_queries, self._pictures(session, request), request)
-        return [status, grid, query_list]
-
-    def usable(self, session: object, labelled_queries: LabelledQueries, request: gr.Request) -> list[LabelledQuery]:
-        """Return the labelled queries that can be evaluated with the pictures of the gallery, the oldest first."""
-        present = labelled_queries.limited_to(list(self._pictures(session, request).values()))
-        return [labelled for labelled in reversed(present) if not labelled.problem]
-
-    def thumbnails(self, session: object, request: gr.Request) -> dict[Path, str]:
-        """Return the addresses of the thumbnails of the session that a tab shows."""
-        return {path: address for address, path in self._pictures(session, request).items()}
-
-    def _pictures(self, session: object, request: gr.Request) -> dict[str, Path]:
-        """Return the pictures of the session that a tab shows, by the addresses of their thumbnails."""
-        try:
-            found = self._sessions.find(session if isinstance(session, str) else "", request.username or "")
-        except SessionUnknown:
-            return {}
-        return {f"sessions/{found.id}/pictures/{id_}/thumbnail": each.path for id_, each in found.pictures.items()}
-
-    def _labelled_query(self, query: object, keys: object, pictures: dict[str, Path]) -> LabelledQuery:
+    def _add(self, session: Session, query: object, relevant: set[str]) -> Shown:
         """Raises `RequestError`."""
+        pictures = session.pictures
         if len(pictures) < MIN_PICTURES:
             raise TooFewPictures(count=len(pictures), min_count=MIN_PICTURES)
-        text = " ".join(query.splitlines()) if isinstance(query, str) else ""
-        relevant_keys = {key for key in (keys if isinstance(keys, list) else []) if isinstance(key, str)}
-        return LabelledQuery(
-            query=self._reranker.query(text).text,
-            pictures=tuple(pictures.values()),
-            relevant=tuple(picture for key, picture in pictures.items() if key in relevant_keys),
+        labelled = Labelled(
+            query=self._query(query).text,
+            pictures=tuple(pictures),
+            relevant=tuple(id_ for id_ in pictures if id_ in relevant),
         )
+        if labelled.problem:
+            return Shown(labels_said=said(text_of(labelled.problem), "trouble"))
+        session.labelled.put([_with_absent(labelled, session)], map(LabelledPicture.of, pictures.values()))
+        message = said(text_of("set_added", query=labelled.query), "done")
+        return replace(self._changed(session, message), grid=grid_value(session, relevant=()), query="")
 
-    def _values(
+    def _query(self, query: object) -> Query:
+        """Raises `RequestError`."""
+        return self._reranker.query(" ".join(query.splitlines()) if isinstance(query, str) else "")
+
+    def change(self, session: object, event: gr.EventData, request: gr.Request) -> list[Any]:
+        """Open or remove a labelled query, or say that the test set was saved."""
+        query, action = event._data.get("query"), event._data.get("action")
+        if action == "save":
+            return self._attempt(session, request, _saved)
+        change = self._remove if action == "remove" else _open
+        return self._attempt(session, request, lambda found: change(found, query))
+
+    def _remove(self, session: Session, query: object) -> Shown:
+        """Raises `SessionUnknown`."""
+        if not isinstance(query, str):
+            return Shown()
+        session.labelled.remove(query)
+        return self._changed(session, said(text_of("set_removed", query=query), "done"))
+
+    def open_file(self, session: object, event: gr.EventData, request: gr.Request) -> list[Any]:
+        """Add the labelled queries of a file: its name, and its bytes as a data URI; without them it is too large."""
+        name, data = event._data.get("name"), event._data.get("data")
+        return self._attempt(session, request, lambda found: self._open_file(found, name, data))
+
+    def _open_file(self, session: Session, name: object, data: object) -> Shown:
+        """Raises `DatasetInvalid` and `RequestError`."""
+        content = decode_base64(data) if isinstance(data, str) else None
+        if content is None:
+            raise RequestTooLarge(max_mb=MAX_LABELS_MB)
+        shown = shown_name(name if isinstance(name, str) else "")
+        opened = open_labels(session.labelled, PictureIndex(session.pictures), self._reranker, content, shown)
+        return self._changed(session, said(_opened_text(opened, shown), "trouble" if opened.missing else "done"))
+
+    def _changed(self, session: Session, message: Said) -> Shown:
+        """Return what the tab shows after the test set has changed."""
+        evaluation = results_value(session, self._reranker)
+        return Shown(labels_said=message, queries=queries_value(session), evaluation=evaluation)
+
+    async def order(self, session: object, query: object, request: gr.Request) -> AsyncIterator[list[Any]]:
+        """Let the model put the pictures first that are most relevant to the query, and show the progress."""
+        found = None
+        try:
+            found = await run_in_threadpool(self._sessions.find, session, request)
+            asked, pictures, order = self._query(query), list(found.pictures.values()), list[str]()
+            found.ordering.stop()
+            async for _ in found.ordering.follow():  # the last one has to end first
+                pass
+            found.ordering.start(
+                lambda stop, say: self._order(asked, pictures, order, stop, say), said(text_of("loading"), "busy")
+            )
+        except Exception as error:
+            yield self._sessions.shown(found, Shown(labels_said=trouble(error), grid=grid_value(found)))
+            return
+        yield self._sessions.shown(found, Shown(grid=grid_value(found, is_ordering=True), labels_said=None))
+        async for message in found.ordering.follow():
+            yield Shown(labels_said=message, evaluation_said=None).outputs
+        grid = grid_value(found, order=order or None)
+        yield Shown(labels_said=found.ordering.said, evaluation_said=None, grid=grid).outputs
+
+    def _order(
         self,
-        labelled_queries: LabelledQueries,
-        pictures: dict[str, Path],
-        request: gr.Request,
-        *,
-        relevant: Sequence[Path] | None = None,
-        query: str | None = None,
-    ) -> list[Any]:
-        """Return all values. relevant: the pictures that the grid marks. If it or `query` is None, it is unchanged."""
-        language = self._tabs.language(request)
-        marked = None if relevant is None else set(relevant)
-        grid = {
-            "pictures": [{"key": key, "name": picture.name} for key, picture in pictures.items()],
-            "labels": phrases("mark_", language),
-            "relevant": None if marked is None else [key for key, picture in pictures.items() if picture in marked],
-            "serial": next(self._serials),
-        }
-        queries = [_list_item(each, language) for each in labelled_queries.limited_to(list(pictures.values()))]
-        query_list = {"queries": queries, "title": phrase("sets", language)}
-        status = labelled_queries.status(language).value
-        return [status, labelled_queries, grid, query_list, gr.skip() if query is None else query]
+        query: Query,
+        pictures: Sequence[Picture],
+        order: list[str],
+        stop: Cancellation,
+        say: Callable[[Said], None],
+    ) -> None:
+        """Fill the list with the ids of the pictures in their order, unless stopped. Raises `RerankerError`."""
+        for event in order_events(self._reranker, query.text, [picture.path for picture in pictures], stop):
+            if "order" not in event:
+                percent = 100 * event["done"] // event["total"]
+                say(said(text_of("label_ordering", **event), "busy", percent))
+            elif not stop.cancelled:
+                order.extend(pictures[index].id for index in event["order"])
+        say(said(text_of("label_ordered"), "done") if order else said(text_of("label_stopped"), "idle"))
+
+    def stop_ordering(self, session: object, request: gr.Request) -> None:
+        """Stop to order the pictures."""
+        self._sessions.find(session, request).ordering.stop()
+
+    def _attempt(self, session: object, request: gr.Request, action: Callable[[Session], Shown]) -> list[Any]:
+        """Return what an action shows, or the message of its error."""
+        found = None
+        try:
+            found = self._sessions.find(session, request)
+            return self._sessions.shown(found, action(found))
+        except Exception as error:
+            return self._sessions.shown(found, Shown(labels_said=trouble(error)))
 
 
-def _list_item(labelled: LabelledQuery, language: Language) -> dict[str, Any]:
-    note = phrase("set_left_out", language) if labelled.problem else ""
-    return {**labelled_query_value(labelled, language), "note": note}
+def _open(session: Session, query: object) -> Shown:
+    """Show the marks of a labelled query, and its sentence."""
+    present = session.labelled.present(PictureIndex(session.pictures))
+    clicked = next((labelled for labelled in present if labelled.query == query), None)
+    if clicked is None:
+        return Shown(queries=queries_value(session))
+    message = said(text_of("set_opened", query=clicked.query), "idle")
+    return Shown(labels_said=message, grid=grid_value(session, relevant=clicked.relevant), query=clicked.query)
+
+
+def _with_absent(labelled: Labelled, session: Session) -> Labelled:
+    """Add the pictures that the same query was labelled with before and that are not in the session now."""
+    before = next((each for each in session.labelled.latest_first if each.query == labelled.query), None)
+    if before is None:
+        return labelled
+    index = PictureIndex(session.pictures)
+    absent = {id_ for id_, picture in session.labelled.pictures.items() if index.find(picture) is None}
+    others = before.limited_to(absent)
+    return Labelled(
+        query=labelled.query,
+        pictures=(*labelled.pictures, *others.pictures),
+        relevant=(*labelled.relevant, *others.relevant),
+    )
+
+
+def _saved(session: Session) -> Shown:
+    """Say what was saved; the browser has asked for the file itself."""
+    saved = save_labels(session.labelled)
+    if not saved.count:
+        return Shown(labels_said=said(text_of("no_sets"), "trouble"))
+    text = text_of("set_saved", name=LABELS_FILE, count=saved.count, size=size_text(len(saved.data)))
+    if saved.renamed:
+        text = joined(text, text_of("set_renamed", count=len(saved.renamed), example=saved.renamed[0]))
+    return Shown(labels_said=said(text, "done"))
+
+
+def _opened_text(opened: OpenedLabels, name: str) -> Text:
+    found = opened.total - len(opened.missing)
+    texts = [text_of("file_opened", name=name, count=opened.count)]
+    texts.append(text_of("file_pictures", found=found, count=opened.total))
+    if opened.missing:
+        names = ", ".join(opened.missing[:MAX_NAMED])
+        more = len(opened.missing) - MAX_NAMED
+        texts.append(text_of("file_missing_more" if more > 0 else "file_missing", names=names, more=more))
+    if opened.left_out:
+        texts.append(text_of("file_left_out", count=opened.left_out))
+    return joined(*texts)

@@ -6,17 +6,18 @@ from typing import Any, Final
 import gradio as gr
 
 from reranker.ui.components import EVALUATION, LABEL_GRID, LABELLED_QUERIES, STATUS, label, scripted
-from reranker.ui.evaluate_tab.evaluate_handlers import EvaluateHandlers, EvaluateState
-from reranker.ui.evaluate_tab.label_handlers import LabelHandlers, LabelledQueries
+from reranker.ui.evaluate_tab.evaluate_handlers import EvaluateHandlers
+from reranker.ui.evaluate_tab.label_handlers import LabelHandlers
 
 _SESSION: Final = "document.querySelector('.reranker-app')?.dataset.session ?? ''"
 # The scripts of the tab “Rank” know the session and the sentence; the sentence is copied only if none was written.
 _COPY_QUERY: Final = "labelled => labelled || (document.querySelector('.reranker-app')?.dataset.query ?? '')"
 _ADD_SESSION: Final = f"(session, ...others) => [{_SESSION}, ...others]"
 _CLICK_ADD: Final = "() => document.querySelector('#label-grid button.add').click()"
-_CLICK_FILE: Final = "() => document.querySelector('#evaluation-file').click()"
 _PRIVATE: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}
 _UNQUEUED: Final[dict[str, Any]] = {"queue": False, **_PRIVATE}
+_FOLLOWING: Final[dict[str, Any]] = {"concurrency_limit": None, **_PRIVATE}  # these only wait
+_WITH_SESSION: Final[dict[str, Any]] = {"js": _ADD_SESSION, "preprocess": False}
 _NAMED_METHODS: Final = frozenset({"yes-no", "rating", "low", "usual", "high"})  # another one is a token count
 
 
@@ -30,11 +31,17 @@ class EvaluateTab:
                 self.query = gr.Textbox(
                     label=label("marked_query"), placeholder=label("query_hint"), max_lines=1, elem_id="label-query"
                 )
-                self.label_status = scripted(STATUS, "status.js", elem_id="label-status")
-                self.grid = scripted(LABEL_GRID, "label_grid.js", "evaluate_grid.js", elem_id="label-grid")
+                self.label_status = scripted(STATUS, "session_elements.js", "status.js", elem_id="label-status")
+                self.grid = scripted(
+                    LABEL_GRID, "session_elements.js", "label_grid.js", "evaluate_grid.js", elem_id="label-grid"
+                )
             with gr.Column(scale=2, min_width=320):
                 self.query_list = scripted(
-                    LABELLED_QUERIES, "label_grid.js", "labelled_queries.js", elem_id="labelled-queries"
+                    LABELLED_QUERIES,
+                    "session_elements.js",
+                    "label_grid.js",
+                    "labelled_queries.js",
+                    elem_id="labelled-queries",
                 )
                 self.methods = [*_checkboxes("scorings", handlers.scorings, handlers.defaults)]
                 self.methods += _checkboxes("details", handlers.details, handlers.defaults)
@@ -43,23 +50,15 @@ class EvaluateTab:
                     self.stop = gr.Button(
                         label("stop"), interactive=False, scale=1, min_width=80, elem_id="stop-evaluation"
                     )
-                self.status = scripted(STATUS, "status.js", elem_id="evaluation-status")
-        self.evaluation = scripted(EVALUATION, "evaluation.js", elem_id="evaluation")
-        self.csv = gr.Button(label("evaluation_csv"), size="sm", visible=False, elem_id="download-evaluation")
-        self.file = gr.DownloadButton(elem_id="evaluation-file")  # the style sheet hides it, `_CLICK_FILE` clicks it
+                self.status = scripted(STATUS, "session_elements.js", "status.js", elem_id="evaluation-status")
+        self.evaluation = scripted(EVALUATION, "session_elements.js", "evaluation.js", elem_id="evaluation")
         self.session = gr.Textbox(visible="hidden")  # `_ADD_SESSION` reads it from the page
-        self.labelled_queries, self.state = gr.State(LabelledQueries()), gr.State(EvaluateState())
-        self.results = [self.status, self.evaluation, self.csv]  # outputs of `EvaluateHandlers.draw`
 
-    def redraw_labels_after(self, event: Callable[..., Any], handlers: LabelHandlers) -> None:
-        """Draw the grid and the list again after an event that changes the pictures or the language."""
-        outputs = [self.label_status, self.grid, self.query_list]
-        inputs = [self.session, self.labelled_queries]
-        event(handlers.draw, inputs, outputs, js=_ADD_SESSION, preprocess=False, **_UNQUEUED)
-
-    def redraw_results_after(self, event: Callable[..., Any], handlers: EvaluateHandlers) -> None:
-        """Draw the results again after an event that ends an evaluation or changes the language."""
-        event(handlers.draw, [self.session, self.state], self.results, js=_ADD_SESSION, **_UNQUEUED)
+    @property
+    def outputs(self) -> list[Any]:
+        """The components whose values a `Shown` has."""
+        labels = [self.label_status, self.grid, self.query_list, self.query]
+        return [*labels, self.status, self.evaluation, self.evaluate, self.stop]
 
 
 def _checkboxes(title: str, options: tuple[str, ...], defaults: set[str]) -> list[gr.Checkbox]:
@@ -78,31 +77,25 @@ def _checkboxes(title: str, options: tuple[str, ...], defaults: set[str]) -> lis
 
 
 def connect_evaluate_tab(
-    evaluate_tab: EvaluateTab,
-    tab: gr.Tab,
-    label_handlers: LabelHandlers,
-    evaluate_handlers: EvaluateHandlers,
-    **queue: Any,
+    parts: EvaluateTab, tab: gr.Tab, label_handlers: LabelHandlers, evaluate_handlers: EvaluateHandlers
 ) -> None:
-    """Connect the events of the tab. queue: options of an evaluation."""
-    parts = evaluate_tab
-    labelled = [parts.label_status, parts.labelled_queries, parts.grid, parts.query_list, parts.query]
+    """Connect the events of the tab."""
+    session, asked = [parts.session], [parts.session, parts.query]
+
+    def connect(event: Callable[..., Any], handler: Callable[..., Any], inputs: list[Any], **options: Any) -> Any:
+        return event(handler, inputs, parts.outputs, **_WITH_SESSION, **(options or _UNQUEUED))
+
     tab.select(None, parts.query, parts.query, js=_COPY_QUERY, **_UNQUEUED)
+    selected = connect(tab.select, evaluate_handlers.draw, session)
+    connect(selected.then, evaluate_handlers.follow, session, **_FOLLOWING)
+    connect(parts.grid.change, evaluate_handlers.draw, session)
     parts.query.submit(None, js=_CLICK_ADD, **_UNQUEUED)
-    add, change = [parts.session, parts.query, parts.labelled_queries], [parts.session, parts.labelled_queries]
-    with_session: dict[str, Any] = {"js": _ADD_SESSION, "preprocess": False}
-    parts.grid.click(label_handlers.add, add, labelled, **with_session, **_UNQUEUED)
-    parts.query_list.click(label_handlers.change, change, labelled, **with_session, **_UNQUEUED)
-    evaluated = parts.evaluate.click(
-        evaluate_handlers.evaluate,
-        [parts.session, parts.labelled_queries, parts.state, *parts.methods],
-        [parts.status, parts.state, parts.evaluate, parts.stop],
-        trigger_mode="once",
-        **with_session,
-        **_PRIVATE,
-        **queue,
-    )
-    parts.redraw_results_after(evaluated.then, evaluate_handlers)
-    parts.stop.click(evaluate_handlers.stop, None, parts.status, **_UNQUEUED)
-    download = parts.csv.click(evaluate_handlers.download, parts.state, parts.file, **_UNQUEUED)
-    download.success(None, js=_CLICK_FILE)
+    connect(parts.grid.click, label_handlers.add, asked)
+    connect(parts.grid.submit, label_handlers.order, asked, **_FOLLOWING)
+    parts.grid.stop(label_handlers.stop_ordering, session, None, **_WITH_SESSION, **_UNQUEUED)
+    connect(parts.query_list.click, label_handlers.change, session)
+    connect(parts.query_list.upload, label_handlers.open_file, session)
+    evaluated = [parts.session, *parts.methods]
+    connect(parts.evaluate.click, evaluate_handlers.evaluate, evaluated, trigger_mode="once", **_FOLLOWING)
+    connect(parts.stop.click, evaluate_handlers.stop, session)
+    connect(parts.evaluation.click, evaluate_handlers.tell_download, session)

@@ -24,17 +24,16 @@ from reranker.evaluation.worst_sets import first_relevant_rank
 from reranker.i18n.error_messages import Language
 from reranker.i18n.page_texts import phrase, phrases
 
-METRICS: Final = frozenset(
-    {"hit_at_1", "hit_at_3", "mrr", "ndcg_at_10", "recall_at_5", "score_std", "separation", "ms_a_picture"}
-)
+MAIN_RANKS: Final = {"hit_at_1": 1, "hit_at_3": 3}  # shown at once, as shares of the sentences; the rest is folded
+METRICS: Final = frozenset({"hit_at_1", "mrr", "ndcg_at_10", "recall_at_5", "score_std", "separation", "ms_a_picture"})
 MIN_QUERIES: Final = 30  # with fewer, only large differences are significant
 
 Names = Mapping[Configuration, str]
-ThumbnailOf = Callable[[Path], str | None]  # returns the address of the thumbnail of a picture
+IdOf = Callable[[Path], str | None]  # returns the id of a picture, if it is still in the session
 
 
 def evaluation_value(
-    evaluation: Evaluation, detail_levels: Sequence[int], thumbnail_of: ThumbnailOf, language: Language
+    evaluation: Evaluation, detail_levels: Sequence[int], id_of: IdOf, language: Language
 ) -> dict[str, Any]:
     """Return the value of the component with the results, for `evaluation.js`.
 
@@ -43,20 +42,58 @@ def evaluation_value(
     names = {
         each.configuration: method_name(each.configuration, detail_levels, language) for each in evaluation.results
     }
-    titles, meanings = phrases("figure_", language), phrases("meaning_", language)
     columns = [column.metric for column in COLUMNS if column.metric in METRICS]
     verdicts = [_verdict(pair, names, len(evaluation.dataset.sets), language) for pair in evaluation.comparisons]
     return {
         "labels": phrases("evaluation_", language),
+        "headlines": _headlines(evaluation, names, language),
+        "main": {
+            "heads": _heads(list(MAIN_RANKS), "plain_", language),
+            "rows": [_main_row(evaluation, each, names) for each in evaluation.results],
+        },
         "caption": _caption(evaluation, language),
-        "heads": [{"title": titles[metric], "meaning": meanings[metric]} for metric in columns],
+        "heads": _heads(columns, "meaning_", language),
         "rows": _rows(evaluation.results, names, language),
         "verdicts": verdicts,
         "by_chance": phrase("by_chance", language, count=sum(not verdict["real"] for verdict in verdicts)),
-        "wrong": _mistakes(evaluation, thumbnail_of, language),
+        "wrong": _mistakes(evaluation, id_of, language),
         "methods": list(names.values()),
         "notes": _notes(evaluation, names, language),
     }
+
+
+def _heads(metrics: Sequence[str], meanings: str, language: Language) -> list[dict[str, str]]:
+    titles, texts = phrases("figure_", language), phrases(meanings, language)
+    return [{"title": titles[metric], "meaning": texts[metric]} for metric in metrics]
+
+
+def _hits(evaluation: Evaluation, result: EvaluationResult, worst_rank: int) -> int:
+    """Return for how many queries a relevant picture is ranked so high."""
+    pairs = zip(evaluation.dataset.sets, result.scored_sets, strict=True)
+    ranks = (first_relevant_rank(labelled, scored_set) for labelled, scored_set in pairs)
+    return sum(rank is not None and rank <= worst_rank for rank in ranks)
+
+
+def _headlines(evaluation: Evaluation, names: Names, language: Language) -> list[str]:
+    """Return a plain sentence for each method."""
+    has_several = any(
+        sum(picture.is_relevant for picture in labelled.pictures) > 1 for labelled in evaluation.dataset.sets
+    )
+    key = "a_relevant_first" if has_several else "the_relevant_first"
+    sentences = {
+        each.configuration: phrase(key, language, hits=_hits(evaluation, each, 1), count=len(evaluation.dataset.sets))
+        for each in evaluation.results
+    }
+    if len(sentences) == 1:
+        return list(sentences.values())
+    return [phrase("of_method", language, method=names[key], text=text) for key, text in sentences.items()]
+
+
+def _main_row(evaluation: Evaluation, result: EvaluationResult, names: Names) -> dict[str, Any]:
+    set_count = len(evaluation.dataset.sets)
+    hits = [_hits(evaluation, result, rank) for rank in MAIN_RANKS.values()]
+    cells = [{"text": f"{100 * each / set_count:.0f}%", "note": f"{each}/{set_count}"} for each in hits]
+    return {"name": names[result.configuration], "cells": cells}
 
 
 def method_name(configuration: Configuration, detail_levels: Sequence[int], language: Language) -> str:
@@ -132,7 +169,7 @@ def _signed(metric: str, value: float) -> str:
     return f"+{text}" if value > 0 and text.strip("0.") else text
 
 
-def _mistakes(evaluation: Evaluation, thumbnail_of: ThumbnailOf, language: Language) -> list[dict[str, Any]]:
+def _mistakes(evaluation: Evaluation, id_of: IdOf, language: Language) -> list[dict[str, Any]]:
     """Return the queries for which a method did not rank a relevant picture first, with the outcome of each method."""
     rows = []
     for index, labelled in enumerate(evaluation.dataset.sets):
@@ -140,7 +177,7 @@ def _mistakes(evaluation: Evaluation, thumbnail_of: ThumbnailOf, language: Langu
         ranks = [first_relevant_rank(labelled, scored_set) for scored_set in scored_sets]
         if any(rank != 1 for rank in ranks):
             cells = [
-                _outcome(labelled, scored_set, rank, thumbnail_of, language)
+                _outcome(labelled, scored_set, rank, id_of, language)
                 for scored_set, rank in zip(scored_sets, ranks, strict=True)
             ]
             rows.append({"query": labelled.query, "cells": cells})
@@ -151,17 +188,17 @@ def _outcome(
     labelled: LabelledSet,
     scored_set: ScoredSet,
     rank: int | None,
-    thumbnail_of: ThumbnailOf,
+    id_of: IdOf,
     language: Language,
 ) -> dict[str, Any]:
     """Return the rank of the first relevant picture, and the wrong picture that was ranked first, if any."""
     order = ranked_indices(labelled, scored_set)
     text = phrase("not_found", language) if rank is None else f"#{rank}"
     if rank == 1 or not order:
-        return {"text": text, "right": rank == 1, "src": None, "title": ""}
+        return {"text": text, "right": rank == 1, "picture": None, "title": ""}
     first = labelled.pictures[order[0]]
-    src = thumbnail_of(first.source) if isinstance(first.source, Path) else None
-    return {"text": text, "right": False, "src": src, "title": phrase("came_first", language, name=first.name)}
+    picture = id_of(first.source) if isinstance(first.source, Path) else None
+    return {"text": text, "right": False, "picture": picture, "title": phrase("came_first", language, name=first.name)}
 
 
 def _notes(evaluation: Evaluation, names: Names, language: Language) -> list[str]:

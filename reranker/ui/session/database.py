@@ -28,8 +28,19 @@ _MIGRATIONS: Final[dict[str, str]] = {
             PRIMARY KEY (session, id)
         )
     """,
+    "labelled_queries": """
+        CREATE TABLE labelled_queries (
+            session TEXT NOT NULL, query TEXT NOT NULL, position INTEGER NOT NULL, content TEXT NOT NULL,
+            PRIMARY KEY (session, query)
+        )
+    """,
+    "labelled_pictures": """
+        CREATE TABLE labelled_pictures (
+            session TEXT NOT NULL, id TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (session, id)
+        ) WITHOUT ROWID
+    """,
 }
-_TABLES: Final = ("pictures", "rankings")
+_TABLES: Final = ("pictures", "rankings", "labelled_queries", "labelled_pictures")
 
 _Result = TypeVar("_Result")
 
@@ -38,13 +49,16 @@ _Result = TypeVar("_Result")
 class StoredSession:
     """A session as it was stored. used_at_s: when it was last used, in seconds since 1970.
 
-    pictures, summaries of rankings: positions and JSON texts, in their order.
+    pictures, summaries of rankings, labelled queries: positions and JSON texts, in their order.
+    labelled_pictures: JSON texts.
     """
 
     owner: str
     used_at_s: float
     pictures: Sequence[tuple[int, str]]
     summaries: Sequence[tuple[int, str]]
+    labelled_queries: Sequence[tuple[int, str]] = ()
+    labelled_pictures: Sequence[str] = ()
 
 
 class SessionDatabase:
@@ -88,15 +102,19 @@ class SessionDatabase:
         owner, used_at_s = found[0]
         pictures = "SELECT position, content FROM pictures WHERE session = ? ORDER BY position"
         summaries = "SELECT position, summary FROM rankings WHERE session = ? ORDER BY position"
+        queries = "SELECT position, content FROM labelled_queries WHERE session = ? ORDER BY position"
+        labelled = "SELECT content FROM labelled_pictures WHERE session = ?"
         return StoredSession(
             owner=owner,
             used_at_s=used_at_s,
             pictures=[(position, content) for position, content in self._rows(pictures, session)],
             summaries=[(position, content) for position, content in self._rows(summaries, session)],
+            labelled_queries=[(position, content) for position, content in self._rows(queries, session)],
+            labelled_pictures=[content for (content,) in self._rows(labelled, session)],
         )
 
     def delete(self, session: str) -> None:
-        """Delete a session with its pictures and rankings."""
+        """Delete a session with all that is in it."""
         for table in _TABLES:
             self._change(f"DELETE FROM {table} WHERE session = ?", [(session,)])
         self._change("DELETE FROM sessions WHERE id = ?", [(session,)])
@@ -123,6 +141,24 @@ class SessionDatabase:
     def delete_ranking(self, session: str, id_: str) -> None:
         """Delete a ranking."""
         self._change("DELETE FROM rankings WHERE session = ? AND id = ?", [(session, id_)])
+
+    def put_labelled_queries(self, session: str, queries: Iterable[tuple[str, int, str]]) -> None:
+        """Store labelled queries, each as its text, its position and its JSON."""
+        rows = [(session, *query) for query in queries]
+        self._change("INSERT OR REPLACE INTO labelled_queries VALUES (?, ?, ?, ?)", rows)
+
+    def delete_labelled_query(self, session: str, query: str) -> None:
+        """Delete a labelled query."""
+        self._change("DELETE FROM labelled_queries WHERE session = ? AND query = ?", [(session, query)])
+
+    def put_labelled_pictures(self, session: str, pictures: Iterable[tuple[str, str]]) -> None:
+        """Store what labelled queries know of pictures, each as its id and its JSON."""
+        rows = [(session, *picture) for picture in pictures]
+        self._change("INSERT OR REPLACE INTO labelled_pictures VALUES (?, ?, ?)", rows)
+
+    def delete_labelled_pictures(self, session: str, ids: Iterable[str]) -> None:
+        """Delete what labelled queries knew of pictures."""
+        self._change("DELETE FROM labelled_pictures WHERE session = ? AND id = ?", [(session, id_) for id_ in ids])
 
     def close(self) -> None:
         """Close the file."""

@@ -22,6 +22,7 @@ from starlette.types import Scope
 from reranker.config.settings import MEGABYTE
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import PathUnknown, RequestMalformed, ServerStopping
+from reranker.evaluation.output_files import as_csv
 from reranker.images.thumbnails import make_thumbnail
 from reranker.server.error_responses import error_response
 from reranker.server.json_bodies import JsonLimits, parse_whole_json
@@ -29,6 +30,7 @@ from reranker.server.request_bodies import RequestBodies
 from reranker.ui.services import PageServices
 from reranker.ui.session.events import event_stream
 from reranker.ui.session.exports import Exports
+from reranker.ui.session.labels_file import EVALUATION_FILE, LABELS_FILE, save_labels
 from reranker.ui.session.model_state import may_download
 from reranker.ui.session.ranking_actions import MAX_QUERIES, MAX_SAVED_MB, MIN_PICTURES, RankingActions
 from reranker.ui.session.records import Picture, failed_row, scored_row
@@ -91,6 +93,8 @@ class SessionRoutes:
             self._route(f"{session}/rating", cls._rate, "POST"),
             self._route(f"{session}/exports", cls._export, "POST"),
             self._route(f"{session}/exports/{{token}}/{{name}}", cls._exported, "GET"),
+            self._route(f"{session}/{LABELS_FILE}", cls._labels, "GET"),
+            self._route(f"{session}/{EVALUATION_FILE}", cls._metrics, "GET"),
             self._route(f"{session}/download", cls._download, "POST"),
             self._route(f"{picture}/thumbnail", cls._thumbnail, "GET"),
             self._route(f"{picture}/full", cls._full, "GET"),
@@ -247,6 +251,16 @@ class SessionRoutes:
         file = await run_in_threadpool(self._exports.find, session, token, name)
         return FileResponse(file, filename=file.name, headers=_ONCE)
 
+    async def _labels(self, _: Request, session: Session) -> Response:
+        saved = await self._in_slot("exports", save_labels, session.labelled)
+        return _attachment(saved.data, LABELS_FILE, "application/jsonl")
+
+    async def _metrics(self, _: Request, session: Session) -> Response:
+        if (evaluated := session.evaluation.result) is None:
+            raise PathUnknown
+        text = await self._in_slot("exports", as_csv, evaluated.evaluation)
+        return _attachment(text.encode(), EVALUATION_FILE, "text/csv")
+
     async def _download(self, request: Request, session: Session) -> Response:
         if not may_download(request, self._reranker.settings.server):
             raise PathUnknown
@@ -282,6 +296,13 @@ class SessionRoutes:
         if not isinstance(content, dict):
             raise RequestMalformed(where="body")
         return content
+
+
+def _attachment(content: bytes, name: str, media_type: str) -> Response:
+    """Return a file that the browser saves. name: in ASCII."""
+    return Response(
+        content, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"', **_ONCE}
+    )
 
 
 async def _picture(request: Request, session: Session) -> Picture:

@@ -14,7 +14,9 @@ from typing import Any, Final, Protocol, TypeVar
 
 from reranker.core.errors import RankingUnknown, RerankerError, RunActive, SessionUnknown
 from reranker.storage.thumbnail_store import ThumbnailStore
+from reranker.ui.session.background_run import BackgroundRun
 from reranker.ui.session.database import SessionDatabase, StoredSession
+from reranker.ui.session.labelled_queries import Evaluated, LabelledQueries
 from reranker.ui.session.records import (
     Picture,
     RankingHeader,
@@ -80,6 +82,8 @@ class Session:
         self._positions: dict[str, int] = {}
         self._next_position = count()
         self._is_stored = False
+        self.labelled = LabelledQueries(id_, database, self.lock, self._begin_change)
+        self.evaluation, self.ordering = BackgroundRun[Evaluated](), BackgroundRun[None]()
         self._job: Job | None = None
         self._job_view: dict[str, Any] | None = None
         self.is_forgotten = False
@@ -94,6 +98,7 @@ class Session:
         for position, content in stored.summaries:
             if (view := self._readable(read_summary, content)) is not None:
                 self._summaries[view["id"]], self._positions[view["id"]] = view, position
+        self.labelled.restore(stored, self._readable)
         self._next_position = count(1 + max(self._positions.values(), default=0))
         for view in list(self._summaries.values()):
             if view["state"] == "running":  # when the program ended
@@ -129,8 +134,8 @@ class Session:
 
     @property
     def is_running(self) -> bool:
-        """Whether a job is running."""
-        return self._job is not None
+        """Whether a job or an evaluation is running."""
+        return self._job is not None or self.evaluation.is_running
 
     @property
     def is_in_use(self) -> bool:
@@ -181,6 +186,11 @@ class Session:
         """Raise `SessionUnknown` if the session was forgotten."""
         if self.is_forgotten:
             raise SessionUnknown
+
+    def _begin_change(self) -> None:
+        """Store the session before something of it is stored. Raises `SessionUnknown`."""
+        self._require()
+        self._store_session()
 
     # Pictures
 
@@ -320,6 +330,12 @@ class Session:
             self._job = self._job_view = None
             self.publish({"job": None})
 
+    def stop_all(self) -> None:
+        """Stop all that is running, before its next batch."""
+        self.evaluation.stop()
+        self.ordering.stop()
+        self.stop_job()
+
     def stop_job(self) -> None:
         """Stop the job, if there is one, before its next batch."""
         with self.lock:
@@ -389,10 +405,10 @@ class Session:
                 self.publish({"ranking_removed": id_})
 
     def forget(self) -> None:
-        """Stop the job, and delete everything."""
+        """Stop all that is running, and delete everything."""
         with self.lock:
             self.is_forgotten = True
-            self.stop_job()
+            self.stop_all()
             self._database.delete(self.id)
             self.end_watching()
             self.delete_folder()

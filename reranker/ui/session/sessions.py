@@ -54,7 +54,7 @@ class Sessions:
 
     @property
     def running_count(self) -> int:
-        """The number of sessions with a job."""
+        """The number of sessions with a job or an evaluation."""
         return sum(session.is_running for session in self._loaded())
 
     def create(self, owner: str) -> Session:
@@ -163,7 +163,7 @@ class Sessions:
         """Stop all jobs, and tell the browsers that the program ends. What is stored stays for its next start."""
         self._closed.set()
         for session in self._loaded():
-            session.stop_job()
+            session.stop_all()
             session.end_watching()
 
     def _loaded(self) -> list[Session]:
