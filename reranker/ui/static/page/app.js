@@ -28,7 +28,8 @@ export async function start(element, { header, root, onLanguage = () => {} }) {
   const runBar = createRunBar(store, { query, results });
   header.replaceChildren(createHeader(store, chooseLanguage).node);
   element.replaceChildren(
-    createSkipLink(store, results.node), notices.node, pictures.node, query.node, runBar.node, results.node, uploads.overlay);
+    createSkipLink(store, results.node), notices.node, createElement("div", { class: "inputs" }, pictures.node, query.node),
+    runBar.node, results.node, uploads.overlay);
 
   function chooseLanguage(language) {
     store.setLanguage(language);

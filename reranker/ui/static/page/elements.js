@@ -12,6 +12,9 @@ export function createElement(tag, attributes = {}, ...children) {
   return node;
 }
 
+// Create the number of a step; its title follows as text.
+export const createStepNumber = (number) => createElement("span", { class: "step-number", "aria-hidden": "true" }, String(number));
+
 // Put children in the order of items, each made once by its key and updated in place: no scroll, focus or image is lost.
 // make: (item) -> node. update: (node, item).
 export function updateByKey(parent, items, keyOf, make, update) {

@@ -1,7 +1,7 @@
-// Step 1: the pictures. Without any, the three steps are explained; with some, there is a strip of thumbnails, and all
-// of them with their names behind “manage”.
+// Step 1: the pictures. Without any, the sample gallery is offered first; with some, there is a strip of thumbnails, and
+// all of them with their names behind “manage”.
 
-import { createElement } from "./elements.js";
+import { createElement, createStepNumber } from "./elements.js";
 import { createGrid } from "./grid.js";
 import { createSelection } from "./selection.js";
 
@@ -32,7 +32,7 @@ export function createPictures(store, uploads) {
 
   function show() {
     const count = store.pictures.size;
-    heading.textContent = t("pictures_title");
+    heading.replaceChildren(createStepNumber(1), t("pictures_title"));
     const text = t("pictures_count", { count });
     manage.textContent = `${text} · ${t(manager.node.hidden ? "pictures_manage" : "pictures_fold")}`;
     empty.hidden = count > 0 || !store.session;
@@ -100,15 +100,9 @@ function createGalleries(store) {
 
 function createEmptyState(store, sources) {
   const { t } = store.texts;
-  const steps = ["pictures", "sentence", "rank"].map((name) => [name, createElement("b"), createElement("span")]);
   const hint = createElement("p", { class: "muted" });
-  const list = createElement("ol", { class: "steps" }, ...steps.map(([, title, text]) => createElement("li", {}, title, text)));
-  const node = createElement("div", { class: "empty" }, list, sources, hint);
-  store.subscribe((topics) => {
-    if (!topics.has("language")) return;
-    for (const [name, title, text] of steps) [title.textContent, text.textContent] = [t(`step_${name}`), t(`step_${name}_text`)];
-    hint.textContent = t("pictures_drop_hint");
-  });
+  const node = createElement("div", { class: "empty" }, sources, hint);
+  store.subscribe((topics) => { if (topics.has("language")) hint.textContent = t("pictures_drop_hint"); });
   return node;
 }
 
@@ -150,7 +144,7 @@ function createManager(store) {
     main.setAttribute("aria-label", trouble ? `${picture.name}: ${trouble}` : picture.name);
     cell.classList.toggle("selected", isSelected);
     cell.classList.toggle("trouble", Boolean(trouble));
-    close.setAttribute("aria-label", t("pictures_remove_one", { name: picture.name }));
+    close.setAttribute("aria-label", t("pictures_remove_named", { name: picture.name }));
   }
 
   function choose(event, id) {

@@ -1,6 +1,6 @@
 // Step 2: the sentence, or several, one a line; what must not be there; examples; and how to write a good one.
 
-import { createElement } from "./elements.js";
+import { createElement, createStepNumber } from "./elements.js";
 import { readBriefs } from "./briefs_file.js";
 
 const TIPS = ["tip_say", "tip_not", "tip_style", "tip_lines"];
@@ -68,7 +68,7 @@ export function createBriefing(store, uploads) {
   }
 
   function translate() {
-    heading.textContent = t("query_title");
+    heading.replaceChildren(createStepNumber(2), t("query_title"));
     box.placeholder = t("query_hint");
     excludeLabel.textContent = t("query_not");
     exclude.placeholder = t("query_not_hint");

@@ -1,6 +1,6 @@
 // Step 3: the button that ranks, and the bar that stays at the top: progress, sentence, filter.
 
-import { createElement } from "./elements.js";
+import { createElement, createStepNumber } from "./elements.js";
 
 const ANNOUNCE_MS = 5000;
 const NOTIFY_AFTER_S = 20;
@@ -16,7 +16,7 @@ export function createRunBar(store, { query, results }) {
   const bar = createElement("div", { class: "bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, hidden: true }, fill);
   const live = createElement("span", { class: "visually-hidden", role: "status" });
   const node = createElement("section", { class: "run-bar", "aria-label": "" },
-    createElement("div", { class: "run-line" }, rank, stop, createElement("div", { class: "run-text" }, shown, status), live), bar, results.filter);
+    createElement("div", { class: "run-line" }, createStepNumber(3), rank, stop, createElement("div", { class: "run-text" }, shown, status), live), bar, results.filter);
   let isStarting = false, announcedAt = 0, ranSince = null;
   const plainTitle = document.title;
 
