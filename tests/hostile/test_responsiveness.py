@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
+import httpx
 import pytest
 
 from tests.support.half_open import half_open
@@ -31,6 +32,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reas
 MAX_HEALTH_MS = 100
 MAX_MEMORY_MB = 2_000
 MAX_EXIT_S = 10
+UPLOADS = "/sessions/{session}/pictures?name=a.png"
 FILE_OBJECT = b'{"path":"/a","meta":1},'
 # A process of its own, so that it does not wait for what the tests compute.
 POLLER = """
@@ -51,6 +53,7 @@ class Server:
 
     def __init__(self, port: int, process: subprocess.Popen) -> None:
         self.port, self.process = port, process
+        self._session = ""
 
     @property
     def url(self) -> str:
@@ -68,6 +71,12 @@ class Server:
             return None
         finally:
             connection.close()
+
+    @property
+    def session(self) -> str:
+        """The id of a session, made at the first use."""
+        self._session = self._session or httpx.post(f"{self.url}sessions").json()["id"]
+        return self._session
 
     def rerank(self, body: bytes) -> int | None:
         return self.post("/v1/rerank", body)
@@ -137,8 +146,9 @@ def posting(body: bytes, path: str = "/v1/rerank", *, times: int = 1) -> Callabl
     """An attack by so many equal requests at once."""
 
     def attack(server: Server) -> list[int | None]:
+        filled = path.format(session=server.session)
         with ThreadPoolExecutor(times) as pool:
-            return list(pool.map(lambda _: server.post(path, body), range(times)))
+            return list(pool.map(lambda _: server.post(filled, body), range(times)))
 
     return attack
 
@@ -149,7 +159,8 @@ def holding_half(path: str, count: int, start: bytes) -> Callable[[Server], obje
     def attack(server: Server) -> None:
         with ExitStack() as stack:
             for _ in range(count):
-                stack.enter_context(half_open(server.url, path, 15_900_000, start))
+                filled = path.format(session=server.session)
+                stack.enter_context(half_open(server.url, filled, 15_900_000, start))
             assert server.rerank(request(data_uri(b"1"))) == 422
 
     return attack
@@ -178,6 +189,14 @@ ATTACKS: dict[str, Callable[[], Callable[[Server], object]]] = {
     ),
     "40 half bodies of 15.8 MB": lambda: holding_half("/gradio_api/queue/join", 40, b" " * 15_800_000),
     "30 half bodies of a byte": lambda: holding_half("/v1/rerank", 30, b"{"),
+    "16 uploads of 49 MB": lambda: posting(Random(1).randbytes(49_000_000), UPLOADS, times=16),
+    "8 uploads of 100 megapixels": lambda: posting(webp_bomb(10_000), UPLOADS, times=8),
+    "40 half uploads": lambda: holding_half(UPLOADS, 40, b"x" * 1_000_000),
+    "20 MB of saved results, eight times": lambda: posting(
+        b'{"queries":[{"results":[' + b'{"status":"scored"},' * 990_000 + b"{}]}]}",
+        "/sessions/{session}/saved",
+        times=8,
+    ),
     "24 WebP of 100 megapixels": lambda: posting(request(*[data_uri(webp_bomb(10_000))] * 4), times=6),
     "JPEG with 2,000 scans": lambda: posting(request(data_uri(jpeg_with_scans(8_000, 2_000)))),
     "PNG with 3 million chunks": lambda: posting(request(data_uri(png_with_chunks(3_000_000)))),

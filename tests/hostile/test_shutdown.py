@@ -84,6 +84,23 @@ def test_a_run_is_cut_off_with_a_sentence_and_the_program_ends_although_its_scor
         assert not Path(folder).exists()
 
 
+def test_a_session_survives_the_end_of_the_program_and_its_run_ends_with_it() -> None:
+    with serving("page") as (url, _, process):
+        session = httpx.post(f"{url}sessions").json()["id"]
+        address = f"sessions/{session}"
+        count = httpx.post(f"{url}{address}/samples").json()["added"]
+        (ranking,) = httpx.post(f"{url}{address}/rank", json={"queries": ["a"]}).json()["rankings"]
+        until(lambda: process.stdout.readline().strip() == b"scoring")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+    with serving("page") as (url, _, process):
+        detail = httpx.get(f"{url}{address}/rankings/{ranking}").json()
+        assert (detail["state"], detail["total"]) == ("stopped", count)
+        assert httpx.delete(f"{url}{address}").status_code == 204
+    with serving("page") as (url, _, process):
+        assert httpx.get(f"{url}{address}").status_code == 404
+
+
 @pytest.mark.parametrize("kind", ["alone", "page"])
 @pytest.mark.parametrize("host", ["::1", "::"])
 def test_addresses_of_the_new_protocol_are_served(kind: str, host: str) -> None:

@@ -1,5 +1,8 @@
 """Runs of a session: their results, their progress, how they end, and what is left of them."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -227,9 +230,9 @@ def test_the_memory_of_the_gpu_is_told(open_page) -> None:
 
 
 class Told:
-    """A reranker whose streams give what a test says."""
+    """A reranker whose streams do one of the steps before each event."""
 
-    def __init__(self, reranker: Reranker, *steps: object) -> None:
+    def __init__(self, reranker: Reranker, steps: Sequence[Callable[[], object]]) -> None:
         self._reranker, self._steps = reranker, steps
         self.queue_position: int | None = None
         self.coarse_count: int | None = None
@@ -254,50 +257,74 @@ class Told:
         return Stream()
 
 
-def job_views(tmp_path, total: int, seconds_a_picture: float) -> list[dict[str, Any]]:
-    """The progress that is told of a run in which each picture takes so long."""
+def job_views(tmp_path: Path, total: int, seconds_a_picture: float, seen_after: range) -> list[dict[str, Any]]:
+    """What is told of a run in which each picture takes so long, after these numbers of pictures."""
     now, told = [0.0], []
     reranker = Reranker(scorer=ScriptedScorer(judge=number_in), settings=Settings.of(model="toybox", score_store_mb=0))
     reranker.load()
     session = Sessions(reranker, tmp_path / "sessions").create("")
-    pictures = []
-    for position in range(total):
-        path = tmp_path / f"{position}.png"
-        path.write_bytes(numbered_picture(position, (2, 2)))
-        pictures.append(Picture(id=str(position), name=path.name, path=path))
+    (file := tmp_path / "a.png").write_bytes(numbered_picture(1, (2, 2)))
+    pictures = [Picture(id=str(position), name="a.png", path=file) for position in range(total)]
     session.add(pictures)
     session.watch(told.append)
 
-    def step() -> None:
-        now[0] += seconds_a_picture
-        until(lambda: len([change for change in told if "job" in change]) > seen[0])
-        seen[0] = len([change for change in told if "job" in change])
+    def jobs() -> list[dict[str, Any]]:
+        return [change["job"] for change in list(told) if change.get("job")]
 
-    seen = [0]
-    told_of = Told(reranker, *([step] * (total + 1)))
-    header = RankingHeader(
-        id="r", query=Query(text="a"), created_s=0, run="", total=total, judged_by={}, fingerprint="", temperature=1,
-        threshold=None,
-    )  # fmt: skip
-    RankJob(session, told_of, [RankingPart(header=header, pictures=pictures)], clock=lambda: now[0]).start()
+    def step(done: int) -> None:
+        if done in seen_after:
+            until(lambda: jobs()[-1]["done"] == done)
+        now[0] += seconds_a_picture
+
+    steps = [partial(step, done) for done in range(total + 1)]
+    parts = [RankingPart(header=a_header(total), pictures=pictures)]
+    RankJob(session, Told(reranker, steps), parts, clock=lambda: now[0]).start()
     until(lambda: not session.is_running)
-    return [change["job"] for change in told if change.get("job")]
+    return [view for view in jobs() if view["done"] in seen_after]
+
+
+def a_header(total: int) -> RankingHeader:
+    return RankingHeader(
+        id="r",
+        query=Query(text="a"),
+        created_s=0,
+        run="",
+        total=total,
+        judged_by={},
+        fingerprint="",
+        temperature=1,
+        threshold=None,
+    )
 
 
 @pytest.mark.parametrize(
-    ("total", "seconds_a_picture", "first_with_time"),
-    [(100, 1.0, 5), (400, 0.5, 20), (400, 2.0, 5), (40, 0.1, 2)],
+    ("total", "seconds_a_picture", "first_with_time"), [(100, 1.0, 5), (400, 0.25, 20), (400, 2.0, 5), (40, 0.1, 2)]
 )
 def test_time_left_is_told_after_a_twentieth_or_ten_seconds(
-    tmp_path, total: int, seconds_a_picture: float, first_with_time: int
+    tmp_path: Path, total: int, seconds_a_picture: float, first_with_time: int
 ) -> None:
-    views = job_views(tmp_path, total, seconds_a_picture)
-    told = [view["done"] for view in views if view["left_s"] is not None]
-    assert min(told) in (first_with_time - 1, first_with_time)
+    views = job_views(tmp_path, total, seconds_a_picture, range(first_with_time - 1, first_with_time + 2))
+    told = {view["done"] for view in views if view["left_s"] is not None}
+    assert told == {first_with_time, first_with_time + 1}
     for view in views:
-        if view["rate"] is not None and view["left_s"] is not None:
-            assert view["left_s"] == pytest.approx((total - view["done"]) / view["rate"])
-    assert views[-1]["done"] <= total
+        if view["left_s"] is not None:
+            assert view["left_s"] == pytest.approx((total - view["done"]) * seconds_a_picture)
+
+
+def test_who_waits_is_told_how_many_go_first_and_what_is_provisional(tmp_path: Path) -> None:
+    reranker = Reranker(scorer=ScriptedScorer(judge=number_in), settings=Settings.of(model="toybox", score_store_mb=0))
+    session = Sessions(reranker, tmp_path / "sessions").create("")
+    (file := tmp_path / "a.png").write_bytes(numbered_picture(1, (2, 2)))
+    pictures = [Picture(id=str(position), name="a.png", path=file) for position in range(2)]
+    session.add(pictures)
+    views: list[dict[str, Any]] = []
+    session.watch(lambda change: views.append(change["job"]) if change.get("job") else None)
+    told = Told(reranker, [lambda: until(lambda: any(view["place"] == 2 for view in views))] * 3)
+    told.queue_position, told.coarse_count = 2, 7
+    RankJob(session, told, [RankingPart(header=a_header(2), pictures=pictures)]).start()
+    until(lambda: not session.is_running)
+    assert {view["coarse"] for view in views if view["place"] == 2} == {7}
+    assert (views[0]["place"], views[0]["coarse"], views[0]["left_s"]) == (None, None, None)
 
 
 def test_errors_of_the_model_are_shown_by_the_page(tmp_path) -> None:
@@ -309,10 +336,6 @@ def test_errors_of_the_model_are_shown_by_the_page(tmp_path) -> None:
     session = Sessions(reranker, tmp_path).create("")
     pictures = [Picture(id=str(number), name="a", path=tmp_path / "a") for number in range(2)]
     session.add(pictures)
-    header = RankingHeader(
-        id="r", query=Query(text="a"), created_s=0, run="", total=2, judged_by={}, fingerprint="", temperature=1,
-        threshold=None,
-    )  # fmt: skip
-    RankJob(session, reranker, [RankingPart(header=header, pictures=pictures)]).start()
+    RankJob(session, reranker, [RankingPart(header=a_header(2), pictures=pictures)]).start()
     until(lambda: not session.is_running)
     assert session.summary("r")["error"] == both(CheckpointMissing(name="x", missing="config.json"))

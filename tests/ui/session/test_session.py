@@ -179,6 +179,14 @@ def test_a_pick_and_a_rating_are_changed_each_alone(session: PageSession) -> Non
     assert session.state()["marks"] == {ids[0]: {"pick": 1, "rating": 5}}
 
 
+def test_the_oldest_rankings_make_room_for_new_ones(session: PageSession, monkeypatch) -> None:
+    monkeypatch.setattr("reranker.ui.session.session.MAX_RANKINGS", 3)
+    session.add(1, 2)
+    rankings = [session.rank(str(number))[0]["id"] for number in range(5)]
+    assert list(session.state()["rankings"]) == rankings[2:]
+    assert session.get(f"rankings/{rankings[0]}").status_code == 404
+
+
 def test_a_ranking_is_deleted_for_all(session: PageSession) -> None:
     session.add(1, 2)
     kept, deleted = session.rank("a cat", "a dog")
