@@ -46,7 +46,7 @@ function redraw() {
 
 // The scripts of the tab “Rank” tell here which session there is, and how many pictures it has.
 const app = document.querySelector(".reranker-app");
-if (app) new MutationObserver(() => { if (element.offsetParent) trigger("change"); })
+if (app) new MutationObserver(() => { if (element.offsetParent) trigger("input"); })
   .observe(app, { attributeFilter: ["data-session", "data-count"] });
 
 watch("value", redraw);
