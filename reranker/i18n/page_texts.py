@@ -307,21 +307,21 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
     "method_own": {"en": "{tokens} tokens", "zh": "{tokens} token"},
     "the_relevant_first": {
         "en": "The relevant picture came first for {hits} of {count} sentences.",
-        "zh": "{count} 个句子中，有 {hits} 个的相关图片排在了第一。",
+        "zh": "{count} 个句子里，有 {hits} 个句子的相关图片排在第一位。",
     },
     "the_relevant_first_one": {
         "en": "The relevant picture came first for {hits} of 1 sentence.",
-        "zh": "1 个句子中，有 {hits} 个的相关图片排在了第一。",
+        "zh": "1 个句子里，有 {hits} 个句子的相关图片排在第一位。",
     },
     "a_relevant_first": {
         "en": "A relevant picture came first for {hits} of {count} sentences.",
-        "zh": "{count} 个句子中，有 {hits} 个的相关图片排在了第一。",
+        "zh": "{count} 个句子里，有 {hits} 个句子的相关图片排在第一位。",
     },
     "a_relevant_first_one": {
         "en": "A relevant picture came first for {hits} of 1 sentence.",
-        "zh": "1 个句子中，有 {hits} 个的相关图片排在了第一。",
+        "zh": "1 个句子里，有 {hits} 个句子的相关图片排在第一位。",
     },
-    "of_method": {"en": "“{method}”: {text}", "zh": "“{method}”：{text}"},
+    "of_method": {"en": "With “{method}”, {text}", "zh": "“{method}”：{text}"},
     "plain_hit_at_1": {"en": "the best-ranked picture matches", "zh": "排在第一的图片符合句子"},
     "plain_hit_at_3": {"en": "a matching picture is among the first three", "zh": "前三张里有符合的图片"},
     "figure_hit_at_1": {"en": "First right", "zh": "首位正确"},

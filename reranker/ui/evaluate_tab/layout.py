@@ -88,7 +88,7 @@ def connect_evaluate_tab(
     tab.select(None, parts.query, parts.query, js=_COPY_QUERY, **_UNQUEUED)
     selected = connect(tab.select, evaluate_handlers.draw, session)
     connect(selected.then, evaluate_handlers.follow, session, **_FOLLOWING)
-    connect(parts.grid.change, evaluate_handlers.draw, session)
+    connect(parts.grid.input, evaluate_handlers.draw, session)
     parts.query.submit(None, js=_CLICK_ADD, **_UNQUEUED)
     connect(parts.grid.click, label_handlers.add, asked)
     connect(parts.grid.submit, label_handlers.order, asked, **_FOLLOWING)

@@ -86,7 +86,10 @@ def _headlines(evaluation: Evaluation, names: Names, language: Language) -> list
     }
     if len(sentences) == 1:
         return list(sentences.values())
-    return [phrase("of_method", language, method=names[key], text=text) for key, text in sentences.items()]
+    return [
+        phrase("of_method", language, method=names[each], text=text[:1].lower() + text[1:])
+        for each, text in sentences.items()
+    ]
 
 
 def _main_row(evaluation: Evaluation, result: EvaluationResult, names: Names) -> dict[str, Any]:
@@ -152,7 +155,7 @@ def _verdict(pair: Comparison, names: Names, set_count: int, language: Language)
     values = {"better": names[better], "worse": names[worse], "figures": phrase("and", language).join(differences)}
     text = phrase("real" if significant else "chance", language, **values)
     changed = phrase("changed_first", language, changed=pair.changed_first, sets=set_count)
-    return {"text": f"{text} {changed}", "real": bool(significant)}
+    return {"text": text + ("" if language == "zh" else " ") + changed, "real": bool(significant)}
 
 
 def _difference_text(metric: str, difference: Difference, is_second_better: bool, language: Language) -> str:

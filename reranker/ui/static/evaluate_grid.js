@@ -44,10 +44,15 @@ function redraw() {
   original.hidden = !order || value.is_ordering;
 }
 
-// The scripts of the tab “Rank” tell here which session there is, and how many pictures it has.
+// The scripts of the tab “Rank” write here which session there is and how many pictures it has, often the same again.
 const app = document.querySelector(".reranker-app");
-if (app) new MutationObserver(() => { if (element.offsetParent) trigger("change"); })
-  .observe(app, { attributeFilter: ["data-session", "data-count"] });
+const shownNow = () => `${app.dataset.session} ${app.dataset.count}`;
+let shownBefore = app && shownNow();
+if (app) new MutationObserver(() => {
+  if (shownNow() === shownBefore) return;
+  shownBefore = shownNow();
+  if (element.offsetParent) trigger("input");
+}).observe(app, { attributeFilter: ["data-session", "data-count"] });
 
 watch("value", redraw);
 onLanguage(redraw);

@@ -54,7 +54,7 @@ function createMore(value, session) {
     createScrollable(createTable(value, value.heads.map(({ title }) => ({ title })), value.rows), value.labels.more),
     ...value.notes.map((note) => createElement("p", { class: "note" }, note)),
     createMeanings(value.heads),
-    value.verdicts.length ? createElement("h4", {}, value.labels.verdicts) : null,
+    value.verdicts.length ? createElement("h3", {}, value.labels.verdicts) : null,
     value.verdicts.length ? createDifferences(value) : null,
     createElement("button", { type: "button", class: "csv", onclick: saveCsv }, value.labels.csv));
   more.open = !isFolded;
@@ -64,11 +64,11 @@ function createMore(value, session) {
 function createResults(value, session) {
   const main = createTable(value, value.main.heads.map(({ title, meaning }) => ({ title, about: meaning })), value.main.rows);
   return [
-    createElement("h3", {}, value.labels.title),
+    createElement("h2", {}, value.labels.title),
     value.outdated ? createElement("p", { class: "outdated" }, value.outdated) : null,
     ...value.headlines.map((headline) => createElement("p", { class: "headline" }, headline)),
     createScrollable(main, value.labels.main_table),
-    value.wrong.length ? createElement("h4", {}, value.labels.wrong) : null,
+    value.wrong.length ? createElement("h3", {}, value.labels.wrong) : null,
     value.wrong.length ? createElement("p", { class: "note" }, value.labels.wrong_about) : null,
     value.wrong.length ? createScrollable(createMistakes(value, session), value.labels.wrong) : null,
     createMore(value, session),

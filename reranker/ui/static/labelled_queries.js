@@ -2,7 +2,7 @@
 // trigger and watch; the other scripts the functions.
 
 const MAX_BYTES = 8_000_000;  // the server refuses what is larger
-const title = createElement("h3");
+const title = createElement("h2");
 const list = createElement("div");
 const save = createElement("button", { type: "button", class: "save", onclick: () => {
   download(props.value.session, "labels.jsonl");
