@@ -25,7 +25,7 @@ def test_a_text_for_a_count_of_one_belongs_to_one_with_a_count() -> None:
 def test_every_text_is_used_and_every_key_exists() -> None:
     """Some scripts put a key together from a part that they know and one of a list."""
     parts = set(re.findall(r"[`\"]([a-z][a-z_0-9]*)", SCRIPTS))
-    starts = {start for start in re.findall(r"`([a-z_]+_)\$\{", SCRIPTS)}
+    starts = set(re.findall(r"`([a-z_]+_)\$\{", SCRIPTS))
     for key in CLIENT_TEXTS:
         is_built = any(key.startswith(start) for start in starts)
         assert key.removesuffix("_one") in parts or key.removesuffix("_why") in parts or is_built, key
