@@ -37,9 +37,9 @@ def open_page() -> Iterator[OpenPage]:
         yield open_
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A client of one page for all tests of a module, each of which makes a session of its own."""
+    """A client of one page for all tests, each of which makes a session of its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         settings = Settings.of(model="toybox", score_store_mb=0)

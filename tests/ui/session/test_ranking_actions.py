@@ -221,7 +221,7 @@ ROW = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.dictionaries(st.sampled_from(["queries", *json.loads(GOOD)]), JSON)
     | st.fixed_dictionaries({"results": st.lists(ROW, max_size=4)}).map(lambda fields: json.loads(GOOD) | fields)

@@ -72,7 +72,7 @@ def same_error(one: PictureError | None, other: PictureError | None) -> bool:
     return type(one) is type(other) and (one is None or vars(one) == vars(other))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(pictures())
 def test_a_picture_is_read_as_it_was_written(picture: Picture) -> None:
     read = read_picture(picture_json(picture))
@@ -131,7 +131,7 @@ def scored_pictures(draw: st.DrawFn) -> dict[str, Scored]:
     return events
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(scored_pictures(), TEXTS, TEXTS, FLOATS, st.none() | FLOATS)
 def test_results_are_read_as_they_were_written(
     events: dict[str, Scored], query: str, exclude: str, temperature: float, threshold: float | None

@@ -195,8 +195,8 @@ def test_while_many_pictures_are_decoded_others_are_answered(open_page, monkeypa
     session = open_page()
     (id_,) = session.add(1)
     monkeypatch.setattr("reranker.ui.session.routes.make_thumbnail", slow)
-    with ThreadPoolExecutor(60) as pool:
-        answers = [pool.submit(session.get, f"pictures/{id_}/full") for _ in range(60)]
+    with ThreadPoolExecutor(30) as pool:
+        answers = [pool.submit(session.get, f"pictures/{id_}/full") for _ in range(30)]
         for _ in range(SLOTS["pictures"]):
             assert waiting.acquire(timeout=PATIENCE_S)
         assert session.post("marks", {"pictures": [id_], "rating": 1}).status_code == 204
