@@ -79,3 +79,10 @@ def test_a_file_of_something_else_is_never_written_to(folder, text):
         with pytest.raises(DatasetInvalid):
             change()
     assert path.read_text() == text
+
+
+def test_hashes_of_the_page_may_be_changed_and_other_fields_not(folder):
+    path = folder / "labels.jsonl"
+    line = '{"query": "a cat", "pictures": ["a.png", "b.png"], "relevant": ["a.png"], %s}\n'
+    path.write_text(line % '"sha256": {"a.png": "0"}' + line % '"id": "7"')
+    assert [each.is_plain for each in LabelFile(path).read()] == [True, False]

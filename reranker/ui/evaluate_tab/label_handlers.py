@@ -39,9 +39,7 @@ class LabelHandlers:
 
     def _add(self, session: Session, query: object, relevant: set[str]) -> Shown:
         """Raises `RequestError`."""
-        pictures = session.pictures
-        if len(pictures) < MIN_PICTURES:
-            raise TooFewPictures(count=len(pictures), min_count=MIN_PICTURES)
+        pictures = _enough_pictures(session)
         labelled = Labelled(
             query=self._query(query).text,
             pictures=tuple(pictures),
@@ -96,7 +94,7 @@ class LabelHandlers:
         found = None
         try:
             found = await run_in_threadpool(self._sessions.find, session, request)
-            asked, pictures, order = self._query(query), list(found.pictures.values()), list[str]()
+            asked, pictures, order = self._query(query), list(_enough_pictures(found).values()), list[str]()
             found.ordering.stop()
             async for _ in found.ordering.follow():  # the last one has to end first
                 pass
@@ -141,6 +139,14 @@ class LabelHandlers:
             return self._sessions.shown(found, action(found))
         except Exception as error:
             return self._sessions.shown(found, Shown(labels_said=trouble(error)))
+
+
+def _enough_pictures(session: Session) -> dict[str, Picture]:
+    """Return the pictures of a session. Raises `TooFewPictures`."""
+    pictures = session.pictures
+    if len(pictures) < MIN_PICTURES:
+        raise TooFewPictures(count=len(pictures), min_count=MIN_PICTURES)
+    return pictures
 
 
 def _open(session: Session, query: object) -> Shown:

@@ -6,7 +6,7 @@ import pytest
 
 from reranker.evaluation.results import Configuration, Difference, Interval
 from reranker.ui.evaluate_tab.results_view import evaluation_value, method_name
-from tests.support.evaluate_tab import TWO_METHODS, added, evaluated
+from tests.support.evaluate_tab import TWO_METHODS
 
 
 def way(scoring: str, visual_tokens: int = 49) -> Configuration:
@@ -15,9 +15,9 @@ def way(scoring: str, visual_tokens: int = 49) -> Configuration:
 
 def compared(tab, numbers, **differences: float) -> dict:
     """The one verdict on two ways, where the second differs by so much, and really."""
-    _, sets, *_ = added(tab, "a cat", numbers, numbers[1])
-    _, state, *_ = evaluated(tab, numbers, sets, *TWO_METHODS)[-1]
-    found = state.evaluation
+    tab.add("a cat", numbers[1])
+    tab.evaluate(*TWO_METHODS)
+    found = tab.session.evaluation.result.evaluation
     values = {"hit_at_1": 0.0, "mrr": 0.0, "ndcg_at_10": 0.0} | differences
     pair = replace(
         found.comparisons[0],
@@ -28,7 +28,7 @@ def compared(tab, numbers, **differences: float) -> dict:
             for name, value in values.items()
         },
     )
-    board = evaluation_value(replace(found, comparisons=(pair,)), (1, 2, 3), lambda path: path, "en")
+    board = evaluation_value(replace(found, comparisons=(pair,)), (1, 2, 3), {}.get, "en")
     return board["verdicts"][0]
 
 
