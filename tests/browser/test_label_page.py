@@ -12,10 +12,10 @@ from reranker.labelling.handlers import Labelling
 from reranker.labelling.label_file import LabelFile
 from reranker.labelling.server import application
 from reranker.server.security import same_origin_only
-from tests.support.browser import Paced
 from tests.support.http_server import serving
 from tests.support.label_page import labelling, marked, numbered_folder
-from tests.support.scripted_scorer import PATIENCE_S
+from tests.support.paced_scorer import PacedScorer
+from tests.support.scripted_scorer import PATIENCE_S, number
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">${document.title='owned'}{{value}} {count} \\users ` #?&"
 
@@ -119,17 +119,16 @@ def test_a_change_can_be_discarded_and_a_removal_cancelled(folder, opened):
 
 @pytest.mark.extended
 def test_the_model_orders_the_pictures_and_can_be_stopped(folder, opened):
-    paced = Paced()
+    paced = PacedScorer(number)
     tab = opened(labelling(folder, Reranker(scorer=paced.scorer)))
     tab.locator("#query").fill("a cat")
     tab.locator(".pictures button").nth(2).click()
     tab.get_by_role("button", name="Most relevant first").click()
-    paced.allowed.release()
+    paced.allow()
     wait_for_status(tab, "1/4 pictures scored")
     tab.get_by_role("button", name="Stop ordering").click()
     wait_for_status(tab, "Stopped.")
-    for _ in range(8):
-        paced.allowed.release()
+    paced.allow(8)
     tab.get_by_role("button", name="Most relevant first").click()
     wait_for_status(tab, "The most relevant pictures come first")
     shown = tab.locator(".pictures button").evaluate_all("all => all.map(one => one.dataset.key)")
