@@ -1,5 +1,6 @@
 """What axe-core finds wrong on the page, in every view, light and dark, in both languages."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,7 +29,7 @@ def views(tab: Tab, pictures: list) -> Iterator[str]:
     yield "empty"
     tab.upload(*pictures)
     page.locator("#query").fill("a cat")
-    page.locator(".tips summary").click()
+    page.get_by_role("button", name=re.compile("Tips|怎样写好")).click()
     yield "pictures"
     page.locator(".manage").click()
     page.locator(".manage-grid .cell").first.click()
@@ -37,16 +38,16 @@ def views(tab: Tab, pictures: list) -> Iterator[str]:
     page.locator("#rank").click()
     tab.captions(4)
     tab.ended()
-    page.locator(".board .card").first.focus()
+    page.locator(".card-open").first.focus()
     page.keyboard.press("p")
     yield "ranked"
-    page.locator(".head .menu > button").click()
+    page.locator(".menu-button").click()
     yield "menu"
     page.keyboard.press("Escape")
-    page.locator(".open-export").click()
+    page.locator(".export-button").click()
     yield "downloads"
     page.keyboard.press("Escape")
-    page.locator(".board .card").first.click()
+    page.locator(".card-open").first.click()
     page.locator(".lightbox summary").click()
     yield "lightbox"
     page.keyboard.press("Escape")
@@ -54,8 +55,8 @@ def views(tab: Tab, pictures: list) -> Iterator[str]:
     tab.ended()
     page.locator(".briefs").wait_for()
     yield "briefs"
-    page.locator(".ranking-chip .compare:visible").first.click()
-    page.locator(".comparison").wait_for()
+    page.locator(".chips .chip-icon:visible", has_text="⇄").first.click()
+    page.locator(".compared").wait_for()
     yield "compared"
     page.get_by_role("tab").nth(1).click()
     page.locator("#label-query").wait_for()

@@ -92,11 +92,11 @@ class Tab:
 
     def facts(self, text: str | re.Pattern) -> str:
         """What the headline says of the shown ranking, once it contains this text."""
-        return self._text(".headline .muted", text)
+        return self._text(".headline-counts", text)
 
     def verdict(self, text: str | re.Pattern) -> str:
         """What the headline says below it."""
-        return self._text(".verdict", text)
+        return self._text(".headline-verdict", text)
 
     def _text(self, selector: str, text: str | re.Pattern) -> str:
         line = self.page.locator(selector, has_text=text)
@@ -104,15 +104,15 @@ class Tab:
         return line.inner_text()
 
     def captions(self, total: int) -> list[str]:
-        """The captions of the cards, once there are `total` of them."""
-        self.page.wait_for_function(f"document.querySelectorAll('.board li').length === {total}")
-        captions = self.page.locator(".board li .caption").all_inner_texts()
-        return [" ".join(caption.split()) for caption in captions]
+        """The captions of the cards with a score, once there are `total` of them."""
+        self.page.wait_for_function(f"document.querySelectorAll('{CARDS}').length === {total}")
+        return self.page.locator(CARDS).evaluate_all(CAPTIONS_SCRIPT)
 
     def download(self, format_: str) -> None:
         """Ask for a file of what is shown."""
-        self.page.locator(".open-export").click()
-        self.page.locator(f"[data-format={format_}]").click()
+        if self.page.locator(".export-panel").is_hidden():
+            self.page.locator(".export-button").click()
+        self.page.locator(".export").get_by_role("button", name=EXPORTS[format_]).click()
 
     def refused(self, total: int) -> list[str]:
         """Why files were not added, once there are `total` reasons."""
@@ -122,9 +122,13 @@ class Tab:
     def ended(self) -> None:
         """Wait until nothing runs."""
         self.page.locator("#stop").wait_for(state="hidden")
-        self.page.wait_for_function("document.querySelector('#rank').getAttribute('aria-disabled') === 'false'")
+        self.page.wait_for_function("document.querySelector('#rank').getAttribute('aria-disabled') !== 'true'")
 
 
+CARDS = ".cards .card:not(.is-waiting)"
+CAPTIONS_SCRIPT = """cards => cards.map((card) =>
+  ["rank", "score", "name"].map((part) => card.querySelector(`.card-${part}`).textContent).join(" "))"""
+EXPORTS = {"zip": "Pictures as ZIP", "csv": "CSV", "json": "JSON", "html": "Contact sheet"}
 COUNT_SCRIPT = "document.querySelector('.reranker-app').dataset.count | 0"
 
 

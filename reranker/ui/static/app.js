@@ -4,4 +4,4 @@ const root = (window.gradio_config?.root ?? location.href.split(/[?#]/)[0]).repl
 const header = document.querySelector(".reranker-header");
 const tellLanguage = (language) => header.parentElement.dispatchEvent(new CustomEvent("languagechosen", { detail: language, bubbles: true }));
 import(`${root}/page/app.js`).then(({ start }) =>
-  start(element.querySelector(".reranker-app"), { header, root, onLanguage: tellLanguage }));
+  start(element.querySelector(".reranker-app"), root, { header, onLanguage: tellLanguage }));

@@ -1,5 +1,8 @@
 // Requests to the server about one session. Errors are sentences in the language of the page.
 
+const TOO_LARGE = 413;
+
+// status: of HTTP, or 0 if the server did not answer.
 export class ApiError extends Error {
   constructor(status, message) {
     super(message);
@@ -25,13 +28,19 @@ export function createApi(root, language, offline) {
       throw new ApiError(0, offline());
     }
     const content = response.status === 204 ? null : await response.json().catch(() => null);
-    if (!response.ok) throw new ApiError(response.status, content?.detail ?? offline());
+    if (!response.ok) throw errorOf(response.status, content?.detail ?? content?.error?.message);
     return content;
+  }
+
+  // An answer without a sentence is not of this program: a proxy says so that the server is away, or that a body is too large.
+  function errorOf(status, sentence) {
+    if (typeof sentence === "string") return new ApiError(status, sentence);
+    return new ApiError(status === TOO_LARGE ? status : 0, offline());
   }
 
   return {
     urlOf,
-    get: (path) => send("GET", path),
+    get: (path, options) => send("GET", path, undefined, options),
     post: (path, body, options) => send("POST", path, body, options),
     delete: (path) => send("DELETE", path),
   };

@@ -1,102 +1,123 @@
 // Start the page: find or make the session, follow it, and put the parts of the page in their places.
 
-import { createBriefing } from "./query.js";
+import { firstLanguage, keepLanguage } from "./address.js";
+import { createConnectionNotice } from "./connection_notice.js";
+import { createDropTarget } from "./drop_target.js";
 import { createElement } from "./elements.js";
 import { createHeader } from "./header.js";
-import { createNotices } from "./notices.js";
+import { createIncoming } from "./incoming_files.js";
+import { createLabels } from "./labels.js";
 import { createPictures } from "./pictures.js";
+import { createQuery } from "./query.js";
 import { createResults } from "./results.js";
+import { createRun } from "./run.js";
 import { createRunBar } from "./run_bar.js";
+import { linesOf } from "./sentences.js";
+import { followSession, forgetSession } from "./session_life.js";
 import { createStore } from "./store.js";
 import { createTranslator } from "./texts.js";
 import { createUploads } from "./uploads.js";
 
-const LANGUAGES = ["en", "zh"];
+const STYLES = ["app.css", "results.css"];
+const RETRY_MS = 2000;
+const FOLLOW_MS = 1500;  // after the start of a run
+const PHONE = "(max-width: 720px)";
 
-// element: where the tab “Rank” goes. header: where the header goes. root: the address of the page, without a slash at
-// its end. onLanguage: is called with the language that somebody has chosen.
-export async function start(element, { header, root, onLanguage = () => {} }) {
-  loadStyles(root);
-  const texts = await (await fetch(`${root}/page/texts.json`)).json();
+// element: where the page goes. root: its address, without a slash at the end. header: another element for the header.
+// onLanguage: is called with the language that somebody has chosen.
+export async function start(element, root, { header = null, onLanguage = () => {} } = {}) {
+  const [texts] = await Promise.all([loadTexts(root), ...STYLES.map((name) => loadStyle(`${root}/page/${name}`))]);
   const store = createStore(root, createTranslator(texts, firstLanguage()));
-  const notices = createNotices(store);
-  store.notices = notices;
-  const uploads = createUploads(store);
-  const query = createBriefing(store, uploads);
-  const pictures = createPictures(store, uploads);
-  const results = createResults(store);
-  const runBar = createRunBar(store, { query, results });
-  header.replaceChildren(createHeader(store, chooseLanguage).node);
-  element.replaceChildren(
-    createSkipLink(store, results.node), notices.node, createElement("div", { class: "inputs" }, pictures.node, query.node),
-    runBar.node, results.node, uploads.overlay);
-
-  function chooseLanguage(language) {
-    store.setLanguage(language);
-    rememberLanguage(language);
-    onLanguage(language);
-  }
-
-  store.subscribe((topics) => {
-    if (topics.has("language") || topics.has("connection")) document.documentElement.lang = store.texts.language === "zh" ? "zh-CN" : "en";
-    element.dataset.session = store.session?.id ?? "";
-    element.dataset.query = query.lines()[0] ?? "";
-    element.dataset.count = store.pictures.size;
+  const page = createPage(store, element, {
+    chooseLanguage(language) {
+      store.setLanguage(language);
+      keepLanguage(language);
+      onLanguage(language);
+    },
+    forget: () => forgetSession(store, page.connection),
   });
-  store.note("language");
-  await openSession(store);
+  for (const each of [element, header]) each?.classList.add("reranker");
+  header?.replaceChildren(...page.top);
+  element.replaceChildren(...(header ? [] : page.top), ...page.nodes);
+  followSession(store, page.connection);
   return store;
 }
 
-function loadStyles(root) {
-  for (const name of ["app.css", "results.css"]) {
-    const href = `${root}/page/${name}`;
-    if (!document.querySelector(`link[href="${href}"]`)) document.head.append(createElement("link", { rel: "stylesheet", href }));
+async function loadTexts(root) {
+  for (;;) {
+    try {
+      const response = await fetch(`${root}/page/texts.json`);
+      if (response.ok) return response.json();
+    } catch { /* the server is away */ }
+    await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
   }
 }
 
-// The language of the address, or else the first of the browser's that the page has.
-function firstLanguage() {
-  const chosen = new URLSearchParams(location.search).get("lang");
-  if (LANGUAGES.includes(chosen)) return chosen;
-  return navigator.languages.map((language) => language.slice(0, 2)).find((language) => LANGUAGES.includes(language)) ?? "en";
-}
-
-function rememberLanguage(language) {
-  const parameters = new URLSearchParams(location.search);
-  parameters.set("lang", language);
-  history.replaceState(history.state, "", `${location.pathname}?${parameters}${location.hash}`);
-}
-
-// Follow the session of the address. A new one is made without it, and when that one has ended.
-async function openSession(store) {
-  const known = new URLSearchParams(location.hash.slice(1)).get("session");
-  if (known) store.connect(known);
-  else await newSession(store);
-  store.subscribe(async (topics) => {
-    if (!topics.has("connection") || store.connection !== "ended") return;
-    store.notices.say("session_ended");
-    await newSession(store);
+// Load a style sheet, so that nothing is seen without it.
+function loadStyle(href) {
+  const known = [...document.querySelectorAll("link[rel=stylesheet]")].some((link) => link.getAttribute("href") === href);
+  if (known) return null;
+  return new Promise((resolve) => {
+    document.head.append(createElement("link", { rel: "stylesheet", href, onload: resolve, onerror: resolve }));
   });
 }
 
-async function newSession(store) {
-  try {
-    const { id } = await store.api.post("sessions");
-    history.replaceState(history.state, "", `${location.pathname}${location.search}#session=${id}`);
-    store.connect(id);
-  } catch (error) {
-    store.notices.trouble(error.message);
-    setTimeout(() => newSession(store), 2000);
-  }
+// Returns the nodes of the page: top, for the header, and nodes.
+function createPage(store, element, actions) {
+  const labels = createLabels(store.texts);
+  const uploads = createUploads(store);
+  const incoming = createIncoming(store, uploads, { fill: (...list) => query.fill(...list), complain: (sentence) => query.complain(sentence) });
+  const results = createResults(store);
+  const resultsPlace = createElement("div", { id: "results", tabindex: -1 }, results.node);
+  const run = createRun(store, uploads, { complain: (sentence) => query.complain(sentence), onStart: () => showRun(bar, resultsPlace) });
+  const query = createQuery(store, labels, { onSubmit: run.start, onList: incoming.openLists });
+  const pictures = createPictures(store, uploads, labels, incoming.take);
+  const bar = createRunBar(store, run, labels, results.filter);
+  const header = createHeader(store, labels, actions);
+  const connection = createConnectionNotice(store, labels);
+  const onNoFiles = () => pictures.complain(() => store.texts.t("upload_no_file"));
+  const drop = createDropTarget(element, labels, { onFiles: incoming.take, onNoFiles });
+  const inputs = createElement("div", { class: "inputs" }, pictures.node, query.node, pictures.manager);
+
+  store.subscribe((topics) => {
+    if (topics.has("language")) {
+      document.documentElement.lang = store.texts.locale;
+      labels.refresh();
+    }
+    run.update();
+    [header, connection, pictures, query, bar].forEach((part) => part.draw(topics));
+    describe(element, store);
+  });
+  store.note("language");
+  return {
+    top: [createSkipLink(labels, resultsPlace), header.node],
+    nodes: [connection.node, inputs, bar.mark, bar.node, resultsPlace, drop.node],
+    connection,
+  };
 }
 
-function createSkipLink(store, target) {
-  const link = createElement("a", { class: "skip-link", href: "#results", onclick: (event) => {
+// What other parts of the page, and tests, may know.
+function describe(element, store) {
+  element.dataset.session = store.session?.id ?? "";
+  element.dataset.query = linesOf(store.draft.text)[0] ?? "";
+  element.dataset.count = store.pictures.size;
+}
+
+function createSkipLink(labels, target) {
+  return labels.text(createElement("a", { class: "skip-link", href: "#results", onclick: (event) => {
     event.preventDefault();  // the address has the session behind its #
-    target.focus();
+    target.focus({ preventScroll: true });
     target.scrollIntoView();
-  } });
-  store.subscribe((topics) => { if (topics.has("language")) link.textContent = store.texts.t("skip_to_results"); });
-  return link;
+  } }), "header_skip");
+}
+
+// On a phone, the results are far below the button: bring them into view, and keep them there while they unfold.
+function showRun(bar, results) {
+  if (!matchMedia(PHONE).matches) return;
+  bar.rank.focus({ preventScroll: true });  // folds the keyboard of the screen
+  const observer = new ResizeObserver(() => bar.mark.scrollIntoView({ block: "start" }));
+  observer.observe(results);
+  const end = () => observer.disconnect();
+  setTimeout(end, FOLLOW_MS);
+  for (const type of ["touchmove", "wheel"]) window.addEventListener(type, end, { once: true, passive: true });
 }

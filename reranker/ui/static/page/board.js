@@ -1,99 +1,227 @@
-// The pictures of one ranking as cards, in as many columns as people choose.
+// The ranked pictures as a grid of cards. Only cards near the viewport exist; they keep their elements while they move.
 
+import { listenToKeys } from "./board_keys.js";
+import { layoutFor, placeOf, shapeFor } from "./board_layout.js";
+import { createCard, createWaitingCard, updateCard } from "./cards.js";
 import { createElement } from "./elements.js";
-import { createGrid } from "./grid.js";
-import { createMarkButtons, mark, markOfKey } from "./marks.js";
-import { scoreText } from "./ranking_rows.js";
-import { createSelection } from "./selection.js";
+import { isNarrow } from "./filtering.js";
+import { changeText, markOf, setMarks } from "./marks.js";
+import { createSelection, createSelectionBar } from "./selection.js";
+import { createWindowing } from "./windowing.js";
 
-const PHONE_PX = 640;
-const DEFAULT_COLUMNS = 3;
-const CAPTION_PX = 62;
+// shown: see shown.js. notices: see notices.js. open: (key), opens the lightbox. barBottom: () -> where the sticky bar ends.
+export function createBoard(store, shown, labels, notices, { open, barBottom }) {
+  const { texts } = store;
+  const list = labels.attribute(createElement("ol", { class: "cards", role: "list" }), "aria-label", "card_list");
+  const empty = createElement("p", { class: "board-empty", hidden: true });
+  const grid = createElement("div", { class: "board-grid" }, list);
+  const node = createElement("div", { class: "board" }, empty, grid);
+  const selection = createSelection();
+  const selectionBar = createSelectionBar(texts, labels, (change) => mark(0, change), clear);
+  const windowing = createWindowing(grid, () => draw());
+  let width = 0, layout = null, shape = 4 / 3, focusedKey = null, focusedIndex = 0;
 
-// open: (row) shows a picture alone.
-export function createBoard(store, { open, expand }) {
-  const { t } = store.texts;
-  const live = createElement("span", { class: "visually-hidden", role: "status" });
-  const selection = createSelection(() => grid.refresh());
-  const cards = new WeakMap();
-  let rows = new Map();
-
-  const grid = createGrid({
-    className: "board", keyOf: (row) => row.key, make, update, onKey,
-    columns: (width) => (width < PHONE_PX ? 2 : store.view.columns ?? DEFAULT_COLUMNS),
-    rowHeight: (width) => width * 0.75 + CAPTION_PX,
+  // Sizes are observed, because to ask for them would lay out the page once more in every frame.
+  new ResizeObserver(([{ contentRect }]) => requestAnimationFrame(() => {
+    width = contentRect.width || width;
+    relayout();
+  })).observe(node);
+  list.addEventListener("click", handleClick);
+  list.addEventListener("focusin", ({ target }) => { remember(indexOf(target.closest(".card"))); });
+  listenToKeys(list, {
+    indexOf: (target) => target.classList.contains("card-open") ? indexOf(target.closest(".card")) : -1,
+    count: () => shown.entries.length, columns: () => layout.columns, focus, mark,
+    toggle(index) { selection.toggle(keyAt(index)); saySelection(); },
+    extend(index) { selection.extend(shown.entries, focusedIndex, index); saySelection(); },
+    selectAll() { selection.selectAll(shown.entries); saySelection(); },
+    clear,
   });
 
-  function make(row) {
-    const { key } = row;
-    const picture = row.picture
-      ? createElement("img", { src: store.thumbnailUrl(row.picture), alt: "", loading: "lazy", decoding: "async" })
-      : createElement("span", { class: "no-picture" });
-    const parts = {
-      rank: createElement("span", { class: "rank" }), score: createElement("span", { class: "score" }),
-      fill: createElement("i"), name: createElement("span", { class: "name" }),
-      similar: createElement("button", { type: "button", class: "similar", tabindex: "-1", hidden: true, onclick: () => expand(rows.get(key).group) }),
-      marks: createMarkButtons(store, (change) => setMark(key, change)),
+  const keyAt = (index) => shown.entries[index]?.row.key ?? null;
+  const indexOf = (card) => card ? shown.entries.findIndex(({ row }) => row.key === card.dataset.key) : -1;
+  const cardOf = (key) => [...list.children].find((card) => card.dataset.key === key);
+
+  function remember(index) {
+    if (index < 0) return;
+    [focusedIndex, focusedKey] = [index, keyAt(index)];
+    updateTabStop();
+  }
+
+  // The grid has one tab stop: the card that had the focus last.
+  function updateTabStop() {
+    const stop = cardOf(focusedKey) ?? list.querySelector(".card:not(.is-waiting)");
+    for (const { parts } of list.children) if (parts) parts.open.tabIndex = parts === stop?.parts ? 0 : -1;
+  }
+
+  function handleClick(event) {
+    const card = event.target.closest(".card-open")?.closest(".card");
+    const index = indexOf(card);
+    if (index < 0) return;
+    if (event.shiftKey) selection.extend(shown.entries, focusedIndex, index);
+    else if (event.ctrlKey || event.metaKey) selection.toggle(keyAt(index));
+    else return open(keyAt(index));
+    saySelection();
+  }
+
+  function saySelection() {
+    notices.say(texts.t("card_selected_count", { count: selection.size }));
+    draw();
+  }
+
+  // Returns whether anything was selected.
+  function clear() {
+    const had = selection.size > 0;
+    selection.clear();
+    if (had) saySelection();
+    return had;
+  }
+
+  // Mark the selection, or the card at an index if nothing is selected.
+  function mark(index, change) {
+    const chosen = selection.size ? shown.entries.filter(({ row }) => selection.has(row.key)) : [shown.entries[index]];
+    const rows = chosen.map(({ row }) => row).filter((row) => row.id !== null);
+    if (!rows.length) return;
+    notices.say(changeText(texts, change, rows.length === 1 ? rows[0].name : texts.t("mark_pictures", { count: rows.length })));
+    setMarks(store, rows.map((row) => row.id), change, notices);
+  }
+
+  function markByButton(key, change) {
+    const row = shown.entries.find((entry) => entry.row.key === key)?.row;
+    if (!row) return;
+    if (selection.has(key)) return mark(0, change);
+    notices.say(changeText(texts, change, row.name));
+    setMarks(store, [row.id], change, notices);
+  }
+
+  function toggleGroup(key) {
+    shown.toggleGroup(shown.entries.find(({ row }) => row.key === key).row.picture.alike);
+  }
+
+  // Focus the card at an index, which is made if it is far away.
+  function focus(index) {
+    if (index < 0 || index >= shown.entries.length) return;
+    [focusedIndex, focusedKey] = [index, keyAt(index)];
+    draw();
+    const card = cardOf(focusedKey);
+    list.style.setProperty("--bar-bottom", `${Math.round(barBottom())}px`);
+    card.parts.open.focus({ preventScroll: true });
+    card.scrollIntoView({ block: "nearest" });
+  }
+
+  function relayout() {
+    if (!width) return;
+    const before = layout;
+    layout = layoutFor(width, store.view.columns, shape);
+    const isOther = before !== null && before.rowHeight !== layout.rowHeight;
+    const top = isOther ? -grid.getBoundingClientRect().top : 0;
+    draw();
+    if (top > 0) keepInView(top, before);
+  }
+
+  // After a change of sizes, the picture that was on top of the viewport is there again.
+  function keepInView(top, before) {
+    const index = Math.floor(top / before.rowHeight) * before.columns;
+    const isAbove = Math.floor(index / layout.columns) * layout.rowHeight;
+    window.scrollBy(0, isAbove - Math.floor(top / before.rowHeight) * before.rowHeight);
+  }
+
+  function draw() {
+    if (!layout || node.hidden) return;
+    const { entries } = shown;
+    const waiting = waitingIds();
+    const rows = Math.ceil((entries.length + waiting.length) / layout.columns);
+    windowing.layout(rows, layout.rowHeight);
+    grid.style.height = `${rows * layout.rowHeight}px`;
+    selection.keepOnly(entries);
+    const hadFocus = list.contains(document.activeElement);
+    drawCards(entries, waiting);
+    if (hadFocus && !list.contains(document.activeElement)) focus(Math.min(focusedIndex, entries.length - 1));
+    updateTabStop();
+    drawEmpty();
+    selectionBar.draw(selection.size);
+  }
+
+  // Pictures that the run will still score are in pale places, so that the page does not grow while one looks at it.
+  function waitingIds() {
+    return shown.isRunning && !isNarrow(shown.filter) && !shown.filter.isGrouped ? shown.waiting : [];
+  }
+
+  function drawCards(entries, waiting) {
+    const places = entries.length + waiting.length;
+    const [firstRow, lastRow] = windowing.range();
+    const indexes = new Set();
+    for (let index = firstRow * layout.columns; index < Math.min(places, lastRow * layout.columns); index++) indexes.add(index);
+    const focused = entries.findIndex(({ row }) => row.key === focusedKey);
+    if (focused >= 0) {
+      focusedIndex = focused;
+      indexes.add(focused);
+    }
+    placeCards([...indexes].sort((one, other) => one - other), entries, waiting);
+  }
+
+  // Put the cards in order without moving the element that has the focus, because that would take the focus from it.
+  function placeCards(indexes, entries, waiting) {
+    const present = new Map([...list.children].map((card) => [card.dataset.key, card]));
+    const cards = indexes.map((index) => {
+      const waitingId = waiting[index - entries.length] ?? null;
+      const key = keyAt(index) ?? `waiting ${waitingId ?? index}`;
+      const card = present.get(key) ?? makeCard(key, index < entries.length, waitingId);
+      present.delete(key);
+      if (index < entries.length) updateCard(card, entries[index], detailsOf(entries[index], index), texts);
+      position(card, index);
+      return card;
+    });
+    for (const card of present.values()) {
+      card.querySelector("img")?.removeAttribute("src");  // so that its request does not delay those of the cards that are seen
+      card.remove();
+    }
+    const kept = cards.find((card) => card.contains(document.activeElement));
+    let next = null;
+    for (const card of cards.reverse()) {
+      if (card !== kept && (card.nextSibling !== next || card.parentNode !== list)) list.insertBefore(card, next);
+      next = card;
+    }
+  }
+
+  function makeCard(key, isScored, waitingId) {
+    const card = isScored ? createCard(texts, markByButton, toggleGroup)
+      : createWaitingCard(waitingId === null ? null : store.thumbnailUrl(waitingId));
+    card.dataset.key = key;
+    return card;
+  }
+
+  function detailsOf({ row }, index) {
+    return {
+      index, count: shown.entries.length, mark: markOf(store.marks, row.id), isSelected: selection.has(row.key),
+      url: row.id === null ? null : store.thumbnailUrl(row.id),
     };
-    parts.main = createElement("button", { type: "button", class: "card", onclick: (event) => choose(event, key) },
-      createElement("span", { class: "frame" }, picture, parts.rank),
-      createElement("span", { class: "score-bar" }, parts.fill),
-      createElement("span", { class: "caption" }, parts.score, parts.name));
-    const cell = createElement("li", {}, parts.main, parts.marks.node, parts.similar);
-    cards.set(cell, parts);
-    return cell;
   }
 
-  function update(cell, row) {
-    const parts = cards.get(cell), score = scoreText(row.score);
-    parts.rank.textContent = `#${row.rank}`;
-    parts.score.textContent = `#${row.rank} · ${score}`;
-    parts.fill.style.width = `${10 * row.score}%`;
-    parts.name.textContent = row.name;
-    parts.main.title = row.name;
-    parts.main.setAttribute("aria-label", t("card_label", { rank: row.rank, score, name: row.name }));
-    parts.main.setAttribute("aria-pressed", String(selection.has(row.key)));
-    const marked = store.marks.get(row.picture);
-    parts.marks.node.hidden = !row.picture;
-    parts.marks.show(marked);
-    parts.similar.hidden = !row.others;
-    if (row.others) parts.similar.textContent = t("card_similar", { count: row.others });
-    cell.className = [row.rank === 1 && "first", selection.has(row.key) && "selected", marked?.pick === 1 && "picked", marked?.pick === -1 && "rejected"]
-      .filter(Boolean).join(" ");
+  function position(card, index) {
+    const { x, y } = placeOf(index, layout);
+    const { cardWidth, cardHeight, pictureHeight } = layout;
+    const style = `width:${cardWidth}px;height:${cardHeight}px;transform:translate(${x}px,${y}px);--picture-height:${pictureHeight}px`;
+    if (card.styleText === style) return;
+    card.styleText = style;
+    card.style.cssText = style;
+    card.dataset.size = cardWidth < 150 ? "small" : cardWidth < 250 ? "middle" : "large";
   }
 
-  function choose(event, key) {
-    if (event.shiftKey) selection.extend(key, [...rows.keys()]);
-    else if (event.ctrlKey || event.metaKey) selection.toggle(key);
-    else { selection.clear(); open(rows.get(key)); }
-  }
-
-  function onKey(event, row) {
-    const change = markOfKey(event);
-    if (change) setMark(row.key, change);
-    else if (event.key === " ") selection.toggle(row.key);
-    else if (event.key === "a" && (event.ctrlKey || event.metaKey)) selection.all([...rows.keys()]);
-    else if (event.key === "Escape" && selection.keys.size) selection.clear();
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  }
-
-  // Mark a picture, or all that are selected if it is one of them.
-  function setMark(key, change) {
-    const keys = selection.has(key) ? [...selection.keys] : [key];
-    const ids = keys.map((each) => rows.get(each)?.picture).filter(Boolean);
-    if (ids.length) live.textContent = mark(store, ids, change);
+  function drawEmpty() {
+    const isFiltered = shown.rows.length > 0 && shown.entries.length === 0;
+    empty.hidden = shown.id === null || shown.isRunning || shown.entries.length > 0;
+    empty.textContent = empty.hidden ? "" : texts.t(isFiltered ? "results_all_hidden" : "results_no_scores");
   }
 
   return {
-    node: createElement("div", {}, live, grid.node),
-    selection,
-    show(shown) {
-      rows = new Map(shown.map((row) => [row.key, row]));
-      selection.keep(rows);
-      grid.show(shown);
+    node, selectionBar: selectionBar.node,
+    focusKey(key) { focus(shown.entries.findIndex(({ row }) => row.key === key)); },
+    draw(topics) {
+      node.hidden = shown.id === null || shown.compared !== null;
+      if (topics.has("pictures")) shape = shapeFor(store.pictures.values());
+      if (topics.has("pictures") || topics.has("view")) relayout();
+      else draw();
     },
-    focus: grid.focus,
+    get columns() { return layout?.columns ?? null; },
   };
 }

@@ -12,25 +12,29 @@ export function createElement(tag, attributes = {}, ...children) {
   return node;
 }
 
-// Create the number of a step; its title follows as text.
-export const createStepNumber = (number) => createElement("span", { class: "step-number", "aria-hidden": "true" }, String(number));
-
 // Put children in the order of items, each made once by its key and updated in place: no scroll, focus or image is lost.
 // make: (item) -> node. update: (node, item).
 export function updateByKey(parent, items, keyOf, make, update) {
   const present = new Map([...parent.children].map((child) => [child.dataset.key, child]));
-  let previous = null;
-  for (const item of items) {
+  const nodes = items.map((item) => {
     const key = String(keyOf(item));
-    let node = present.get(key);
-    if (node) present.delete(key);
-    else { node = make(item); node.dataset.key = key; }
+    const node = present.get(key) ?? make(item);
+    present.delete(key);
+    node.dataset.key = key;
     update(node, item);
-    const next = previous ? previous.nextSibling : parent.firstChild;
-    if (next !== node) parent.insertBefore(node, next);
-    previous = node;
-  }
-  for (const node of present.values()) node.remove();
+    return node;
+  });
+  for (const node of present.values()) discard(node);  // first, so that the others need not be moved
+  const focused = parent.contains(document.activeElement) ? document.activeElement : null;
+  nodes.forEach((node, index) => { if (parent.children[index] !== node) parent.insertBefore(node, parent.children[index] ?? null); });
+  if (focused && document.activeElement !== focused) focused.focus({ preventScroll: true });  // it was moved
+}
+
+// Remove a node for good. Its images are not loaded any more, so that those of others come sooner.
+function discard(node) {
+  node.remove();
+  const images = node.matches("img") ? [node] : node.querySelectorAll("img");
+  for (const image of images) if (!image.complete) image.removeAttribute("src");
 }
 
 // Replace each {name} in a text by the value of that name.

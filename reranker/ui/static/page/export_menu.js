@@ -1,85 +1,96 @@
-// Download exactly what is shown: pictures, tables, a contact sheet; of one sentence or of all of a run.
+// The menu of downloads. Every file has exactly the pictures that are shown, in the order in which they are shown.
 
 import { createElement } from "./elements.js";
-import { scoreText } from "./ranking_rows.js";
+import { bytesText } from "./formats.js";
+import { createExportPlan } from "./export_plan.js";
+import { setText } from "./labels.js";
+import { createPopover } from "./popover.js";
 
+const DEFAULT_TEMPLATE = "{rank}_{score}_{name}";
 const FORMATS = ["zip", "csv", "json", "html"];
-const TEMPLATE = "{rank}_{score}_{name}";
+const SCOPES = ["shown", "picked", "all"];
 
-export function createExportMenu(store, shownRows) {
-  const { t } = store.texts;
-  const opener = createElement("button", { type: "button", class: "open-export", "aria-haspopup": "true", "aria-expanded": "false", onclick: () => setOpen(popup.hidden) });
-  const scope = { shown: createElement("span"), picked: createElement("span"), all: createElement("span") };
-  const radios = Object.entries(scope).map(([value, text]) => createElement("label", {}, createElement("input", { type: "radio", name: "export-scope", value, checked: value === "shown" }), " ", text));
-  const template = createElement("input", { type: "text", value: TEMPLATE, oninput: translate, spellcheck: "false" });
-  const templateLabel = createElement("span"), example = createElement("code");
-  const formats = FORMATS.map((format) => createElement("button", { type: "button", "data-format": format, class: format === "zip" ? "primary" : "", onclick: () => download(format) }));
-  const said = createElement("p", { class: "note", role: "status" });
-  const popup = createElement("div", { class: "popup export", hidden: true }, createElement("div", { class: "scope" }, ...radios),
-    createElement("label", { class: "template" }, templateLabel, template, example), createElement("div", { class: "formats" }, ...formats), said);
-  const node = createElement("div", { class: "menu", hidden: true, onkeydown: (event) => { if (event.key === "Escape" && !popup.hidden) { event.stopPropagation(); setOpen(false); opener.focus(); } } }, opener, popup);
-  let summary = null, visible = [];
-  document.addEventListener("click", (event) => { if (!node.contains(event.target)) setOpen(false); });
+export function createExportMenu(store, shown, labels) {
+  const { texts } = store;
+  const plan = createExportPlan(store, shown);
+  const template = createElement("input", { type: "text", class: "export-template", value: DEFAULT_TEMPLATE, spellcheck: "false", oninput: drawExample });
+  const example = createElement("output", { class: "export-example" });
+  const scopes = SCOPES.map(createScope);
+  const scopeBox = labels.attribute(createElement("div", { class: "export-scopes", role: "radiogroup" }, ...scopes.map(({ node }) => node)), "aria-label", "export_which");
+  const buttons = FORMATS.map(createFormatButton);
+  const outcome = createElement("p", { class: "export-outcome", role: "status" });
+  const popover = createPopover("export", [
+    scopeBox, buttons[0],
+    createElement("label", { class: "export-naming" }, labels.text(createElement("span"), "export_naming"), template),
+    example, createElement("div", { class: "export-tables" }, ...buttons.slice(1)), outcome,
+  ], () => setText(outcome, ""));
+  labels.attribute(popover.panel, "aria-label", "export_title");
+  const long = createElement("span", { class: "export-long" }), short = createElement("span", { class: "export-short" });  // on phones
+  popover.button.append(long, short);
+  let scope = "shown", isBusy = false;
 
-  function setOpen(isOpen) {
-    popup.hidden = !isOpen;
-    opener.setAttribute("aria-expanded", String(isOpen));
-    said.textContent = "";
-    if (isOpen) translate();
+  function createScope(value) {
+    const input = createElement("input", { type: "radio", name: "export-scope", value, onchange: () => { scope = value; draw(); } });
+    const text = createElement("span");
+    return { value, input, text, node: createElement("label", {}, input, text) };
   }
 
-  const chosenScope = () => radios.find((label) => label.firstChild.checked)?.firstChild.value ?? "shown";
-  const isPicked = (row) => store.marks.get(row.picture)?.pick === 1;
-  const ofRun = () => [...store.rankings.values()].filter((ranking) => ranking.run === summary?.run);
-
-  function rankings() {
-    const keys = (rows) => rows.map((row) => row.key);
-    if (chosenScope() === "all") return ofRun().map(({ id }) => ({ id, pictures: null }));
-    return [{ id: summary.id, pictures: keys(chosenScope() === "picked" ? shownRows().rows.filter(isPicked) : visible) }];
+  function createFormatButton(format) {
+    const button = createElement("button", { type: "button", class: format === "zip" ? "button main" : "button", onclick: () => download(format) });
+    return labels.text(button, `export_${format}`);
   }
 
   async function download(format) {
-    said.textContent = t("export_making");
-    for (const button of formats) button.disabled = true;
+    isBusy = true;
+    setText(outcome, texts.t("export_preparing"));
+    outcome.classList.remove("is-error");
+    draw();
     try {
-      const file = await store.api.post(store.path("exports"), { format, rankings: rankings(), template: template.value });
-      const link = createElement("a", { href: store.api.urlOf(file.url), download: file.name });
-      link.click();
-      said.textContent = t("export_made", { name: file.name, size: sizeText(file.bytes) });
+      const rankings = await plan.rankings(scope);
+      const file = await store.api.post(store.path("exports"), { format, rankings, template: template.value.trim() || DEFAULT_TEMPLATE });
+      save(file);
+      setText(outcome, texts.t("export_done", { name: file.name, size: bytesText(file.bytes) }));
     } catch (error) {
-      said.textContent = error.message;
+      setText(outcome, error.message);
+      outcome.classList.add("is-error");
     }
-    translate();
+    isBusy = false;
+    draw();
   }
 
-  const sizeText = (bytes) => bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
-
-  function translate() {
-    if (!summary) return;
-    const picked = shownRows().rows.filter(isPicked).length, count = ofRun().length;
-    scope.shown.textContent = t("export_shown", { count: visible.length });
-    scope.picked.textContent = t("export_picked", { count: picked });
-    scope.all.textContent = t("export_all", { count });
-    radios[1].firstChild.disabled = !picked;
-    radios[2].hidden = count < 2;
-    if (radios[1].firstChild.checked && !picked) radios[0].firstChild.checked = true;
-    templateLabel.textContent = `${t("export_template")} `;
-    const [first] = visible;
-    example.textContent = first ? template.value.replace("{rank}", String(first.rank).padStart(2, "0")).replace("{score}", scoreText(first.score))
-      .replace("{name}", first.name).replace("{stem}", first.name.replace(/\.[^.]*$/, "")).replace("{query}", summary.query) : "";
-    for (const button of formats) {
-      button.textContent = t(`export_${button.dataset.format}`);
-      button.disabled = chosenScope() !== "all" && !visible.length;
-    }
+  function save({ url, name }) {
+    const link = createElement("a", { href: store.api.urlOf(url), download: name, hidden: true });
+    popover.node.append(link);
+    link.click();
+    link.remove();
   }
 
-  return {
-    node,
-    show(shown, rows) {
-      [summary, visible] = [shown, rows];
-      node.hidden = !shown || shown.state === "running" || !shownRows().rows.length;
-      opener.textContent = `↓ ${t("export_open", { count: rows.length })}`;
-      if (!popup.hidden) translate();
-    },
-  };
+  function drawExample() {
+    const name = plan.exampleName(scope, template.value.trim() || DEFAULT_TEMPLATE);
+    setText(example, name ? texts.t("export_example", { name }) : "");
+  }
+
+  function draw() {
+    const counts = plan.counts();
+    const isOffered = { shown: true, picked: counts.picked > 0, all: counts.all > 1 };
+    if (!isOffered[scope]) scope = "shown";
+    const kind = counts.shown < shown.entries.length ? "loaded" : "shown";
+    setText(long, texts.t(`export_download_${kind}`, { count: counts.shown }));
+    setText(short, texts.t("export_download_short", { count: counts.shown }));
+    popover.button.disabled = counts.shown === 0 && counts.all < 2;
+    for (const { value, input, text, node } of scopes) {
+      node.hidden = !isOffered[value];
+      input.checked = value === scope;
+      setText(text, texts.t(`export_scope_${value === "shown" ? kind : value}`, { count: counts[value] }));
+    }
+    scopeBox.hidden = !isOffered.picked && !isOffered.all;
+    buttons.forEach((button, index) => {
+      button.disabled = isBusy || (scope !== "all" && counts[scope] === 0);
+      button.hidden = scope === "all" && FORMATS[index] !== "zip";
+    });
+    if (popover.isOpen) drawExample();
+  }
+
+  popover.button.addEventListener("click", drawExample);
+  return { node: popover.node, draw };
 }

@@ -1,30 +1,63 @@
-// The pictures of a ranking that have no score, with the reasons, and another try for those that can succeed.
+// The pictures of a ranking that have no score, folded, with the reasons, and a button for those that can succeed.
 
 import { createElement } from "./elements.js";
-import { failedRows } from "./ranking_rows.js";
+import { countText } from "./formats.js";
+import { setText } from "./labels.js";
+import { createPopover } from "./popover.js";
 
-export function createFailures(store) {
-  const { t, text } = store.texts;
-  const summary = createElement("summary"), list = createElement("ul");
-  const again = createElement("button", { type: "button" });
-  const details = createElement("details", {}, summary, list);
-  const node = createElement("div", { class: "failures", hidden: true }, details, again);
-  let ranking = null;
+const MAX_NAMES = 20;  // more pictures with the same reason are only counted
 
-  const retry = () => store.notices.attempt(() => store.api.post(store.path("retry"), { ranking: ranking.id }));
-  again.addEventListener("click", retry);
+export function createFailures(store, shown, notices) {
+  const { texts } = store;
+  const list = createElement("ul");
+  const popover = createPopover("reasons", [list]);
+  const retry = createElement("button", { type: "button", class: "button", onclick: tryAgain });
+  const node = createElement("div", { class: "failures", hidden: true }, popover.node, retry);
+  let drawn = "";
+
+  async function tryAgain() {
+    retry.disabled = true;
+    try {
+      await store.api.post(store.path("retry"), { ranking: shown.id });
+      retry.closest(".results").querySelector(".headline-title").focus({ preventScroll: true });
+    } catch (error) {
+      notices.fail(error);
+    }
+    retry.disabled = Boolean(store.job);
+  }
+
+  // One line for each reason; a reason that names its picture is a line of its own.
+  function lines() {
+    const byReason = new Map();
+    for (const { name, reason } of shown.failed) {
+      const text = texts.text(reason);
+      byReason.set(text, [...byReason.get(text) ?? [], name]);
+    }
+    return [...byReason].map(([text, names]) => names.every((name) => text.includes(name)) ? text : listed(text, names));
+  }
+
+  function listed(text, names) {
+    const shownNames = names.slice(0, MAX_NAMES).join(texts.t("results_comma"));
+    const more = names.length - MAX_NAMES;
+    return texts.t("results_reason", { text, names: more > 0 ? texts.t("results_and_more", { names: shownNames, count: more }) : shownNames });
+  }
 
   return {
     node,
-    show(shown) {
-      ranking = shown;
-      const failed = shown ? failedRows(store, shown.id) : [];
-      node.hidden = !failed.length;
-      const count = failed.filter(([picture, , canRetry]) => picture && canRetry).length;
-      summary.textContent = t("failures_title", { count: failed.length });
-      list.replaceChildren(...failed.map(([, reason]) => createElement("li", {}, text(reason))));
-      again.hidden = !count || Boolean(store.job);
-      again.textContent = t(shown?.state === "stopped" ? "failures_rank_rest" : "failures_retry", { count });
+    draw() {
+      const { failed } = shown;
+      const again = failed.filter(({ canRetry }) => canRetry).length;
+      const isStopped = shown.summary?.state === "stopped";
+      node.hidden = failed.length === 0 || shown.compared !== null;
+      setText(popover.button, texts.t("results_failed", { count: failed.length, number: countText(failed.length, texts.language) }));
+      retry.hidden = again === 0 || shown.isRunning;
+      retry.disabled = Boolean(store.job);
+      const some = again < failed.length ? "results_try_some_again" : "results_try_again";
+      setText(retry, texts.t(isStopped ? "results_rank_remaining" : some, { count: again }));
+      const content = lines();
+      if (content.join("\n") === drawn) return;
+      drawn = content.join("\n");
+      list.replaceChildren(...content.map((line) => createElement("li", {}, line)));
     },
   };
 }

@@ -1,94 +1,101 @@
-// The one filter: a histogram with two handles, how many of the best, a name, marks; and the order and size of the cards.
+// The one filter of the results, in the sticky bar: scores, the best N, names, marks, order; and the menu of downloads.
 
 import { createElement } from "./elements.js";
-import { histogram, isFiltered, MARK_FILTERS, NO_FILTER, SORT_ORDERS } from "./ranking_rows.js";
+import { isNarrow, NO_FILTER } from "./filtering.js";
+import { createHistogram } from "./histogram.js";
+import { setText } from "./labels.js";
 
-const BINS = 40;
-const STEP = 0.1;
+const MARK_CHOICES = ["all", "picked", "kept", "unmarked", "rated1", "rated2", "rated3", "rated4", "rated5"];
+const SORT_CHOICES = ["score", "name", "taken"];
 
-export function createFilters(store) {
-  const { t } = store.texts;
-  const bars = createElement("div", { class: "histogram", "aria-hidden": "true" }, ...Array.from({ length: BINS }, () => createElement("i")));
-  const handle = (name) => createElement("input", { type: "range", min: 0, max: 10, step: STEP, value: NO_FILTER[name], class: `handle ${name}`, oninput: (event) => slide(name, event.target) });
-  const min = handle("min"), max = handle("max");
-  const top = createElement("input", { type: "number", min: 1, step: 1, class: "top", oninput: () => change({ top: Math.max(0, Math.floor(Number(top.value))) }) });
-  const name = createElement("input", { type: "search", class: "find", oninput: () => change({ name: name.value }) });
-  const marks = choice(MARK_FILTERS, (value) => change({ marks: value }));
-  const sort = choice(SORT_ORDERS, (value) => change({ sort: value }));
-  const group = createElement("input", { type: "checkbox", onchange: () => change({ group: group.checked }) });
-  const size = createElement("input", { type: "range", min: 2, max: 8, step: 1, class: "size", oninput: () => store.setView({ columns: 10 - Number(size.value) }) });
-  const reset = createElement("button", { type: "button", class: "plain", onclick: () => change({ ...NO_FILTER, sort: filter().sort, group: filter().group }) });
-  const shown = createElement("output", { class: "shown" });
-  const labels = Object.fromEntries(["top", "marks", "sort", "group", "size"].map((key) => [key, createElement("span")]));
-  const fold = createElement("button", { type: "button", class: "fold", "aria-expanded": "false", onclick: () => {
-    const isOpen = node.classList.toggle("open");
+export function createFilters(store, shown, labels, exportMenu) {
+  const { texts } = store;
+  const histogram = createHistogram(texts, labels, shown.setFilter);
+  const top = createElement("input", {
+    type: "number", class: "filter-top", min: 1, step: 1, inputmode: "numeric",
+    oninput: () => shown.setFilter({ top: Math.floor(Number(top.value)) >= 1 ? Math.floor(Number(top.value)) : null }),
+  });
+  labels.attribute(top, "placeholder", "filter_top_all");
+  const name = labels.attribute(createElement("input", { type: "search", class: "filter-name", oninput: () => shown.setFilter({ name: name.value }) }), "placeholder", "filter_name");
+  labels.attribute(name, "aria-label", "filter_name");
+  const marks = createChoice("filter_marks", MARK_CHOICES, (value) => shown.setFilter({ marks: value }));
+  const sort = createChoice("filter_sort", SORT_CHOICES, (value) => shown.setFilter({ sort: value }));
+  const group = createElement("input", { type: "checkbox", onchange: () => shown.setFilter({ isGrouped: group.checked }) });
+  const groupLabel = createElement("label", { class: "filter-group" }, group, labels.text(createElement("span"), "filter_group"));
+  const topLabel = createElement("label", { class: "filter-label" }, labels.text(createElement("span"), "filter_top"), top);
+  const fields = createElement("div", { class: "filter-fields", id: "results-filter" }, histogram.node, topLabel, name, marks, sort, groupLabel);
+  const fold = createElement("button", { type: "button", class: "filter-fold button", "aria-controls": "results-filter", onclick: () => unfold(!node.classList.contains("is-open")) });
+  const counts = createElement("output", { class: "filter-counts" });
+  const reset = labels.text(createElement("button", { type: "button", class: "plain", onclick: clear }), "filter_reset");
+  const node = createElement("div", { class: "filter", role: "group", hidden: true, onkeydown: foldByEscape },
+    fields, createElement("div", { class: "filter-foot" }, fold, counts, reset, exportMenu.node));
+  labels.attribute(node, "aria-label", "filter_title");
+  unfold(false);
+
+  function createChoice(label, choices, onChoose) {
+    const options = choices.map((value) => labels.text(createElement("option", { value }), `${label}_${value}`));
+    const select = createElement("select", { onchange: () => onChoose(select.value) }, ...options);
+    return labels.attribute(select, "aria-label", label);
+  }
+
+  // On phones, the fields are folded below a button.
+  function unfold(isOpen) {
+    node.classList.toggle("is-open", isOpen);
     fold.setAttribute("aria-expanded", String(isOpen));
-  } });
-  const node = createElement("div", { class: "filters" },
-    createElement("div", { class: "range" }, bars, min, max),
-    createElement("div", { class: "filter-line" }, fold, shown, reset,
-      createElement("label", {}, labels.top, top), name, createElement("label", {}, labels.marks, marks.node),
-      createElement("label", {}, labels.sort, sort.node), createElement("label", { class: "group" }, group, labels.group),
-      createElement("label", {}, labels.size, size)));
-  store.view.filter = { ...NO_FILTER };
-
-  const filter = () => store.view.filter;
-  const change = (values) => store.setView({ filter: { ...filter(), ...values } });
-
-  // The handles do not pass each other.
-  function slide(which, input) {
-    const value = which === "min" ? Math.min(Number(input.value), filter().max) : Math.max(Number(input.value), filter().min);
-    input.value = value;
-    change({ [which]: value });
   }
 
-  function choice(values, onChoose) {
-    const select = createElement("select", { onchange: () => onChoose(select.value) }, ...values.map((value) => createElement("option", { value })));
-    return { node: select, values };
+  function foldByEscape(event) {
+    if (event.key !== "Escape" || !node.classList.contains("is-open")) return;
+    unfold(false);
+    fold.focus();
   }
 
-  function translate() {
-    for (const [key, label] of Object.entries(labels)) label.textContent = t(`filter_${key}`);
-    for (const [prefix, { node: select, values }] of [["filter_marks", marks], ["filter_sort", sort]]) {
-      values.forEach((value, index) => { select.options[index].textContent = t(`${prefix}_${value}`); });
-    }
-    top.placeholder = t("filter_all");
-    name.placeholder = t("filter_name");
-    name.setAttribute("aria-label", t("filter_name"));
-    reset.textContent = t("filter_reset");
-    fold.textContent = t("filter_open");
+  function clear() {
+    const { sort: order, isGrouped } = shown.filter;
+    shown.setFilter({ ...NO_FILTER, sort: order, isGrouped });
+    (node.classList.contains("is-open") ? fold : name).focus();
+  }
+
+  function setValue(input, value) {
+    if (input.value !== value) input.value = value;
+  }
+
+  // Each statement stays on one line.
+  function drawCounts(statements) {
+    if (counts.textContent === statements.join(" · ")) return;
+    counts.replaceChildren(...statements.flatMap((statement, index) =>
+      index < statements.length - 1 ? [createElement("span", {}, `${statement} ·`), " "] : [createElement("span", {}, statement)]));
   }
 
   return {
     node,
-    // rows: all of the ranking. visible: those that pass the filter.
-    show(rows, visible) {
-      translate();
-      const chosen = filter(), counts = histogram(rows, BINS), highest = Math.max(1, ...counts);
-      [...bars.children].forEach((bar, index) => {
-        bar.style.height = counts[index] ? `${10 + 90 * counts[index] / highest}%` : "0";
-        const middle = (index + 0.5) * 10 / BINS;
-        bar.classList.toggle("out", middle < chosen.min || middle > chosen.max);
-      });
-      for (const [input, value, key] of [[min, chosen.min, "filter_min"], [max, chosen.max, "filter_max"]]) {
-        if (document.activeElement !== input) input.value = value;
-        input.setAttribute("aria-label", t(key));
-        input.setAttribute("aria-valuetext", value.toFixed(1));
-      }
-      if (document.activeElement !== top) top.value = chosen.top || "";
-      if (document.activeElement !== name) name.value = chosen.name;
-      [marks.node.value, sort.node.value, group.checked, size.value] = [chosen.marks, chosen.sort, chosen.group, 10 - (store.view.columns ?? 3)];
-      reset.hidden = !isFiltered(chosen);
-      shown.textContent = rows.length ? [t("filter_shown", { shown: visible.length, count: rows.length }), ...description(chosen)].join(" · ") : "";
-      node.classList.toggle("unused", !rows.length);
+    draw() {
+      const { filter, rows } = shown;
+      node.hidden = shown.id === null;
+      node.inert = shown.compared !== null;
+      histogram.draw(rows, filter, shown.summary?.threshold);
+      if (document.activeElement !== top) setValue(top, filter.top === null ? "" : String(filter.top));
+      setValue(name, filter.name);
+      setValue(marks, filter.marks);
+      setValue(sort, filter.sort);
+      group.checked = filter.isGrouped;
+      reset.hidden = !isNarrow(filter);
+      setText(fold, texts.t("filter_title"));
+      fold.classList.toggle("is-used", isNarrow(filter));
+      drawCounts([texts.t("filter_shown", { shown: shown.entries.length, count: rows.length }), ...filterTexts(filter, texts)]);
     },
   };
+}
 
-  function description(chosen) {
-    const parts = [];
-    if (chosen.min > 0) parts.push(t("filter_said_min", { score: chosen.min.toFixed(1) }));
-    if (chosen.max < 10) parts.push(t("filter_said_max", { score: chosen.max.toFixed(1) }));
-    if (chosen.top) parts.push(t("filter_said_top", { count: chosen.top }));
-    return parts;
-  }
+// What the filter lets through, in words: "Score >= 2.5", "Top 10".
+export function filterTexts({ min, max, top, name, marks }, texts) {
+  const [low, high] = [min.toFixed(1), max.toFixed(1)];
+  return [
+    min > 0 && max < 10 && texts.t("filter_between", { low, high }),
+    min > 0 && max === 10 && texts.t("filter_at_least", { low }),
+    min === 0 && max < 10 && texts.t("filter_at_most", { high }),
+    top !== null && texts.t("filter_top_n", { count: top }),
+    name.trim() && texts.t("filter_named", { name: name.trim() }),
+    marks !== "all" && texts.t(`filter_marks_${marks}`),
+  ].filter(Boolean);
 }

@@ -1,174 +1,144 @@
-// One picture alone: large, with zoom, beside a second one, and why it has its score.
+// One picture at full size over the page, with its neighbours in shown order, why it has its score, and marks.
 
 import { createElement } from "./elements.js";
-import { createMarkButtons, mark, markOfKey } from "./marks.js";
-import { scoreText } from "./ranking_rows.js";
-import { createZoom } from "./zoom.js";
+import { createExplanation } from "./explanation.js";
+import { createFacts } from "./picture_facts.js";
+import { setText } from "./labels.js";
+import { changeOfKey, changeText, createMarkButtons, markOf, setMarks, updateMarkButtons } from "./marks.js";
+import { createNotices } from "./notices.js";
+import { createStage } from "./stage.js";
 
-const NOT_FOUND = 0.5;     // a part of the sentence with a lower score was not found
-const FULL_DROP = 2;       // log-odds; a place that costs as much is shown at full strength
-const SMALLEST_DROP = 0.1;
-
-// shownRows: returns {rows, visible}. leave: is called with the key of the picture that was shown last.
-export function createLightbox(store, shownRows, leave) {
-  const { t, text } = store.texts;
-  const stage = createElement("div", { class: "stage" });
-  const title = createElement("h2", { id: "lightbox-title" }), name = createElement("p", { class: "name" });
-  const button = (action, run, content = "") => createElement("button", { type: "button", class: action, onclick: run }, content);
-  const buttons = {
-    previous: button("previous", () => move(-1), "←"), next: button("next", () => move(1), "→"),
-    smaller: button("smaller", () => zooms.forEach((zoom) => zoom.by(1 / 1.5)), "−"), larger: button("larger", () => zooms.forEach((zoom) => zoom.by(1.5)), "+"),
-    beside: button("beside", keepBeside), why: button("why", () => ask("explain")), words: button("words", () => ask("rating")), close: button("close", () => dialog.close(), "✕"),
+// onClose: (key of the picture that was shown last).
+export function createLightbox(store, shown, labels, onClose) {
+  const { texts } = store;
+  const notices = createNotices(labels);
+  const stage = createStage(store, step, drawZoom);
+  const iconButton = (key, glyph, onclick, className = "") => {
+    const button = createElement("button", { type: "button", class: `icon ${className}`, onclick }, glyph);
+    return labels.attribute(labels.attribute(button, "aria-label", key), "title", key);
   };
-  const marks = createMarkButtons(store, (change) => setMark(change));
-  const answer = createElement("div", { class: "answer", role: "status" });
-  const facts = createElement("dl"), details = createElement("details", {}, createElement("summary"), facts);
-  const side = createElement("aside", {}, createElement("div", { class: "side-head" }, title, buttons.close), name, marks.node,
-    createElement("div", { class: "side-buttons" }, buttons.previous, buttons.next, buttons.smaller, buttons.larger, buttons.beside),
-    createElement("div", { class: "side-buttons" }, buttons.why, buttons.words), answer, details);
-  const dialog = createElement("dialog", { class: "lightbox", "aria-labelledby": "lightbox-title", onkeydown: press, onclose: closed }, stage, side);
-  let key = null, besideKey = null, zooms = [], asked = null;
-  const answers = new Map();  // by ranking and picture
-  const exif = new Map();     // by picture
+  const previous = iconButton("lightbox_previous", "‹", () => step(-1), "stage-previous");
+  const next = iconButton("lightbox_next", "›", () => step(1), "stage-next");
+  const magnification = createElement("button", { type: "button", class: "icon zoom-reset", onclick: () => stage.zoom.reset() });
+  labels.attribute(magnification, "title", "lightbox_fit");
+  const keep = createElement("button", { type: "button", class: "lightbox-keep", onclick: toggleBeside });
+  const close = iconButton("lightbox_close", "✕", () => node.close());
+  const bar = createElement("div", { class: "lightbox-bar" },
+    iconButton("lightbox_shrink", "−", () => stage.zoom.shrink()), magnification, iconButton("lightbox_enlarge", "+", () => stage.zoom.enlarge()),
+    keep, close);
+  const rank = createElement("span", { class: "lightbox-rank" }), score = createElement("b", { class: "lightbox-score" });
+  const name = createElement("h2", { class: "lightbox-name" });
+  const place = createElement("span", { class: "lightbox-place" });
+  const marks = createMarkButtons(mark, null);
+  const why = createExplanation(store, shown, labels, stage.showMap);
+  const facts = createFacts(store, labels);
+  const side = createElement("div", { class: "lightbox-side" },
+    createElement("div", { class: "lightbox-head" }, rank, score, place), name, marks, why.node, facts.node, notices.alert, notices.spoken);
+  const view = createElement("div", { class: "lightbox-view" }, stage.node, previous, next, bar);
+  const node = createElement("dialog", { class: "lightbox", onkeydown: handleKey, onclose: handleClose }, view, side);
+  labels.attribute(node, "aria-label", "lightbox_title");
+  let key = null, besideKey = null, index = 0, preloaded = [];
 
-  const rowOf = (each) => shownRows().rows.find((row) => row.key === each);
-  const current = () => rowOf(key);
+  const rowOf = (wanted) => shown.rows.find((row) => row.key === wanted) ?? null;
 
-  function open(opened) {
-    key = opened;
+  function open(newKey) {
+    [key, besideKey] = [newKey, null];
+    stage.zoom.reset();
+    node.showModal();
     draw();
-    if (!dialog.open) dialog.showModal();
-    buttons.close.focus();
+    close.focus();
   }
 
-  function move(step) {
-    const { visible } = shownRows(), index = visible.findIndex((row) => row.key === key);
-    const next = visible[index + step];
-    if (!next) return;
-    key = next.key;
+  function step(change) {
+    const entries = shown.entries;
+    const target = entries[indexNow() + change] ?? null;
+    if (!target) return;
+    key = target.row.key;
+    if (besideKey === null) stage.zoom.reset();
+    draw();
+    const { row } = target;
+    notices.say(texts.t("card_label", { rank: row.rank, score: row.text, name: row.name }));
+  }
+
+  // Where the picture is among those that are shown; where it was, if the filter does not show it any more.
+  function indexNow() {
+    const found = shown.entries.findIndex(({ row }) => row.key === key);
+    if (found >= 0) index = found;
+    return index;
+  }
+
+  // Keep this picture on the left while the arrows change the other one.
+  function toggleBeside() {
+    if (besideKey !== null) besideKey = null;
+    else {
+      besideKey = key;
+      const at = indexNow();
+      key = (shown.entries[at + 1] ?? shown.entries[at - 1] ?? shown.entries[at]).row.key;
+    }
+    stage.zoom.reset();
     draw();
   }
 
-  function keepBeside() {
-    besideKey = besideKey === null ? key : null;
-    if (besideKey !== null) move(1);
-    draw();
+  function mark(change) {
+    const row = rowOf(key);
+    if (row.id === null) return;
+    notices.say(changeText(texts, change, row.name));
+    setMarks(store, [row.id], change, notices);
   }
 
-  function closed() {
-    asked?.abort();
-    besideKey = null;
-    leave(key);
-  }
-
-  function setMark(change) {
-    const row = current();
-    if (row?.picture) mark(store, [row.picture], change);
-    draw();
-  }
-
-  function press(event) {
-    const change = markOfKey(event);
-    if (change) setMark(change);
-    else if (event.key === "ArrowRight") move(1);
-    else if (event.key === "ArrowLeft") move(-1);
-    else if (event.key === "+") zooms.forEach((zoom) => zoom.by(1.5));
-    else if (event.key === "-") zooms.forEach((zoom) => zoom.by(1 / 1.5));
-    else return;
+  function handleKey(event) {
+    const change = changeOfKey(event);
+    const action = { ArrowLeft: () => step(-1), ArrowRight: () => step(1), "+": stage.zoom.enlarge, "-": stage.zoom.shrink }[event.key];
+    if (!change && !action) return;
     event.preventDefault();
+    if (change) mark(change); else action();
+  }
+
+  function handleClose() {
+    const last = key;
+    key = null;
+    preloaded = [];
+    stage.showMap(null);
+    onClose(last);
   }
 
   function draw() {
-    const row = current();
-    if (!row) return dialog.open && dialog.close();
-    const { visible } = shownRows(), index = visible.indexOf(row), beside = besideKey === null ? null : rowOf(besideKey);
-    drawStage(beside && beside !== row ? [beside, row] : [row]);
-    title.textContent = t("lightbox_title", { rank: row.rank, score: scoreText(row.score) });
-    name.textContent = row.name;
-    marks.node.hidden = !row.picture;
-    marks.show(store.marks.get(row.picture));
-    buttons.previous.disabled = index <= 0;
-    buttons.next.disabled = index < 0 || index >= visible.length - 1;
-    buttons.beside.textContent = t(besideKey === null ? "lightbox_beside" : "lightbox_alone");
-    for (const action of ["previous", "next", "smaller", "larger", "close"]) {
-      buttons[action].setAttribute("aria-label", t(`lightbox_${action}`));
-      buttons[action].title = t(`lightbox_${action}`);
-    }
-    for (const each of [visible[index + 1], visible[index - 1]]) if (each?.picture) new Image().src = store.fullUrl(each.picture);
-    drawAnswer(row);
-    drawDetails(row);
+    if (!node.open || key === null) return;
+    const row = rowOf(key);
+    if (!row) return node.close();  // it was removed from the session
+    if (!rowOf(besideKey)) besideKey = null;
+    const at = indexNow();
+    stage.show(row, rowOf(besideKey));
+    setText(rank, `#${row.rank}`);
+    setText(score, row.text);
+    setText(name, row.name);
+    setText(place, texts.t("lightbox_place", { number: at + 1, count: shown.entries.length }));
+    // Not disabled, because that would take the focus and the keys from them.
+    previous.setAttribute("aria-disabled", String(at <= 0));
+    next.setAttribute("aria-disabled", String(at >= shown.entries.length - 1));
+    keep.setAttribute("aria-pressed", String(besideKey !== null));
+    setText(keep, texts.t(besideKey === null ? "lightbox_keep_beside" : "lightbox_alone"));
+    keep.hidden = shown.entries.length < 2;
+    marks.hidden = row.id === null;
+    updateMarkButtons(marks, markOf(store.marks, row.id), texts);
+    why.draw(row);
+    facts.draw(row);
+    drawZoom();
+    preload([at - 1, at + 1]);
   }
 
-  function drawStage(rows) {
-    const keys = rows.map((row) => row.key).join(" ");
-    if (stage.dataset.keys === keys) return;
-    stage.dataset.keys = keys;
-    zooms = rows.map((row) => createZoom(row.picture && store.fullUrl(row.picture), row.picture && store.thumbnailUrl(row.picture), row.name));
-    stage.replaceChildren(...zooms.map((zoom, index) => createElement("figure", {}, zoom.node,
-      rows.length > 1 && createElement("figcaption", {}, `#${rows[index].rank} · ${scoreText(rows[index].score)} · ${rows[index].name}`))));
+  function drawZoom() {
+    const size = stage.magnification;
+    setText(magnification, size === null ? "" : `${Math.round(size * stage.zoom.scale * 100)} %`);
   }
 
-  // Ask the model about this picture: "explain" or "rating".
-  async function ask(question) {
-    const row = current(), ranking = store.view.ranking, id = `${ranking} ${row.picture}`;
-    asked?.abort();
-    const request = asked = new AbortController();
-    const known = answers.get(id) ?? {};
-    answers.set(id, { ...known, busy: question, trouble: null });
-    drawAnswer(row);
-    try {
-      const found = await store.api.post(store.path(question), { ranking, picture: row.picture }, { signal: request.signal });
-      answers.set(id, { ...known, busy: null, [question]: found });
-    } catch (error) {
-      answers.set(id, { ...known, busy: null, trouble: error.name === "AbortError" ? null : error.message });
-    }
-    if (dialog.open && current()) drawAnswer(current());
+  function preload(indexes) {
+    preloaded = indexes.map((at) => shown.entries[at]?.row.id).filter(Boolean).map((id) => {
+      const image = new Image();
+      image.src = store.fullUrl(id);
+      return image;
+    });
   }
 
-  function drawAnswer(row) {
-    const { explain, rating, busy, trouble } = answers.get(`${store.view.ranking} ${row.picture}`) ?? {};
-    buttons.why.textContent = t("lightbox_why");
-    buttons.words.textContent = t("lightbox_rate");
-    buttons.why.hidden = Boolean(explain) || !row.picture;
-    buttons.words.hidden = Boolean(rating) || !row.picture;
-    buttons.why.disabled = buttons.words.disabled = Boolean(busy);
-    answer.replaceChildren(...[
-      busy && createElement("p", { class: "muted" }, t("lightbox_asking")),
-      trouble && createElement("p", { class: "trouble" }, trouble),
-      explain?.parts.length > 1 && createElement("ul", { class: "parts" }, ...explain.parts.map(partItem)),
-      explain && createElement("p", { class: "muted" }, whereText(explain.drops)),
-      rating && createElement("p", {}, t("lightbox_rating", { text: rating.text, score: rating.score.toFixed(1) })),
-    ].filter(Boolean));
-    zooms.at(-1)?.dim(explain && largest(explain.drops) >= SMALLEST_DROP ? explain.drops.map((line) => line.map((drop) => Math.min(1, Math.max(0, drop) / FULL_DROP))) : null);
-  }
-
-  const partItem = (part) => createElement("li", { class: part.score < NOT_FOUND ? "not-found" : "" },
-    createElement("span", {}, part.text), createElement("b", {}, scoreText(part.score)), part.score < NOT_FOUND && createElement("span", { class: "muted" }, t("lightbox_not_found")));
-  const largest = (drops) => Math.max(...drops.flat());
-  const whereText = (drops) => (largest(drops) >= SMALLEST_DROP ? t("lightbox_where", { most: largest(drops).toFixed(1) }) : t("lightbox_nowhere"));
-
-  async function drawDetails(row) {
-    const picture = store.pictures.get(row.picture);
-    details.firstChild.textContent = t("lightbox_details");
-    const rows = [
-      [t("detail_score"), row.score.toFixed(4)],
-      [t("detail_log_odds"), row.logOdds.toFixed(4)],
-      row.tokens && [t("detail_tokens"), row.tokens],
-      [t("detail_batch"), row.latency ? t(row.cached ? "detail_cached" : "detail_fresh", { ms: Math.round(row.latency) }) : t("detail_stored")],
-      row.words && [t("detail_words"), row.words],
-      picture?.width && [t("detail_size"), `${picture.width} × ${picture.height}`],
-      picture && [t("detail_bytes"), `${(picture.bytes / 1e6).toFixed(2)} MB`],
-      picture?.taken && [t("detail_taken"), picture.taken.replace("T", " ")],
-      ...(exif.get(row.picture) ?? []).map(([label, value]) => [text(label), value]),
-    ].filter(Boolean);
-    facts.replaceChildren(...rows.map(([label, value]) => createElement("div", {}, createElement("dt", {}, label), createElement("dd", {}, String(value)))));
-    if (!row.picture || exif.has(row.picture)) return;
-    exif.set(row.picture, []);
-    const found = await store.api.get(store.path(`pictures/${row.picture}/details`)).catch(() => null);
-    if (!found?.rows.length) return;
-    exif.set(row.picture, found.rows);
-    if (current() === row) drawDetails(row);
-  }
-
-  return { node: dialog, open, refresh() { if (dialog.open) draw(); } };
+  return { node, open, draw };
 }

@@ -1,105 +1,139 @@
-// Step 2: the sentence, or several, one a line; what must not be there; examples; and how to write a good one.
+// Step 2: the sentence. Several lines are several sentences. What is wrong with it is said here, before the server is asked.
 
-import { createElement, createStepNumber } from "./elements.js";
-import { readBriefs } from "./briefs_file.js";
+import { keepDraft } from "./address.js";
+import { createElement } from "./elements.js";
+import { setText } from "./labels.js";
+import { createMessage } from "./message.js";
+import { lengthProblem, linesOf } from "./sentences.js";
+import { createTips } from "./tips.js";
 
-const TIPS = ["tip_say", "tip_not", "tip_style", "tip_lines"];
-const EXAMPLES = [["good", "tip_good_1"], ["good", "tip_good_2"], ["bad", "tip_bad_1"], ["bad", "tip_bad_2"]];
+const KEEP_MS = 500;  // after the last key, the draft is kept for a reload
 
-export function createBriefing(store, uploads) {
+// onSubmit: () after Enter. onList: ([file]) after a list of sentences was chosen.
+export function createQuery(store, labels, { onSubmit, onList }) {
   const { t } = store.texts;
-  const heading = createElement("h2", { id: "step-sentence" });
-  const box = createElement("textarea", { id: "query", rows: 1, "aria-labelledby": "step-sentence", "aria-describedby": "query-note", spellcheck: "true", oninput: changed });
-  const exclude = createElement("input", { type: "text", id: "exclude", oninput: changed });
-  const excludeLabel = createElement("label", { for: "exclude" });
-  const excludeRow = createElement("div", { class: "exclude", hidden: true }, excludeLabel, exclude);
-  const addExclude = createElement("button", { type: "button", class: "plain", onclick: () => { excludeRow.hidden = false; addExclude.hidden = true; exclude.focus(); } });
-  const note = createElement("p", { class: "note", id: "query-note", role: "status" });
-  const examples = createElement("div", { class: "examples" });
-  const tips = createElement("details", { class: "tips" }, createElement("summary"), createElement("div"));
-  const node = createElement("section", { class: "step sentence", "aria-labelledby": "step-sentence" },
-    createElement("div", { class: "step-head" }, heading), box, excludeRow, note,
-    createElement("div", { class: "sentence-tools" }, examples, addExclude, tips));
-  const listeners = new Set();
-  let trouble = null;
+  const box = labels.attribute(createElement("textarea", {
+    id: "query", class: "query-box", rows: 1, enterkeyhint: "go", "aria-describedby": "query-note", oninput: () => change({ text: box.value }),
+    onkeydown: handleKey,
+  }), "placeholder", "query_placeholder");
+  const note = createElement("p", { class: "query-note", id: "query-note" });
+  const message = createMessage(labels, "is-trouble", () => { said = null; });
+  const notice = createMessage(labels);
+  const exclude = createExclude(store, labels, (text) => change({ exclude: text }), onSubmit);
+  const examples = createExamples(store, labels, (text) => { replace(text); box.focus(); });
+  const list = createElement("input", { type: "file", class: "hidden-file", accept: ".txt,.csv,text/plain,text/csv", tabindex: "-1", "aria-hidden": "true",
+    onchange: () => { onList([...list.files]); list.value = ""; } });
+  const openList = labels.text(createElement("button", { type: "button", class: "plain", onclick: () => list.click() }), "query_open_list");
+  const tips = createTips(labels);
+  const head = createElement("div", { class: "step-head" }, createElement("span", { class: "step-number", "aria-hidden": "true" }, "2"),
+    createElement("h2", {}, labels.text(createElement("label", { for: "query" }), "query_title")), tips.button);
+  const node = createElement("section", { class: "step sentence" }, head, tips.panel, box, message.node, notice.node, exclude.node,
+    createElement("div", { class: "query-tools" }, note, exclude.opener, openList, list), examples.node);
+  let said = null, keepTimer = null;
 
-  const lines = () => [...new Set(box.value.split("\n").map((line) => line.trim()).filter(Boolean))];
-
-  function changed() {
-    trouble = null;
-    grow();
-    show();
-    listeners.forEach((listener) => listener());
-    store.note("query");
+  function change(values) {
+    said = null;
+    notice.show("");
+    store.setDraft(values);
+    clearTimeout(keepTimer);
+    keepTimer = setTimeout(() => keepDraft(store.draft), KEEP_MS);
   }
 
-  function grow() {
-    box.style.height = "auto";
-    box.style.height = `${Math.min(box.scrollHeight + 2, 260)}px`;
-  }
-
-  function fill(text) {
+  // Fill the box, as if somebody had written it.
+  function replace(text) {
     box.value = text;
-    changed();
+    change({ text });
   }
 
-  // What is wrong with the input as far as this tab can tell, or null. The server checks again.
-  function problem() {
-    const texts = lines(), { limits } = store;
-    if (!texts.length) return t("query_empty");
-    if (texts.length > limits.max_queries) return t("query_too_many", { count: texts.length, max: limits.max_queries });
-    if ([...texts, exclude.value].some((text) => text.length > limits.max_query_length)) return t("query_too_long", { max: limits.max_query_length });
-    if (store.pictures.size < limits.min_pictures) return t("query_too_few", { count: limits.min_pictures });
-    return null;
+  function handleKey(event) {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    onSubmit();
   }
 
-  function complain(text) {
-    trouble = text;
-    show();
+  // Put a list of sentences into the box; what was there can be put back.
+  function fill(sentences, name) {
+    const before = store.draft.text;
+    replace(sentences.join("\n"));
+    const undo = () => { replace(before); box.focus(); };
+    notice.show(t("query_filled", { count: sentences.length, name }), before ? { text: t("query_undo"), run: undo } : null);
     box.focus();
   }
 
-  function show() {
-    const count = lines().length;
-    note.textContent = trouble ?? (count > 1 ? t("query_count", { count }) : "");
-    note.classList.toggle("trouble", Boolean(trouble));
-    box.setAttribute("aria-invalid", String(Boolean(trouble)));
-    examples.hidden = Boolean(box.value) || !store.examples.length;
+  function draw() {
+    const { text } = store.draft;
+    if (box.value !== text) box.value = text;
+    grow();
+    exclude.draw();
+    const count = linesOf(text).length;
+    const problem = lengthProblem(store);
+    setText(note, problem || (count > 1 && notice.node.hidden ? t("query_count", { count }) : ""));
+    note.classList.toggle("is-trouble", Boolean(problem));
+    if (said && !said()) said = null;  // it does not hold any more
+    box.setAttribute("aria-invalid", String(Boolean(problem || said)));
+    message.show(said?.() ?? "");
   }
 
-  function translate() {
-    heading.replaceChildren(createStepNumber(2), t("query_title"));
-    box.placeholder = t("query_hint");
-    excludeLabel.textContent = t("query_not");
-    exclude.placeholder = t("query_not_hint");
-    addExclude.textContent = t("query_add_not");
-    examples.replaceChildren(createElement("span", { class: "muted" }, t("query_examples")),
-      ...store.examples.map((example) => createElement("button", { type: "button", class: "chip", onclick: () => { fill(example); box.focus(); } }, example)));
-    const [summary, list] = tips.children;
-    summary.textContent = t("tips");
-    list.replaceChildren(
-      createElement("ul", {}, ...TIPS.map((key) => createElement("li", {}, t(key)))),
-      createElement("ul", { class: "tip-examples" }, ...EXAMPLES.map(([kind, key]) =>
-        createElement("li", { class: kind }, createElement("b", {}, kind === "good" ? "✓ " : "✗ "), createElement("q", {}, t(key)),
-          kind === "bad" ? createElement("span", {}, ` ${t(`${key}_why`)}`) : null))));
-    show();
+  // The box is as high as its text, within bounds.
+  function grow() {
+    box.style.height = "auto";
+    if (box.scrollHeight) box.style.height = `${box.scrollHeight + 2}px`;
   }
 
-  async function readFile(file) {
-    const briefs = readBriefs(await file.text());
-    if (!briefs.length) return store.notices.say("brief_none", { name: file.name }, { tone: "trouble" });
-    fill(briefs.join("\n"));
-    store.notices.say("brief_read", { count: briefs.length, name: file.name });
-  }
-
-  uploads.onBrief(readFile);
-  store.subscribe((topics) => {
-    if (topics.has("language") || topics.has("connection")) translate();
-    if (topics.has("language")) grow();
-  });
   return {
-    node, box, lines, problem, complain, fill,
-    exclude: () => (excludeRow.hidden ? "" : exclude.value.trim()),
-    subscribe: (listener) => listeners.add(listener),
+    node, box, fill, replace,
+    // Say what is wrong, beside the box. sentence: () -> text, empty as soon as it does not hold any more; null: nothing.
+    complain(sentence) {
+      said = sentence;
+      draw();
+      if (said && box.getBoundingClientRect().top < 0) box.scrollIntoView({ block: "center" });
+    },
+    draw(topics) {
+      if (topics.has("session") || topics.has("language")) examples.draw();
+      if (topics.has("connection") && store.connection === "open") said = null;
+      if (said || ["draft", "language", "session", "connection"].some((topic) => topics.has(topic))) draw();
+    },
+  };
+}
+
+// The field for what must not be there, folded behind a link.
+function createExclude(store, labels, onChange, onSubmit) {
+  const { t } = store.texts;
+  const input = labels.attribute(createElement("input", {
+    type: "text", id: "exclude", oninput: () => onChange(input.value),
+    onkeydown: (event) => { if (event.key === "Enter" && !event.isComposing) onSubmit(); },
+  }), "placeholder", "query_exclude_placeholder");
+  const label = labels.text(createElement("label", { for: "exclude" }), "query_exclude");
+  const close = createElement("button", { type: "button", class: "plain close", onclick: () => { onChange(""); unfold(false); opener.focus(); } }, "✕");
+  labels.attribute(close, "aria-label", "query_exclude_close");
+  const node = createElement("div", { class: "exclude", id: "exclude-row", hidden: true }, label, input, close);
+  const opener = createElement("button", { type: "button", class: "plain", "aria-controls": "exclude-row", onclick: () => { unfold(true); input.focus(); } });
+
+  function unfold(isOpen) {
+    node.hidden = !isOpen;
+    opener.hidden = isOpen;
+  }
+
+  return {
+    node, opener,
+    draw() {
+      setText(opener, t("query_exclude_open"));
+      if (input.value !== store.draft.exclude) input.value = store.draft.exclude;
+      if (store.draft.exclude) unfold(true);
+    },
+  };
+}
+
+function createExamples(store, labels, onChoose) {
+  const title = labels.text(createElement("span", { class: "muted" }), "query_examples");
+  const list = createElement("span", { class: "examples-list" });
+  const node = createElement("div", { class: "examples" }, title, list);
+  return {
+    node,
+    draw() {
+      node.hidden = !store.examples.length;
+      list.replaceChildren(...store.examples.map((text) =>
+        createElement("button", { type: "button", class: "example", onclick: () => onChoose(text) }, text)));
+    },
   };
 }

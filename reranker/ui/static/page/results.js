@@ -1,74 +1,85 @@
-// The results: what the shown ranking is for, earlier rankings, the briefs of a run, the cards, and what failed.
+// The results of the page: earlier rankings, a headline, the table of several sentences, and the board. All of it is drawn
+// from one object, so that its parts agree; see shown.js.
 
 import { createBoard } from "./board.js";
-import { createBriefTable } from "./briefs.js";
+import { MAX_COLUMNS, MIN_COLUMNS } from "./board_layout.js";
+import { createBriefs, createBriefSteps } from "./briefs.js";
 import { createComparison } from "./comparison.js";
 import { createElement } from "./elements.js";
 import { createExportMenu } from "./export_menu.js";
 import { createFailures } from "./failures.js";
 import { createFilters } from "./filters.js";
-import { createHeadline } from "./headline.js";
+import { createLabels } from "./labels.js";
 import { createLightbox } from "./lightbox.js";
-import { createEarlier } from "./earlier.js";
-import { NO_FILTER, orderedRows, visibleRows } from "./ranking_rows.js";
+import { createNotices } from "./notices.js";
+import { createChips, createHeadline } from "./rankings.js";
+import { createShown } from "./shown.js";
 
-// Returns the area of the results, and the filter, which stands elsewhere.
+// Returns {node, filter}: the results at full width, and the filter for the sticky bar.
 export function createResults(store) {
-  const { t } = store.texts;
-  const expanded = new Set();
-  const shownRows = () => ({ rows, visible });
-  let rows = [], visible = [], lastRanking = null;
+  const labels = createLabels(store.texts);
+  const shown = createShown(store);
+  const notices = createNotices(labels);
+  const exportMenu = createExportMenu(store, shown, labels);
+  const filters = createFilters(store, shown, labels, exportMenu);
+  const headline = createHeadline(store, shown);
+  const chips = createChips(store, shown, notices);
+  const briefs = createBriefs(store, shown, labels, () => showBoard(headline));
+  const steps = createBriefSteps(store, shown, labels, briefs);
+  const failures = createFailures(store, shown, notices);
+  const comparison = createComparison(store, shown, labels);
+  const lightbox = createLightbox(store, shown, labels, (key) => board.focusKey(key));
+  const board = createBoard(store, shown, labels, notices, { open: lightbox.open, barBottom: () => bottomOf(filters.node) });
+  const size = createSizeSlider(store, shown, labels, board);
 
-  const open = (ranking) => store.setView({ ranking, compared: null });
-  const lightbox = createLightbox(store, shownRows, (key) => board.focus(key));
-  const board = createBoard(store, { open: (row) => lightbox.open(row.key), expand: (group) => { expanded.add(group); draw(); } });
-  const filters = createFilters(store);
-  const headline = createHeadline(store), failures = createFailures(store);
-  const earlier = createEarlier(store, open), briefs = createBriefTable(store, open), comparison = createComparison(store);
-  const exports = createExportMenu(store, shownRows);
-  const nothing = createElement("p", { class: "nothing muted", hidden: true });
-  const node = createElement("section", { class: "results", id: "results", tabindex: "-1", "aria-labelledby": "results-title" },
-    earlier.node, briefs.node, createElement("div", { class: "results-head" }, headline.node, exports.node),
-    comparison.node, nothing, board.node, failures.node, lightbox.node);
+  const head = createElement("div", { class: "results-head" }, headline.node, createElement("div", { class: "results-tools" }, failures.node, steps.node, size.node));
+  const foot = createElement("div", { class: "results-foot" }, board.selectionBar, notices.alert);
+  const node = createElement("section", { class: "results" },
+    chips.node, briefs.node, head, comparison.node, board.node, foot, notices.spoken, lightbox.node);
+  labels.attribute(node, "aria-label", "results_title");
 
-  // Without a choice, the latest ranking is shown; a run that begins is shown at once.
-  function chooseRanking() {
-    if (store.rankings.has(store.view.ranking)) return;
-    const [latest] = [...store.rankings.values()].slice(-1);
-    const first = latest && [...store.rankings.values()].find((each) => each.run === latest.run);
-    store.view.ranking = first?.id ?? null;
-  }
-
-  function draw() {
-    if (!store.session) return;
-    chooseRanking();
-    const id = store.view.ranking, summary = store.rankings.get(id);
-    if (id !== lastRanking) {
-      lastRanking = id;
-      expanded.clear();
-      board.selection.clear();
-      store.view.filter = { ...store.view.filter, min: NO_FILTER.min, max: NO_FILTER.max, name: NO_FILTER.name };
-    }
-    if (id) store.loadResults(id);
-    rows = id ? orderedRows(store, id) : [];
-    visible = visibleRows(rows, store.view.filter, store, expanded);
-    filters.show(rows, visible);
-    headline.show(summary, rows);
-    earlier.show();
-    briefs.show(summary);
-    comparison.show();
-    exports.show(summary, visible);
-    failures.show(summary);
-    const isCompared = Boolean(store.view.compared);
-    board.node.hidden = isCompared;
-    if (!isCompared) board.show(visible);
-    nothing.hidden = isCompared || !rows.length || visible.length > 0;
-    nothing.textContent = t("results_none_pass");
-    lightbox.refresh();
-  }
-
+  const parts = [filters, exportMenu, chips, headline, briefs, steps, failures, comparison, board, size, lightbox];
   store.subscribe((topics) => {
-    if (["pictures", "marks", "rankings", "results", "view", "language", "connection"].some((topic) => topics.has(topic))) draw();
+    if (!store.session) return;
+    if (topics.has("language")) labels.refresh();
+    const before = shown.id;
+    shown.update(topics);
+    if (shown.id !== before) notices.hide();
+    node.hidden = head.hidden = shown.id === null;
+    parts.forEach((part) => part.draw(topics));
   });
   return { node, filter: filters.node };
+}
+
+// Where the sticky bar ends while it is at the top of the viewport, in pixels.
+function bottomOf(node) {
+  const { bottom } = node.getBoundingClientRect();
+  return bottom > 0 && bottom < window.innerHeight / 2 ? bottom : 0;
+}
+
+// At once, because the table above can be many screens high.
+function showBoard({ title }) {
+  title.focus({ preventScroll: true });
+  title.scrollIntoView({ block: "start" });
+}
+
+// A slider from small pictures (many columns) to large ones.
+function createSizeSlider(store, shown, labels, board) {
+  const sum = MIN_COLUMNS + MAX_COLUMNS;
+  const input = createElement("input", {
+    type: "range", min: MIN_COLUMNS, max: MAX_COLUMNS, step: 1,
+    oninput: () => store.setView({ columns: sum - Number(input.value) }),
+  });
+  const label = labels.text(createElement("span"), "results_size");
+  const node = createElement("label", { class: "size" }, label, input);
+  return {
+    node,
+    draw() {
+      const { columns } = board;
+      node.hidden = shown.compared !== null;
+      if (columns === null) return;
+      if (document.activeElement !== input) input.value = sum - columns;
+      input.setAttribute("aria-valuetext", store.texts.t("results_columns", { count: columns }));
+    },
+  };
 }

@@ -2,14 +2,13 @@
 // Listeners are told which topics have changed, at most once a frame.
 
 import { createApi } from "./api.js";
+import { createSessionEvents } from "./session_events.js";
 
-const RETRY_MS = 1000;
-
-// Topics: "connection", "pictures", "marks", "rankings" (summaries), "results" (of a ranking), "job", "model", "view",
-// "language".
+// Topics: "connection", "session" (all of it), "pictures", "marks", "rankings" (summaries), "results" (of a
+// ranking), "job", "model", "view", "language", "draft", "uploads".
 export function createStore(root, translator) {
   const listeners = new Set();
-  let changed = new Set(), isScheduled = false, source = null, retryTimer = null;
+  let changed = new Set(), isScheduled = false;
 
   const store = {
     session: null,      // {id, ends_at, hours}; null until the first state has arrived
@@ -18,19 +17,30 @@ export function createStore(root, translator) {
     pictures: new Map(),  // by id, in the order of the session
     marks: new Map(),     // by picture id: {pick, rating}
     rankings: new Map(),  // summaries by id, oldest first
-    results: new Map(),   // by ranking id: {scored: Map of rows by key, failed: Map of rows by key}
+    results: new Map(),   // by ranking id: {scored: Map of rows by key, failed: Map of rows by key, isLoaded}
     job: null, model: null, canRestore: 0,
     view: {},             // of this tab alone; change it by setView
+    draft: { text: "", exclude: "" },  // what is in the boxes of the sentence; change it by setDraft
     texts: translator,
     api: createApi(root, () => translator.language, () => translator.t("server_gone")),
     subscribe(listener) { listeners.add(listener); return () => listeners.delete(listener); },
     setView(values) { Object.assign(store.view, values); note("view"); },
+    setDraft(values) { Object.assign(store.draft, values); note("draft"); },
     setLanguage(language) { translator.language = language; note("language"); },
     path: (rest) => `sessions/${store.session.id}/${rest}`,
     thumbnailUrl: (picture) => store.api.urlOf(store.path(`pictures/${picture}/thumbnail`)),
     fullUrl: (picture) => store.api.urlOf(store.path(`pictures/${picture}/full`)),
-    connect, loadResults, note,
+    connect: (id) => events.follow(id),
+    disconnect: () => events.stop(),
+    loadResults, note,
   };
+  const events = createSessionEvents(store.api, {
+    onState: applyState, onChange: applyChange,
+    onConnection(connection) {
+      if (store.connection !== connection) note("connection");
+      store.connection = connection;
+    },
+  });
 
   function note(...topics) {
     for (const topic of topics) changed.add(topic);
@@ -41,36 +51,10 @@ export function createStore(root, translator) {
   }
 
   function tell() {
+    if (!isScheduled) return;
     const topics = changed;
     [changed, isScheduled] = [new Set(), false];
     for (const listener of [...listeners]) listener(topics);
-  }
-
-  function setConnection(connection) {
-    if (store.connection === connection) return;
-    store.connection = connection;
-    note("connection");
-  }
-
-  // Follow the events of a session, and go on by ourselves after the connection was lost.
-  function connect(id) {
-    clearTimeout(retryTimer);
-    source?.close();
-    source = new EventSource(store.api.urlOf(`sessions/${id}/events?lang=${translator.language}`));
-    source.addEventListener("state", (event) => { applyState(JSON.parse(event.data)); setConnection("open"); });
-    source.addEventListener("changes", (event) => JSON.parse(event.data).forEach(applyChange));
-    source.addEventListener("error", () => { source.close(); lose(id); });
-  }
-
-  async function lose(id) {
-    setConnection("lost");
-    try {
-      await store.api.get(`sessions/${id}`);
-    } catch (error) {
-      if (error.status === 404) return setConnection("ended");
-      if (error.status === 401) return setConnection("login");
-    }
-    retryTimer = setTimeout(() => connect(id), RETRY_MS);
   }
 
   function applyState(state) {
@@ -82,7 +66,7 @@ export function createStore(root, translator) {
     const known = [...store.results.keys()];
     store.results.clear();
     known.filter((id) => store.rankings.has(id)).forEach(loadResults);
-    note("pictures", "marks", "rankings", "results", "job", "model");
+    note("session", "pictures", "marks", "rankings", "results", "job", "model");
   }
 
   function applyChange(change) {
@@ -114,10 +98,11 @@ export function createStore(root, translator) {
   // Fetch the results of a ranking, which then arrive by events while it runs.
   async function loadResults(id) {
     if (store.results.has(id)) return;
-    const results = { scored: new Map(), failed: new Map() };
+    const results = { scored: new Map(), failed: new Map(), isLoaded: false };
     store.results.set(id, results);  // first, so that results which arrive meanwhile are kept
     try {
       addResults(results, await store.api.get(store.path(`rankings/${id}`)));
+      results.isLoaded = true;
     } catch {
       store.results.delete(id);
     }
@@ -135,5 +120,6 @@ export function createStore(root, translator) {
     });
   }
 
+  document.addEventListener("visibilitychange", () => { if (document.hidden && isScheduled) tell(); });
   return store;
 }

@@ -1,0 +1,72 @@
+// Starting and stopping a run, and what keeps one from starting.
+
+import { lengthProblem, linesOf } from "./sentences.js";
+
+// complain: (() -> sentence), says beside the box of the sentence why nothing starts. onStart: () at once after the press.
+export function createRun(store, uploads, { complain, onStart }) {
+  const { t } = store.texts;
+  let started = null;  // ids of the rankings that the server has accepted and that have not begun yet
+
+  const run = {
+    isStarting: false,  // from the press until the server says how far it is
+    get isBusy() { return run.isStarting || store.job !== null; },
+    // Whether it can be seen how far the run is: not while the server is away.
+    get isFollowed() { return store.connection === "open"; },
+    start, stop,
+    update,
+  };
+
+  async function start() {
+    if (run.isStarting) return;
+    const problem = problemNow();
+    complain(problem && (() => problemNow() === problem ? sentenceOf(problem) : ""));
+    if (problem) return;
+    [run.isStarting, started] = [true, null];
+    store.note("job");
+    onStart();
+    try {
+      const { draft } = store;
+      const answer = await store.api.post(store.path("rank"), { queries: linesOf(draft.text), exclude: draft.exclude.trim(), pictures: null });
+      started = answer.rankings;
+      update();
+    } catch (error) {
+      run.isStarting = false;
+      complain(() => error.message);
+    }
+    store.note("job");
+  }
+
+  // The key of the sentence that says why nothing can start, or null.
+  function problemNow() {
+    if (store.connection !== "open") return { connecting: "connection_connecting", login: "connection_login" }[store.connection] ?? "server_gone";
+    if (store.job) return "run_busy";
+    if (!linesOf(store.draft.text).length) return "query_empty";
+    if (lengthProblem(store)) return "too_long";
+    if (store.pictures.size >= store.limits.min_pictures) return null;
+    return uploads.isActive ? "run_wait_for_pictures" : "run_few_pictures";
+  }
+
+  const sentenceOf = (problem) => problem === "too_long" ? lengthProblem(store)
+    : t(problem, { least: store.limits?.min_pictures ?? 0 });
+
+  // A run has begun once there is a job, or has ended already if it was quick. A lost connection frees the button.
+  function update() {
+    const hasEnded = started?.some((id) => store.rankings.has(id) && store.rankings.get(id).state !== "running");
+    if (store.job || hasEnded || store.connection !== "open") [run.isStarting, started] = [false, null];
+  }
+
+  async function stop() {
+    if (!store.job || store.job.stopping) return;
+    store.job = { ...store.job, stopping: true };
+    store.note("job");
+    try {
+      await store.api.post(store.path("stop"));
+    } catch (error) {
+      complain(() => error.message);
+      if (store.job) store.job = { ...store.job, stopping: false };
+      store.note("job");
+    }
+  }
+
+  return run;
+}

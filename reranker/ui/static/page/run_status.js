@@ -1,0 +1,72 @@
+// The status line of the bar: how far a run is, or what is missing for one. All in one line of text.
+
+import { linesOf } from "./sentences.js";
+
+const FAST = 100;  // pictures a second, from which decimals say nothing
+const MINUTE_S = 60, HOUR_S = 3600;
+
+export function statusText(store, run) {
+  const { t } = store.texts;
+  if (store.connection === "connecting") return t("connection_connecting");
+  if (store.connection !== "open") return t("connection_lost_short");
+  if (store.job) return jobText(store.job, t);
+  if (run.isStarting) return t("run_starting");
+  return idleText(store, t);
+}
+
+function jobText(job, t) {
+  if (job.stopping) return t("run_stopping", job);
+  if (job.loading != null) return t("run_loading", { percent: Math.round(100 * job.loading) });
+  const parts = [
+    t("run_done_of", { done: job.done, total: job.total }),
+    job.coarse ? t("run_coarse", { count: job.coarse }) : job.name,
+    job.place ? t("run_place", { count: job.place }) : "",
+    job.rate ? t("run_rate", { rate: job.rate < FAST ? job.rate.toFixed(1) : Math.round(job.rate) }) : "",
+    job.left_s != null ? leftText(job.left_s, t) : "",
+    job.memory ?? "",
+  ];
+  return parts.filter(Boolean).join(" · ");
+}
+
+export function leftText(seconds, t) {
+  if (seconds < MINUTE_S) return t("run_left_seconds", { count: Math.max(1, Math.round(seconds)) });
+  if (seconds < HOUR_S) return t("run_left_minutes", { count: Math.round(seconds / MINUTE_S) });
+  const minutes = Math.round(seconds / MINUTE_S);
+  return t("run_left_hours", { hours: Math.floor(minutes / 60), minutes: minutes % 60 });
+}
+
+// Without a run: what is missing for the first one, or in what the boxes differ from the shown ranking.
+function idleText(store, t) {
+  const sentences = linesOf(store.draft.text).length, pictures = store.pictures.size;
+  const shown = store.rankings.get(store.view.ranking);
+  if (shown) return differenceText(store, shown, t);
+  if (!store.limits || pictures < store.limits.min_pictures) return t("run_add_pictures", { count: store.limits?.min_pictures ?? 2 });
+  if (!sentences) return t("run_write_sentence");
+  const count = t("run_pictures", { count: pictures });
+  return sentences > 1 ? t("run_ready_sentences", { pictures: count, count: sentences }) : t("run_ready", { pictures: count });
+}
+
+function differenceText(store, shown, t) {
+  const lines = linesOf(store.draft.text);
+  if (lines.length && !isDraftOf(store, shown.run)) {
+    const runs = new Set([...store.rankings.values()].map((each) => each.run));
+    return t([...runs].some((each) => isDraftOf(store, each)) ? "run_other_shown" : "run_not_ranked");
+  }
+  const missing = missingCount(store, shown);
+  return missing ? t("run_new_pictures", { count: missing }) : "";
+}
+
+// Whether the boxes have the sentences of a run.
+function isDraftOf(store, run) {
+  const ranked = [...store.rankings.values()].filter((each) => each.run === run);
+  const lines = linesOf(store.draft.text);
+  return ranked.length === lines.length && ranked.every((each) => lines.includes(each.query) && each.exclude === store.draft.exclude.trim());
+}
+
+// How many pictures came after the shown ranking.
+function missingCount(store, shown) {
+  const results = store.results.get(shown.id);
+  if (!results?.isLoaded || shown.saved_from) return 0;
+  const isRanked = (id) => results.scored.has(id) || results.failed.has(id);
+  return [...store.pictures.keys()].filter((id) => !isRanked(id)).length;
+}
