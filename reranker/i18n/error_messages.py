@@ -402,8 +402,8 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "zh": "正在排序；请等待结束，或先停止。",
     },
     (NothingToRetry, ""): {
-        "en": "No picture is left that could be scored in another try.",
-        "zh": "没有可以重试的图片。",
+        "en": "No picture is left that could be scored in another try; the reasons are listed with the ranking.",
+        "zh": "没有可以重试的图片；原因列在该排序中。",
     },
     (NameTemplateInvalid, "empty"): {
         "en": "Nothing can be seen in the template for file names, “{template}”; write a text with fields, each in "

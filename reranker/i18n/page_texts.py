@@ -336,10 +336,6 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
         "en": "How often a relevant picture is ranked first; below it the 95 % confidence interval.",
         "zh": "相关图片排在第一位的比例；下方是 95 % 置信区间。",
     },
-    "meaning_hit_at_3": {
-        "en": "How often a relevant picture is among the first three.",
-        "zh": "相关图片进入前三名的比例。",
-    },
     "meaning_mrr": {
         "en": "1 divided by the rank of the first relevant picture, on average: 1 is always first, 0.5 is second.",
         "zh": "首张相关图片名次的倒数的平均值：1 表示总在第一，0.5 表示第二。",
@@ -413,7 +409,6 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
         "en": "The test set or its pictures have changed since then; evaluate again for new results.",
         "zh": "此后测试集或其中的图片有变动；请重新评测以更新结果。",
     },
-    "evaluation_meanings": {"en": "What the columns mean", "zh": "各列的含义"},
     "evaluation_verdicts": {"en": "Is one method better?", "zh": "有没有更好的方式？"},
     "evaluation_none_real": {
         "en": "No two methods differ significantly.",
@@ -424,10 +419,6 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
     "evaluation_wrong_about": {
         "en": "The rank of the first relevant picture, and the wrong picture that was ranked first instead.",
         "zh": "首张相关图片的名次，以及错误地排在第一的图片。",
-    },
-    "evaluation_all_right": {
-        "en": "Every method ranked a relevant picture first for every sentence.",
-        "zh": "每种方式都把每个句子的相关图片排在了第一。",
     },
     "label_title": {"en": "Label pictures", "zh": "标注图片"},
     "label_lead": {

@@ -50,13 +50,13 @@ def test_a_chinese_sentence_ranks_uploaded_pictures(serve, visit, numbered) -> N
     for done in range(1, 4):
         paced.allow()
         tab.progress(f"{done}/4 · 猫 ")
-        assert tab.page.title().startswith(f"{25 * done} % · ")
+        assert tab.page.title().startswith(f"{25 * done}% · ")
         assert tab.page.locator(".run-bar [role=progressbar]").get_attribute("aria-valuenow") == str(25 * done)
     paced.allow()
     assert tab.facts("秒").startswith("4 张图片 · ")
     assert tab.captions(4) == ["#1 9.2 猫 2.png", "#2 8.2 猫 3.png", "#3 6.2 猫 1.png", "#4 1.8 猫 0.png"]
     assert tab.page.locator(".headline-title").inner_text() == "窗台上的一只黑猫"
-    assert "%" not in tab.page.title()
+    tab.page.wait_for_function("!document.title.includes('%')")
 
 
 def test_a_reload_brings_everything_back_and_joins_the_run(serve, visit, numbered) -> None:
@@ -131,7 +131,7 @@ def test_broken_files_among_good_ones_are_named(toybox_url, visit, drawings, tmp
     tab = visit(toybox_url)
     tab.page.locator("#choose-files").set_input_files([drawings[0], broken, drawings[1], empty, fake, text])
     reasons = sorted(tab.refused(4))
-    assert [name_in(reason) for reason in reasons] == [fake.name, broken.name, empty.name, text.name]
+    assert {name_in(reason) for reason in reasons} == {fake.name, broken.name, empty.name, text.name}
     tab.count(2)
     tab.ask("一辆蓝色的车")
     first, second = tab.captions(2)
@@ -166,7 +166,7 @@ def test_pictures_are_removed_and_brought_back_and_the_focus_stays(serve, visit,
     tab.count(0)
     tab.page.get_by_role("button", name="Undo").click()
     tab.count(3)
-    assert tab.names() == ["猫 0.png", "猫 2.png", "猫 3.png"]
+    assert sorted(tab.names()) == ["猫 0.png", "猫 2.png", "猫 3.png"]
 
 
 def test_mistakes_are_said_beside_the_field(serve, visit, numbered) -> None:

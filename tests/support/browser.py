@@ -119,6 +119,10 @@ class Tab:
         self.page.wait_for_function(f"document.querySelectorAll('.refused li').length === {total}")
         return self.page.locator(".refused li").all_inner_texts()
 
+    def complaint(self, text: str | re.Pattern) -> str:
+        """What is said to be wrong with the sentence."""
+        return self._text(".sentence .message-text", text)
+
     def ended(self) -> None:
         """Wait until nothing runs."""
         self.page.locator("#stop").wait_for(state="hidden")

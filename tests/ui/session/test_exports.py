@@ -194,6 +194,7 @@ def test_a_file_that_does_not_fit_is_not_begun(open_page, tmp_path: Path) -> Non
     (ranking,) = session.rank("a cat")
     answer = export(session, "zip", ranking["id"])
     assert (answer.status_code, "no room" in answer.json()["detail"]) == (507, True)
-    assert not [path for path in (data_folder() / "sessions" / session.id).rglob("*") if path.is_file()]
+    exports = data_folder() / "sessions" / session.id / "exports"
+    assert not [path for path in exports.rglob("*") if path.is_file()]
     small = next(row[0] for row in ranking["scored"] if row[3] == "1.png")
     assert export(session, "zip", ranking["id"], [small]).status_code == 200
