@@ -182,7 +182,8 @@ def apply_change(state: Values, change: Values) -> None:
 def comparable(state: Values) -> Values:
     """What of a state does not depend on when and how it was learned."""
     marks = {id_: mark for id_, mark in state["marks"].items() if id_ in state["pictures"] and any(mark.values())}
-    return {"pictures": list(state["pictures"].values()), "marks": marks, "rankings": list(state["rankings"].values())}
+    pictures = [{**picture, "alike": None} for picture in state["pictures"].values()]  # found out later
+    return {"pictures": pictures, "marks": marks, "rankings": list(state["rankings"].values())}
 
 
 def names_by_score(ranking: Values) -> list[str]:
