@@ -59,7 +59,7 @@ class Tab:
     def __post_init__(self) -> None:
         self.page.on("request", self._record)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        self.page.on("console", lambda message: message.type == "error" and self.errors.append(_described(message)))
 
     def _record(self, request) -> None:
         if not request.url.startswith((self.host, "data:", "blob:")):
@@ -127,6 +127,11 @@ class Tab:
         """Wait until nothing runs."""
         self.page.locator("#stop").wait_for(state="hidden")
         self.page.wait_for_function("document.querySelector('#rank').getAttribute('aria-disabled') !== 'true'")
+
+
+def _described(message) -> str:
+    """The text of a message of the console, and the address that it is about."""
+    return f"{message.text} {message.location.get('url', '')}".strip()
 
 
 CARDS = ".cards .card:not(.is-waiting)"
