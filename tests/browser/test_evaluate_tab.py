@@ -103,7 +103,7 @@ def test_every_text_follows_the_language_and_figures_are_saved(serve, visit, num
     tab.upload(*numbered)
     open_tab(tab, 4)
     label(tab, "猫", numbered[2].name)
-    tab.page.locator("#method-rating input").check()
+    tab.page.locator("#method-low input").check()
     tab.page.locator("#evaluate").click()
     said(tab, "evaluation", "1 sentence evaluated")
     tab.page.locator("#evaluation .more summary").click()
