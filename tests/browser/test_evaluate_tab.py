@@ -118,6 +118,8 @@ def test_every_text_follows_the_language_and_figures_are_saved(serve, visit, num
     texts = tab.page.locator(".gradio-container [role=tabpanel]:visible").inner_text()
     assert set(re.findall("[A-Za-z]{3,}", texts)) <= {
         "png",
+        "evaluation",
+        "csv",
         "token",
         "toybox",
         "fp32",
