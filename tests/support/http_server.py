@@ -43,6 +43,7 @@ def serving_page(reranker: Reranker, port: int | None = None) -> Iterator[str]:
     services = PageServices.of(reranker)
     page = build_page(services)
     settings = launch_settings(services) | {"server_port": port or free_port(), "server_name": "127.0.0.1"}
+    threading.Thread(target=services.model.load, daemon=True).start()  # as `run` does
     _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **settings)
     try:
         yield url

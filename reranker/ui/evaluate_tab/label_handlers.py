@@ -1,6 +1,7 @@
 """Handlers of the events that label queries on the tab “Evaluate”: for each, people mark the pictures that match."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from reranker.api import Reranker
 from reranker.core.cancellation import Cancellation
-from reranker.core.errors import RequestTooLarge, TooFewPictures
+from reranker.core.errors import RequestTooLarge, SessionUnknown, TooFewPictures
 from reranker.core.types import Query
 from reranker.labelling.handlers import order_events
 from reranker.server.base64_text import decode_base64
@@ -128,8 +129,9 @@ class LabelHandlers:
         say(said(text_of("label_ordered"), "done") if order else said(text_of("label_stopped"), "idle"))
 
     def stop_ordering(self, session: object, request: gr.Request) -> None:
-        """Stop to order the pictures."""
-        self._sessions.find(session, request).ordering.stop()
+        """Stop ordering the pictures."""
+        with suppress(SessionUnknown):
+            self._sessions.find(session, request).ordering.stop()
 
     def _attempt(self, session: object, request: gr.Request, action: Callable[[Session], Shown]) -> list[Any]:
         """Return what an action shows, or the message of its error."""
