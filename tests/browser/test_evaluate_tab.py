@@ -124,8 +124,6 @@ def test_every_text_follows_the_language_and_figures_are_saved(serve, visit, num
         "toybox",
         "fp32",
         "MRR",
-        "csv",
-        "evaluation",
         "nDCG",
         "CSV",
         "scripted",

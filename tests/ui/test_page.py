@@ -38,11 +38,8 @@ def test_the_doors_of_the_page_open_no_session_that_is_not_known(toybox_url):
         assert text.count('"msg":"process_completed"') == 5
         assert "/etc" not in text
         assert "file=http" not in text
-<<<<<<< HEAD
         assert "/pictures/" not in text
-=======
         assert '"pictures":[[' not in text.replace(" ", "")
->>>>>>> i17_evaluate
 
 
 def test_a_page_with_a_name_and_a_password_lets_nobody_else_in(serve):
