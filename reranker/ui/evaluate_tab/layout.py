@@ -9,7 +9,11 @@ from reranker.ui.components import EVALUATION, LABEL_GRID, LABELLED_QUERIES, STA
 from reranker.ui.evaluate_tab.evaluate_handlers import EvaluateHandlers
 from reranker.ui.evaluate_tab.label_handlers import LabelHandlers
 
-_SESSION: Final = "document.querySelector('.reranker-app')?.dataset.session ?? ''"
+# Right after a reload only the address knows the session.
+_SESSION: Final = (
+    "document.querySelector('.reranker-app')?.dataset.session"
+    " || new URLSearchParams(location.hash.slice(1)).get('session') || ''"
+)
 # The scripts of the tab “Rank” know the session and the sentence; the sentence is copied only if none was written.
 _COPY_QUERY: Final = "labelled => labelled || (document.querySelector('.reranker-app')?.dataset.query ?? '')"
 _ADD_SESSION: Final = f"(session, ...others) => [{_SESSION}, ...others]"
