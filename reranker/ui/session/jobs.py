@@ -188,7 +188,7 @@ class RankJob:
     def _report(self) -> None:
         for part in self._parts:
             with self._reporting:  # otherwise the end of a part might be told before this
-                if not part.has_ended and (change := part.take_change()) is not None:
+                if (change := part.take_change()) is not None:
                     self._session.publish(change)
                     is_complete = part.done == len(part.pictures)  # other sentences may go on
                     results = part.results.copy()

@@ -78,6 +78,16 @@ def test_a_session_ends_so_many_hours_after_its_last_use(tmp_path: Path, clock: 
         sessions_in(tmp_path, clock, hours).find(session.id, "")
 
 
+def test_a_session_ends_between_two_sweeps(sessions: Sessions, clock: Clock) -> None:
+    session = sessions.create("")
+    filled(session)
+    clock.now_s += 24 * HOUR_S - 60
+    sessions.sweep_if_due()
+    clock.now_s += 61
+    with pytest.raises(SessionUnknown):
+        sessions.find(session.id, "")
+
+
 def test_another_program_ends_old_sessions_too(sessions: Sessions, tmp_path: Path, clock: Clock) -> None:
     path = filled(sessions.create(""))
     clock.now_s += 25 * HOUR_S
