@@ -9,10 +9,14 @@ from reranker.ui.components import EVALUATION, LABEL_GRID, LABELLED_QUERIES, STA
 from reranker.ui.evaluate_tab.evaluate_handlers import EvaluateHandlers
 from reranker.ui.evaluate_tab.label_handlers import LabelHandlers
 
-_SESSION: Final = "document.querySelector('.reranker-app')?.dataset.session ?? ''"
-# The scripts of the tab “Rank” know the session and the sentence; the sentence is copied only if none was written.
+# The scripts of the tab “Rank” know the sentence; it is copied only if none was written.
 _COPY_QUERY: Final = "labelled => labelled || (document.querySelector('.reranker-app')?.dataset.query ?? '')"
-_ADD_SESSION: Final = f"(session, ...others) => [{_SESSION}, ...others]"
+# Somebody may open the tab before the scripts of the tab “Rank” have found the session.
+_ADD_SESSION: Final = """async (_, ...others) => {
+  const session = () => document.querySelector('.reranker-app')?.dataset.session;
+  for (let tries = 0; !session() && tries < 100; tries++) await new Promise((resolve) => setTimeout(resolve, 100));
+  return [session() ?? '', ...others];
+}"""
 _CLICK_ADD: Final = "() => document.querySelector('#label-grid button.add').click()"
 _PRIVATE: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private"}
 _UNQUEUED: Final[dict[str, Any]] = {"queue": False, **_PRIVATE}
