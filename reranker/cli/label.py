@@ -96,7 +96,7 @@ def _application(
         labels.read()
     except DatasetInvalid as error:
         raise CommandError("\n".join(fault_sentence(fault, "en") for fault in error.faults)) from error
-    shown = ThumbnailStore(HashedThumbnailPaths(thumbnails), reranker.limits, reranker.settings.engine.prefetch_threads)
+    shown = ThumbnailStore(HashedThumbnailPaths(thumbnails), reranker.limits)
     labelling = Labelling(folder=folder, pictures=pictures, file=labels, reranker=reranker, thumbnails=shown)
     return application(labelling, same_origin_only(host if is_loopback(host) else None))
 

@@ -35,7 +35,7 @@ from reranker.cli.outputs import (
 )
 from reranker.cli.progress import rank_with_progress
 from reranker.core.scores import filter_by_score
-from reranker.core.types import Candidate
+from reranker.core.types import Candidate, Query
 from reranker.export.file_names import DEFAULT_TEMPLATE, check_template
 
 QueryArgument = Annotated[
@@ -100,8 +100,13 @@ RecursiveOption = Annotated[bool, typer.Option("--recursive", help="Also search 
 class _Inputs:
     """Checked queries, at least one, and the pictures to rank."""
 
-    queries: list[str]
+    queries: list[Query]
     candidates: list[Candidate]
+
+    @property
+    def files(self) -> list[Path]:
+        """The pictures that are files."""
+        return [candidate.source for candidate in self.candidates if isinstance(candidate.source, Path)]
 
 
 def rank(  # noqa: PLR0913 - the options of a command
@@ -141,15 +146,13 @@ def rank(  # noqa: PLR0913 - the options of a command
     settings = settings_of(**model_options, scoring=scoring, instruction=instruction, detail=detail)
     reranker, several = reranker_of(context, settings), queries is not None
     # Mistakes are reported before the model is loaded, which takes a while.
-    exclude = argument_text(not_)
-    inputs = _inputs(query, paths or (), queries, reranker, exclude=exclude, recursive=recursive, text=text)
-    files = [candidate.source for candidate in inputs.candidates if isinstance(candidate.source, Path)]
-    check_output(output, [*files, *(file for file in (queries, text) if file is not None)])
+    inputs = _inputs(query, paths or (), queries, reranker, exclude=argument_text(not_), recursive=recursive, text=text)
+    check_output(output, [*inputs.files, *(file for file in (queries, text) if file is not None)])
     check_empty(copy_top)
     check_template(name_template)
     if several:
         check_holds_several(format_)
-    rankings = rank_with_progress(reranker, inputs.queries, exclude, inputs.candidates, top_k)
+    rankings = rank_with_progress(reranker, inputs.queries, inputs.candidates, top_k)
     filtered = [filter_by_score(ranking, threshold) for ranking in rankings]
     write_output(render(filtered, format_, reranker, several=several, template=name_template), output)
     if copy_top is not None:
@@ -171,12 +174,12 @@ def _inputs(
     """Read and check what is ranked. With `--queries`, the first argument is a path, too. Raises `CommandError`."""
     arguments = [argument for argument in (query, *paths) if argument is not None]
     if queries is not None:
-        checked = read_queries(queries, reranker)
+        sentences = read_queries(queries, reranker)
     elif arguments:
-        checked = [argument_text(arguments.pop(0))]
+        sentences = [argument_text(arguments.pop(0))]
     else:
         raise CommandError("Missing argument 'QUERY'.")
-    checked = [reranker.query(each, exclude).text for each in checked]
+    checked = [reranker.query(each, exclude) for each in sentences]
     if not arguments:
         raise CommandError("Missing argument 'PATH'.")
     if queries is not None and not is_path(arguments[0]):

@@ -10,46 +10,9 @@ LANGUAGES: Final[dict[Language, str]] = {"zh": "中文", "en": "English"}  # eac
 
 # Labels that do not change while the page is open. The browser picks their language, as it does for Gradio's own.
 LABELS: Final[dict[str, dict[Language, str]]] = {
-    "reranker.heading": {"en": "# Rank pictures by a sentence", "zh": "# 用一句话给图片排序"},
-    "reranker.lead": {
-        "en": "Each picture is scored against your sentence, and the best come first. Write in Chinese, English or "
-        "both.",
-        "zh": "每张图片都会与你的句子一起评分，最符合的排在最前。句子可用中文、英文或混合书写。",
-    },
-    "reranker.query": {"en": "What should the pictures show?", "zh": "想找什么样的图片？"},
     "reranker.query_hint": {"en": "A sentence in Chinese, English or both", "zh": "一句话，中文、英文或混合均可"},
-    "reranker.examples": {"en": "Examples", "zh": "示例"},
-    "reranker.pictures": {"en": "Pictures", "zh": "图片"},
-    "reranker.samples": {"en": "Use the sample gallery", "zh": "使用示例图库"},
-    "reranker.clear": {"en": "Remove all", "zh": "全部移除"},
     "reranker.rank": {"en": "Rank", "zh": "排序"},
     "reranker.stop": {"en": "Stop", "zh": "停止"},
-    "reranker.best": {"en": "Pictures in the ZIP", "zh": "打包张数"},
-    "reranker.csv": {"en": "CSV", "zh": "CSV 表格"},
-    "reranker.json": {"en": "JSON", "zh": "JSON"},
-    "reranker.zip": {"en": "ZIP of the best", "zh": "图片压缩包"},
-    "reranker.html": {"en": "Contact sheet", "zh": "缩略图页"},
-    "reranker.folder": {"en": "Add a folder", "zh": "添加文件夹"},
-    "reranker.gallery": {"en": "Galleries of this server", "zh": "服务器上的图库"},
-    "reranker.add_gallery": {"en": "Add gallery", "zh": "添加图库"},
-    "reranker.open_saved": {"en": "Open a saved ranking", "zh": "打开已保存的排序"},
-    "reranker.help": {"en": "How to write a good sentence", "zh": "怎样写好句子"},
-    "reranker.help_text": {
-        "en": "Say **who or what, doing what, where, with which features**; say what must **not** be there; describe a "
-        "style by what can be seen, not by its quality. To rank by several sentences, write one a line (Shift+Enter "
-        "starts a new line).\n\n"
-        "✓ *a woman in a red dress walking on a beach at dusk, no other people*\n\n"
-        "✓ *flat illustration, thick outlines, two cats on a blue sofa*\n\n"
-        "✗ *a beautiful high-quality picture* — names nothing that can be seen\n\n"
-        "✗ *something like last year's campaign* — the model does not know that campaign",
-        "zh": "写清**主体、动作、场景、特征**；说明**不要出现**什么；描述风格时写看得见的样子，而不是好坏。"
-        "要用多个句子排序，请每行写一个（按 Shift+Enter 换行）。\n\n"
-        "✓ *黄昏的海滩上，一位穿红裙的女子在散步，没有其他人*\n\n"
-        "✓ *扁平插画，粗轮廓线，两只猫趴在蓝色沙发上*\n\n"
-        "✗ *一张高质量的好看图片*——没有任何看得见的内容可供判断\n\n"
-        "✗ *类似去年活动的感觉*——模型并不知道去年的活动",
-    },
-    "reranker.ranking": {"en": "Ranking", "zh": "排序结果"},
     "reranker.evaluate_tab": {"en": "Evaluate", "zh": "评测"},
     "reranker.evaluate_lead": {
         "en": "How well does the model rank **your** pictures? Write a sentence, mark the pictures that match it, and "
@@ -72,10 +35,6 @@ LABELS: Final[dict[str, dict[Language, str]]] = {
 
 # Texts that depend on what happens, in the language that the visitor's browser prefers.
 PHRASES: Final[dict[str, dict[Language, str]]] = {
-    "ready": {
-        "en": "The model “{model}” is ready. Add at least {min_count} pictures, write a sentence, and rank them.",
-        "zh": "模型“{model}”已就绪。请添加至少 {min_count} 张图片，写一句话，然后排序。",
-    },
     # Why the demo model is used, and what to do.
     "no GPU": {
         "en": "For photographs there is lychee-rerank-mm; it needs an NVIDIA GPU, which this machine does not have.",
@@ -91,100 +50,13 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
         "en": "For photographs, start the program with RERANKER_MODEL=lychee.",
         "zh": "要给照片排序，请以 RERANKER_MODEL=lychee 启动程序。",
     },
-    "download": {"en": "Download “{model}”", "zh": "下载“{model}”"},
-    "download_sized": {"en": "Download “{model}” ({size} GB)", "zh": "下载“{model}”（{size} GB）"},
-    "downloading": {
-        "en": "Downloading “{model}”: {done} of {total} GB",
-        "zh": "正在下载“{model}”：{done} / {total} GB",
-    },
     "loading": {"en": "Loading the model …", "zh": "正在加载模型……"},
     "reading": {"en": "{done}/{total} · reading the pictures", "zh": "{done}/{total} · 正在读取图片"},
-    "waiting": {
-        "en": "{done}/{total} · waiting for {count} batches of other users",
-        "zh": "{done}/{total} · 排队中：前面还有其他用户的 {count} 批",
-    },
-    "waiting_one": {
-        "en": "{done}/{total} · waiting for 1 batch of other users",
-        "zh": "{done}/{total} · 排队中：前面还有其他用户的 1 批",
-    },
-    "coarse_scored": {
-        "en": "{done}/{total} · {count} scored at low detail; the best are scored again at high detail",
-        "zh": "{done}/{total} · 已按低精细度评分 {count} 张，将按高精细度为其中最好的重新评分",
-    },
     "progress": {"en": "{done}/{total} · {name}", "zh": "{done}/{total} · {name}"},
-    "rate": {"en": "{rate} pictures/s", "zh": "{rate} 张/秒"},
     "seconds_left": {"en": "{seconds} s left", "zh": "剩余 {seconds} 秒"},
     "minutes_left": {"en": "{minutes} min left", "zh": "剩余 {minutes} 分钟"},
-    "not_now": {
-        "en": "A run is in progress; open the saved ranking when it has finished.",
-        "zh": "正在排序；请在结束后再打开已保存的排序。",
-    },
     "stopping": {"en": "Stopping after this batch …", "zh": "完成当前批次后停止……"},
-    "none_fits": {
-        "en": "No picture matches: none scores {line} of 10 or more",
-        "zh": "没有符合的图片：没有一张达到 {line} 分（满分 10）",
-    },
-    "reused": {"en": "{count} from the cache", "zh": "其中 {count} 张取自缓存"},
-    "ranked": {"en": "{count} pictures ranked", "zh": "已排序 {count} 张图片"},
-    "ranked_one": {"en": "1 picture ranked", "zh": "已排序 1 张图片"},
-    "not_scored": {"en": "{count} not scored", "zh": "{count} 张未评分"},
-    "took": {"en": "{seconds} s", "zh": "用时 {seconds} 秒"},
-    "stopped": {"en": "Stopped · {done} of {total} pictures ranked", "zh": "已停止 · {total} 张中已排序 {done} 张"},
-    "none_scored": {
-        "en": "No picture could be scored; the reasons are below.",
-        "zh": "没有一张图片能够评分；原因见下方。",
-    },
-    "opened": {
-        "en": "“{name}” was opened.",
-        "zh": "已打开“{name}”。",
-    },
-    "kept_first": {
-        "en": "At most {max_count} pictures are allowed: the first {max_count} of {count} were kept.",
-        "zh": "最多接受 {max_count} 张图片：已保留 {count} 张中的前 {max_count} 张。",
-    },
-    "names": {"en": "{count} pictures", "zh": "{count} 张图片"},
-    "names_one": {"en": "1 picture", "zh": "1 张图片"},
     "remove": {"en": "Remove {name}", "zh": "移除 {name}"},
-    "failures": {"en": "Not scored", "zh": "未能评分"},
-    "skipped": {"en": "Not scored because the run was stopped", "zh": "因停止而未评分"},
-    "picture_score": {"en": "Score, 0 to 10", "zh": "分数（0–10）"},
-    "picture_log_odds": {"en": "Log-odds", "zh": "对数几率"},
-    "picture_visual_tokens": {"en": "Visual tokens", "zh": "视觉 token 数"},
-    "picture_size": {"en": "Pixels", "zh": "像素"},
-    "picture_batch": {"en": "Scored", "zh": "评分"},
-    "picture_fresh": {"en": "in a batch that took {ms} ms", "zh": "所在批次用时 {ms} 毫秒"},
-    "picture_cached": {
-        "en": "in a batch that took {ms} ms, with cached features",
-        "zh": "所在批次用时 {ms} 毫秒，特征取自缓存",
-    },
-    "picture_stored": {"en": "earlier; this is the stored score", "zh": "此前已评分，此处为已存的分数"},
-    "why_why": {"en": "Why this score?", "zh": "为什么是这个分数？"},
-    "why_words": {"en": "Ask the model for a rating", "zh": "让模型打分"},
-    "why_parts": {"en": "Each part of the sentence, scored on its own", "zh": "句子的各个部分，分别评分"},
-    "why_where": {
-        "en": "Where in the picture: the darker a place, the more the log-odds drop when it is hidden, "
-        "at most by {most}",
-        "zh": "在图中何处：颜色越深，遮住该处时对数几率下降越多，最多下降 {most}",
-    },
-    "why_nowhere": {
-        "en": "No single place matters: hiding any of them does not lower the score",
-        "zh": "没有哪一处特别重要：遮住任何一处，分数都不会下降",
-    },
-    "explaining": {"en": "Running the model …", "zh": "模型正在计算……"},
-    "ranking_view_overview": {"en": "All sentences", "zh": "全部句子"},
-    "ranking_view_query": {"en": "Sentence", "zh": "句子"},
-    "ranking_view_best": {"en": "Best picture", "zh": "最佳图片"},
-    "ranking_view_score": {"en": "Score", "zh": "分数"},
-    "ranking_view_threshold": {"en": "Score at least", "zh": "最低分"},
-    "ranking_view_most": {"en": "Top", "zh": "前几名"},
-    "ranking_view_all": {"en": "all", "zh": "全部"},
-    "ranking_view_shown": {"en": "{shown} of {total} shown", "zh": "显示 {shown} / {total} 张"},
-    "ranking_view_card": {"en": "Rank {rank}, score {score}: {name}", "zh": "第 {rank} 名，{score} 分：{name}"},
-    "ranking_view_earlier": {"en": "Earlier rankings", "zh": "此前的排序"},
-    "ranking_view_compare": {"en": "Compare with the ranking shown", "zh": "与当前排序对比"},
-    "ranking_view_new": {"en": "new", "zh": "新"},
-    "ranking_view_close": {"en": "Close the comparison", "zh": "关闭对比"},
-    "retry": {"en": "Retry these pictures", "zh": "重试这些图片"},
     "mark_board": {"en": "Pictures to mark", "zh": "待标记的图片"},
     "mark_count": {"en": "{marked} of {total} marked", "zh": "已标记 {marked} / {total} 张"},
     "mark_clear": {"en": "Clear the marks", "zh": "清除标记"},

@@ -3,8 +3,6 @@
 import hashlib
 import os
 import struct
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -42,13 +40,8 @@ class HashedThumbnailPaths:
 class ThumbnailStore:
     """Makes thumbnails and stores them. Thread-safe."""
 
-    def __init__(self, paths: ThumbnailPaths, limits: Limits, threads: int) -> None:
-        self._paths, self._limits, self._threads = paths, limits, threads
-
-    def get_all(self, pictures: Sequence[Path]) -> list[Path]:
-        """The files of the thumbnails of several pictures; missing ones are made in parallel."""
-        with ThreadPoolExecutor(self._threads) as pool:
-            return list(pool.map(self.get, pictures))
+    def __init__(self, paths: ThumbnailPaths, limits: Limits) -> None:
+        self._paths, self._limits = paths, limits
 
     def get(self, picture: Path) -> Path:
         """The file of the thumbnail, made if it is missing, or was made of another version of the picture.

@@ -40,16 +40,6 @@ class Galleries:
         path = folder.joinpath(*parts).resolve()
         return path if self._shows(folder, path) else None
 
-    def locate(self, path: Path) -> tuple[str, Path] | None:
-        """Return the name of the gallery that shows a resolved path, and the path relative to its folder.
-
-        Returns None if no gallery shows it.
-        """
-        for name, folder in self._folders.items():
-            if self._shows(folder, path):
-                return name, path.relative_to(folder)
-        return None
-
     def pictures(self, name: str, max_count: int) -> list[Path]:
         """Return the first pictures in a gallery and its subfolders.
 

@@ -107,5 +107,5 @@ def launch_settings(services: PageServices) -> dict[str, Any]:
         "footer_links": [],
         "i18n": gr.I18n(**translations()),
         "theme": _theme(),
-        "css_paths": [STATIC.path(name) for name in ("page.css", "label_grid.css", "evaluation.css")],
+        "css_paths": [STATIC.path(name) for name in ("label_grid.css", "evaluation.css")],
     }

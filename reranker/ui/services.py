@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from reranker.api import Reranker
 from reranker.config.paths import ASSETS, data_folder
+from reranker.ui.galleries import Galleries
 from reranker.ui.session.admission import Admission, find_samples
 from reranker.ui.session.model_state import ModelState
 from reranker.ui.session.sessions import Sessions
@@ -33,11 +34,12 @@ class PageServices:
         samples: a folder of pictures for the button that adds them, with the example sentences in `queries.json`.
         """
         sessions = Sessions(reranker, data_folder() / "sessions")
-        uploads = Uploads.from_gradio(reranker.settings.server.galleries, hidden=(sessions.folder,))
+        uploads = Uploads.from_gradio()
+        galleries = Galleries(reranker.settings.server.galleries, hidden=(uploads.folder, sessions.folder))
         return cls(
             reranker=reranker,
             sessions=sessions,
-            admission=Admission(reranker, find_samples(samples), uploads.galleries),
+            admission=Admission(reranker, find_samples(samples), galleries),
             model=ModelState(reranker),
             uploads=uploads,
             examples=tuple(_read_queries(samples / "queries.json")),

@@ -1,4 +1,4 @@
-"""Decide which files a request may open: uploads, and the pictures of the server's galleries, but nothing else.
+"""Decide which files the endpoints for programs may open: uploads, and nothing else.
 
 Clients name files in any form: `GradioGate` keeps those that are not allowed from Gradio, and `Uploads.resolve` from
 our own functions.
@@ -16,7 +16,6 @@ from gradio.utils import get_upload_folder
 from reranker.core.errors import PictureError, PictureForbidden, PictureMissing, PictureUnreadable
 from reranker.core.types import Candidate, Failed
 from reranker.server.base64_text import decode_base64, is_data_uri
-from reranker.ui.galleries import Galleries
 from reranker.ui.path_text import parts_inside
 
 _MAX_NAME_LENGTH: Final = 80
@@ -41,18 +40,16 @@ class CheckedPictures:
 
 
 class Uploads:
-    """The folder that Gradio stores the uploads of programs in, and the galleries of the server."""
+    """The folder that Gradio stores the uploads of programs in."""
 
-    def __init__(self, folder: Path, galleries: Galleries | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self._roots = (str(self.folder), os.path.abspath(folder))  # noqa: PTH100 - Gradio does not follow links
-        self.galleries = galleries or Galleries(())
 
     @classmethod
-    def from_gradio(cls, galleries: Iterable[Path] = (), hidden: Iterable[Path] = ()) -> "Uploads":
-        """Use Gradio's upload folder, and these folders as galleries, which show neither it nor what is hidden."""
-        folder = Path(get_upload_folder())
-        return cls(folder, Galleries(galleries, hidden=(folder, *hidden)))
+    def from_gradio(cls) -> "Uploads":
+        """Use Gradio's upload folder."""
+        return cls(Path(get_upload_folder()))
 
     def resolve(self, item: object) -> Path:
         """Return the picture of a gallery item, a file object or a path.

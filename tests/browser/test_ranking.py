@@ -53,7 +53,7 @@ def test_a_chinese_sentence_ranks_uploaded_pictures(serve, visit, numbered) -> N
     tab.progress("0/4")
     for done in range(1, 4):
         paced.allow()
-        tab.progress(f"{done}/4 · 猫 ")
+        tab.progress(re.compile(rf"^{done}/4 .*猫 "))
         assert tab.page.title().startswith(f"{25 * done}% · ")
         assert tab.page.locator(".run-bar [role=progressbar]").get_attribute("aria-valuenow") == str(done)
     paced.allow()

@@ -218,7 +218,7 @@ def test_a_calibration_that_is_a_folder_or_a_loop_counts_as_none(tmp_path: Path)
 def test_a_thumbnail_that_is_not_complete_is_made_again(tmp_path: Path, kept_bytes: int) -> None:
     picture = tmp_path / "a.png"
     Image.new("RGB", (40, 30), "red").save(picture)
-    thumbnails = ThumbnailStore(HashedThumbnailPaths(tmp_path / "thumbnails"), Limits(), 1)
+    thumbnails = ThumbnailStore(HashedThumbnailPaths(tmp_path / "thumbnails"), Limits())
     complete = thumbnails.get(picture).read_bytes()
     os.truncate(thumbnails.path(picture), kept_bytes)
     assert thumbnails.get(picture).read_bytes() == complete

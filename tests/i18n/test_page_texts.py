@@ -21,8 +21,8 @@ def test_every_word_is_there_in_both_languages(table):
 
 
 def test_one_is_not_many():
-    assert phrase("names", "en", count=1) == "1 picture"
-    assert phrase("names", "en", count=2) == "2 pictures"
+    assert phrase("by_chance", "en", count=1) == "A pair without a significant difference"
+    assert phrase("by_chance", "en", count=2) == "Pairs without a significant difference (2)"
 
 
 @pytest.mark.parametrize(

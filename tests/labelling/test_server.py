@@ -28,7 +28,7 @@ def test_a_name_that_is_no_text_is_shown_saved_and_read_again(folder):
         pictures=pictures,
         file=file,
         reranker=Reranker(scorer=ScriptedScorer()),
-        thumbnails=ThumbnailStore(HashedThumbnailPaths(folder.parent / "t"), Limits(), 1),
+        thumbnails=ThumbnailStore(HashedThumbnailPaths(folder.parent / "t"), Limits()),
     )
     with TestClient(application(page)) as client:
         shown = client.get("/state").json()["pictures"]

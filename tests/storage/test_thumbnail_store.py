@@ -14,7 +14,7 @@ from reranker.storage.thumbnail_store import MAX_THUMBNAIL_PX, HashedThumbnailPa
 
 @pytest.fixture
 def thumbnails(tmp_path: Path) -> ThumbnailStore:
-    return ThumbnailStore(HashedThumbnailPaths(tmp_path / "thumbnails"), Limits(), threads=2)
+    return ThumbnailStore(HashedThumbnailPaths(tmp_path / "thumbnails"), Limits())
 
 
 @pytest.mark.parametrize(("size", "shown"), [((2000, 1000), (512, 256)), ((30, 40), (30, 40))])
@@ -31,9 +31,9 @@ def test_thumbnails_are_small_and_never_enlarged(
 def test_a_thumbnail_is_made_once(tmp_path: Path, thumbnails: ThumbnailStore) -> None:
     path = tmp_path / "a.png"
     Image.new("RGB", (9, 9)).save(path)
-    first, second = thumbnails.get_all([path, path])
+    first, second = thumbnails.get(path), thumbnails.get(path)
     modified_ns = first.stat().st_mtime_ns
-    assert first == second == thumbnails.get(path) == thumbnails.path(path)
+    assert first == second == thumbnails.path(path)
     assert first.stat().st_mtime_ns == modified_ns
     assert list((tmp_path / "thumbnails").iterdir()) == [first]
 

@@ -33,5 +33,5 @@ def labelling(folder: Path, reranker: Reranker | None = None, lock_timeout_s: fl
         pictures=[folder / name for name in NAMES],
         file=LabelFile(folder / "labels.jsonl", lock_timeout_s),
         reranker=reranker or Reranker(scorer=ScriptedScorer(judge=number)),
-        thumbnails=ThumbnailStore(HashedThumbnailPaths(thumbnails), Limits(), 2),
+        thumbnails=ThumbnailStore(HashedThumbnailPaths(thumbnails), Limits()),
     )

@@ -22,12 +22,12 @@ def test_a_gallery_of_the_server_is_read_and_never_left(upload_folder, tmp_path)
     Path(os.fsdecode(bytes(gallery) + b"/\xff.png")).write_text("1")
     (gallery / "link.png").symlink_to(outside / "s.png")
     (gallery / "1.png").symlink_to(gallery / "2.png")
-    uploads = Uploads(upload_folder, Galleries([gallery]))
-    assert uploads.galleries.names == ["名画"]
-    found = uploads.galleries.pictures("名画", 10)
+    uploads, galleries = Uploads(upload_folder), Galleries([gallery])
+    assert galleries.names == ["名画"]
+    found = galleries.pictures("名画", 10)
     assert [path.relative_to(gallery).as_posix() for path in found] == ["2.png", "10.png", "more/1.png"]
-    assert uploads.galleries.pictures("名画", 2) == found[:2]
-    assert uploads.galleries.pictures("secret", 10) == []
+    assert galleries.pictures("名画", 2) == found[:2]
+    assert galleries.pictures("secret", 10) == []
     for path in (*found, gallery / "link.png", outside / "s.png"):
         with pytest.raises(PictureForbidden):  # programs rank uploads alone
             uploads.resolve(str(path))

@@ -58,7 +58,7 @@ def test_the_files_of_the_page_are_open_and_always_fresh(toybox_url):
     for name in ("store.js", "texts.json"):
         answer = httpx.get(f"{toybox_url}page/{name}")
         assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-cache")
-    for name in ("", "none.js", "../page.css", "..%2f..%2fpage.py", "%2e%2e/page.css", "."):
+    for name in ("", "none.js", "../evaluation.css", "..%2f..%2fpage.py", "%2e%2e/evaluation.css", "."):
         assert httpx.get(f"{toybox_url}page/{name}").status_code == 404, name
 
 

@@ -55,7 +55,7 @@ class Picture:
 
     @property
     def candidate(self) -> Candidate:
-        """What is scored."""
+        """The picture as the engine takes it."""
         return Candidate(name=self.name, source=self.path)
 
     @property
@@ -86,7 +86,7 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class RankingHeader:
-    """What is known of a ranking before any picture is scored.
+    """A ranking without its results, as it is known before any picture is scored.
 
     created_s: seconds since 1970. run: one text for all sentences that were ranked together. total: of pictures.
     judged_by: see `Reranker.judged_by`. threshold: the score (0 to 10) from which a picture is relevant, or None.

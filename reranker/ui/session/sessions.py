@@ -181,7 +181,6 @@ class Sessions:
 
     def _session(self, id_: str, owner: str) -> Session:
         folder = self._folder / id_
-        engine = self._reranker.settings.engine
         paths = HashedThumbnailPaths(folder / "thumbnails")
-        thumbnails = ThumbnailStore(paths, self._reranker.limits, engine.prefetch_threads)
+        thumbnails = ThumbnailStore(paths, self._reranker.limits)
         return Session(id_, owner, folder, self._database, thumbnails, self._clock)

@@ -26,7 +26,8 @@ export function createMenu(store, labels, forget) {
 
   document.addEventListener("keydown", (event) => {
     const isTyping = event.target.closest?.("input, textarea, select, [contenteditable]");
-    if (event.key === "?" && !isTyping && !event.defaultPrevented && !document.querySelector("dialog[open]") && menu.node.checkVisibility()) showKeys();
+    const isElsewhere = isTyping || event.defaultPrevented || document.querySelector("dialog[open]");
+    if (event.key === "?" && !isElsewhere && menu.node.checkVisibility()) showKeys();
   });
 
   // Open a dialog instead of the menu; the button of the menu has the focus again after it.

@@ -12,10 +12,15 @@ export function createModelBanner(store, labels) {
   const progress = createElement("div", { class: "progress", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 }, bar);
   labels.attribute(progress, "aria-label", "header_model_progress");
   const download = createElement("button", { type: "button", class: "button", onclick: askToDownload });
-  const close = createElement("button", { type: "button", class: "plain close", onclick: () => { closedKind = kindOf(store.model); draw(); } }, "✕");
+  const close = createElement("button", { type: "button", class: "plain close", onclick: dismiss }, "✕");
   labels.attribute(close, "aria-label", "header_close");
   const node = createElement("div", { class: "banner", hidden: true }, line, progress, download, close);
   let closedKind = "", trouble = "";
+
+  function dismiss() {
+    closedKind = kindOf(store.model);
+    draw();
+  }
 
   function askToDownload() {
     const { name, gigabytes } = store.model.download;

@@ -15,7 +15,9 @@ export function createPictures(store, uploads, labels, onFiles) {
   const actions = { addSamples: () => addFrom("samples"), addGallery: (name) => addFrom("galleries", { name }) };
   const first = createFirstSources(store, labels, inputs, actions);
   const more = createMoreSources(store, labels, inputs, actions);
-  const manage = createElement("button", { type: "button", class: "plain manage", "aria-controls": "manager", onclick: () => unfold(manager.node.hidden) });
+  const manage = createElement("button", {
+    type: "button", class: "plain manage", "aria-controls": "manager", onclick: () => unfold(manager.node.hidden),
+  });
   const manager = createManager(store, labels, remove);
   const strip = createStrip(store, uploads, () => unfold(true));
   const progress = createUploadProgress(store, uploads, labels);

@@ -21,14 +21,12 @@ export function createQuery(store, labels, { onSubmit, onList }) {
   const notice = createMessage(labels);
   const exclude = createExclude(store, labels, (text) => change({ exclude: text }), onSubmit);
   const examples = createExamples(store, labels, (text) => { replace(text); box.focus(); });
-  const list = createElement("input", { type: "file", class: "hidden-file", accept: ".txt,.csv,text/plain,text/csv", tabindex: "-1", "aria-hidden": "true",
-    onchange: () => { onList([...list.files]); list.value = ""; } });
-  const openList = labels.text(createElement("button", { type: "button", class: "plain", onclick: () => list.click() }), "query_open_list");
+  const list = createListInput(labels, onList);
   const tips = createTips(labels);
   const head = createElement("div", { class: "step-head" }, createElement("span", { class: "step-number", "aria-hidden": "true" }, "2"),
     createElement("h2", {}, labels.text(createElement("label", { for: "query" }), "query_title")), tips.button);
   const node = createElement("section", { class: "step sentence" }, head, tips.panel, box, message.node, notice.node, exclude.node,
-    createElement("div", { class: "query-tools" }, note, exclude.opener, openList, list), examples.node);
+    createElement("div", { class: "query-tools" }, note, exclude.opener, list.button, list.input), examples.node);
   let said = null, keepTimer = null;
 
   function change(values) {
@@ -104,10 +102,21 @@ function createExclude(store, labels, onChange, onSubmit) {
     onkeydown: (event) => { if (event.key === "Enter" && !event.isComposing) onSubmit(); },
   }), "placeholder", "query_exclude_placeholder");
   const label = labels.text(createElement("label", { for: "exclude" }), "query_exclude");
-  const close = createElement("button", { type: "button", class: "plain close", onclick: () => { onChange(""); unfold(false); opener.focus(); } }, "✕");
+  const close = createElement("button", { type: "button", class: "plain close", onclick: clear }, "✕");
   labels.attribute(close, "aria-label", "query_exclude_close");
   const node = createElement("div", { class: "exclude", id: "exclude-row", hidden: true }, label, input, close);
-  const opener = createElement("button", { type: "button", class: "plain", "aria-controls": "exclude-row", onclick: () => { unfold(true); input.focus(); } });
+  const opener = createElement("button", { type: "button", class: "plain", "aria-controls": "exclude-row", onclick: open });
+
+  function open() {
+    unfold(true);
+    input.focus();
+  }
+
+  function clear() {
+    onChange("");
+    unfold(false);
+    opener.focus();
+  }
 
   function unfold(isOpen) {
     node.hidden = !isOpen;
@@ -122,6 +131,16 @@ function createExclude(store, labels, onChange, onSubmit) {
       if (store.draft.exclude) unfold(true);
     },
   };
+}
+
+// A button that opens a list of sentences.
+function createListInput(labels, onList) {
+  const input = createElement("input", {
+    type: "file", class: "hidden-file", accept: ".txt,.csv,text/plain,text/csv", tabindex: "-1", "aria-hidden": "true",
+    onchange: () => { onList([...input.files]); input.value = ""; },
+  });
+  const button = createElement("button", { type: "button", class: "plain", onclick: () => input.click() });
+  return { input, button: labels.text(button, "query_open_list") };
 }
 
 function createExamples(store, labels, onChoose) {

@@ -20,13 +20,14 @@ export function createRunBar(store, run, labels, filter) {
     createElement("span", { class: "step-number", "aria-hidden": "true" }, "3"), rank, stop,
     createElement("div", { class: "run-text" }, sentence, status), events.button);
   const mark = createElement("div", { class: "run-mark" });  // where the bar is when it is not stuck
-  const node = labels.attribute(createElement("section", { class: "run-bar" }, line, progress, filter, events.spoken), "aria-label", "run_title");
-  const observer = new IntersectionObserver(([entry]) => node.classList.toggle("is-stuck", !entry.isIntersecting && entry.boundingClientRect.top < 0));
-  observer.observe(mark);
+  const node = createElement("section", { class: "run-bar" }, line, progress, filter, events.spoken);
+  labels.attribute(node, "aria-label", "run_title");
 
+  new IntersectionObserver(([entry]) => {
+    node.classList.toggle("is-stuck", !entry.isIntersecting && entry.boundingClientRect.top < 0);
+  }).observe(mark);
   document.addEventListener("keydown", (event) => {
-    const isElsewhere = event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]") || (event.target.type === "search" && event.target.value);
-    if (event.key === "Escape" && store.job && !isElsewhere) run.stop();
+    if (event.key === "Escape" && store.job && !isForOthers(event)) run.stop();
   });
 
   function draw() {
@@ -58,7 +59,8 @@ export function createRunBar(store, run, labels, filter) {
   function sentenceText() {
     const ranking = store.rankings.get(store.job?.current ?? store.view.ranking);
     if (!ranking) return "";
-    const number = store.job?.rankings.length > 1 ? t("run_number", { number: store.job.rankings.indexOf(ranking.id) + 1, count: store.job.rankings.length }) : "";
+    const all = store.job?.rankings ?? [];
+    const number = all.length > 1 ? t("run_number", { number: all.indexOf(ranking.id) + 1, count: all.length }) : "";
     const exclude = ranking.exclude ? t("run_exclude", { text: ranking.exclude }) : "";
     return [number, ranking.query, exclude].filter(Boolean).join(" ");
   }
@@ -78,4 +80,10 @@ export function createRunBar(store, run, labels, filter) {
   }
 
   return { node, mark, rank, draw };
+}
+
+// Whether Escape means something else: it closes a dialog, ends an input method, or empties a field for searches.
+function isForOthers({ defaultPrevented, isComposing, target }) {
+  const isSearch = target.type === "search" && target.value !== "";
+  return defaultPrevented || isComposing || isSearch || document.querySelector("dialog[open]") !== null;
 }

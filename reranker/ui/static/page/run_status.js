@@ -17,18 +17,19 @@ export function statusText(store, run) {
 function jobText(job, t) {
   if (job.stopping) return t("run_stopping", job);
   if (job.loading != null) return t("run_loading", { percent: Math.round(100 * job.loading) });
-  const parts = [
+  const parts = [  // what matters most comes first, as a narrow window cuts the end
     t("run_done_of", { done: job.done, total: job.total }),
-    job.coarse ? t("run_coarse", { count: job.coarse }) : job.name,
     job.place ? t("run_place", { count: job.place }) : "",
-    job.rate ? t("run_rate", { rate: job.rate < FAST ? job.rate.toFixed(1) : Math.round(job.rate) }) : "",
+    job.coarse ? t("run_coarse", { count: job.coarse }) : "",
     job.left_s != null ? leftText(job.left_s, t) : "",
+    job.rate ? t("run_rate", { rate: job.rate < FAST ? job.rate.toFixed(1) : Math.round(job.rate) }) : "",
     job.memory ?? "",
+    job.name,
   ];
   return parts.filter(Boolean).join(" · ");
 }
 
-export function leftText(seconds, t) {
+function leftText(seconds, t) {
   if (seconds < MINUTE_S) return t("run_left_seconds", { count: Math.max(1, Math.round(seconds)) });
   if (seconds < HOUR_S) return t("run_left_minutes", { count: Math.round(seconds / MINUTE_S) });
   const minutes = Math.round(seconds / MINUTE_S);

@@ -15,7 +15,8 @@ export function lengthProblem({ draft, limits, texts }) {
   const isLong = index >= 0 || [...draft.exclude].length > limits.max_query_length;
   if (!isLong) return "";
   if (index < 0) return texts.t("query_exclude_too_long", { max: limits.max_query_length });
-  return texts.t(lines.length > 1 ? "query_line_too_long" : "query_too_long", { number: index + 1, length: [...lines[index]].length, max: limits.max_query_length });
+  const key = lines.length > 1 ? "query_line_too_long" : "query_too_long";
+  return texts.t(key, { number: index + 1, length: [...lines[index]].length, max: limits.max_query_length });
 }
 
 // The sentences of a file of text or CSV.

@@ -14,7 +14,10 @@ export function createTips(labels) {
     createElement("div", { class: "tips-examples" },
       labels.text(createElement("h3"), "query_good"), createElement("ul", { class: "tips-good" }, ...GOOD.map((key) => item(key))),
       labels.text(createElement("h3"), "query_bad"), createElement("ul", { class: "tips-bad" }, ...BAD.map((keys) => item(...keys)))));
-  const button = labels.text(createElement("button", { type: "button", class: "plain tips-button", "aria-controls": "tips", "aria-expanded": "false", onclick: toggle }), "query_tips");
+  const button = createElement("button", {
+    type: "button", class: "plain tips-button", "aria-controls": "tips", "aria-expanded": "false", onclick: toggle,
+  });
+  labels.text(button, "query_tips");
 
   function toggle() {
     panel.hidden = !panel.hidden;
