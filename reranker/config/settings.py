@@ -160,7 +160,8 @@ class LimitSettings(_Group):
     max_request_mb: int = _setting(200, "Largest HTTP request, in megabytes.")
     max_uploads_mb: int = _setting(
         10_000,
-        "Most that the files of all visitors may take on the disk, with thumbnails and downloads, in megabytes.",
+        "Most that the sessions of the page may take on the disk, and as much again for files that programs upload, "
+        "in megabytes.",
     )
 
 
