@@ -51,34 +51,47 @@ def main(compute_s: float, clock_s: float) -> None:
     with suppress(EOFError, BrokenPipeError):
         write_message(responses, {})  # ready
         while True:
-            try:
-                _decode_one(requests, responses, compute_s, clock_s)
-            except PictureError as error:
-                write_message(responses, {"error": type(error).__name__, **vars(error)})
+            _converse(requests, responses, compute_s, clock_s)
             _limit_memory(None)
             _kill_after("ITIMER_PROF", 0)
 
 
-def _decode_one(requests: IO[bytes], responses: IO[bytes], compute_s: float, clock_s: float) -> None:
-    """Have the conversation about one picture. Raises its `PictureError`, and `EOFError` at the end of stdin."""
+def _converse(requests: IO[bytes], responses: IO[bytes], compute_s: float, clock_s: float) -> None:
+    """Have the conversation about one picture. Raises `EOFError` at the end of stdin.
+
+    The picture is not held any more when its last message is sent: the program gives its memory to others then.
+    """
+    try:
+        last = _decode_one(requests, responses, compute_s, clock_s)
+    except PictureError as error:
+        last = {"error": type(error).__name__, **vars(error)}, b""
+    if last is not None:
+        write_message(responses, *last)
+
+
+def _decode_one(
+    requests: IO[bytes], responses: IO[bytes], compute_s: float, clock_s: float
+) -> tuple[dict[str, Any], bytes] | None:
+    """Decode a picture, and return the last message; None if the program has ended the conversation.
+
+    Raises the `PictureError` of the picture, and `EOFError` at the end of stdin.
+    """
     request, data = _receive(requests, clock_s)
     _kill_after("ITIMER_PROF", compute_s)
     _limit_memory(2 * len(data))
     if "capture_data" in request:
-        write_message(responses, asdict(read_exif(picture_exif(data))))
-        return
+        return asdict(read_exif(picture_exif(data))), b""
     opened = open_picture(data, "", Limits(**request["limits"]), request["target_pixels"])
     del data  # the decoder has a copy without metadata
     write_message(responses, {"size": opened.size, "needed_bytes": opened.needed_bytes})
     request, _ = _receive(requests, clock_s)
     if not request:
-        return
+        return None
     _limit_memory(request["granted_bytes"])
     decoded = opened.decode()
     write_message(responses, {"size": decoded.size})
     request, _ = _receive(requests, clock_s)
-    if request:
-        write_message(responses, {}, guarded(lambda: _scaled(decoded, **request), ""))
+    return ({}, guarded(lambda: _scaled(decoded, **request), "")) if request else None
 
 
 def _receive(requests: IO[bytes], clock_s: float) -> tuple[dict[str, Any], bytes]:

@@ -2,12 +2,15 @@
 
 import os
 import random
+import subprocess
 import threading
 import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
 from io import BytesIO
 
 import numpy as np
@@ -18,7 +21,9 @@ from PIL import Image
 from reranker.core.errors import PictureError, PictureNeedsMemory, PictureUnreadable
 from reranker.images.decoding import open_picture
 from reranker.images.decoding_pool import DecodingPool
+from reranker.images.decoding_process import worker_command
 from reranker.images.limits import Limits
+from reranker.images.messages import read_message, write_message
 from tests.support.colour_profiles import DISPLAY_P3, cmyk_profile, gamma_curve, grey_profile, rgb_profile
 from tests.support.decoding_pools import decoding_pool
 from tests.support.hostile_pictures import (
@@ -93,6 +98,23 @@ def test_pictures_at_once_share_one_budget():
     budget = 110 * MEGABYTE  # one at a time; two take 150 MB
     processes = 2 * IDLE_BYTES  # no more are needed
     assert decode_at_once(3, 2500, Limits(max_decoding_bytes=budget)) < budget + processes
+
+
+def test_a_picture_is_not_held_any_more_when_it_is_answered():
+    """Its share of the budget goes to the next one with the answer, however long it takes to be read."""
+    with subprocess.Popen(worker_command(9, 90), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        read_message(process.stdout)
+        idle = resident_bytes(process.pid)
+        ask = partial(write_message, process.stdin)
+        ask({"limits": asdict(Limits()), "target_pixels": None}, webp_bomb(5000))
+        needed_bytes = read_message(process.stdout)[0]["needed_bytes"]
+        ask({"granted_bytes": needed_bytes})
+        read_message(process.stdout)
+        assert resident_bytes(process.pid) > idle + 70 * MEGABYTE
+        ask({"size": (1000, 1000)})
+        process.stdout.read(1)  # the rest does not fit into the pipe
+        assert resident_bytes(process.pid) < idle + 20 * MEGABYTE
+        process.kill()
 
 
 @pytest.mark.extended
