@@ -11,11 +11,20 @@ from typing import TYPE_CHECKING, Any
 from reranker.config.paths import cache_folder
 from reranker.config.settings import DETAILS, MEGABYTE, Settings, is_token_count
 from reranker.core.cancellation import Cancellation
-from reranker.core.errors import QueryEmpty, QueryTooLong, SettingInvalid, TextNotUnicode, TextTooLong
+from reranker.core.errors import (
+    ExampleUnreadable,
+    PictureError,
+    QueryEmpty,
+    QueryTooLong,
+    SettingInvalid,
+    TextNotUnicode,
+    TextTooLong,
+)
 from reranker.core.protocols import LocalModel
 from reranker.core.text import is_blank, is_well_formed, well_formed
 from reranker.core.types import (
     Candidate,
+    EncodedPicture,
     Explanation,
     GeneratedRating,
     Query,
@@ -28,7 +37,9 @@ from reranker.engine.executor import LocalExecutor
 from reranker.engine.scoring_run import ScoringEngine
 from reranker.engine.torch_thread import TorchThread
 from reranker.images.decoding_pool import shared_pool
+from reranker.images.hashing import read_and_hash
 from reranker.images.limits import Limits
+from reranker.images.reading import read_bytes
 from reranker.pipelines import explain as explain_pipeline
 from reranker.pipelines import rerank
 from reranker.pipelines.coarse_to_fine import CoarseToFine
@@ -63,6 +74,8 @@ class Reranker:
 
         for event in reranker.rank_stream("a red dress", pictures):     # `Scored` or `Failed`, in order of completion;
             ...                                                         # the last one is the `Ranking`
+        like_this = reranker.query("", example="three.jpg")             # a picture instead of a sentence, or beside it
+        reranker.rank(like_this, pictures)
         with_title = Candidate(name="mug", source=Path("mug.jpg"), text="Tea mug, 0.3 l")   # scored with its text
 
     model: name, hub id or folder of the model, as `Settings.of(model=...)`; overrides the settings.
@@ -206,19 +219,37 @@ class Reranker:
 
         return self._torch_thread.run(load_model)
 
-    def query(self, text: str) -> Query:
+    def query(self, text: str, *, example: Picture | None = None) -> Query:
         """Return a validated query without the white space around it.
 
-        Raises `QueryEmpty` if nothing in it can be seen, `QueryTooLong` and `TextNotUnicode`.
+        example: a picture that the others should be like, whose own text does not count. It is read now, and decoded
+            when it is ranked by; with it, `text` may be empty.
+        Raises `QueryEmpty` if nothing in `text` can be seen and there is no example, `QueryTooLong`, `TextNotUnicode`
+        and `ExampleUnreadable`.
         """
         _check_unicode(text, "query")
         if is_blank(text):
-            raise QueryEmpty
+            if example is None:
+                raise QueryEmpty
+            return Query(text="", example=self._example(example))
         trimmed = text.strip()
         max_length = self.settings.limits.max_query_length
         if len(trimmed) > max_length:
             raise QueryTooLong(length=len(trimmed), max_length=max_length)
-        return Query(text=trimmed)
+        return Query(text=trimmed, example=None if example is None else self._example(example))
+
+    def _example(self, picture: Picture) -> EncodedPicture:
+        """Read and hash the example of a query. Raises `ExampleUnreadable`."""
+        candidate = Candidate(name="example", source=picture) if isinstance(picture, bytes) else Candidate.of(picture)
+        try:
+            data = read_bytes(candidate, self.limits)
+            return read_and_hash(Candidate(name=candidate.name, source=data), self.limits)
+        except PictureError as error:
+            raise ExampleUnreadable(error) from None
+
+    def _checked(self, query: str | Query) -> Query:
+        """Return a validated query. Raises as `query` does."""
+        return query if isinstance(query, Query) else self.query(query)
 
     def _candidates(self, pictures: Sequence[Picture]) -> list[Candidate]:
         """Raises `TextTooLong` and `TextNotUnicode`."""
@@ -241,16 +272,16 @@ class Reranker:
     ) -> Stream:
         """Return an iterator over an event for each picture (`Scored` or `Failed`), and the `Ranking` at the end.
 
-        query: a sentence, or what `query` returned. pictures: paths, encoded bytes, or `Candidate`s.
+        query: a sentence, or what `query` returned, which may have an example. pictures: paths, encoded bytes, or
+            `Candidate`s.
         top_k: how many scored pictures the ranking keeps, at least 1; all if None.
         detail: as in `ModelSettings`; the settings' if None.
         cancellation: once cancelled, pictures without a score come out as skipped.
-        Raises `RequestError`, `SettingInvalid`, `CheckpointError`; the iteration raises `DeviceFailed`.
+        Raises `RequestError`, `SettingInvalid`, `CheckpointError`; the iteration raises `DeviceFailed`, and
+        `ExampleUnreadable` if the example of the query cannot be decoded.
         """
         _check_top_k(top_k)
-        checked = query if isinstance(query, Query) else self.query(query)
-        chosen = self._detail(detail)
-        return self._stream(checked, self._candidates(pictures), top_k, chosen, cancellation)
+        return self._stream(self._checked(query), self._candidates(pictures), top_k, self._detail(detail), cancellation)
 
     def _stream(
         self,
@@ -290,7 +321,7 @@ class Reranker:
 
     def rank_each(
         self,
-        queries: Sequence[str],
+        queries: Sequence[str | Query],
         pictures: Sequence[Picture],
         *,
         top_k: int | None = None,
@@ -306,7 +337,7 @@ class Reranker:
 
     def rank_each_stream(
         self,
-        queries: Sequence[str],
+        queries: Sequence[str | Query],
         pictures: Sequence[Picture],
         *,
         top_k: int | None = None,
@@ -320,7 +351,7 @@ class Reranker:
         a score come out as skipped for every query, and the rankings still come.
         """
         _check_top_k(top_k)
-        checked = [self.query(query) for query in queries]
+        checked = [self._checked(query) for query in queries]
         candidates, chosen = self._candidates(pictures), self._detail(detail)
         part_size = self.load().cache_capacity if len(queries) > 1 else len(candidates)
 
@@ -341,7 +372,12 @@ class Reranker:
         return rerank.drain(self.rank_stream(query, pictures, top_k=top_k, detail=detail))
 
     def explain(
-        self, query: str, picture: Picture, *, detail: str | None = None, cancellation: Cancellation | None = None
+        self,
+        query: str | Query,
+        picture: Picture,
+        *,
+        detail: str | None = None,
+        cancellation: Cancellation | None = None,
     ) -> Explanation:
         """Return why a picture gets its score: the score of each part of the query, and where in the picture it comes
         from.
@@ -349,17 +385,22 @@ class Reranker:
         detail: as in `rank_stream`; "auto" is the highest detail. cancellation: ends it before the next batch.
         Raises as `rank_stream` does, and the `PictureError` of the picture; `PictureSkipped` if cancelled.
         """
-        checked, (candidate,) = self.query(query), self._candidates([picture])
+        checked, (candidate,) = self._checked(query), self._candidates([picture])
         return explain_pipeline.explain(checked, candidate, self.engine(self._highest(detail)), cancellation)
 
     def generate_rating(
-        self, query: str, picture: Picture, *, detail: str | None = None, cancellation: Cancellation | None = None
+        self,
+        query: str | Query,
+        picture: Picture,
+        *,
+        detail: str | None = None,
+        cancellation: Cancellation | None = None,
     ) -> GeneratedRating:
         """Prompt the model to rate a picture, whatever the scoring method of the settings.
 
         Returns its most probable answer and its expected rating. Arguments and errors as in `explain`.
         """
-        checked, (candidate,) = self.query(query), self._candidates([picture])
+        checked, (candidate,) = self._checked(query), self._candidates([picture])
         engine = self.engine(self._highest(detail), "rating")
         return explain_pipeline.generate_rating(checked, candidate, engine, cancellation)
 

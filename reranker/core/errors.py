@@ -30,6 +30,7 @@ RerankerError
 │   ├── QueryTooLong
 │   ├── TextTooLong
 │   ├── TextNotUnicode
+│   ├── ExampleUnreadable        the picture of a query cannot be read
 │   ├── QueryHasPicture          the query of an HTTP request is more than a text
 │   ├── QueriesUnmatched         an HTTP request has neither one query nor one for each document
 │   ├── TooFewPictures
@@ -244,11 +245,13 @@ class PictureBeyondContext(PictureError):
     """The picture, with the query and its own text, is longer than what the model reads.
 
     visual_tokens: of the picture. text_tokens: of the prompt, the query and the text. max_tokens: of all together.
+    example_tokens: visual tokens of the query's example; 0 if it has none.
     """
 
     visual_tokens: int
     text_tokens: int
     max_tokens: int
+    example_tokens: int = 0
 
 
 class PictureSkipped(PictureError):
@@ -379,6 +382,13 @@ class TextNotUnicode(RequestError):
     """
 
     where: str
+
+
+@dataclass(eq=False)
+class ExampleUnreadable(RequestError):
+    """The example of a query cannot be used. error: what is wrong with the picture."""
+
+    error: PictureError
 
 
 class QueryHasPicture(RequestError):

@@ -4,7 +4,7 @@ Nothing here knows torch, gradio or the disk. Every class is frozen and keyword-
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
@@ -24,9 +24,13 @@ in host memory.
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """A validated sentence that pictures are scored against: Chinese, English or both."""
+    """What pictures are scored against, validated: a sentence in Chinese, English or both, an example, or the two.
+
+    text: empty only if there is an example. example: a picture that the others should be like, with its bytes.
+    """
 
     text: str
+    example: "EncodedPicture | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,7 @@ class EncodedPicture:
     candidate: Candidate
     content_hash: str
     key: str
-    data: bytes | None
+    data: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

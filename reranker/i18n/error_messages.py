@@ -27,6 +27,7 @@ from reranker.core.errors import (
     DocumentFieldInvalid,
     DocumentInvalid,
     DownloadFailed,
+    ExampleUnreadable,
     Fault,
     FaultReason,
     FieldRule,
@@ -185,6 +186,13 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "{max_tokens} tokens in all; shorten the sentence or the text of the picture, or choose a lower detail.",
         "zh": "“{name}”有 {visual_tokens} 个视觉 token 和 {text_tokens} 个文字 token，而模型总共只能读取 "
         "{max_tokens} 个；请缩短句子或图片的文字，或降低精细度。",
+    },
+    (PictureBeyondContext, "example"): {
+        "en": "“{name}” has {visual_tokens} visual tokens, the example has {example_tokens}, and there are "
+        "{text_tokens} tokens of text, but the model reads {max_tokens} tokens in all; choose a lower detail, or "
+        "shorten the sentence or the text of the picture.",
+        "zh": "“{name}”有 {visual_tokens} 个视觉 token，示例图片有 {example_tokens} 个，"
+        "另有 {text_tokens} 个文字 token，而模型总共只能读取 {max_tokens} 个；请降低精细度，或缩短句子或图片的文字。",
     },
     (PictureSkipped, ""): {
         "en": "“{name}” was not scored because the run was stopped; rank again to score it.",
@@ -345,6 +353,10 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     (TooManyQueries, ""): {
         "en": "Too many sentences: {count} given, at most {max_count} allowed; rank them in several runs.",
         "zh": "句子太多：共 {count} 个，最多接受 {max_count} 个；请分几次排序。",
+    },
+    (ExampleUnreadable, ""): {
+        "en": "The example picture cannot be used: {reason}",
+        "zh": "示例图片无法使用：{reason}",
     },
     (QueryHasPicture, ""): {
         "en": "The query has a picture, but pictures are compared with a text only; send “query” as text.",
@@ -698,6 +710,7 @@ _MAX_VALUE_LENGTH: Final = 100  # characters of a value that are shown
 _MISSING: Final = {None: "folder", "preprocessing": "preprocessing"}
 _VARIANTS: Final[dict[type[RerankerError], Callable[[Any], str]]] = {
     PictureUnreadable: lambda error: error.reason,
+    PictureBeyondContext: lambda error: "example" if error.example_tokens else "",
     CheckpointMissing: lambda error: _MISSING.get(error.missing, "file"),
     CheckpointBroken: lambda error: error.reason if (CheckpointBroken, error.reason) in _SENTENCES else "",
     CheckpointWeightsInvalid: lambda error: f"several {error.reason}" if error.more else error.reason,
@@ -743,6 +756,8 @@ def _words(error: RerankerError, language: Language) -> dict[str, str]:
     """Return the fields whose words depend on the language."""
     if isinstance(error, DatasetInvalid):
         return {"faults": fault_sentence(error.faults[0], language), "more": f"{len(error.faults) - 1:,}"}
+    if isinstance(error, ExampleUnreadable):
+        return {"reason": sentence(error.error, language)}
     if isinstance(error, CheckpointFieldInvalid):
         return {"reason": _FIELD_RULES[cast(FieldRule, error.reason)][language]}
     if isinstance(error, PictureScoreNotFinite | PrecisionUnsuitable):

@@ -24,6 +24,7 @@ from reranker.core.types import (
 )
 from reranker.engine.batching import score_prepared
 from reranker.engine.device_queue import Ticket
+from reranker.engine.prefetch import prepare_example
 from reranker.engine.results import ScoreResult, failure
 from reranker.engine.scoring_run import ScoringEngine, new_run_id
 from reranker.pipelines.rerank import rank
@@ -106,9 +107,10 @@ def _occlusion_map(
     query: Query, candidate: Candidate, whole: Score, engine: ScoringEngine[ImageT], ticket: Ticket
 ) -> OcclusionMap:
     run_id = new_run_id()
+    example = prepare_example(query, engine.preprocessor)
     occluded = _occlude(candidate, engine, ticket, run_id)
     names = [candidate.name] * len(occluded.images)
-    results = score_prepared(query, occluded.images, names, engine.executor, ticket, run_id)
+    results = score_prepared(query, occluded.images, names, engine.executor, ticket, run_id, example)
     drops = [whole.log_odds - _raise_error(result).log_odds for result in results]
     starts = range(0, len(drops), occluded.columns)
     return OcclusionMap(drops=tuple(tuple(drops[start : start + occluded.columns]) for start in starts))

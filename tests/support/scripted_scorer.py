@@ -167,14 +167,18 @@ class ScriptedScorer:
         weakref.finalize(image, self._hold, -len(content)).atexit = False
         return image
 
-    def score(self, query: Query, batch: Sequence[ScriptedImage], run_id: str) -> list[Score]:
+    def score(
+        self, query: Query, batch: Sequence[ScriptedImage], run_id: str, example: ScriptedImage | None = None
+    ) -> list[Score]:
         self.batches.append([image.content for image in batch])
         scores = [self._score(self._judge(query, image.content), image) for image in reversed(batch)]
         self.scored += [image.content for image in batch]
         return scores[::-1]
 
-    def launch(self, query: Query, batch: Sequence[ScriptedImage], run_id: str) -> Callable[[], list[Score]]:
-        return partial(self.score, query, batch, run_id)
+    def launch(
+        self, query: Query, batch: Sequence[ScriptedImage], run_id: str, example: ScriptedImage | None = None
+    ) -> Callable[[], list[Score]]:
+        return partial(self.score, query, batch, run_id, example)
 
     def encode(self, batch: Sequence[ScriptedImage], run_id: str) -> list[ScriptedImage]:
         return list(batch)
