@@ -13,7 +13,7 @@ from reranker.api import Reranker
 from reranker.cli.console import printable, say, silence_transformers
 from reranker.core.protocols import LocalModel
 from reranker.core.scores import memory_text
-from reranker.core.types import Candidate, Ranking
+from reranker.core.types import Candidate, Query, Ranking
 from reranker.i18n.error_messages import load_warning_text
 
 RANKING_BAR: Final = "{bar:20} {n_fmt}/{total_fmt} · {rate_noinv_fmt} · {remaining} left {desc}"
@@ -52,7 +52,7 @@ def interval_s() -> float:
 
 
 def rank_with_progress(
-    reranker: Reranker, queries: Sequence[str], candidates: Sequence[Candidate], top_k: int | None
+    reranker: Reranker, queries: Sequence[Query], candidates: Sequence[Candidate], top_k: int | None
 ) -> list[Ranking]:
     """Return the ranking for each query, with the progress on stderr."""
     announce(reranker)

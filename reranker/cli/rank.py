@@ -1,7 +1,7 @@
 """`rank`: rank pictures and folders of pictures by one query or several; each picture is encoded once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -34,14 +34,14 @@ from reranker.cli.outputs import (
 )
 from reranker.cli.progress import rank_with_progress
 from reranker.core.scores import filter_by_score
-from reranker.core.types import Candidate
+from reranker.core.types import Candidate, Query
 
 QueryArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="QUERY",
         help='What the pictures should show, in Chinese, English or both: "a woman in a red dress", "海边的房子". '
-        "Omit it with `--queries`.",
+        "Omit it with `--queries`; with `--like` you may.",
     ),
 ]
 PathsArgument = Annotated[
@@ -59,6 +59,15 @@ QueriesOption = Annotated[
         metavar="FILE",
         help="Instead of QUERY: a text file with one query a line, or `-` for stdin. Each picture is encoded once for "
         "all of them; the result is one `table`, `json` or `csv`.",
+    ),
+]
+LikeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--like",
+        metavar="FILE",
+        help="A picture that the others should be like, instead of QUERY or beside it. The first argument is then a "
+        "QUERY unless it names a file or folder.",
     ),
 ]
 TextOption = Annotated[
@@ -89,7 +98,7 @@ RecursiveOption = Annotated[bool, typer.Option("--recursive", help="Also search 
 class _Inputs:
     """Checked queries, at least one, and the pictures to rank."""
 
-    queries: list[str]
+    queries: list[Query]
     candidates: list[Candidate]
 
 
@@ -99,6 +108,7 @@ def rank(  # noqa: PLR0913 - the options of a command
     paths: PathsArgument = None,
     *,
     queries: QueriesOption = None,
+    like: LikeOption = None,
     model: ModelOption = None,
     top_k: TopKOption = None,
     threshold: ThresholdOption = 0.0,
@@ -113,7 +123,7 @@ def rank(  # noqa: PLR0913 - the options of a command
     copy_top: CopyTopOption = None,
     recursive: RecursiveOption = False,
 ) -> int:
-    """Rank pictures by how well each matches a sentence, best first; or by each of several sentences.
+    """Rank pictures by how well each matches a sentence, a picture or both, best first; or each of several sentences.
 
     Each picture gets a score from 0 to 10. A picture that cannot be scored is listed last, with the reason. Exit code:
     0 if a picture was ranked, 1 if none could be, 2 for a mistake in the call.
@@ -121,6 +131,7 @@ def rank(  # noqa: PLR0913 - the options of a command
     ```sh
     python -m reranker rank "a woman in a red dress" assets/gallery
     python -m reranker rank "一只黑猫" assets --recursive --copy-top best
+    python -m reranker rank --like assets/gallery/white_cat_window_sill.png assets/gallery
     printf "a cat\\na boat" | python -m reranker rank --queries - assets/gallery
     ```
     """
@@ -128,9 +139,9 @@ def rank(  # noqa: PLR0913 - the options of a command
     settings = settings_of(**model_options, scoring=scoring, instruction=instruction, detail=detail)
     reranker, several = reranker_of(context, settings), queries is not None
     # Mistakes are reported before the model is loaded, which takes a while.
-    inputs = _inputs(query, paths or (), queries, reranker, recursive=recursive, text=text)
+    inputs = _inputs(query, paths or (), queries, like, reranker, recursive=recursive, text=text)
     files = [candidate.source for candidate in inputs.candidates if isinstance(candidate.source, Path)]
-    check_output(output, [*files, *(file for file in (queries, text) if file is not None)])
+    check_output(output, [*files, *(file for file in (queries, like, text) if file is not None)])
     check_empty(copy_top)
     if several:
         check_holds_several(format_)
@@ -146,22 +157,34 @@ def _inputs(
     query: str | None,
     paths: Sequence[str],
     queries: Path | None,
+    like: Path | None,
     reranker: Reranker,
     *,
     recursive: bool,
     text: Path | None,
 ) -> _Inputs:
-    """Read and check what is ranked. With `--queries`, the first argument is a path, too. Raises `CommandError`."""
+    """Read and check what is ranked. Without a query, the first argument is a path, too. Raises `CommandError`."""
     arguments = [argument for argument in (query, *paths) if argument is not None]
     if queries is not None:
-        checked = read_queries(queries, reranker)
+        texts = read_queries(queries, reranker)
+    elif like is not None and (not arguments or is_path(arguments[0])):
+        texts = [""]
     elif arguments:
-        checked = [reranker.query(argument_text(arguments.pop(0))).text]
+        texts = [argument_text(arguments.pop(0))]
     else:
         raise CommandError("Missing argument 'QUERY'.")
+    checked = _queries(texts, like, reranker)
     if not arguments:
         raise CommandError("Missing argument 'PATH'.")
     if queries is not None and not is_path(arguments[0]):
         raise CommandError(f"“{printable(arguments[0])}” is not a picture or folder; with --queries, omit QUERY.")
     candidates = candidates_at(arguments, recursive)
     return _Inputs(queries=checked, candidates=candidates if text is None else with_texts(candidates, text))
+
+
+def _queries(texts: Sequence[str], like: Path | None, reranker: Reranker) -> list[Query]:
+    """Return the queries with these texts, of which one may be empty if there is an example, which is read once."""
+    if like is None:
+        return [reranker.query(text) for text in texts]
+    shown = reranker.query("", example=Candidate(name=str(like), source=like))
+    return [replace(reranker.query(text), example=shown.example) if text else shown for text in texts]

@@ -31,7 +31,7 @@ RerankerError
 │   ├── TextTooLong
 │   ├── TextNotUnicode
 │   ├── ExampleUnreadable        the picture of a query cannot be read
-│   ├── QueryHasPicture          the query of an HTTP request is more than a text
+│   ├── ExampleInvalid           the picture of the query of an HTTP request is in no form that is accepted
 │   ├── QueriesUnmatched         an HTTP request has neither one query nor one for each document
 │   ├── TooFewPictures
 │   ├── TooManyPictures
@@ -391,8 +391,15 @@ class ExampleUnreadable(RequestError):
     error: PictureError
 
 
-class QueryHasPicture(RequestError):
-    """The query of an HTTP request has a picture, but pictures are compared with a text only."""
+@dataclass(eq=False)
+class ExampleInvalid(RequestError):
+    """The picture of a query is not in a form that is accepted. where: the query's name in the request.
+
+    reason: "address" for a URL, which would have to be downloaded; "base64" for invalid base64; "several pictures".
+    """
+
+    where: str
+    reason: Literal["address", "base64", "several pictures"]
 
 
 @dataclass(eq=False)

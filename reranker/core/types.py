@@ -32,6 +32,11 @@ class Query:
     text: str
     example: "EncodedPicture | None" = None
 
+    @property
+    def example_name(self) -> str | None:
+        """The name of the example; None if there is none."""
+        return None if self.example is None else self.example.candidate.name
+
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:

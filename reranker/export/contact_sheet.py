@@ -4,7 +4,7 @@ from html import escape
 
 from reranker.core.scores import score_texts, shown_score
 from reranker.core.text import well_formed
-from reranker.core.types import Ranking
+from reranker.core.types import Query, Ranking
 from reranker.i18n.error_messages import Language, sentence
 from reranker.images.limits import Limits
 from reranker.images.thumbnails import thumbnail_data_uris
@@ -12,6 +12,8 @@ from reranker.images.thumbnails import thumbnail_data_uris
 THUMBNAIL_PX = 320
 _TEXTS: dict[str, dict[Language, str]] = {
     "ranked": {"en": "Pictures ranked by {model}: {count}", "zh": "由 {model} 排序，共 {count} 张图片"},
+    "example": {"en": "Pictures like {name}", "zh": "与 {name} 相似的图片"},
+    "example and text": {"en": "{text} · like {name}", "zh": "{text} · 与 {name} 相似"},
     "failed": {"en": "Not scored", "zh": "未能评分"},
 }
 _PAGE = """<!doctype html>
@@ -58,10 +60,18 @@ def as_html(ranking: Ranking, *, model: str, limits: Limits, language: Language 
     ]
     return _PAGE.format(
         lang={"en": "en", "zh": "zh-CN"}[language],
-        query=_escape(ranking.query.text),
+        query=_escape(_heading(ranking.query, language)),
         summary=_escape(_TEXTS["ranked"][language].format(count=len(cards), model=model)),
         cards="\n".join(cards),
         failures=_failures(ranking, language),
+    )
+
+
+def _heading(query: Query, language: Language) -> str:
+    if query.example_name is None:
+        return query.text
+    return _TEXTS["example and text" if query.text else "example"][language].format(
+        text=query.text, name=query.example_name
     )
 
 

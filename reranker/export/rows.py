@@ -50,7 +50,8 @@ def rows(ranking: Ranking, language: Language = "en") -> list[Row]:
 def as_json(ranking: Ranking, *, judged_by: Mapping[str, Any], language: Language = "en") -> str:
     """A JSON object with query, model, fingerprint, `judged_by` and results. Numbers have all their digits.
 
-    judged_by: see `Reranker.judged_by`. Raises `ValueError` if a number is infinite or not a number.
+    `example` is the name of the query's picture, or null. judged_by: see `Reranker.judged_by`. Raises `ValueError` if a
+    number is infinite or not a number.
     """
     return _json(_ranking_object(ranking, judged_by, language))
 
@@ -77,6 +78,7 @@ def rankings_as_csv(rankings: Sequence[Ranking], *, language: Language = "en") -
 def _ranking_object(ranking: Ranking, judged_by: Mapping[str, Any], language: Language) -> dict[str, Any]:
     return {
         "query": ranking.query.text,
+        "example": ranking.query.example_name,
         "model": judged_by["model"],
         "fingerprint": ranking.fingerprint,
         "judged_by": judged_by,

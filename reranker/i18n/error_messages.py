@@ -27,6 +27,7 @@ from reranker.core.errors import (
     DocumentFieldInvalid,
     DocumentInvalid,
     DownloadFailed,
+    ExampleInvalid,
     ExampleUnreadable,
     Fault,
     FaultReason,
@@ -57,7 +58,6 @@ from reranker.core.errors import (
     QuantizationMissing,
     QueriesUnmatched,
     QueryEmpty,
-    QueryHasPicture,
     QueryTooLong,
     RequestError,
     RequestMalformed,
@@ -358,9 +358,18 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "The example picture cannot be used: {reason}",
         "zh": "示例图片无法使用：{reason}",
     },
-    (QueryHasPicture, ""): {
-        "en": "The query has a picture, but pictures are compared with a text only; send “query” as text.",
-        "zh": "查询中含有图片，而图片只能与文本比较；请以文本发送“query”。",
+    (ExampleInvalid, "address"): {
+        "en": "The picture in “{where}” is an address, and this server downloads nothing; send the picture itself, as "
+        "a data URI or base64.",
+        "zh": "“{where}”中的图片是网址，而服务器不会下载任何内容；请以 data URI 或 base64 直接发送图片。",
+    },
+    (ExampleInvalid, "base64"): {
+        "en": "The picture in “{where}” is not valid base64; encode its bytes again.",
+        "zh": "“{where}”中的图片不是有效的 base64；请重新编码图片。",
+    },
+    (ExampleInvalid, "several pictures"): {
+        "en": "“{where}” has several pictures, but a query has one at most; send one of them.",
+        "zh": "“{where}”中有多张图片，而一个查询最多只能有一张；请只发送其中一张。",
     },
     (QueriesUnmatched, ""): {
         "en": "There are {count} queries for {document_count} documents; send one query, or one for each document.",
@@ -720,6 +729,7 @@ _VARIANTS: Final[dict[type[RerankerError], Callable[[Any], str]]] = {
     PrecisionUnsuitable: lambda error: "half" if _more_precise(error.precision) else "full",
     DatasetInvalid: lambda error: "one" if len(error.faults) == 1 else "several",
     DocumentInvalid: lambda error: error.reason,
+    ExampleInvalid: lambda error: error.reason,
     DownloadFailed: lambda error: error.reason,
 }
 

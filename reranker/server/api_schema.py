@@ -27,7 +27,7 @@ class _Request(BaseModel):
 
 
 class RerankRequest(_Request):
-    """Rank documents by how well they match a query.
+    """Rank documents by how well they match a query: a text, a picture, or both.
 
     model: ignored; the response names the model that ran. documents: one or several. top_n: the number of results to
     return, all of them if null. return_documents: repeat each document in its result; if false, not even its text.

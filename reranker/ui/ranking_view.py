@@ -131,6 +131,7 @@ def api_response(ranking: Ranking, judged_by: Mapping[str, Any], language: Langu
     results = [asdict(row) for row in rows(ranking, language)]
     return {
         "query": ranking.query.text,
+        "example": ranking.query.example_name,
         "model": judged_by["model"],
         "fingerprint": ranking.fingerprint,
         "judged_by": judged_by,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reranker import Candidate, Query, Reranker, Scored, Settings
+from reranker import Candidate, Reranker, Scored, Settings
 from reranker.core.errors import (
     ExampleUnreadable,
     PictureBeyondContext,
@@ -24,17 +24,10 @@ from reranker.images.limits import Limits
 from reranker.models.loading import Checkpoint
 from reranker.models.scoring import prompt_cache
 from tests.support import paths
-from tests.support.scripted_scorer import ScriptedScorer, pictures
+from tests.support.scripted_scorer import ScriptedScorer, likeness, pictures
 
 GALLERY = sorted(paths.GALLERY.glob("*.png"))
 MEGABYTE = 1_000_000
-
-
-def likeness(query: Query, content: bytes) -> float:
-    """The nearer the number that a picture spells is to the example's, the larger."""
-    assert query.example is not None
-    assert query.example.data is not None
-    return -abs(float(content) - float(query.example.data))
 
 
 def scripted(scorer: ScriptedScorer, **chosen: object) -> Reranker:

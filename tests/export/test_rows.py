@@ -79,7 +79,7 @@ def test_errors_are_in_the_language_of_the_reader() -> None:
 def test_json_is_one_object_with_these_keys_in_this_order() -> None:
     text = as_json(ranking(scored("a.png", 0.25), failed(PictureMissing(name="b.png"))), judged_by={"model": "toybox"})
     content = json.loads(text)
-    assert list(content) == ["query", "model", "fingerprint", "judged_by", "results"]
+    assert list(content) == ["query", "example", "model", "fingerprint", "judged_by", "results"]
     assert (content["query"], content["model"], content["fingerprint"]) == ("红裙子 red dress", "toybox", "f1")
     assert [tuple(result) for result in content["results"]] == [COLUMNS, COLUMNS]
     assert text.endswith("}\n")

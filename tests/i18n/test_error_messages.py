@@ -23,6 +23,7 @@ from reranker.core.errors import (
     DocumentInvalid,
     DownloadFailed,
     DownloadFailureReason,
+    ExampleInvalid,
     Fault,
     FaultReason,
     FieldRule,
@@ -63,6 +64,7 @@ REASONS = {
     DeviceMissing: DeviceFault,
     DatasetSpecInvalid: get_type_hints(DatasetSpecInvalid)["reason"],
     DocumentInvalid: get_type_hints(DocumentInvalid)["reason"],
+    ExampleInvalid: get_type_hints(ExampleInvalid)["reason"],
     PictureUnreadable: UnreadableReason,
     DownloadFailed: DownloadFailureReason,
 }

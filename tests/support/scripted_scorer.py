@@ -59,6 +59,13 @@ def number(query: Query, content: bytes) -> float:
     return float(content)
 
 
+def likeness(query: Query, content: bytes) -> float:
+    """Return larger log-odds the nearer the number that a picture spells is to that of the example."""
+    assert query.example is not None
+    assert query.example.data is not None
+    return -abs(float(content) - float(query.example.data))
+
+
 class Blocked:
     """A judge that waits in the batch with the picture b"1" until it is let go."""
 
