@@ -24,7 +24,7 @@ from reranker.i18n.error_messages import sentence
 from reranker.ui.api_endpoints import ApiEndpoints
 from reranker.ui.uploads import Uploads
 from tests.support.event_loop import run_async
-from tests.support.scripted_scorer import ScriptedScorer, number, until
+from tests.support.scripted_scorer import ScriptedScorer, likeness, number, until
 from tests.support.visitor import ELSEWHERE, visitor
 
 
@@ -53,6 +53,22 @@ def test_pictures_may_come_inline_and_what_is_no_base64_costs_itself(upload_fold
     )
     rows = [(row["name"], row["log_odds"]) for row in answer["results"]]
     assert rows == [("picture-1", 9.5), ("-1.5.png", -1.5), ("picture-4", -3.0), ("picture-3", None)]
+
+
+def test_pictures_are_ranked_by_an_example_that_was_uploaded_or_comes_inline(
+    upload_folder: Path, numbers: list[str]
+) -> None:
+    page = programs(upload_folder, ScriptedScorer(judge=likeness))
+    nearest = next(path for path in numbers if Path(path).stem == "1.5")
+    inline = f"data:image/png;base64,{base64.b64encode(b'1.5').decode()}"
+    for example, name in ((nearest, "1.5.png"), (inline, "picture-1")):
+        answer = page.rank("", numbers, visitor(), example=example)
+        assert answer["results"][0]["name"] == "1.5.png"
+        assert (answer["query"], answer["example"]) == ("", name)
+    with pytest.raises(gr.Error, match="The example picture cannot be used: “passwd” is outside the folders"):
+        page.rank("", numbers, visitor(), example="/etc/passwd")
+    with pytest.raises(gr.Error, match="The sentence is empty"):
+        page.rank("", numbers, visitor())
 
 
 def test_who_stops_listening_stops_the_run(upload_folder: Path, numbers: list[str]) -> None:
@@ -105,6 +121,14 @@ def test_the_stream_over_the_network(toybox_url: str, drawings: list[Path]) -> N
 def client(toybox_url) -> Iterator[Client]:
     with closing(Client(toybox_url, verbose=False)) as client:
         yield client
+
+
+def test_a_program_may_upload_an_example(client, toybox, drawings):
+    files = [handle_file(path) for path in drawings]
+    asked = client.predict("", files, example=handle_file(drawings[0]), api_name="/rank")
+    assert (asked["query"], asked["example"]) == ("", drawings[0].name)
+    ranking = toybox.rank(toybox.query("", example=drawings[0]), drawings)
+    assert [row["log_odds"] for row in asked["results"]] == [one.score.log_odds for one in ranking.scored]
 
 
 def test_a_program_is_answered_as_the_command_line_answers(client, toybox, drawings):
