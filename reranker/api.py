@@ -13,6 +13,7 @@ from reranker.config.settings import DETAILS, MEGABYTE, Settings, is_token_count
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import (
     ExampleUnreadable,
+    ExampleUnsupported,
     PictureError,
     QueryEmpty,
     QueryTooLong,
@@ -248,8 +249,11 @@ class Reranker:
             raise ExampleUnreadable(error) from None
 
     def _checked(self, query: str | Query) -> Query:
-        """Return a validated query. Raises as `query` does."""
-        return query if isinstance(query, Query) else self.query(query)
+        """Return a validated query. Raises as `query` does, and `ExampleUnsupported`."""
+        checked = query if isinstance(query, Query) else self.query(query)
+        if checked.example is not None and not self.info.takes_example:
+            raise ExampleUnsupported(self.info.model)
+        return checked
 
     def _candidates(self, pictures: Sequence[Picture]) -> list[Candidate]:
         """Raises `TextTooLong` and `TextNotUnicode`."""

@@ -67,7 +67,7 @@ LikeOption = Annotated[
         "--like",
         metavar="FILE",
         help="A picture that the others should be like, instead of QUERY or beside it. The first argument is then a "
-        "QUERY unless it names a file or folder.",
+        "QUERY unless it names a file or folder. The toybox was not trained with examples, and refuses them.",
     ),
 ]
 TextOption = Annotated[
@@ -131,7 +131,7 @@ def rank(  # noqa: PLR0913 - the options of a command
     ```sh
     python -m reranker rank "a woman in a red dress" assets/gallery
     python -m reranker rank "一只黑猫" assets --recursive --copy-top best
-    python -m reranker rank --like assets/gallery/white_cat_window_sill.png assets/gallery
+    python -m reranker rank --like assets/gallery/white_cat_window_sill.png assets/gallery --model lychee
     printf "a cat\\na boat" | python -m reranker rank --queries - assets/gallery
     ```
     """

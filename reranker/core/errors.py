@@ -31,6 +31,7 @@ RerankerError
 │   ├── TextTooLong
 │   ├── TextNotUnicode
 │   ├── ExampleUnreadable        the picture of a query cannot be read
+│   ├── ExampleUnsupported       the model does not know queries with a picture
 │   ├── ExampleInvalid           the picture of the query of an HTTP request is in no form that is accepted
 │   ├── QueriesUnmatched         an HTTP request has neither one query nor one for each document
 │   ├── TooFewPictures
@@ -86,6 +87,7 @@ FieldRule = Literal[
     "three numbers",
     "three positive numbers",
     "three positive whole numbers",
+    "true or false",
     "score",
     "at least the smallest area",
     "as in config.json",
@@ -389,6 +391,13 @@ class ExampleUnreadable(RequestError):
     """The example of a query cannot be used. error: what is wrong with the picture."""
 
     error: PictureError
+
+
+@dataclass(eq=False)
+class ExampleUnsupported(RequestError):
+    """The query has an example, but the model was not trained with any. model: its name."""
+
+    model: str
 
 
 @dataclass(eq=False)

@@ -112,6 +112,7 @@ class ScorerInfo:
     temperature: T of the score that people see, 10 * sigmoid(log_odds / T); 1 if the checkpoint is not calibrated.
     relevance_threshold: the score (0 to 10) from which a picture is relevant; None if it is not known.
     calibration_key: name of the calibration: weights, precision and scoring method, whatever the visual tokens.
+    takes_example: whether the checkpoint knows queries with an example; its scores for others mean nothing.
     """
 
     model: str
@@ -122,6 +123,7 @@ class ScorerInfo:
     temperature: float
     relevance_threshold: float | None
     calibration_key: str
+    takes_example: bool
     load_warnings: tuple[LoadWarning, ...]
 
 

@@ -150,6 +150,7 @@ class CrossEncoder:
             temperature=calibration.temperature if calibration else self._method.temperature,
             relevance_threshold=calibration.relevance_threshold if calibration else checkpoint.relevance_threshold,
             calibration_key=calibration_key,
+            takes_example=checkpoint.takes_example,
             load_warnings=checkpoint.load_warnings,
         )
 

@@ -29,6 +29,7 @@ from reranker.core.errors import (
     DownloadFailed,
     ExampleInvalid,
     ExampleUnreadable,
+    ExampleUnsupported,
     Fault,
     FaultReason,
     FieldRule,
@@ -358,6 +359,11 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "The example picture cannot be used: {reason}",
         "zh": "示例图片无法使用：{reason}",
     },
+    (ExampleUnsupported, ""): {
+        "en": "The model “{model}” was not trained to find pictures by an example; describe in a sentence what you "
+        "look for, or choose a model that was, such as lychee.",
+        "zh": "模型“{model}”没有学习过按示例图片查找；请用文字描述要找的图片，或选择支持示例图片的模型，例如 lychee。",
+    },
     (ExampleInvalid, "address"): {
         "en": "The picture in “{where}” is an address, and this server downloads nothing; send the picture itself, as "
         "a data URI or base64.",
@@ -577,6 +583,7 @@ _FIELD_RULES: Final[dict[FieldRule, dict[Language, str]]] = {
         "en": "a list of three whole numbers above 0",
         "zh": "由三个大于 0 的整数组成的列表",
     },
+    "true or false": {"en": "true or false", "zh": "true 或 false"},
     "score": {"en": "a number above 0 and below 10", "zh": "大于 0 且小于 10 的数值"},
     "at least the smallest area": {"en": "at least the smallest area", "zh": "不小于最小面积的值"},
     "as in config.json": {"en": "the same as in config.json", "zh": "与 config.json 中相同的值"},

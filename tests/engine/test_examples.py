@@ -1,6 +1,6 @@
 """Queries with a picture: read, decoded and encoded once, counted in every batch, and an error of the whole request."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pytest
 from reranker import Candidate, Reranker, Scored, Settings
 from reranker.core.errors import (
     ExampleUnreadable,
+    ExampleUnsupported,
     PictureBeyondContext,
     PictureFileTooLarge,
     PictureMissing,
@@ -115,7 +116,30 @@ def test_a_map_is_explained_with_the_example() -> None:
     assert explanation.where.drops[0] == pytest.approx((0, -0.01, -0.02))
 
 
-# With the toybox
+@pytest.mark.parametrize("ask", [Reranker.rank, Reranker.explain, Reranker.generate_rating])
+def test_a_model_that_knows_no_examples_refuses_them_before_anything_is_read(ask: Callable[..., object]) -> None:
+    scorer = ScriptedScorer().with_info(takes_example=False, model="mine")
+    reranker = scripted(scorer)
+    query = reranker.query("a", example=b"4")
+    with pytest.raises(ExampleUnsupported) as caught:
+        ask(reranker, query, [b"1"] if ask is Reranker.rank else b"1")
+    assert caught.value.model == "mine"
+    with pytest.raises(ExampleUnsupported):
+        reranker.rank_each(["a", query], [b"1"])
+    assert scorer.read_names == []
+    assert len(reranker.rank("a", [b"1"]).scored) == 1
+
+
+def test_the_toybox_says_that_it_knows_none() -> None:
+    assert not Reranker("toybox").info.takes_example
+
+
+# With the toybox, which runs examples as any model does, but was not trained with them
+
+
+@pytest.fixture
+def checkpoint(checkpoint: Checkpoint) -> Checkpoint:
+    return replace(checkpoint, takes_example=True)
 
 
 class Towers:

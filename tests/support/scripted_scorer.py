@@ -123,6 +123,7 @@ class ScriptedScorer:
             temperature=temperature,
             relevance_threshold=None,
             calibration_key=fingerprint,
+            takes_example=True,
             load_warnings=(),
         )
         self.device_memory: tuple[int, int] | None = None
