@@ -98,7 +98,7 @@ def test_a_program_cannot_rank_what_is_not_listed(serve, gallery, upload_folder)
     names = [LISTED[0], *(name for name in UNLISTED if name not in {"uploads/7.png", "loop.png"})]
     files = [{"path": guessed(uploads, gallery, name), "meta": {"_type": "gradio.FileData"}} for name in names]
     call = f"{url}gradio_api/call/rank"
-    event = httpx.post(call, json={"data": ["a cat", files, None, None]}, timeout=PATIENCE_S).json()["event_id"]
+    event = httpx.post(call, json={"data": ["a cat", files, None, None, None]}, timeout=PATIENCE_S).json()["event_id"]
     answer = httpx.get(f"{call}/{event}", timeout=PATIENCE_S).text
     (response,) = json.loads(answer.partition("data: ")[2])
     scored = [row["name"] for row in response["results"] if row["status"] == "scored"]
