@@ -11,11 +11,21 @@ from typing import TYPE_CHECKING, Any
 from reranker.config.paths import cache_folder
 from reranker.config.settings import DETAILS, MEGABYTE, Settings, is_token_count
 from reranker.core.cancellation import Cancellation
-from reranker.core.errors import QueryEmpty, QueryTooLong, SettingInvalid, TextNotUnicode, TextTooLong
+from reranker.core.errors import (
+    ExampleUnreadable,
+    ExampleUnsupported,
+    PictureError,
+    QueryEmpty,
+    QueryTooLong,
+    SettingInvalid,
+    TextNotUnicode,
+    TextTooLong,
+)
 from reranker.core.protocols import LocalModel
 from reranker.core.text import is_blank, is_well_formed, well_formed
 from reranker.core.types import (
     Candidate,
+    EncodedPicture,
     Explanation,
     GeneratedRating,
     Query,
@@ -28,7 +38,9 @@ from reranker.engine.executor import LocalExecutor
 from reranker.engine.scoring_run import ScoringEngine
 from reranker.engine.torch_thread import TorchThread
 from reranker.images.decoding_pool import shared_pool
+from reranker.images.hashing import read_and_hash
 from reranker.images.limits import Limits
+from reranker.images.reading import read_bytes
 from reranker.pipelines import explain as explain_pipeline
 from reranker.pipelines import rerank
 from reranker.pipelines.coarse_to_fine import CoarseToFine
@@ -65,6 +77,8 @@ class Reranker:
         for event in reranker.rank_stream("a red dress", pictures):     # `Scored` or `Failed`, in order of completion;
             ...                                                         # the last one is the `Ranking`
         reranker.rank("a red dress", pictures, exclude="a tree")        # what must not be there
+        like_this = reranker.query("", example="three.jpg")             # a picture instead of a sentence, or beside it
+        reranker.rank(like_this, pictures)
         with_title = Candidate(name="mug", source=Path("mug.jpg"), text="Tea mug, 0.3 l")   # scored with its text
 
     model: name, hub id or folder of the model, as `Settings.of(model=...)`; overrides the settings.
@@ -208,30 +222,47 @@ class Reranker:
 
         return self._torch_thread.run(load_model)
 
-    def query(self, text: str, exclude: str = "") -> Query:
+    def query(self, text: str, exclude: str = "", *, example: Picture | None = None) -> Query:
         """Return a validated query without the white space around its sentences.
 
-        exclude: what must not be in the pictures; nothing is excluded if nothing in it can be seen. Raises `QueryEmpty`
-        if nothing in `text` can be seen, `QueryTooLong` and `TextNotUnicode`.
+        exclude: what must not be in the pictures; nothing is excluded if nothing in it can be seen.
+        example: a picture that the others should be like, whose own text does not count. It is read now, and decoded
+            when it is ranked by; with it, `text` may be empty.
+        Raises `QueryEmpty` if nothing in `text` can be seen and there is no example, `QueryTooLong`, `TextNotUnicode`
+        and `ExampleUnreadable`.
         """
         sentence = self._sentence(text, "query")
-        if is_blank(sentence):
+        if not sentence and example is None:
             raise QueryEmpty
         excluded = self._sentence(exclude, "exclude")
-        return Query(text=sentence, exclude="" if is_blank(excluded) else excluded)
+        return Query(text=sentence, exclude=excluded, example=None if example is None else self._example(example))
 
     def _sentence(self, text: str, where: str) -> str:
-        """Return a text without the white space around it. Raises `QueryTooLong` and `TextNotUnicode`."""
+        """Return a text without the white space around it; empty if nothing in it can be seen.
+
+        Raises `QueryTooLong` and `TextNotUnicode`.
+        """
         _check_unicode(text, where)
-        trimmed, max_length = text.strip(), self.settings.limits.max_query_length
+        trimmed, max_length = "" if is_blank(text) else text.strip(), self.settings.limits.max_query_length
         if len(trimmed) > max_length:
             raise QueryTooLong(length=len(trimmed), max_length=max_length)
         return trimmed
 
-    def _checked(self, query: str | Query, exclude: str) -> Query:
-        """Return a query that is validated, with what is excluded. Raises as `query` does."""
-        text = query.text if isinstance(query, Query) else query
-        return query if isinstance(query, Query) and not exclude else self.query(text, exclude)
+    def _example(self, picture: Picture) -> EncodedPicture:
+        """Read and hash the example of a query. Raises `ExampleUnreadable`."""
+        candidate = Candidate(name="example", source=picture) if isinstance(picture, bytes) else Candidate.of(picture)
+        try:
+            data = read_bytes(candidate, self.limits)
+            return read_and_hash(Candidate(name=candidate.name, source=data), self.limits)
+        except PictureError as error:
+            raise ExampleUnreadable(error) from None
+
+    def _checked(self, query: str | Query, exclude: str = "") -> Query:
+        """Return a query that is validated, with what is excluded. Raises as `query` does, and `ExampleUnsupported`."""
+        checked = query if isinstance(query, Query) else self.query(query)
+        if checked.example is not None and not self.info.takes_example:
+            raise ExampleUnsupported(self.info.model)
+        return replace(checked, exclude=self._sentence(exclude, "exclude")) if exclude else checked
 
     def _candidates(self, pictures: Sequence[Picture]) -> list[Candidate]:
         """Raises `TextTooLong` and `TextNotUnicode`."""
@@ -255,13 +286,15 @@ class Reranker:
     ) -> Stream:
         """Return an iterator over an event for each picture (`Scored` or `Failed`), and the `Ranking` at the end.
 
-        query: a sentence, or what `query` returned. pictures: paths, encoded bytes, or `Candidate`s.
+        query: a sentence, or what `query` returned, which may have an example. pictures: paths, encoded bytes, or
+            `Candidate`s.
         exclude: a sentence that says what must not be in a picture. It is scored as the query is, and the probability
             of a picture is p(query) * (1 - p(exclude)).
         top_k: how many scored pictures the ranking keeps, at least 1; all if None.
         detail: as in `ModelSettings`; the settings' if None.
         cancellation: once cancelled, pictures without a score come out as skipped.
-        Raises `RequestError`, `SettingInvalid`, `CheckpointError`; the iteration raises `DeviceFailed`.
+        Raises `RequestError`, `SettingInvalid`, `CheckpointError`; the iteration raises `DeviceFailed`, and
+        `ExampleUnreadable` if the example of the query cannot be decoded.
         """
         _check_top_k(top_k)
         checked, chosen = self._checked(query, exclude), self._detail(detail)
@@ -305,7 +338,7 @@ class Reranker:
 
     def rank_each(
         self,
-        queries: Sequence[str],
+        queries: Sequence[str | Query],
         pictures: Sequence[Picture],
         *,
         exclude: str = "",
@@ -365,7 +398,7 @@ class Reranker:
 
     def explain(
         self,
-        query: str,
+        query: str | Query,
         picture: Picture,
         *,
         exclude: str = "",
@@ -379,17 +412,22 @@ class Reranker:
         detail: as in `rank_stream`; "auto" is the highest detail. cancellation: ends it before the next batch.
         Raises as `rank_stream` does, and the `PictureError` of the picture; `PictureSkipped` if cancelled.
         """
-        checked, (candidate,) = self.query(query, exclude), self._candidates([picture])
+        checked, (candidate,) = self._checked(query, exclude), self._candidates([picture])
         return explain_pipeline.explain(checked, candidate, self.engine(self._highest(detail)), cancellation)
 
     def generate_rating(
-        self, query: str, picture: Picture, *, detail: str | None = None, cancellation: Cancellation | None = None
+        self,
+        query: str | Query,
+        picture: Picture,
+        *,
+        detail: str | None = None,
+        cancellation: Cancellation | None = None,
     ) -> GeneratedRating:
         """Prompt the model to rate a picture, whatever the scoring method of the settings.
 
         Returns its most probable answer and its expected rating. Arguments and errors as in `explain`.
         """
-        checked, (candidate,) = self.query(query), self._candidates([picture])
+        checked, (candidate,) = self._checked(query), self._candidates([picture])
         engine = self.engine(self._highest(detail), "rating")
         return explain_pipeline.generate_rating(checked, candidate, engine, cancellation)
 

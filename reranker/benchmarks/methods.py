@@ -165,9 +165,11 @@ class _TimedExecutor(LocalExecutor[PreparedImage]):
         super().__init__(setup.scorer, setup.torch_thread)
         self._setup = setup
 
-    def submit(self, query: Query, batch: Sequence[PreparedImage], run_id: str) -> "Future[list[Score]]":
+    def submit(
+        self, query: Query, batch: Sequence[PreparedImage], run_id: str, example: PreparedImage | None = None
+    ) -> "Future[list[Score]]":
         self._setup.watch.begin()
-        future = super().submit(query, batch, run_id)
+        future = super().submit(query, batch, run_id, example)
         future.add_done_callback(lambda _: self._setup.watch.end())
         return future
 

@@ -7,7 +7,7 @@ compared with those of today.
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
@@ -21,6 +21,7 @@ from reranker.benchmarks.transformers_reference import TransformersReference
 from reranker.core.types import Candidate, Query
 from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
+from reranker.images.hashing import read_and_hash
 from reranker.images.limits import Limits
 from reranker.models.scoring.prompts import LYCHEE
 from reranker.toybox.drawing import draw_scene
@@ -34,6 +35,7 @@ QUERIES: Final = (
     "不存在的东西 nothing",
 )
 TEXT: Final = "A title: 商品 no. 5"  # beside the last picture
+EXAMPLES: Final = (("", 1), (QUERIES[1], 5))  # texts of further queries, and the pictures that are their examples
 SEED: Final = 14
 # Largest difference of log-odds from transformers. Half precision rounds the states of both in different places.
 TOLERANCE: Final = {"fp32": 1e-3}
@@ -135,11 +137,12 @@ def measure_parity(model: Model, visual_tokens: int | None = None) -> ParityRepo
     scorer = CrossEncoder(checkpoint, limits=Limits(), cache=FeatureCache(0), visual_tokens=visual_tokens)
     prepared = [scorer.prepare(scorer.identify(picture)) for picture in pictures]
     scores: list[ParityScore] = []
-    for query in QUERIES:
-        ours = [score.log_odds for score in scorer.score(Query(text=query), prepared, "parity")]
+    for query in _queries(pictures):
+        example = None if query.example is None else scorer.prepare(query.example)
+        ours = [score.log_odds for score in scorer.score(query, prepared, "parity", example)]
         theirs = [_reference_log_odds(reference, query, checkpoint.instruction, picture) for picture in pictures]
         scores += [
-            ParityScore(query=query, picture=picture.name, transformers=expected, ours=value)
+            ParityScore(query=_shown(query), picture=picture.name, transformers=expected, ours=value)
             for picture, expected, value in zip(pictures, theirs, ours, strict=True)
         ]
     return ParityReport(
@@ -152,11 +155,27 @@ def measure_parity(model: Model, visual_tokens: int | None = None) -> ParityRepo
     )
 
 
-def _reference_log_odds(reference: TransformersReference, query: str, instruction: str, picture: Candidate) -> float:
-    assert isinstance(picture.source, bytes), "the pictures are made in memory"
-    prompt = LYCHEE.fill(query, instruction, picture.text)
-    (log_odds,) = reference.log_odds(reference.inputs([Image.open(BytesIO(picture.source))], [prompt]))
+def _queries(pictures: Sequence[Candidate]) -> list[Query]:
+    """Return the sentences, and the queries that have one of the pictures as their example."""
+    with_example = [Query(text=text, example=read_and_hash(pictures[index], Limits())) for text, index in EXAMPLES]
+    return [*(Query(text=text) for text in QUERIES), *with_example]
+
+
+def _shown(query: Query) -> str:
+    return query.text if query.example_name is None else f"like {query.example_name} {query.text}".rstrip()
+
+
+def _reference_log_odds(reference: TransformersReference, query: Query, instruction: str, picture: Candidate) -> float:
+    prompt = LYCHEE.fill(query.text, instruction, picture.text, has_example=query.example is not None)
+    examples = [query.example.candidate] if query.example else []
+    images = [_opened(candidate) for candidate in (*examples, picture)]
+    (log_odds,) = reference.log_odds(reference.inputs(images, [prompt]))
     return log_odds
+
+
+def _opened(candidate: Candidate) -> Image.Image:
+    assert isinstance(candidate.source, bytes), "the pictures are made in memory"
+    return Image.open(BytesIO(candidate.source))
 
 
 def as_table(report: ParityReport) -> str:

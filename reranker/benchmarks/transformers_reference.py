@@ -1,5 +1,6 @@
 """Score pictures by transformers' own image processor and forward pass, with which this program is compared."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -30,14 +31,12 @@ class TransformersReference:
         self._processor = Qwen2VLImageProcessorPil(size=processor_size(model.checkpoint, visual_tokens))
 
     def inputs(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> BatchFeature:
-        """Return the inputs of the network for RGB pictures, each with its prompt; padded on the left."""
+        """Return the inputs of the network for prompts, and for the RGB pictures of all prompts; padded on the left."""
         checkpoint, network = self._model.checkpoint, cast(Any, self._model.network)
         features = self._processor(images=list(images), return_tensors="pt")
         merged = checkpoint.patch_settings.merge**2
-        texts = [
-            prompt.replace(IMAGE_PAD, IMAGE_PAD * (int(grid.prod()) // merged))
-            for prompt, grid in zip(prompts, features["image_grid_thw"], strict=True)
-        ]
+        counts = (int(grid.prod()) // merged for grid in features["image_grid_thw"])
+        texts = [re.sub(re.escape(IMAGE_PAD), lambda pad: pad[0] * next(counts), prompt) for prompt in prompts]
         tokenizer = checkpoint.tokenizer
         tokenizer.padding_side = "left"
         features.update(tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False))

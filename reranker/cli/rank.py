@@ -1,7 +1,7 @@
 """`rank`: rank pictures and folders of pictures by one query or several; each picture is encoded once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +43,7 @@ QueryArgument = Annotated[
     typer.Argument(
         metavar="QUERY",
         help='What the pictures should show, in Chinese, English or both: "a woman in a red dress", "海边的房子". '
-        "Omit it with `--queries`.",
+        "Omit it with `--queries`; with `--like` you may.",
     ),
 ]
 PathsArgument = Annotated[
@@ -61,6 +61,15 @@ QueriesOption = Annotated[
         metavar="FILE",
         help="Instead of QUERY: a text file with one query a line, or `-` for stdin. Each picture is encoded once for "
         "all of them; the result is one `table`, `json`, `csv` or `zip`, which has a folder for each.",
+    ),
+]
+LikeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--like",
+        metavar="FILE",
+        help="A picture that the others should be like, instead of QUERY or beside it. The first argument is then a "
+        "QUERY unless it names a file or folder. The toybox was not trained with examples, and refuses them.",
     ),
 ]
 TextOption = Annotated[
@@ -116,6 +125,7 @@ def rank(  # noqa: PLR0913 - the options of a command
     *,
     queries: QueriesOption = None,
     not_: NotOption = "",
+    like: LikeOption = None,
     model: ModelOption = None,
     top_k: TopKOption = None,
     threshold: ThresholdOption = 0.0,
@@ -131,7 +141,7 @@ def rank(  # noqa: PLR0913 - the options of a command
     name_template: NameTemplateOption = DEFAULT_TEMPLATE,
     recursive: RecursiveOption = False,
 ) -> int:
-    """Rank pictures by how well each matches a sentence, best first; or by each of several sentences.
+    """Rank pictures by how well each matches a sentence, a picture or both, best first; or each of several sentences.
 
     Each picture gets a score from 0 to 10. A picture that cannot be scored is listed last, with the reason. Exit code:
     0 if a picture was ranked, 1 if none could be, 2 for a mistake in the call.
@@ -139,6 +149,7 @@ def rank(  # noqa: PLR0913 - the options of a command
     ```sh
     python -m reranker rank "a woman in a red dress" assets/gallery
     python -m reranker rank "一只黑猫" assets --recursive --copy-top best
+    python -m reranker rank --like assets/gallery/white_cat_window_sill.png assets/gallery --model lychee
     printf "a cat\\na boat" | python -m reranker rank --queries - assets/gallery
     ```
     """
@@ -146,8 +157,17 @@ def rank(  # noqa: PLR0913 - the options of a command
     settings = settings_of(**model_options, scoring=scoring, instruction=instruction, detail=detail)
     reranker, several = reranker_of(context, settings), queries is not None
     # Mistakes are reported before the model is loaded, which takes a while.
-    inputs = _inputs(query, paths or (), queries, reranker, exclude=argument_text(not_), recursive=recursive, text=text)
-    check_output(output, [*inputs.files, *(file for file in (queries, text) if file is not None)])
+    inputs = _inputs(
+        query,
+        paths or (),
+        queries,
+        like,
+        reranker,
+        exclude=argument_text(not_),
+        recursive=recursive,
+        text=text,
+    )
+    check_output(output, [*inputs.files, *(file for file in (queries, like, text) if file is not None)])
     check_empty(copy_top)
     check_template(name_template)
     if several:
@@ -165,24 +185,35 @@ def _inputs(
     query: str | None,
     paths: Sequence[str],
     queries: Path | None,
+    like: Path | None,
     reranker: Reranker,
     *,
     exclude: str,
     recursive: bool,
     text: Path | None,
 ) -> _Inputs:
-    """Read and check what is ranked. With `--queries`, the first argument is a path, too. Raises `CommandError`."""
+    """Read and check what is ranked. Without a query, the first argument is a path, too. Raises `CommandError`."""
     arguments = [argument for argument in (query, *paths) if argument is not None]
     if queries is not None:
-        sentences = read_queries(queries, reranker)
+        texts = read_queries(queries, reranker)
+    elif like is not None and (not arguments or is_path(arguments[0])):
+        texts = [""]
     elif arguments:
-        sentences = [argument_text(arguments.pop(0))]
+        texts = [argument_text(arguments.pop(0))]
     else:
         raise CommandError("Missing argument 'QUERY'.")
-    checked = [reranker.query(each, exclude) for each in sentences]
+    checked = _queries(texts, like, exclude, reranker)
     if not arguments:
         raise CommandError("Missing argument 'PATH'.")
     if queries is not None and not is_path(arguments[0]):
         raise CommandError(f"“{printable(arguments[0])}” is not a picture or folder; with --queries, omit QUERY.")
     candidates = candidates_at(arguments, recursive)
     return _Inputs(queries=checked, candidates=candidates if text is None else with_texts(candidates, text))
+
+
+def _queries(texts: Sequence[str], like: Path | None, exclude: str, reranker: Reranker) -> list[Query]:
+    """Return the queries with these texts, of which one may be empty if there is an example, which is read once."""
+    if like is None:
+        return [reranker.query(text, exclude) for text in texts]
+    shown = reranker.query("", exclude, example=Candidate(name=str(like), source=like))
+    return [replace(reranker.query(text, exclude), example=shown.example) if text else shown for text in texts]

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from reranker.api import Reranker
 from reranker.cli.console import (
     DONE,
     FAILED,
@@ -23,7 +24,7 @@ from reranker.cli.console import (
 from reranker.cli.streams import check_stdout
 from reranker.config.settings import Settings
 from reranker.core.text import well_formed
-from reranker.core.types import Candidate, Ranking
+from reranker.core.types import Candidate, Query, Ranking
 from reranker.export.rows import Row, rows
 
 TOLERANCE: Final = 1e-3  # log-odds; other batches change a score by less in float32
@@ -46,10 +47,14 @@ class SavedPicture:
 
 @dataclass(frozen=True, kw_only=True)
 class SavedResult:
-    """A saved result for one query. settings: by their keys; pictures: by their paths."""
+    """A saved result for one query. settings: by their keys; pictures: by their paths.
+
+    example: the path of the query's picture; empty if it has none.
+    """
 
     query: str
     exclude: str
+    example: str
     fingerprint: str
     settings: dict[str, Any]
     pictures: dict[str, SavedPicture]
@@ -71,7 +76,7 @@ def verify(context: typer.Context, result: ResultArgument) -> int:
     settings = Settings.from_environment().override(score_store_mb=0, **results[0].settings)
     reranker = reranker_of(context, settings)
     silence_transformers()
-    rankings = [reranker.rank(saved.query, _candidates(saved), exclude=saved.exclude) for saved in results]
+    rankings = [reranker.rank(_query(saved, reranker), _candidates(saved)) for saved in results]
     if any(ranking.fingerprint != saved.fingerprint for saved, ranking in zip(results, rankings, strict=True)):
         say("The fingerprint differs from that of the result: the weights, the prompt or the settings have changed.")
     lines = _moved_lines(results, rankings)
@@ -82,6 +87,11 @@ def verify(context: typer.Context, result: ResultArgument) -> int:
         return DONE
     print_bytes(as_bytes("\n".join([f"{len(lines)} of {pictures} moved:", *lines]) + "\n"))
     return FAILED
+
+
+def _query(saved: SavedResult, reranker: Reranker) -> Query:
+    picture = Candidate(name=saved.example, source=_file_of(saved.example)) if saved.example else None
+    return reranker.query(saved.query, saved.exclude, example=picture)
 
 
 def _candidates(saved: SavedResult) -> list[Candidate]:
@@ -145,14 +155,17 @@ def _read_results(path: Path) -> list[SavedResult]:
 def _saved_result(content: dict[str, Any], shown: str) -> SavedResult:
     """Raises `KeyError`, `TypeError` and `OverflowError` if the content is not that of a result."""
     pictures = {row["path"]: _saved_picture(row) for row in content["results"]}
-    exclude = content.get("exclude", "")  # which results of 0.2.0 and before do not have
-    if not all(isinstance(text, str) for text in (content["query"], exclude, content["fingerprint"], *pictures)):
+    # Results of 0.2.0 and before have neither.
+    exclude, example = content.get("exclude", ""), content.get("example") or ""
+    texts = content["query"], exclude, example, content["fingerprint"], *pictures
+    if not all(isinstance(text, str) for text in texts):
         raise TypeError
     if len(pictures) < len(content["results"]):
         raise CommandError(f"The result “{shown}” lists a picture twice, so changes cannot be assigned.")
     return SavedResult(
         query=content["query"],
         exclude=exclude,
+        example=example,
         fingerprint=content["fingerprint"],
         settings=_settings_of(content["judged_by"]),
         pictures=pictures,

@@ -30,7 +30,9 @@ RerankerError
 │   ├── QueryTooLong
 │   ├── TextTooLong
 │   ├── TextNotUnicode
-│   ├── QueryHasPicture          the query of an HTTP request is more than a text
+│   ├── ExampleUnreadable        the picture of a query cannot be read
+│   ├── ExampleUnsupported       the model does not know queries with a picture
+│   ├── ExampleInvalid           the picture of the query of an HTTP request is in no form that is accepted
 │   ├── QueriesUnmatched         an HTTP request has neither one query nor one for each document
 │   ├── TooFewPictures
 │   ├── TooManyPictures
@@ -90,6 +92,7 @@ FieldRule = Literal[
     "three numbers",
     "three positive numbers",
     "three positive whole numbers",
+    "true or false",
     "score",
     "at least the smallest area",
     "as in config.json",
@@ -250,11 +253,13 @@ class PictureBeyondContext(PictureError):
     """The picture, with the query and its own text, is longer than what the model reads.
 
     visual_tokens: of the picture. text_tokens: of the prompt, the query and the text. max_tokens: of all together.
+    example_tokens: visual tokens of the query's example; 0 if it has none.
     """
 
     visual_tokens: int
     text_tokens: int
     max_tokens: int
+    example_tokens: int = 0
 
 
 class PictureSkipped(PictureError):
@@ -387,8 +392,29 @@ class TextNotUnicode(RequestError):
     where: str
 
 
-class QueryHasPicture(RequestError):
-    """The query of an HTTP request has a picture, but pictures are compared with a text only."""
+@dataclass(eq=False)
+class ExampleUnreadable(RequestError):
+    """The example of a query cannot be used. error: what is wrong with the picture."""
+
+    error: PictureError
+
+
+@dataclass(eq=False)
+class ExampleUnsupported(RequestError):
+    """The query has an example, but the model was not trained with any. model: its name."""
+
+    model: str
+
+
+@dataclass(eq=False)
+class ExampleInvalid(RequestError):
+    """The picture of a query is not in a form that is accepted. where: the query's name in the request.
+
+    reason: "address" for a URL, which would have to be downloaded; "base64" for invalid base64; "several pictures".
+    """
+
+    where: str
+    reason: Literal["address", "base64", "several pictures"]
 
 
 @dataclass(eq=False)

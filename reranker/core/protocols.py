@@ -59,10 +59,11 @@ class Scorer(Protocol[ImageT]):
         A batch of one image is always allowed. Raises `DeviceFailed`.
         """
 
-    def score(self, query: Query, batch: Sequence[ImageT], run_id: str) -> list[Score]:
+    def score(self, query: Query, batch: Sequence[ImageT], run_id: str, example: ImageT | None = None) -> list[Score]:
         """Return the score of each image of the batch, in its order.
 
         run_id: names the run; the feature cache never evicts an image for another one of the same run.
+        example: that of the query, prepared; a batch of n images takes n times its tokens besides those of the images.
         Raises `DeviceFailed`, which ends the run; a `PictureError` or any other error, and the caller halves the batch.
         """
 
@@ -70,7 +71,9 @@ class Scorer(Protocol[ImageT]):
     def in_flight(self) -> int:
         """The number of batches that may be launched before the first of them is finished, at least 1."""
 
-    def launch(self, query: Query, batch: Sequence[ImageT], run_id: str) -> Callable[[], list[Score]]:
+    def launch(
+        self, query: Query, batch: Sequence[ImageT], run_id: str, example: ImageT | None = None
+    ) -> Callable[[], list[Score]]:
         """Give the device the work of `score`, and return a function that waits for it, in any thread.
 
         Both raise as `score` does.
@@ -130,7 +133,9 @@ class Executor(Protocol[ImageT]):
     def capacity(self) -> int:
         """The number of batches that may be in flight, at least 1."""
 
-    def submit(self, query: Query, batch: Sequence[ImageT], run_id: str) -> "Future[list[Score]]":
+    def submit(
+        self, query: Query, batch: Sequence[ImageT], run_id: str, example: ImageT | None = None
+    ) -> "Future[list[Score]]":
         """Start `Scorer.score`."""
 
     def encode(self, batch: Sequence[ImageT], run_id: str) -> "Future[list[ImageT]]":

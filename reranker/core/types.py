@@ -4,7 +4,7 @@ Nothing here knows torch, gradio or the disk. Every class is frozen and keyword-
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
@@ -28,13 +28,25 @@ CaptureKey = Literal["camera", "lens", "exposure", "iso", "focal_length", "place
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """A validated sentence that pictures are scored against: Chinese, English or both.
+    """What pictures are scored against, validated: a sentence in Chinese, English or both, an example, or the two.
 
-    exclude: another one, which says what must not be in a picture; empty if nothing is excluded.
+    text: empty only if there is an example. exclude: another sentence, which says what must not be in a picture; empty
+    if nothing is excluded. example: a picture that the others should be like, with its bytes.
     """
 
     text: str
     exclude: str = ""
+    example: "EncodedPicture | None" = None
+
+    @property
+    def example_name(self) -> str | None:
+        """The name of the example; None if there is none."""
+        return None if self.example is None else self.example.candidate.name
+
+    @property
+    def without_exclude(self) -> "Query":
+        """This query without what is excluded."""
+        return replace(self, exclude="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +86,7 @@ class EncodedPicture:
     candidate: Candidate
     content_hash: str
     key: str
-    data: bytes | None
+    data: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +123,7 @@ class ScorerInfo:
     temperature: T of the score that people see, 10 * sigmoid(log_odds / T); 1 if the checkpoint is not calibrated.
     relevance_threshold: the score (0 to 10) from which a picture is relevant; None if it is not known.
     calibration_key: name of the calibration: weights, precision and scoring method, whatever the visual tokens.
+    takes_example: whether the checkpoint knows queries with an example; its scores for others mean nothing.
     """
 
     model: str
@@ -121,6 +134,7 @@ class ScorerInfo:
     temperature: float
     relevance_threshold: float | None
     calibration_key: str
+    takes_example: bool
     load_warnings: tuple[LoadWarning, ...]
 
 

@@ -38,7 +38,8 @@ class BatchRunner(Generic[ImageT]):
     """Scores the images of a prefetch buffer, one batch per slot of the device.
 
     A batch that fails is scored again in halves, until only the image at fault fails. on_result: called once per key,
-    with its score or its error.
+    with its score or its error. example: that of the query, prepared. Its tokens count with each image, since attention
+    takes their keys and values for each.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class BatchRunner(Generic[ImageT]):
         run_id: str,
         stored: StoredScores,
         on_result: OnResult,
+        example: ImageT | None = None,
     ) -> None:
+        self._example, self._example_tokens = example, example.tokens if example else 0
         self._query, self._executor, self._buffer, self._ticket = query, executor, buffer, ticket
         self._run_id, self._stored, self._on_result = run_id, stored, on_result
         self._halves: list[list[ImageT]] = []
@@ -80,29 +83,36 @@ class BatchRunner(Generic[ImageT]):
             self._finish()
 
     def _has_batch(self) -> bool:
-        return self._buffer.has_ready(self._executor.batch_tokens if self._in_flight else 1)
+        return self._buffer.has_ready(self._executor.batch_tokens if self._in_flight else 1, self._example_tokens)
 
     def _submit(self) -> None:
         """Submit one batch of what is ready: an idle device costs more than a small batch."""
         self._ticket.acquire()
         try:
             # Images are taken only now that a slot is free: more became ready during the wait.
-            batch = self._next_half() if self._halves else self._buffer.take(self._executor.batch_tokens)
+            batch = self._next_half() if self._halves else self._take()
             if batch:
-                self._in_flight.append((batch, self._executor.submit(self._query, batch, self._run_id)))
+                future = self._executor.submit(self._query, batch, self._run_id, self._example)
+                self._in_flight.append((batch, future))
         except BaseException:
             self._ticket.release()
             raise
         if not batch:  # the run was closed a moment ago
             self._ticket.release()
 
+    def _take(self) -> list[ImageT]:
+        return self._buffer.take(self._executor.batch_tokens, self._example_tokens)
+
     def _next_half(self) -> list[ImageT]:
         """Return part of a batch that failed, halved further if less fits the device by now."""
         half = self._halves.pop()
-        while len(half) > 1 and _tokens(half) > self._executor.batch_tokens:
+        while len(half) > 1 and self._tokens(half) > self._executor.batch_tokens:
             half, rest = _halve(half)
             self._halves.append(rest)
         return half
+
+    def _tokens(self, batch: list[ImageT]) -> int:
+        return sum(image.tokens + self._example_tokens for image in batch)
 
     def _finish(self) -> None:
         """Wait for the oldest batch, and report it."""
@@ -176,11 +186,12 @@ def score_prepared(
     executor: Executor[ImageT],
     ticket: Ticket,
     run_id: str,
+    example: ImageT | None = None,
 ) -> list[ScoreResult]:
     """Score images that are prepared already, in batches that depend on nothing but their order; nothing is stored.
 
-    names: of the pictures, for errors. Returns a result per image; `PictureSkipped` if the ticket was cancelled before.
-    Raises `DeviceFailed`.
+    names: of the pictures, for errors. example: that of the query. Returns a result per image; `PictureSkipped` if the
+    ticket was cancelled before. Raises `DeviceFailed`.
     """
     buffer: PrefetchBuffer[ImageT] = PrefetchBuffer(len(images), max_bytes=sys.maxsize)
     for image in images:
@@ -188,7 +199,16 @@ def score_prepared(
         buffer.put(image)
     results: dict[str, ScoreResult] = {}
     stored = StoredScores(None, query, executor.info.fingerprint)
-    runner = BatchRunner(query, executor, buffer, ticket, run_id=run_id, stored=stored, on_result=results.__setitem__)
+    runner = BatchRunner(
+        query,
+        executor,
+        buffer,
+        ticket,
+        run_id=run_id,
+        stored=stored,
+        on_result=results.__setitem__,
+        example=example,
+    )
     runner.run()
     skipped = PictureSkipped(name="")
     return [with_name(results.get(image.key, skipped), name) for image, name in zip(images, names, strict=True)]
@@ -197,7 +217,3 @@ def score_prepared(
 def _halve(batch: list[ImageT]) -> tuple[list[ImageT], list[ImageT]]:
     middle = (len(batch) + 1) // 2
     return batch[:middle], batch[middle:]
-
-
-def _tokens(batch: list[ImageT]) -> int:
-    return sum(image.tokens for image in batch)

@@ -28,7 +28,7 @@ from reranker.models.layers.transfer import pinned
 from reranker.models.loading import Checkpoint
 from reranker.models.occlusion import grid_of, occluded
 from reranker.models.patchify import CHANNELS, PATCHIFY_VERSION, Patches, fitted_size, noise, split
-from reranker.models.scoring.method import Document, ScoringMethod
+from reranker.models.scoring.method import Document, Example, ScoringMethod
 from reranker.models.scoring.registry import make_scoring_method
 from reranker.storage.calibrations import CalibrationStore
 
@@ -150,6 +150,7 @@ class CrossEncoder:
             temperature=calibration.temperature if calibration else self._method.temperature,
             relevance_threshold=calibration.relevance_threshold if calibration else checkpoint.relevance_threshold,
             calibration_key=calibration_key,
+            takes_example=checkpoint.takes_example,
             load_warnings=checkpoint.load_warnings,
         )
 
@@ -238,35 +239,55 @@ class CrossEncoder:
             return patches
         return replace(patches, values=pinned(torch.from_numpy(patches.values)).numpy())
 
-    def score(self, query: Query, batch: Sequence[PreparedImage], run_id: str) -> list[Score]:
+    def score(
+        self, query: Query, batch: Sequence[PreparedImage], run_id: str, example: PreparedImage | None = None
+    ) -> list[Score]:
         """Score a batch. Raises `PictureOutOfMemory` if it does not fit on the device, and `DeviceFailed`."""
-        return self.launch(query, batch, run_id)()
+        return self.launch(query, batch, run_id, example)()
 
-    def launch(self, query: Query, batch: Sequence[PreparedImage], run_id: str) -> Callable[[], list[Score]]:
+    def launch(
+        self, query: Query, batch: Sequence[PreparedImage], run_id: str, example: PreparedImage | None = None
+    ) -> Callable[[], list[Score]]:
         """Give the device the work for a batch, and return a function that waits for its scores.
 
         The function may be called in another thread. Both raise as `score` does.
         """
         start = time.perf_counter()
-        numbers = self._on_device(partial(self._launch, query, batch, run_id), batch)
+        assert (query.example is None) == (example is None), "the example of the query is prepared"
+        encoded = None if example is None else self._example(example, run_id)
+        numbers = self._on_device(partial(self._launch, query.text, batch, run_id, encoded), batch, encoded)
         return partial(self._finish, batch, numbers, start)
 
-    def _launch(self, query: Query, batch: Sequence[PreparedImage], run_id: str) -> HostCopy:
-        self._check_length(query, batch)
+    def _example(self, image: PreparedImage, run_id: str) -> Example:
+        """Return the picture of a query. It is encoded without others, as its scores must not depend on a batch."""
+
+        def encode() -> ImageFeatures:
+            (encoded,) = self._encode([image], run_id)
+            assert encoded.features is not None, "it was encoded"
+            return encoded.features
+
+        return Example(key=self._cache_key(image.content_hash), visual_tokens=image.visual_tokens, encode=encode)
+
+    def _launch(self, text: str, batch: Sequence[PreparedImage], run_id: str, example: Example | None) -> HostCopy:
+        self._check_length(text, batch, example)
         features = self._features(batch)
         documents = [Document(image=each, text=image.text) for each, image in zip(features, batch, strict=True)]
-        numbers = HostCopy(self._method.run(query.text, documents))
+        numbers = HostCopy(self._method.run(text, documents, example))
         self._remember(batch, features, run_id)
         return numbers
 
-    def _check_length(self, query: Query, batch: Sequence[PreparedImage]) -> None:
+    def _check_length(self, text: str, batch: Sequence[PreparedImage], example: Example | None) -> None:
         """Raise `PictureBeyondContext` if an image, with the query and its text, is longer than the model reads."""
-        query_tokens, limit = self._method.query_tokens(query.text), self._checkpoint.max_tokens
+        query_tokens, limit = self._method.query_tokens(text, example), self._checkpoint.max_tokens
         longest = max(batch, key=lambda image: image.tokens)
         if query_tokens + longest.tokens > limit:
-            text_tokens = query_tokens + longest.text_tokens
+            example_tokens = _visual_tokens(example)
             raise PictureBeyondContext(
-                name="", visual_tokens=longest.visual_tokens, text_tokens=text_tokens, max_tokens=limit
+                name="",
+                visual_tokens=longest.visual_tokens,
+                text_tokens=query_tokens - example_tokens + longest.text_tokens,
+                max_tokens=limit,
+                example_tokens=example_tokens,
             )
 
     def _finish(self, batch: Sequence[PreparedImage], numbers: HostCopy, start: float) -> list[Score]:
@@ -318,11 +339,13 @@ class CrossEncoder:
         cached = self._cache.get(self._cache_key(image.content_hash))
         return replace(image, patches=None, features=cached.features) if cached else image
 
-    def _on_device(self, work: Callable[[], _Result], batch: Sequence[PreparedImage]) -> _Result:
+    def _on_device(
+        self, work: Callable[[], _Result], batch: Sequence[PreparedImage], example: Example | None = None
+    ) -> _Result:
         """Return the result of `work` on a batch. Raises as `score` does."""
         result = unless_out_of_memory(work)
         if result is None:
-            tokens = sum(image.tokens for image in batch)
+            tokens = sum(image.tokens + _visual_tokens(example) for image in batch)
             self.budget.record_out_of_memory(tokens)
             if self._checkpoint.device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -354,3 +377,7 @@ class CrossEncoder:
         patches = [noise(rng, self._visual_tokens, settings) for _ in range(images)]
         features = self._checkpoint.model.encode_images(patches)
         self._method.run("", [Document(image=image) for image in features])
+
+
+def _visual_tokens(example: Example | None) -> int:
+    return 0 if example is None else example.visual_tokens

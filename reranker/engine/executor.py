@@ -31,16 +31,20 @@ class LocalExecutor(Generic[ImageT]):
         """Most tokens, visual and text, that fit a batch now; while batches are in flight, after the last launch."""
         return self._model.batch_tokens if self._batch_tokens is None else self._batch_tokens
 
-    def submit(self, query: Query, batch: Sequence[ImageT], run_id: str) -> "Future[list[Score]]":
+    def submit(
+        self, query: Query, batch: Sequence[ImageT], run_id: str, example: ImageT | None = None
+    ) -> "Future[list[Score]]":
         """Start `Scorer.score`."""
         if self.capacity == 1:
-            return self._torch_thread.submit(partial(self._model.score, query, batch, run_id))
-        launched = self._torch_thread.submit(partial(self._launch, query, batch, run_id))
+            return self._torch_thread.submit(partial(self._model.score, query, batch, run_id, example))
+        launched = self._torch_thread.submit(partial(self._launch, query, batch, run_id, example))
         return self._waiting.submit(_scores, launched)
 
-    def _launch(self, query: Query, batch: Sequence[ImageT], run_id: str) -> Callable[[], list[Score]]:
+    def _launch(
+        self, query: Query, batch: Sequence[ImageT], run_id: str, example: ImageT | None
+    ) -> Callable[[], list[Score]]:
         """Launch a batch, and read the memory for the next one: during a launch, less is free than afterwards."""
-        wait = self._model.launch(query, batch, run_id)
+        wait = self._model.launch(query, batch, run_id, example)
         self._batch_tokens = self._model.batch_tokens
         return wait
 

@@ -5,8 +5,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Generic
 
+from reranker.core.errors import DeviceFailed, ExampleUnreadable
 from reranker.core.protocols import ImageT, Preprocessor
-from reranker.core.types import Candidate, EncodedPicture
+from reranker.core.types import Candidate, EncodedPicture, Query
 from reranker.engine.results import ResultCollector, StoredScores, failure
 
 
@@ -53,18 +54,25 @@ class PrefetchBuffer(Generic[ImageT]):
             self._changed.wait_for(lambda: self._closed or self._ready or not (self._unclaimed or self._in_preparation))
             return bool(self._ready)
 
-    def has_ready(self, tokens: int) -> bool:
-        """Whether images with so many tokens are ready now, or all that will be, if that is at least one."""
+    def has_ready(self, tokens: int, example_tokens: int = 0) -> bool:
+        """Whether images with so many tokens are ready now, or all that will be, if that is at least one.
+
+        example_tokens: what each image takes besides its own.
+        """
         with self._changed:
             is_last = not (self._unclaimed or self._in_preparation)
-            return bool(self._ready) and (is_last or sum(image.tokens for image in self._ready) >= tokens)
+            ready = sum(image.tokens + example_tokens for image in self._ready)
+            return bool(self._ready) and (is_last or ready >= tokens)
 
-    def take(self, tokens: int) -> list[ImageT]:
-        """Return images that are ready, at most so many tokens or one image; their bytes stay held until `release`."""
+    def take(self, tokens: int, example_tokens: int = 0) -> list[ImageT]:
+        """Return images that are ready, at most so many tokens or one image; their bytes stay held until `release`.
+
+        example_tokens: what each image takes besides its own.
+        """
         with self._changed:
             taken: list[ImageT] = []
-            while self._ready and (not taken or tokens >= self._ready[0].tokens):
-                tokens -= self._ready[0].tokens
+            while self._ready and (not taken or tokens >= self._ready[0].tokens + example_tokens):
+                tokens -= self._ready[0].tokens + example_tokens
                 taken.append(self._ready.popleft())
             return taken
 
@@ -132,3 +140,16 @@ class Prefetcher(Generic[ImageT]):
         self._stored.put({image.key: score})
         self._results.set_result(image.key, score)
         return None
+
+
+def prepare_example(query: Query, preprocessor: Preprocessor[ImageT]) -> ImageT | None:
+    """Return the example of a query, prepared; None if it has none. Raises `ExampleUnreadable` and `DeviceFailed`."""
+    if query.example is None:
+        return None
+    try:
+        return preprocessor.prepare(query.example)
+    except DeviceFailed:
+        raise
+    except Exception as error:
+        picture_error = failure(error, query.example.candidate.name)
+    raise ExampleUnreadable(picture_error)  # outside the handler, so that the frames of the first error do not live on

@@ -16,7 +16,7 @@ from reranker.core.protocols import Executor, ImageT, Preprocessor, ScoreStore
 from reranker.core.types import Candidate, Failed, Query, Scored
 from reranker.engine.batching import BatchRunner
 from reranker.engine.device_queue import DeviceQueue
-from reranker.engine.prefetch import PrefetchBuffer, Prefetcher
+from reranker.engine.prefetch import PrefetchBuffer, Prefetcher, prepare_example
 from reranker.engine.results import EventQueue, ResultCollector, StoredScores
 
 
@@ -60,24 +60,16 @@ class ScoringRun(Generic[ImageT]):
         *,
         prefetch_bytes: int | None = None,
     ) -> None:
+        self._query, self._engine = query, engine
         self._events, self._cancellation = EventQueue(), cancellation
         self._ticket = engine.device_queue.ticket(cancellation)
         self._threads = max(1, engine.prefetch_threads)
         self._buffer: PrefetchBuffer[ImageT] = PrefetchBuffer(
             len(candidates), engine.preprocessor.prefetch_bytes if prefetch_bytes is None else prefetch_bytes
         )
-        stored = StoredScores(engine.store, query, engine.executor.info.fingerprint)
-        results = ResultCollector(self._events)
-        self._prefetcher = Prefetcher(candidates, engine.preprocessor, stored, self._buffer, results)
-        self._batch_runner = BatchRunner(
-            query,
-            engine.executor,
-            self._buffer,
-            self._ticket,
-            run_id=new_run_id(),
-            stored=stored,
-            on_result=results.set_result,
-        )
+        self._stored = StoredScores(engine.store, query, engine.executor.info.fingerprint)
+        self._results = ResultCollector(self._events)
+        self._prefetcher = Prefetcher(candidates, engine.preprocessor, self._stored, self._buffer, self._results)
         self._remove_callback = cancellation.on_cancel(self._buffer.close)
         self._thread = threading.Thread(target=self._run, name="reranker-batches", daemon=True)
 
@@ -111,7 +103,7 @@ class ScoringRun(Generic[ImageT]):
         ]
         for thread in threads:
             thread.start()
-        self._report_errors(self._batch_runner.run)
+        self._report_errors(self._score)
         self._buffer.close()
         self._events.close()
         for thread in threads:
@@ -119,6 +111,22 @@ class ScoringRun(Generic[ImageT]):
         self._remove_callback()
         self._ticket.close()
         atexit.unregister(self._end)
+
+    def _score(self) -> None:
+        """Score what the prefetch threads prepare. Raises `DeviceFailed` and `ExampleUnreadable`."""
+        if not self._buffer.wait():  # every score is known, so the example is not needed either
+            return
+        runner = BatchRunner(
+            self._query,
+            self._engine.executor,
+            self._buffer,
+            self._ticket,
+            run_id=new_run_id(),
+            stored=self._stored,
+            on_result=self._results.set_result,
+            example=prepare_example(self._query, self._engine.preprocessor),
+        )
+        runner.run()
 
     def _report_errors(self, work: Callable[[], None]) -> None:
         """Run `work`; what it raises is raised where the events are read."""

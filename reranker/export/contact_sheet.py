@@ -14,6 +14,8 @@ THUMBNAIL_PX = 320
 _TEXTS: dict[str, dict[Language, str]] = {
     "ranked": {"en": "Pictures ranked by {model}: {count}", "zh": "由 {model} 排序，共 {count} 张图片"},
     "excluded": {"en": "{query} · not: {exclude}", "zh": "{query} · 排除：{exclude}"},
+    "example": {"en": "Pictures like {name}", "zh": "与 {name} 相似的图片"},
+    "example and text": {"en": "{text} · like {name}", "zh": "{text} · 与 {name} 相似"},
     "failed": {"en": "Not scored", "zh": "未能评分"},
 }
 _PAGE = """<!doctype html>
@@ -75,7 +77,11 @@ def as_html(
 
 
 def _heading(query: Query, language: Language) -> str:
-    return _TEXTS["excluded"][language].format(**vars(query), query=query.text) if query.exclude else query.text
+    heading = query.text
+    if query.example_name is not None:
+        key = "example and text" if query.text else "example"
+        heading = _TEXTS[key][language].format(text=query.text, name=query.example_name)
+    return _TEXTS["excluded"][language].format(query=heading, exclude=query.exclude) if query.exclude else heading
 
 
 def _card(rank: int, name: str, score: float, score_text: str, thumbnail: str | None) -> str:

@@ -61,8 +61,8 @@ def as_json(
 ) -> str:
     """A JSON object with query, exclude, model, fingerprint, `judged_by` and results. Numbers have all their digits.
 
-    judged_by: see `Reranker.judged_by`. ranks: as in `rows`. Raises `ValueError` if a number is infinite or not a
-    number.
+    `example` is the name of the query's picture, or null. judged_by: see `Reranker.judged_by`. ranks: as in `rows`.
+    Raises `ValueError` if a number is infinite or not a number.
     """
     return _json(_ranking_object(ranking, judged_by, language, ranks))
 
@@ -106,6 +106,7 @@ def _ranking_object(ranking: Ranking, judged_by: Mapping[str, Any], language: La
     return {
         "query": ranking.query.text,
         "exclude": ranking.query.exclude,
+        "example": ranking.query.example_name,
         "model": judged_by["model"],
         "fingerprint": ranking.fingerprint,
         "judged_by": judged_by,

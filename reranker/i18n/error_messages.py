@@ -27,6 +27,9 @@ from reranker.core.errors import (
     DocumentFieldInvalid,
     DocumentInvalid,
     DownloadFailed,
+    ExampleInvalid,
+    ExampleUnreadable,
+    ExampleUnsupported,
     Fault,
     FaultReason,
     FieldRule,
@@ -58,7 +61,6 @@ from reranker.core.errors import (
     QuantizationMissing,
     QueriesUnmatched,
     QueryEmpty,
-    QueryHasPicture,
     QueryTooLong,
     RankingUnknown,
     RequestError,
@@ -190,6 +192,13 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "{max_tokens} tokens in all; shorten the sentence or the text of the picture, or choose a lower detail.",
         "zh": "“{name}”有 {visual_tokens} 个视觉 token 和 {text_tokens} 个文字 token，而模型总共只能读取 "
         "{max_tokens} 个；请缩短句子或图片的文字，或降低精细度。",
+    },
+    (PictureBeyondContext, "example"): {
+        "en": "“{name}” has {visual_tokens} visual tokens, the example has {example_tokens}, and there are "
+        "{text_tokens} tokens of text, but the model reads {max_tokens} tokens in all; choose a lower detail, or "
+        "shorten the sentence or the text of the picture.",
+        "zh": "“{name}”有 {visual_tokens} 个视觉 token，示例图片有 {example_tokens} 个，"
+        "另有 {text_tokens} 个文字 token，而模型总共只能读取 {max_tokens} 个；请降低精细度，或缩短句子或图片的文字。",
     },
     (PictureSkipped, ""): {
         "en": "“{name}” was not scored because the run was stopped; rank again to score it.",
@@ -351,9 +360,27 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "Too many sentences: {count} given, at most {max_count} allowed; rank them in several runs.",
         "zh": "句子太多：共 {count} 个，最多接受 {max_count} 个；请分几次排序。",
     },
-    (QueryHasPicture, ""): {
-        "en": "The query has a picture, but pictures are compared with a text only; send “query” as text.",
-        "zh": "查询中含有图片，而图片只能与文本比较；请以文本发送“query”。",
+    (ExampleUnreadable, ""): {
+        "en": "The example picture cannot be used: {reason}",
+        "zh": "示例图片无法使用：{reason}",
+    },
+    (ExampleUnsupported, ""): {
+        "en": "The model “{model}” was not trained to find pictures by an example; describe in a sentence what you "
+        "look for, or choose a model that was, such as lychee.",
+        "zh": "模型“{model}”没有学习过按示例图片查找；请用文字描述要找的图片，或选择支持示例图片的模型，例如 lychee。",
+    },
+    (ExampleInvalid, "address"): {
+        "en": "The picture in “{where}” is an address, and this server downloads nothing; send the picture itself, as "
+        "a data URI or base64.",
+        "zh": "“{where}”中的图片是网址，而服务器不会下载任何内容；请以 data URI 或 base64 直接发送图片。",
+    },
+    (ExampleInvalid, "base64"): {
+        "en": "The picture in “{where}” is not valid base64; encode its bytes again.",
+        "zh": "“{where}”中的图片不是有效的 base64；请重新编码图片。",
+    },
+    (ExampleInvalid, "several pictures"): {
+        "en": "“{where}” has several pictures, but a query has one at most; send one of them.",
+        "zh": "“{where}”中有多张图片，而一个查询最多只能有一张；请只发送其中一张。",
     },
     (QueriesUnmatched, ""): {
         "en": "There are {count} queries for {document_count} documents; send one query, or one for each document.",
@@ -597,6 +624,7 @@ _FIELD_RULES: Final[dict[FieldRule, dict[Language, str]]] = {
         "en": "a list of three whole numbers above 0",
         "zh": "由三个大于 0 的整数组成的列表",
     },
+    "true or false": {"en": "true or false", "zh": "true 或 false"},
     "score": {"en": "a number above 0 and below 10", "zh": "大于 0 且小于 10 的数值"},
     "at least the smallest area": {"en": "at least the smallest area", "zh": "不小于最小面积的值"},
     "as in config.json": {"en": "the same as in config.json", "zh": "与 config.json 中相同的值"},
@@ -739,6 +767,7 @@ _MAX_VALUE_LENGTH: Final = 100  # characters of a value that are shown
 _MISSING: Final = {None: "folder", "preprocessing": "preprocessing"}
 _VARIANTS: Final[dict[type[RerankerError], Callable[[Any], str]]] = {
     PictureUnreadable: lambda error: error.reason,
+    PictureBeyondContext: lambda error: "example" if error.example_tokens else "",
     CheckpointMissing: lambda error: _MISSING.get(error.missing, "file"),
     CheckpointBroken: lambda error: error.reason if (CheckpointBroken, error.reason) in _SENTENCES else "",
     CheckpointWeightsInvalid: lambda error: f"several {error.reason}" if error.more else error.reason,
@@ -748,6 +777,7 @@ _VARIANTS: Final[dict[type[RerankerError], Callable[[Any], str]]] = {
     PrecisionUnsuitable: lambda error: "half" if _more_precise(error.precision) else "full",
     DatasetInvalid: lambda error: "one" if len(error.faults) == 1 else "several",
     DocumentInvalid: lambda error: error.reason,
+    ExampleInvalid: lambda error: error.reason,
     DownloadFailed: lambda error: error.reason,
     NameTemplateInvalid: lambda error: error.reason,
 }
@@ -786,6 +816,8 @@ def _words(error: RerankerError, language: Language) -> dict[str, str]:
     """Return the fields whose words depend on the language."""
     if isinstance(error, DatasetInvalid):
         return {"faults": fault_sentence(error.faults[0], language), "more": f"{len(error.faults) - 1:,}"}
+    if isinstance(error, ExampleUnreadable):
+        return {"reason": sentence(error.error, language)}
     if isinstance(error, CheckpointFieldInvalid):
         return {"reason": _FIELD_RULES[cast(FieldRule, error.reason)][language]}
     if isinstance(error, PictureScoreNotFinite | PrecisionUnsuitable):

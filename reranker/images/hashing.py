@@ -26,6 +26,12 @@ def with_text(digest: str, text: str) -> str:
     return hashlib.sha256(f"{digest}\0{text}".encode()).hexdigest() if text else digest
 
 
+def read_and_hash(candidate: Candidate, limits: Limits) -> EncodedPicture:
+    """Return a picture with its bytes and their hash. Raises a `PictureError`."""
+    data = read_bytes(candidate, limits)
+    return _identified(candidate, content_hash(data), data)
+
+
 def file_stamp(path: Path) -> Stamp | None:
     """Return what changes when a file does or another takes its place; None if it cannot be examined."""
     try:
@@ -50,13 +56,13 @@ class ContentHashes:
     def identify(self, candidate: Candidate, limits: Limits) -> EncodedPicture:
         """Return the picture with its hash, and with its bytes if they had to be read. Raises a `PictureError`."""
         if isinstance(candidate.source, bytes):
-            return _encoded(candidate, read_bytes(candidate, limits))
+            return read_and_hash(candidate, limits)
         stamp = file_stamp(candidate.source)
         with self._lock:
             if stamp is not None and stamp in self._hashes:
                 self._hashes.move_to_end(stamp)
                 return _identified(candidate, self._hashes[stamp], None)
-        picture = _encoded(candidate, read_bytes(candidate, limits))
+        picture = read_and_hash(candidate, limits)
         if (
             stamp is not None
             and time.time_ns() - max(stamp[-2:]) > SETTLED_NS
@@ -70,10 +76,6 @@ class ContentHashes:
             self._hashes[stamp] = digest
             if len(self._hashes) > self._max_files:
                 self._hashes.popitem(last=False)
-
-
-def _encoded(candidate: Candidate, data: bytes) -> EncodedPicture:
-    return _identified(candidate, content_hash(data), data)
 
 
 def _identified(candidate: Candidate, digest: str, data: bytes | None) -> EncodedPicture:

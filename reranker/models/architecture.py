@@ -29,10 +29,12 @@ class ImageFeatures:
 class PrefixKV:
     """Keys and values of the prompt before the image, which all images of a query share.
 
-    layers: for each layer its keys and values, (tokens, key_heads, head_dim) each.
+    layers: for each layer its keys and values, (tokens, key_heads, head_dim) each. next_position: the rotary position
+        of the token after them; an example takes fewer positions than it has tokens.
     """
 
     layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+    next_position: int
 
     @property
     def tokens(self) -> int:
@@ -50,8 +52,13 @@ class VisionLanguageModel(Protocol):
     def encode_images(self, images: Sequence[Patches]) -> list[ImageFeatures]:
         """Run the vision tower over all images in one packed pass."""
 
-    def prefill(self, ids: Sequence[int]) -> PrefixKV:
-        """Run the tokens of the prompt before the image."""
+    def prefill(
+        self, ids: Sequence[int], example: ImageFeatures | None = None, ids_after: Sequence[int] = ()
+    ) -> PrefixKV:
+        """Run the tokens of the prompt before the image.
+
+        ids: of the text, up to the example if there is one. ids_after: of the text after the example.
+        """
 
     def last_hidden(
         self,

@@ -193,6 +193,14 @@ class CheckpointFiles:
         return float(threshold)
 
     @property
+    def takes_example(self) -> bool:
+        """Whether the model knows queries with a picture; true if reranker.json does not say."""
+        takes_example = self._reranker_settings.get("takes_example", True)
+        if not isinstance(takes_example, bool):
+            raise self._invalid(SETTINGS, "takes_example", "true or false")
+        return takes_example
+
+    @property
     def instruction(self) -> str:
         """The instruction of reranker.json; `DEFAULT_INSTRUCTION` if it has none."""
         instruction = self._reranker_settings.get("instruction", DEFAULT_INSTRUCTION)

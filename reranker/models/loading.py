@@ -49,7 +49,8 @@ class Checkpoint:
     max_tokens: most tokens, visual and text, that the model reads together.
     detail_levels: visual tokens per picture at the lowest, the default and the highest detail. instruction: the one
         that the model was trained with. temperature: of the displayed score. relevance_threshold: the lowest score,
-        between 0 and 10, of a picture that fits its query; None if unknown.
+        between 0 and 10, of a picture that fits its query; None if unknown. takes_example: whether the model knows
+        queries with a picture.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Checkpoint:
     instruction: str
     temperature: float
     relevance_threshold: float | None
+    takes_example: bool
     load_warnings: tuple[LoadWarning, ...]
 
     @property
@@ -215,6 +217,7 @@ def make_checkpoint_from_files(
         instruction=files.instruction,
         temperature=files.temperature,
         relevance_threshold=files.relevance_threshold,
+        takes_example=files.takes_example,
     )
 
 
@@ -249,6 +252,7 @@ def make_checkpoint(
         instruction=DEFAULT_INSTRUCTION,
         temperature=1.0,
         relevance_threshold=None,
+        takes_example=True,
         load_warnings=_load_warnings(parts.model.language_model),
     )
 

@@ -64,7 +64,7 @@ class Exclusion(StagedStream):
         self._query, self._candidates, self._engine = query, tuple(candidates), engine
         self._part_size, self._top_k = min(PART_SIZE, engine.cache_capacity or PART_SIZE), top_k
         self._cancellation = Cancellation(parent=cancellation)
-        super().__init__(self._open(query.text, self._part(0)))
+        super().__init__(self._open(query.without_exclude, self._part(0)))
 
     def close(self) -> None:
         """Cancel the run, and end the iteration now; see `RankStream.close`."""
@@ -74,15 +74,15 @@ class Exclusion(StagedStream):
     def _part(self, start: int) -> Sequence[Candidate]:
         return self._candidates[start : start + self._part_size]
 
-    def _open(self, sentence: str, candidates: Sequence[Candidate]) -> RankStream:
-        return rank_stream(Query(text=sentence), candidates, self._engine, cancellation=self._cancellation)
+    def _open(self, query: Query, candidates: Sequence[Candidate]) -> RankStream:
+        return rank_stream(query, candidates, self._engine, cancellation=self._cancellation)
 
     def _run(self) -> Iterator[Event]:
         events: list[Scored | Failed] = []
         try:
             for start in range(0, len(self._candidates), self._part_size):
                 if start:
-                    self._stream = self._open(self._query.text, self._part(start))
+                    self._stream = self._open(self._query.without_exclude, self._part(start))
                 for event in self._score_part(start):
                     events.append(event)
                     yield event
@@ -108,7 +108,7 @@ class Exclusion(StagedStream):
                 fitting.append(moved)
             else:
                 yield moved
-        self._stream = self._open(self._query.exclude, [scored.candidate for scored in fitting])
+        self._stream = self._open(Query(text=self._query.exclude), [scored.candidate for scored in fitting])
         for event in self._stage_events():
             fits = fitting[event.position]
             if isinstance(event, Scored):

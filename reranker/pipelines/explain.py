@@ -24,6 +24,7 @@ from reranker.core.types import (
 )
 from reranker.engine.batching import score_prepared
 from reranker.engine.device_queue import Ticket
+from reranker.engine.prefetch import prepare_example
 from reranker.engine.results import ScoreResult, failure
 from reranker.engine.scoring_run import ScoringEngine, new_run_id
 from reranker.pipelines.exclusion import combined_log_odds, query_stream
@@ -52,9 +53,10 @@ def explain(
         return _only_score(drain(query_stream(part, [candidate], engine, cancellation=cancellation)))
 
     whole, excluded = score_of(query), bool(query.exclude)
-    texts = query_parts(query.text) or (query.text,) * excluded
-    parts = [PartScore(text=text, score=score_of(Query(text=text))) for text in texts]
+    parts = [PartScore(text=text, score=score_of(Query(text=text))) for text in query_parts(query.text)]
     if excluded:
+        alone = query.without_exclude
+        parts = parts or [PartScore(text=alone.text or alone.example_name or "", score=score_of(alone))]
         score = score_of(Query(text=query.exclude))
         parts.append(PartScore(text=query.exclude, score=score, is_excluded=True))
     ticket = engine.device_queue.ticket(cancellation)
@@ -113,14 +115,14 @@ def _occlusion_map(
     run_id = new_run_id()
     occluded = _occlude(candidate, engine, ticket, run_id)
 
-    def log_odds_of(sentence: str) -> list[float]:
-        names, of_sentence = [candidate.name] * len(occluded.images), Query(text=sentence)
-        results = score_prepared(of_sentence, occluded.images, names, engine.executor, ticket, run_id)
+    def log_odds_of(part: Query, example: ImageT | None) -> list[float]:
+        names = [candidate.name] * len(occluded.images)
+        results = score_prepared(part, occluded.images, names, engine.executor, ticket, run_id, example)
         return [_raise_error(result).log_odds for result in results]
 
-    log_odds = log_odds_of(query.text)
+    log_odds = log_odds_of(query.without_exclude, prepare_example(query, engine.preprocessor))
     if query.exclude:
-        log_odds = list(map(combined_log_odds, log_odds, log_odds_of(query.exclude)))
+        log_odds = list(map(combined_log_odds, log_odds, log_odds_of(Query(text=query.exclude), None)))
     drops = [whole.log_odds - each for each in log_odds]
     starts = range(0, len(drops), occluded.columns)
     return OcclusionMap(drops=tuple(tuple(drops[start : start + occluded.columns]) for start in starts))

@@ -29,7 +29,7 @@ from reranker.server.api_schema import (
     Usage,
 )
 from reranker.server.base64_text import EncodedText
-from reranker.server.documents import Document, to_candidate, to_document, to_list, to_query_text
+from reranker.server.documents import Document, to_candidate, to_document, to_list, to_query_parts, to_text
 from reranker.server.json_bodies import JsonLimits, parse_json
 
 PART_BYTES: Final = 1_000_000  # of a response
@@ -49,8 +49,7 @@ class Answering:
         """Rank the documents in a body."""
         request = RerankRequest.of(self._parsed(body))
         values = self._counted(request.documents)
-        exclude = "" if request.exclude is None else to_query_text(request.exclude, "exclude")
-        query = self._reranker.query(to_query_text(request.query, "query"), exclude)
+        query = self._query(request.query, "query", request.exclude)
         documents = [to_document(value, index) for index, value in enumerate(values)]
         ranking, tokens = self._run([query] * len(documents), documents, request.top_n)
         summary = RankingSummary(id=f"rerank-{uuid.uuid4().hex}", **self._summary(ranking, tokens, len(documents)))
@@ -88,8 +87,14 @@ class Answering:
         values = value if isinstance(value, list) else [value]
         if len(values) not in (1, document_count):
             raise QueriesUnmatched(count=len(values), document_count=document_count)
-        queries = [self._reranker.query(to_query_text(each, "queries")) for each in values]
+        queries = [self._query(each, "queries") for each in values]
         return queries if len(queries) == document_count else queries * document_count
+
+    def _query(self, value: Any, where: str, exclude: Any = None) -> Query:
+        """Return the query in a value. where: its name in the request; exclude: what is excluded, in the same forms."""
+        parts = to_query_parts(value, where)
+        excluded = "" if exclude is None else to_text(exclude, "exclude")
+        return self._reranker.query(parts.text, excluded, example=parts.example)
 
     def _run(
         self, queries: Sequence[Query], documents: Sequence[Document], top_n: int | None = None

@@ -27,7 +27,7 @@ class _Request(BaseModel):
 
 
 class RerankRequest(_Request):
-    """Rank documents by how well they match a query.
+    """Rank documents by how well they match a query: a text, a picture, or both.
 
     model: ignored; the response names the model that ran. exclude: what must not be in the pictures, in the forms of a
     query. documents: one or several. top_n: the number of results to

@@ -8,6 +8,8 @@ A document is one picture and perhaps a text, in any of these forms:
     [part, part]                                                            SGLang
     {"content": [part, part]}                                               vLLM
 
+A query is a text, or has any of the other forms, with a picture, a text or both.
+
 A field that is null counts as missing, and `IGNORED_FIELDS` say nothing about the picture; any other field is refused.
 """
 
@@ -27,7 +29,7 @@ from pydantic import (
     model_validator,
 )
 
-from reranker.core.errors import DocumentFieldInvalid, DocumentInvalid, QueryHasPicture, RequestMalformed
+from reranker.core.errors import DocumentFieldInvalid, DocumentInvalid, ExampleInvalid, RequestMalformed
 from reranker.core.types import Candidate
 from reranker.images.formats import detect_format
 from reranker.server.base64_text import EncodedText, decode_base64, is_address, is_data_uri
@@ -181,6 +183,14 @@ class Document:
     is_bare: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class QueryParts:
+    """A text, which may be empty, and the picture of a query, whatever form they came in."""
+
+    text: str
+    example: Candidate | None = None
+
+
 def to_list(value: Any, where: str) -> list[Any]:
     """Return the documents of a request, which may also send a single one, before they are validated.
 
@@ -223,20 +233,40 @@ def to_candidate(document: Document, index: int) -> Candidate:
     return Candidate(name=f"documents[{index}]", source=data, text=document.text)
 
 
-def to_query_text(value: Any, where: str) -> str:
-    """Return the text of a query in any form. where: its name in the request.
+def to_query_parts(value: Any, where: str) -> QueryParts:
+    """Return the text and the picture of a query in any form. where: its name in the request.
 
-    Raises `QueryHasPicture` and `RequestMalformed`.
+    Raises `ExampleInvalid` and `RequestMalformed`.
     """
     try:
         if isinstance(value, EncodedText):
-            return str(_as_text(value))
+            return QueryParts(text=str(_as_text(value)))
         images, texts = _images_and_texts(_DOCUMENT.validate_python(value))
     except ValueError:  # `ValidationError` is one
         raise RequestMalformed(where=where) from None
-    if images:
-        raise QueryHasPicture
-    return " ".join(texts)
+    if len(images) > 1:
+        raise ExampleInvalid(where=where, reason="several pictures")
+    return QueryParts(text=" ".join(texts), example=_example(images[0], where) if images else None)
+
+
+def to_text(value: Any, where: str) -> str:
+    """Return the text of a value in the form of a query without a picture. where: its name in the request.
+
+    Raises `ExampleInvalid` and `RequestMalformed`.
+    """
+    parts = to_query_parts(value, where)
+    if parts.example is not None:
+        raise RequestMalformed(where=where)
+    return parts.text
+
+
+def _example(image: EncodedText, where: str) -> Candidate:
+    if is_address(image):
+        raise ExampleInvalid(where=where, reason="address")
+    data = decode_base64(image)
+    if data is None:
+        raise ExampleInvalid(where=where, reason="base64")
+    return Candidate(name=where, source=data)
 
 
 def _has_others(value: dict[str, Any]) -> bool:

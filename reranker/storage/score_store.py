@@ -213,4 +213,8 @@ def _evict_oldest(connection: sqlite3.Connection) -> None:
 
 
 def _query_hash(query: Query) -> bytes:
-    return hashlib.sha256(query.text.encode()).digest()
+    """Return the hash of the text, or of the example and the text, which begin as no text does: with no UTF-8."""
+    text = query.text.encode()
+    if query.example is None:
+        return hashlib.sha256(text).digest()
+    return hashlib.sha256(b"\xff" + bytes.fromhex(query.example.content_hash) + text).digest()

@@ -61,7 +61,7 @@ def write_checkpoint(
         },
     }
     _write_json(folder / "preprocessor_config.json", preprocessor)
-    _write_json(folder / "reranker.json", {"details": DETAIL_LEVELS, "temperature": 1.0})
+    _write_json(folder / "reranker.json", {"details": DETAIL_LEVELS, "takes_example": False, "temperature": 1.0})
 
 
 def _write_json(path: Path, content: object) -> None:

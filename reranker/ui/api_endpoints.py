@@ -12,9 +12,9 @@ import gradio as gr
 from gradio.events import api
 
 from reranker.api import Reranker
-from reranker.core.errors import TooFewPictures, TooManyPictures
+from reranker.core.errors import ExampleUnreadable, TooFewPictures, TooManyPictures
 from reranker.core.scores import shown_score
-from reranker.core.types import Candidate, Failed, Ranking, Scored
+from reranker.core.types import Candidate, Failed, Query, Ranking, Scored
 from reranker.i18n.error_messages import Language, sentence
 from reranker.i18n.page_texts import language_of, phrase
 from reranker.ui.api_responses import api_response, with_refused
@@ -47,21 +47,23 @@ class ApiEndpoints:
         top_k: int | None = None,
         texts: list[str] | None = None,
         exclude: str = "",
+        example: gr.FileData | None = None,
     ) -> dict[str, Any]:
-        """Rank uploaded pictures by how well each matches a sentence in Chinese, English or both.
+        """Rank uploaded pictures by how well each matches a sentence in Chinese, English or both, or a picture.
 
         Args:
-            query: the sentence.
+            query: the sentence; it may be empty if there is an example.
             pictures: uploaded files, or data URIs (data:image/png;base64,...).
             top_k: the number of scored pictures to return, all of them if null.
             texts: a text to score together with each picture, such as a product's title; one for each picture, or null.
             exclude: what must not be in the pictures; empty to exclude nothing.
+            example: a picture that the others should be like, as in `pictures`, or null.
 
         Returns:
-            query, exclude, model, fingerprint, and results: rank, name, status, score (0 to 10), log_odds, words, error
-            and sha256 of each picture.
+            query, exclude, example, model, fingerprint, and results: rank, name, status, score (0 to 10), log_odds,
+            words, error and sha256 of each picture.
         """
-        *_, ranked = self.rank_stream(query, pictures, request, top_k, texts, exclude)
+        *_, ranked = self.rank_stream(query, pictures, request, top_k, texts, exclude, example)
         return {key: value for key, value in ranked.items() if key != "event"}
 
     def rank_stream(
@@ -72,15 +74,17 @@ class ApiEndpoints:
         top_k: int | None = None,
         texts: list[str] | None = None,
         exclude: str = "",
+        example: gr.FileData | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Rank uploaded pictures, and report each picture as soon as it is scored; the ranking comes last.
 
         Args:
-            query: the sentence.
+            query: the sentence; it may be empty if there is an example.
             pictures: uploaded files, or data URIs (data:image/png;base64,...).
             top_k: the number of scored pictures in the ranking, all of them if null.
             texts: a text to score together with each picture, such as a product's title; one for each picture, or null.
             exclude: what must not be in the pictures; empty to exclude nothing.
+            example: a picture that the others should be like, as in `pictures`, or null.
 
         Returns:
             for each picture event "judged" with done, total, name, status, score, log_odds and error; at the end event
@@ -91,9 +95,18 @@ class ApiEndpoints:
             if not (_is_well_formed(query, exclude, pictures, top_k) and _are_texts(texts, pictures)):
                 raise gr.Error(phrase("malformed", language), print_exception=False)
             checked = self._checked(pictures)
-            candidates = _with_texts(checked, texts)
-            with closing(self._reranker.rank_stream(query, candidates, exclude=exclude, top_k=top_k)) as stream:
+            candidates, checked_query = _with_texts(checked, texts), self._query(query, exclude, example)
+            with closing(self._reranker.rank_stream(checked_query, candidates, top_k=top_k)) as stream:
                 yield from self._events(stream, checked, language)
+
+    def _query(self, text: str, exclude: str, example: object) -> Query:
+        """Raises `RequestError`."""
+        if example is None:
+            return self._reranker.query(text, exclude)
+        checked = self._uploads.check([example], allow_data_uris=True)
+        if checked.refused:
+            raise ExampleUnreadable(checked.refused[0].error)
+        return self._reranker.query(text, exclude, example=checked.candidates[0])
 
     def _checked(self, pictures: list[Any]) -> CheckedPictures:
         """Raises `RequestError` if there are too few or too many pictures."""

@@ -33,6 +33,7 @@ def api_response(ranking: Ranking, judged_by: Mapping[str, Any], language: Langu
     return {
         "query": ranking.query.text,
         "exclude": ranking.query.exclude,
+        "example": ranking.query.example_name,
         "model": judged_by["model"],
         "fingerprint": ranking.fingerprint,
         "judged_by": judged_by,

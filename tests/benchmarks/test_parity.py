@@ -9,6 +9,7 @@ import pytest
 
 from reranker.benchmarks.model_shapes import Model, open_model
 from reranker.benchmarks.parity import (
+    EXAMPLES,
     GOLDEN_TOLERANCE,
     QUERIES,
     SIZES,
@@ -34,7 +35,7 @@ def report(model: Model) -> ParityReport:
 
 
 def test_scores_of_the_toybox_are_those_of_transformers(report: ParityReport) -> None:
-    assert len(report.scores) == len(SIZES) * len(QUERIES)
+    assert len(report.scores) == len(SIZES) * (len(QUERIES) + len(EXAMPLES))
     assert report.largest_difference <= report.tolerance == 1e-3
     assert report.difference_from(read_golden_file(GOLDEN)) <= GOLDEN_TOLERANCE
 
@@ -77,7 +78,9 @@ def test_the_golden_file_keeps_every_score(report: ParityReport, tmp_path: Path)
 def test_the_table_has_a_line_for_each_score(report: ParityReport) -> None:
     header, *lines, last = as_table(report).splitlines()
     assert header.split() == ["picture", "transformers", "ours", "difference", "query"]
-    assert [line.split()[0] for line in lines] == [f"{width}x{height}" for width, height in SIZES] * len(QUERIES)
+    assert [line.split()[0] for line in lines] == [f"{width}x{height}" for width, height in SIZES] * (
+        len(QUERIES) + len(EXAMPLES)
+    )
     assert last.startswith("Largest difference in fp32: ")
 
 

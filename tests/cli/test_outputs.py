@@ -24,7 +24,7 @@ def test_json_format(shell: Shell) -> None:
     write(a=-1.5, b=2.25)
     done = shell.json("海边 a dog", "a.png", "gone.png", "b.png")
     assert done.code == DONE
-    assert list(done.result) == ["query", "exclude", "model", "fingerprint", "judged_by", "results"]
+    assert list(done.result) == ["query", "exclude", "example", "model", "fingerprint", "judged_by", "results"]
     assert (done.result["query"], done.result["model"]) == ("海边 a dog", "toybox")
     assert done.result["fingerprint"] == "scripted"
     assert [tuple(row) for row in done.result["results"]] == [COLUMNS] * 3

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reranker.cli.console import DONE, FAILED, USAGE_ERROR
-from tests.support.scripted_scorer import ScriptedScorer, checksum
+from tests.support.scripted_scorer import ScriptedScorer, checksum, likeness
 from tests.support.shell import Shell, write
 
 
@@ -28,6 +28,21 @@ def test_verify_lists_pictures_that_moved(shell: Shell) -> None:
     ]
     shell.scorer.with_info(fingerprint="other")
     assert "fingerprint differs" in shell("verify", "r.json").err
+
+
+def test_verify_scores_by_the_example_again(shell: Shell) -> None:
+    shell.scorer = ScriptedScorer(judge=likeness)
+    write(a=1, b=2, like=2)
+    shell("rank", "--like", "like.png", "a.png", "b.png", "--format", "json", "--output", "r.json")
+    assert json.loads(Path("r.json").read_text())["example"] == "like.png"
+    assert shell("verify", "r.json").out == "All 2 pictures have the same rank and score.\n"
+    write(like=1)
+    assert shell("verify", "r.json").code == FAILED
+    Path("like.png").unlink()
+    assert shell("verify", "r.json").said == [
+        "The example picture cannot be used: “like.png” was not found or is not a file; check that it was not moved or "
+        "deleted, then add it again."
+    ]
 
 
 def test_verify_uses_the_settings_of_the_result_and_no_stored_scores(shell: Shell) -> None:

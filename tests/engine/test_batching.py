@@ -40,7 +40,9 @@ class Pipelined:
         self.most_in_flight = 0
         self._in_flight: deque[tuple[Future[list[Score]], list[Score]]] = deque()
 
-    def submit(self, query: Query, batch: Sequence[ScriptedImage], run_id: str) -> "Future[list[Score]]":
+    def submit(
+        self, query: Query, batch: Sequence[ScriptedImage], run_id: str, example: ScriptedImage | None = None
+    ) -> "Future[list[Score]]":
         scores = [Score(log_odds=float(image.content), visual_tokens=1, latency_ms=1.0) for image in batch]
         future = LateFuture(self)
         self._in_flight.append((future, scores))
@@ -122,6 +124,27 @@ def test_an_image_counts_by_all_its_tokens() -> None:
     assert scorer.batches == [[b"0", b"1"], [b"2"], [b"3"], [b"4", b"5"]]
 
 
+def test_an_example_counts_with_each_image_and_reaches_each_batch() -> None:
+    seen: list[ScriptedImage | None] = []
+
+    class Noting(ScriptedScorer):
+        def score(
+            self, query: Query, batch: Sequence[ScriptedImage], run_id: str, example: ScriptedImage | None = None
+        ) -> list[Score]:
+            seen.append(example)
+            return super().score(query, batch, run_id, example)
+
+    scorer = Noting(judge=number, batch_tokens=12)
+    engine = engine_of(scorer)
+    given = [replace(image, tokens=tokens) for image, tokens in zip(images(6), [3, 3, 3, 9, 1, 5], strict=True)]
+    example = replace(images(1)[0], tokens=3)
+    ticket = engine.device_queue.ticket()
+    results = score_prepared(QUERY, given, [""] * 6, engine.executor, ticket, "a", example)
+    assert [result.log_odds for result in results] == [0, 1, 2, 3, 4, 5]
+    assert scorer.batches == [[b"0", b"1"], [b"2"], [b"3"], [b"4", b"5"]]
+    assert seen == [example] * 4
+
+
 @pytest.mark.parametrize("capacity", [1, 3])
 def test_a_device_that_failed_ends_the_run_and_blames_no_image(capacity: int) -> None:
     class Failing(Pipelined):
@@ -145,7 +168,8 @@ def test_a_device_that_failed_ends_the_run_and_blames_no_image(capacity: int) ->
     assert device_queue.holders == (), "every slot is given back"
 
 
-def test_the_halves_of_a_batch_that_failed_are_no_larger_than_what_fits_by_then() -> None:
+@pytest.mark.parametrize("example_tokens", [0, 2])
+def test_the_halves_of_a_batch_that_failed_are_no_larger_than_what_fits_by_then(example_tokens: int) -> None:
     def judge(query: Query, content: bytes) -> float:
         if len(scorer.batches) == 1:
             scorer.batch_tokens = 4
@@ -154,9 +178,10 @@ def test_the_halves_of_a_batch_that_failed_are_no_larger_than_what_fits_by_then(
 
     scorer = ScriptedScorer(judge=judge, batch_tokens=12)
     engine = engine_of(scorer)
-    given = [replace(image, tokens=3) for image in images(4)]
+    given = [replace(image, tokens=3 - example_tokens) for image in images(4)]
+    example = replace(given[0], tokens=example_tokens) if example_tokens else None
     ticket = engine.device_queue.ticket()
-    results = score_prepared(QUERY, given, [image.key for image in given], engine.executor, ticket, "a")
+    results = score_prepared(QUERY, given, [image.key for image in given], engine.executor, ticket, "a", example)
     assert [result.log_odds for result in results] == [0, 1, 2, 3]
     assert scorer.batches == [[b"0", b"1", b"2", b"3"], [b"0"], [b"1"], [b"2"], [b"3"]]
 
@@ -180,9 +205,11 @@ def test_a_device_that_works_is_not_given_a_small_batch_while_more_is_prepared()
     sizes: list[int] = []
 
     class Recording(Pipelined):
-        def submit(self, query: Query, batch: Sequence[ScriptedImage], run_id: str) -> "Future[list[Score]]":
+        def submit(
+            self, query: Query, batch: Sequence[ScriptedImage], run_id: str, example: ScriptedImage | None = None
+        ) -> "Future[list[Score]]":
             sizes.append(len(batch))
-            return super().submit(query, batch, run_id)
+            return super().submit(query, batch, run_id, example)
 
         def finish(self, future: "Future[list[Score]]", scores: list[Score]) -> None:
             super().finish(future, scores)

@@ -31,14 +31,16 @@ class TwoInFlight(ScriptedScorer):
         self.in_flight, self.launched = 2, list[bytes]()
         self.finish = threading.Event()
 
-    def launch(self, query: Query, batch: Sequence[ScriptedImage], run_id: str) -> Callable[[], list[Score]]:
+    def launch(
+        self, query: Query, batch: Sequence[ScriptedImage], run_id: str, example: ScriptedImage | None = None
+    ) -> Callable[[], list[Score]]:
         self.launched += [image.content for image in batch]
         if batch[0].content == b"fails to launch":
             raise ValueError
 
         def wait() -> list[Score]:
             assert self.finish.wait(PATIENCE_S)
-            return self.score(query, batch, run_id)
+            return self.score(query, batch, run_id, example)
 
         return wait
 

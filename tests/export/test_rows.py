@@ -117,7 +117,7 @@ def test_a_row_has_the_hash_of_the_file_where_it_is_known() -> None:
 def test_json_is_one_object_with_these_keys_in_this_order() -> None:
     text = as_json(ranking(scored("a.png", 0.25), failed(PictureMissing(name="b.png"))), judged_by={"model": "toybox"})
     content = json.loads(text)
-    assert list(content) == ["query", "exclude", "model", "fingerprint", "judged_by", "results"]
+    assert list(content) == ["query", "exclude", "example", "model", "fingerprint", "judged_by", "results"]
     assert (content["query"], content["model"], content["fingerprint"]) == ("红裙子 red dress", "toybox", "f1")
     assert [tuple(result) for result in content["results"]] == [COLUMNS, COLUMNS]
     assert text.endswith("}\n")

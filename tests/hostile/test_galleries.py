@@ -74,7 +74,8 @@ def test_a_program_cannot_rank_the_pictures_of_a_gallery(serve, gallery: Path) -
     names = [*LISTED, *(name for name in UNLISTED if name not in {"uploads/7.png", "loop.png"})]
     files = [{"path": str(gallery / name), "meta": {"_type": "gradio.FileData"}} for name in names]
     call = f"{url}gradio_api/call/rank"
-    event = httpx.post(call, json={"data": ["a cat", files, None, None, ""]}, timeout=PATIENCE_S).json()["event_id"]
+    inputs = ["a cat", files, None, None, "", None]
+    event = httpx.post(call, json={"data": inputs}, timeout=PATIENCE_S).json()["event_id"]
     answer = httpx.get(f"{call}/{event}", timeout=PATIENCE_S).text
     (response,) = json.loads(answer.partition("data: ")[2])
     scored = [row["name"] for row in response["results"] if row["status"] == "scored"]

@@ -135,6 +135,19 @@ def test_preprocessing_that_this_program_does_not_do_is_refused(folder, fields):
     assert next(iter(fields)) in sentence(caught.value, "en")
 
 
+def test_a_checkpoint_knows_examples_unless_it_says_that_it_does_not(folder):
+    assert not CheckpointFiles("model", folder).takes_example
+    for content, expected in (({"takes_example": True}, True), ({}, True)):
+        (folder / "reranker.json").write_text(json.dumps(content))
+        assert CheckpointFiles("model", folder).takes_example == expected
+    (folder / "reranker.json").unlink()
+    assert CheckpointFiles("model", folder).takes_example
+    (folder / "reranker.json").write_text('{"takes_example": "no"}')
+    with pytest.raises(CheckpointBroken) as caught:
+        _ = CheckpointFiles("model", folder).takes_example
+    assert "“takes_example” must be true or false" in sentence(caught.value, "en")
+
+
 def test_a_level_of_detail_beyond_the_context_is_what_there_is_room_for(folder):
     text = {**CONFIG["text_config"], "max_position_embeddings": 1100}
     (folder / "config.json").write_text(json.dumps({**CONFIG, "text_config": text}))
@@ -158,7 +171,7 @@ OPTIONAL = ["min_pixels", "max_pixels", "resample", "rescale_factor", *WRITTEN]
 FILES = {
     "preprocessor_config.json": changed(OPTIONAL),
     "processor_config.json": st.fixed_dictionaries({"image_processor": changed(OPTIONAL)}) | ANYTHING,
-    "reranker.json": changed(["details", "fits", "instruction", "temperature"]),
+    "reranker.json": changed(["details", "fits", "instruction", "takes_example", "temperature"]),
     INDEX: st.fixed_dictionaries({"weight_map": st.dictionaries(st.text(max_size=3), ANYTHING, max_size=2) | ANYTHING}),
 }
 
@@ -179,6 +192,7 @@ def read_all(folder, *, counts=False):
         assert read[0] == replace(read[0], patch_px=14, merge=2)
         assert files.instruction.encode()
         assert files.max_tokens > 0
+        assert files.takes_example in (True, False)
         assert not counts or files.weight_counts.layers > 0
     except CheckpointError as error:
         return error

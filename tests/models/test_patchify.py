@@ -26,7 +26,7 @@ def test_patches_are_those_of_the_image_processor(pictures, tokens):
     mean, std = (np.repeat(values, 14 * 14) for values in (patch_settings.mean, patch_settings.std))
     for picture in pictures:
         ours = patchify(picture, tokens, patch_settings)
-        theirs = processed_by_transformers(picture, 16, tokens)
+        theirs = processed_by_transformers(picture, smallest=16, largest=tokens)
         assert theirs["image_grid_thw"].tolist() == [[1, ours.grid_h, ours.grid_w]]
         both_frames = theirs["pixel_values"].numpy().reshape(-1, 3, 2, 14 * 14)
         values = ((ours.values / 255 - mean) / std).reshape(-1, 3, 14 * 14)
@@ -43,7 +43,9 @@ def test_patches_are_those_of_the_image_processor(pictures, tokens):
 def test_the_size_is_that_of_smart_resize(width, height, smallest, largest):
     assume(max(width, height) <= 200 * min(width, height))  # transformers refuses longer ones
     fitted_width, fitted_height = fitted_size(width, height, largest, of_range(smallest, 16384))
-    grid = processed_by_transformers(Image.new("RGB", (width, height)), smallest, largest)["image_grid_thw"]
+    grid = processed_by_transformers(Image.new("RGB", (width, height)), smallest=smallest, largest=largest)[
+        "image_grid_thw"
+    ]
     assert grid.tolist() == [[1, fitted_height // 14, fitted_width // 14]]
 
 

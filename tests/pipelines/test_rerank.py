@@ -397,8 +397,10 @@ def test_otherwise_it_is_not(contents: list[object]) -> None:
 class Forgetful(ScriptedScorer):
     """Returns a score too few for each batch of more than one image, and one too many for a single image."""
 
-    def score(self, query: Query, batch: Sequence[ScriptedImage], run_id: str) -> list[Score]:
-        scores = super().score(query, batch, run_id)
+    def score(
+        self, query: Query, batch: Sequence[ScriptedImage], run_id: str, example: ScriptedImage | None = None
+    ) -> list[Score]:
+        scores = super().score(query, batch, run_id, example)
         return scores[1:] if len(batch) > 1 else scores * 2
 
 
@@ -414,9 +416,11 @@ def test_a_run_has_a_name_of_its_own() -> None:
     seen = []
 
     class Noting(ScriptedScorer):
-        def score(self, query: Query, batch: Sequence[ScriptedImage], run_id: str) -> list[Score]:
+        def score(
+            self, query: Query, batch: Sequence[ScriptedImage], run_id: str, example: ScriptedImage | None = None
+        ) -> list[Score]:
             seen.append(run_id)
-            return super().score(query, batch, run_id)
+            return super().score(query, batch, run_id, example)
 
     for _ in range(2):
         streamed(pictures(range(9)), Noting(batch_tokens=3))

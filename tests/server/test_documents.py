@@ -172,11 +172,55 @@ def test_every_form_of_a_query_gives_the_same_scores(api_url: str, query: Any) -
     assert scores(ask(api_url, query=query, documents=[URI, data_uri(OTHER)])) == plain
 
 
+def test_every_form_of_a_query_with_a_picture_gives_the_scores_for_that_example(example_api_url: str) -> None:
+    documents = [URI, data_uri(OTHER)]
+    plain = scores(ask(example_api_url, query="shoe", documents=documents))
+    for text, forms in (("", forms_without_text(OTHER)), ("shoe", forms_with_text(OTHER, "shoe"))):
+        objects = {name: form for name, form in forms.items() if not isinstance(form, str)}  # a string is a text
+        found = {name: scores(ask(example_api_url, query=form, documents=documents)) for name, form in objects.items()}
+        expected = scores(ask(example_api_url, query={"text": text, "image": data_uri(OTHER)}, documents=documents))
+        assert found == dict.fromkeys(objects, expected)
+        assert expected != plain
+
+
+def test_each_document_may_have_a_query_with_a_picture_of_its_own(example_api_url: str) -> None:
+    queries = [{"image": URI}, "a house", {"image": data_uri(OTHER), "text": "a house"}]
+    answer = httpx.post(
+        f"{example_api_url}score", json={"queries": queries, "documents": [URI] * 3}, timeout=PATIENCE_S
+    )
+    together = [result["score"] for result in answer.json()["data"]]
+    alone = [scores(ask(example_api_url, query=query, documents=[URI]))[0] for query in queries]
+    assert together == pytest.approx(alone)
+    assert len(set(together)) == 3
+
+
 @pytest.mark.parametrize(
-    "query", [{"image": URI}, {"text": "a", "image": URI}, PART, [TEXT_PART, PART], {"content": [PART]}]
+    ("query", "reason"),
+    [
+        ({"image": "https://example.org/a.png"}, "The picture in “query” is an address"),
+        ({"image": "*"}, "The picture in “query” is not valid base64"),
+        ([PART, PART], "“query” has several pictures"),
+        (
+            {"image": base64.b64encode(PICTURE[:200]).decode()},
+            "The example picture cannot be used: “query” is incomplete",
+        ),
+        (
+            {"image": base64.b64encode(b"%PDF-1.7").decode()},
+            "The example picture cannot be used: “query” is not a picture",
+        ),
+        ({"image": ""}, "The example picture cannot be used: “query” is an empty file"),
+    ],
 )
-def test_a_query_with_a_picture_is_refused(api_url: str, query: Any) -> None:
-    assert "query has a picture" in refusal(ask(api_url, query=query, documents=[URI]))
+def test_a_picture_of_a_query_that_cannot_be_used_is_refused_with_the_reason(
+    example_api_url: str, query: Any, reason: str
+) -> None:
+    assert refusal(ask(example_api_url, query=query, documents=[URI])).startswith(reason)
+
+
+def test_a_model_that_knows_no_examples_refuses_them(api_url: str) -> None:
+    assert refusal(ask(api_url, query={"image": URI}, documents=[URI])).startswith(
+        "The model “toybox” was not trained to find pictures by an example"
+    )
 
 
 @pytest.mark.parametrize(

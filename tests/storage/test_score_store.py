@@ -1,5 +1,6 @@
 """The score store: a picture is scored once, and a broken store never stops a run."""
 
+import hashlib
 import logging
 import sqlite3
 import threading
@@ -15,6 +16,8 @@ from reranker.config.settings import Settings
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import PictureSkipped
 from reranker.core.types import Candidate, Query, Score, Scored
+from reranker.images.hashing import read_and_hash
+from reranker.images.limits import Limits
 from reranker.storage.score_store import SqliteScoreStore
 from tests.support.scripted_scorer import ScriptedScorer, until
 
@@ -52,6 +55,26 @@ def test_the_key_is_picture_query_and_fingerprint(path: Path) -> None:
     assert store.get(digest(2), QUERY, "fingerprint") is None
     assert store.get(digest(1), Query(text="红色的 secret ca"), "fingerprint") is None
     assert store.get(digest(1), QUERY, "fingerprin") is None
+
+
+def with_example(data: bytes, text: str = "") -> Query:
+    return Query(text=text, example=read_and_hash(Candidate(name="any", source=data), Limits()))
+
+
+def test_an_example_is_part_of_the_key_by_its_content(path: Path) -> None:
+    store = SqliteScoreStore(path, MAX_BYTES)
+    store.put(with_example(b"one", "a"), "fingerprint", {digest(1): score()})
+    renamed = Query(text="a", example=read_and_hash(Candidate(name="other", source=b"one"), Limits()))
+    assert store.get(digest(1), renamed, "fingerprint") is not None
+    others = [Query(text="a"), with_example(b"one"), with_example(b"two", "a"), with_example(b"one", "b")]
+    assert [store.get(digest(1), query, "fingerprint") for query in others] == [None] * len(others)
+
+
+def test_the_key_of_a_sentence_is_its_sha256_so_that_scores_of_earlier_versions_are_found(path: Path) -> None:
+    SqliteScoreStore(path, MAX_BYTES).put(QUERY, "fingerprint", {digest(1): score()})
+    with closing(sqlite3.connect(path)) as connection:
+        (query_hash,) = connection.execute("SELECT query_hash FROM scores").fetchone()
+    assert query_hash == hashlib.sha256(QUERY.text.encode()).digest()
 
 
 def test_neither_pictures_nor_queries_are_in_the_file(path: Path) -> None:

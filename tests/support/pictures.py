@@ -13,7 +13,7 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def processed_by_transformers(image: Image.Image, smallest: int = 49, largest: int = 49) -> BatchFeature:
-    """Patches and grid of the image processor that Qwen2.5-VL is published with, in this range of visual tokens."""
+def processed_by_transformers(*images: Image.Image, smallest: int = 49, largest: int = 49) -> BatchFeature:
+    """Patches and grids of the image processor that Qwen2.5-VL is published with, in this range of visual tokens."""
     size = {"shortest_edge": smallest * 28 * 28, "longest_edge": largest * 28 * 28}
-    return Qwen2VLImageProcessorPil(size=size)(images=[image], return_tensors="pt")
+    return Qwen2VLImageProcessorPil(size=size)(images=list(images), return_tensors="pt")

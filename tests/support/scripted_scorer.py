@@ -59,6 +59,13 @@ def number(query: Query, content: bytes) -> float:
     return float(content)
 
 
+def likeness(query: Query, content: bytes) -> float:
+    """Return larger log-odds the nearer the number that a picture spells is to that of the example."""
+    assert query.example is not None
+    assert query.example.data is not None
+    return -abs(float(content) - float(query.example.data))
+
+
 class Blocked:
     """A judge that waits in the batch with the picture b"1" until it is let go."""
 
@@ -116,6 +123,7 @@ class ScriptedScorer:
             temperature=temperature,
             relevance_threshold=None,
             calibration_key=fingerprint,
+            takes_example=True,
             load_warnings=(),
         )
         self.device_memory: tuple[int, int] | None = None
@@ -167,14 +175,18 @@ class ScriptedScorer:
         weakref.finalize(image, self._hold, -len(content)).atexit = False
         return image
 
-    def score(self, query: Query, batch: Sequence[ScriptedImage], run_id: str) -> list[Score]:
+    def score(
+        self, query: Query, batch: Sequence[ScriptedImage], run_id: str, example: ScriptedImage | None = None
+    ) -> list[Score]:
         self.batches.append([image.content for image in batch])
         scores = [self._score(self._judge(query, image.content), image) for image in reversed(batch)]
         self.scored += [image.content for image in batch]
         return scores[::-1]
 
-    def launch(self, query: Query, batch: Sequence[ScriptedImage], run_id: str) -> Callable[[], list[Score]]:
-        return partial(self.score, query, batch, run_id)
+    def launch(
+        self, query: Query, batch: Sequence[ScriptedImage], run_id: str, example: ScriptedImage | None = None
+    ) -> Callable[[], list[Score]]:
+        return partial(self.score, query, batch, run_id, example)
 
     def encode(self, batch: Sequence[ScriptedImage], run_id: str) -> list[ScriptedImage]:
         return list(batch)

@@ -25,7 +25,7 @@ from reranker.pipelines.exclusion import combined_log_odds
 from reranker.ui.api_endpoints import ApiEndpoints
 from reranker.ui.uploads import Uploads
 from tests.support.event_loop import run_async
-from tests.support.scripted_scorer import ScriptedScorer, number, until
+from tests.support.scripted_scorer import ScriptedScorer, likeness, number, until
 from tests.support.visitor import ELSEWHERE, visitor
 
 
@@ -54,6 +54,22 @@ def test_pictures_may_come_inline_and_what_is_no_base64_costs_itself(upload_fold
     )
     rows = [(row["name"], row["log_odds"]) for row in answer["results"]]
     assert rows == [("picture-1", 9.5), ("-1.5.png", -1.5), ("picture-4", -3.0), ("picture-3", None)]
+
+
+def test_pictures_are_ranked_by_an_example_that_was_uploaded_or_comes_inline(
+    upload_folder: Path, numbers: list[str]
+) -> None:
+    page = programs(upload_folder, ScriptedScorer(judge=likeness))
+    nearest = next(path for path in numbers if Path(path).stem == "1.5")
+    inline = f"data:image/png;base64,{base64.b64encode(b'1.5').decode()}"
+    for example, name in ((nearest, "1.5.png"), (inline, "picture-1")):
+        answer = page.rank("", numbers, visitor(), example=example)
+        assert answer["results"][0]["name"] == "1.5.png"
+        assert (answer["query"], answer["example"]) == ("", name)
+    with pytest.raises(gr.Error, match="The example picture cannot be used: “passwd” is outside the folders"):
+        page.rank("", numbers, visitor(), example="/etc/passwd")
+    with pytest.raises(gr.Error, match="The sentence is empty"):
+        page.rank("", numbers, visitor())
 
 
 def test_who_stops_listening_stops_the_run(upload_folder: Path, numbers: list[str]) -> None:
@@ -117,6 +133,12 @@ def test_the_stream_over_the_network(toybox_url: str, drawings: list[Path]) -> N
 def client(toybox_url) -> Iterator[Client]:
     with closing(Client(toybox_url, verbose=False)) as client:
         yield client
+
+
+def test_a_program_may_upload_an_example_which_the_toybox_refuses(client, drawings):
+    files = [handle_file(path) for path in drawings]
+    with pytest.raises(AppError, match="was not trained to find pictures by an example"):
+        client.predict("", files, example=handle_file(drawings[0]), api_name="/rank")
 
 
 def test_a_program_is_answered_as_the_command_line_answers(client, toybox, drawings):

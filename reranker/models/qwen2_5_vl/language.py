@@ -1,7 +1,7 @@
 """Run the language tower of Qwen2.5-VL over a prompt and packed images.
 
-The prompt before the image is the same for all images of a query, so it runs once per query (`prefill`). The last layer
-runs only for the tail of each sequence, because no other state of it is used.
+The prompt before the image, with the example of the query, is the same for all images, so it runs once per query
+(`prefill`). The last layer runs only for the tail of each sequence, because no other state of it is used.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,11 +21,23 @@ from reranker.models.layers.transfer import to_device
 from reranker.models.qwen2_5_vl.positions import language_rotation, rope_positions
 
 
-def prefill(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> PrefixKV:
-    """Run the tokens of the prompt before the image."""
-    hidden = embed(language, ids)
-    rotation = language_rotation(language, torch.arange(len(ids), device=hidden.device).expand(3, -1), hidden.dtype)
-    sequences = PackedSequences(lengths=(len(ids),), device=hidden.device)
+def prefill(
+    language: Qwen2_5_VLTextModel,
+    ids: Sequence[int],
+    example: ImageFeatures | None = None,
+    ids_after: Sequence[int] = (),
+) -> PrefixKV:
+    """Run the tokens of the prompt before the image.
+
+    ids: of the text, up to the example if there is one. ids_after: of the text after the example.
+    """
+    hidden, positions = embed(language, ids), torch.arange(len(ids)).expand(3, -1)
+    if example is not None:
+        tokens = to_device(example.tokens, hidden.device)
+        hidden = torch.cat((hidden, tokens, embed(language, ids_after)))
+        positions = rope_positions(len(ids), example.rows, example.columns, len(ids_after))
+    rotation = language_rotation(language, to_device(positions, hidden.device), hidden.dtype)
+    sequences = PackedSequences(lengths=(len(hidden),), device=hidden.device)
     keys_and_values = []
     for layer in _layers(language):
         hidden, rotation, sequences = _to_device(device_of_layer(language, layer), hidden, rotation, sequences)
@@ -33,7 +45,7 @@ def prefill(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> PrefixKV:
         keys_and_values.append((key, value))
         attended = attend(query, key, value, sequences, scale=layer.self_attn.scaling, causal=True)
         hidden = _finish_layer(layer, hidden, attended)
-    return PrefixKV(layers=tuple(keys_and_values))
+    return PrefixKV(layers=tuple(keys_and_values), next_position=int(positions.max()) + 1)
 
 
 def _layers(language: Qwen2_5_VLTextModel) -> list[Qwen2_5_VLDecoderLayer]:
@@ -100,7 +112,8 @@ def _positions_after(
     prefix: PrefixKV, image: ImageFeatures, suffix_tokens: int, branch_lengths: Sequence[int]
 ) -> torch.Tensor:
     """Return the rotary positions (3, tokens) of an image, its suffix and its branches, which all start after that."""
-    trunk = rope_positions(prefix.tokens, image.rows, image.columns, suffix_tokens)[:, prefix.tokens :]
+    start = prefix.next_position
+    trunk = rope_positions(start, image.rows, image.columns, suffix_tokens)[:, start:]
     branches = [trunk[:, -1:] + 1 + torch.arange(length) for length in branch_lengths]
     return torch.cat((trunk, *branches), dim=1)
 

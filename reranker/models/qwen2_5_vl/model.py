@@ -30,9 +30,11 @@ class Qwen2_5VL:  # noqa: N801 - the name of the model
         """Run the vision tower over all images in one packed pass."""
         return encode_images(self.vision, images, self._device)
 
-    def prefill(self, ids: Sequence[int]) -> PrefixKV:
+    def prefill(
+        self, ids: Sequence[int], example: ImageFeatures | None = None, ids_after: Sequence[int] = ()
+    ) -> PrefixKV:
         """Run the tokens of the prompt before the image."""
-        return prefill(self.language, ids)
+        return prefill(self.language, ids, example, ids_after)
 
     def last_hidden(
         self,

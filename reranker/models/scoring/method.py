@@ -1,6 +1,6 @@
 """The interface of scoring methods."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,19 @@ class Document:
 
     image: ImageFeatures
     text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """The picture of a query.
+
+    key: examples with equal keys have equal features. visual_tokens: at least 1. encode: returns the features; called
+        in the thread of torch, unless the prefix of the query is still known.
+    """
+
+    key: str
+    visual_tokens: int
+    encode: Callable[[], ImageFeatures]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +52,13 @@ class ScoringMethod(Protocol):
     def temperature(self) -> float:
         """The temperature of the displayed score."""
 
-    def query_tokens(self, query: str) -> int:
-        """Return the tokens before an image. Call it in the thread of torch."""
+    def query_tokens(self, query: str, example: Example | None = None) -> int:
+        """Return the tokens before an image, with those of the example. Call it in the thread of torch."""
 
     def text_tokens(self, text: str) -> int:
         """Return the tokens after an image with this text, those of the method's branches included. Thread-safe."""
 
-    def run(self, query: str, documents: Sequence[Document]) -> torch.Tensor:
+    def run(self, query: str, documents: Sequence[Document], example: Example | None = None) -> torch.Tensor:
         """Return the numbers of each document, (documents, numbers), on the device, without waiting for them.
 
         Call it without gradients, in the thread of torch.

@@ -2,7 +2,8 @@
 
 `LYCHEE` is the template of vec-ai/lychee-rerank-mm as in a third-party benchmark of that checkpoint. It is the same as
 in the official code of Qwen3-VL-Reranker: the parts follow each other without separators, and the picture is before the
-document's text. `RATING` prompts for a number, as the articles on which this program is based do.
+document's text. The picture of a query, its example, is before the query's text in the same way. `RATING` prompts for
+a number, as the articles on which this program is based do.
 
 The instruction of a prompt is the first that exists of: that of the settings (a name of `INSTRUCTIONS` or a sentence),
 that of `reranker.json` in the folder of the checkpoint, `DEFAULT_INSTRUCTION`.
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 VISION_START, IMAGE_PAD, VISION_END = "<|vision_start|>", "<|image_pad|>", "<|vision_end|>"
+IMAGE: Final = VISION_START + IMAGE_PAD + VISION_END
 
 FIELD: Final = re.compile(r"\{(?:instruction|query|text)\}")
 
@@ -30,18 +32,26 @@ DEFAULT_INSTRUCTION: Final = INSTRUCTIONS["web"]
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """A prompt template with one image and the fields {query}, {text} (of the document) and {instruction}.
+    """A prompt template with the image of a document and the fields {instruction}, {query} and {text}, of the document.
 
-    version: part of the fingerprint.
+    version: part of the fingerprint. Change it if examples stand elsewhere than `fill` puts them.
     """
 
     version: str
     template: str
 
-    def fill(self, query: str, instruction: str = DEFAULT_INSTRUCTION, text: str = "") -> str:
-        """Return the prompt, with one image pad. Special tokens in the arguments are broken up, so they stay text."""
-        values = {"{instruction}": instruction, "{query}": query, "{text}": text}
-        return FIELD.sub(lambda field: values[field[0]].replace("<|", "< |"), self.template)
+    def fill(
+        self, query: str, instruction: str = DEFAULT_INSTRUCTION, text: str = "", *, has_example: bool = False
+    ) -> str:
+        """Return the prompt, with an image pad for the document, and one for the example before the query's text.
+
+        Special tokens in the arguments are broken up, so they stay text.
+        """
+        given = {"{instruction}": instruction, "{query}": query, "{text}": text}
+        values = {field: value.replace("<|", "< |") for field, value in given.items()}
+        if has_example:
+            values["{query}"] = IMAGE + values["{query}"]
+        return FIELD.sub(lambda field: values[field[0]], self.template)
 
 
 LYCHEE = Layout(
@@ -52,7 +62,7 @@ LYCHEE = Layout(
         'Note that the answer can only be "yes" or "no".<|im_end|>\n'
         "<|im_start|>user\n"
         "<Instruct>: {instruction}<Query>:{query}\n"
-        f"<Document>:{VISION_START}{IMAGE_PAD}{VISION_END}{{text}}<|im_end|>\n"
+        f"<Document>:{IMAGE}{{text}}<|im_end|>\n"
         "<|im_start|>assistant\n"
     ),
 )
@@ -66,7 +76,7 @@ RATING = Layout(
         "Rate how well the picture fits the query, from 0.0 to 10.0. "
         'Answer in the form "Score: X.X".\n'
         "Query: {query}\n"
-        f"{VISION_START}{IMAGE_PAD}{VISION_END}{{text}}<|im_end|>\n"
+        f"{IMAGE}{{text}}<|im_end|>\n"
         "<|im_start|>assistant\n"
     ),
 )
@@ -87,16 +97,31 @@ class TextEncoder(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedPrompt:
-    """The token ids of a prompt before and after its image."""
+    """The token ids of a prompt before and after the image of the document.
+
+    before_example: those before the example, which `before` follows; None if there is no example.
+    """
 
     before: tuple[int, ...]
     after: tuple[int, ...]
+    before_example: tuple[int, ...] | None = None
 
 
 def encode_prompt(
-    tokenizer: TextEncoder, layout: Layout, query: str, instruction: str = DEFAULT_INSTRUCTION, text: str = ""
+    tokenizer: TextEncoder,
+    layout: Layout,
+    query: str,
+    instruction: str = DEFAULT_INSTRUCTION,
+    text: str = "",
+    *,
+    has_example: bool = False,
 ) -> EncodedPrompt:
-    """Fill the template, encode it, and split the ids at the image pad."""
-    ids = tokenizer.encode(layout.fill(query, instruction, text), add_special_tokens=False)
-    image_index = ids.index(*tokenizer.encode(IMAGE_PAD, add_special_tokens=False))
-    return EncodedPrompt(before=tuple(ids[:image_index]), after=tuple(ids[image_index + 1 :]))
+    """Fill the template, encode it, and split the ids at the image pads."""
+    ids = tokenizer.encode(layout.fill(query, instruction, text, has_example=has_example), add_special_tokens=False)
+    (pad,) = tokenizer.encode(IMAGE_PAD, add_special_tokens=False)
+    *examples, image = (index for index, each in enumerate(ids) if each == pad)
+    before, after = tuple(ids[:image]), tuple(ids[image + 1 :])
+    if not examples:
+        return EncodedPrompt(before=before, after=after)
+    (example,) = examples
+    return EncodedPrompt(before_example=before[:example], before=before[example + 1 :], after=after)

@@ -15,7 +15,7 @@ from torch.nn.functional import log_softmax
 from reranker.core.errors import CheckpointUnsupported
 from reranker.models.layers.transfer import to_device
 from reranker.models.loading import Checkpoint
-from reranker.models.scoring.method import Document, ScoredDocument
+from reranker.models.scoring.method import Document, Example, ScoredDocument
 from reranker.models.scoring.prompt_cache import PromptCache
 from reranker.models.scoring.prompts import RATING_ANSWER, RATING_FORM
 
@@ -50,20 +50,20 @@ class Rating:
         """The temperature of the displayed score: 1, which displays the rating itself."""
         return 1.0
 
-    def query_tokens(self, query: str) -> int:
-        """Return the tokens before an image."""
-        return self._prompts.query_tokens(query)
+    def query_tokens(self, query: str, example: Example | None = None) -> int:
+        """Return the tokens before an image, with those of the example."""
+        return self._prompts.query_tokens(query, example)
 
     def text_tokens(self, text: str) -> int:
         """Return the tokens after an image with this text, whatever the query, and those of the branches."""
-        return self._prompts.text_tokens(text) + sum(map(len, self._branches))
+        return len(self._prompts.suffix(text)) + sum(map(len, self._branches))
 
-    def run(self, query: str, documents: Sequence[Document]) -> torch.Tensor:
+    def run(self, query: str, documents: Sequence[Document], example: Example | None = None) -> torch.Tensor:
         """Return log-odds and the index of the most probable rating, (documents, 2), by one packed pass."""
         states = self._model.last_hidden(
-            self._prompts.prefix(query),
+            self._prompts.prefix(query, example),
             [document.image for document in documents],
-            [self._prompts.suffix(query, document.text) for document in documents],
+            [self._prompts.suffix(document.text) for document in documents],
             self._branches,
         )
         probabilities = rating_probabilities(states.float() @ self._output.T)

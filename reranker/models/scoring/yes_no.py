@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from reranker.models.loading import Checkpoint
-from reranker.models.scoring.method import Document, ScoredDocument
+from reranker.models.scoring.method import Document, Example, ScoredDocument
 from reranker.models.scoring.prompt_cache import PromptCache
 from reranker.models.scoring.prompts import LYCHEE
 
@@ -30,20 +30,20 @@ class YesNo:
         """The temperature of the checkpoint."""
         return self._checkpoint.temperature
 
-    def query_tokens(self, query: str) -> int:
-        """Return the tokens before an image."""
-        return self._prompts.query_tokens(query)
+    def query_tokens(self, query: str, example: Example | None = None) -> int:
+        """Return the tokens before an image, with those of the example."""
+        return self._prompts.query_tokens(query, example)
 
     def text_tokens(self, text: str) -> int:
         """Return the tokens after an image with this text, whatever the query."""
-        return self._prompts.text_tokens(text)
+        return len(self._prompts.suffix(text))
 
-    def run(self, query: str, documents: Sequence[Document]) -> torch.Tensor:
+    def run(self, query: str, documents: Sequence[Document], example: Example | None = None) -> torch.Tensor:
         """Return log-odds, (documents, 1), by one packed pass that continues the prefix of the query."""
         states = self._checkpoint.model.last_hidden(
-            self._prompts.prefix(query),
+            self._prompts.prefix(query, example),
             [document.image for document in documents],
-            [self._prompts.suffix(query, document.text) for document in documents],
+            [self._prompts.suffix(document.text) for document in documents],
         )
         return self._checkpoint.head.log_odds(states)
 

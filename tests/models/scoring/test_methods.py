@@ -20,7 +20,7 @@ from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
 from reranker.images.limits import Limits
 from reranker.models.loading import load_checkpoint
-from reranker.models.scoring.method import Document
+from reranker.models.scoring.method import Document, Example
 from reranker.models.scoring.prompts import IMAGE_PAD, INSTRUCTIONS, RATING
 from reranker.models.scoring.rating import DIGITS, RATINGS, rating_log_odds, rating_probabilities
 from reranker.models.scoring.registry import make_scoring_method
@@ -54,9 +54,14 @@ def scorer_of(checkpoint, scoring="yes-no", instruction="") -> CrossEncoder:
     return CrossEncoder(checkpoint, scoring=scoring, instruction=instruction, limits=Limits(), cache=cache)
 
 
-def judged(scorer: CrossEncoder, candidates: list[Candidate], query: str) -> list[Score]:
+def judged(scorer: CrossEncoder, candidates: list[Candidate], query: str | Query) -> list[Score]:
     images = [scorer.prepare(scorer.identify(candidate)) for candidate in candidates]
-    return scorer.score(Query(text=query), images, "run")
+    asked = Query(text=query) if isinstance(query, str) else query
+    return scorer.score(asked, images, "run", scorer.prepare(asked.example) if asked.example else None)
+
+
+def example_of(features) -> Example:
+    return Example(key="the example", visual_tokens=len(features.tokens), encode=lambda: features)
 
 
 @pytest.fixture(scope="module")
@@ -68,20 +73,26 @@ def seen(checkpoint):
 
 
 class Reference:
-    """transformers' own network over a prompt, a picture's visual tokens and what was written so far."""
+    """transformers' own network over a prompt, the visual tokens of its pictures and what was written so far.
 
-    def __init__(self, network, tokenizer) -> None:
-        self.network, self.tokenizer = network, tokenizer
+    example: the features of the query's picture; None if it has none.
+    """
+
+    def __init__(self, network, tokenizer, example=None) -> None:
+        self.network, self.tokenizer, self.examples = network, tokenizer, [example] if example else []
 
     @torch.inference_mode()
     def next(self, query: str, picture, written: str) -> torch.Tensor:
         """Probabilities of the next token."""
-        prompt = RATING.fill(query).replace(IMAGE_PAD, IMAGE_PAD * len(picture.tokens)) + written
+        pictures = [*self.examples, picture]
+        pads = iter([IMAGE_PAD * len(each.tokens) for each in pictures])
+        filled = RATING.fill(query, has_example=bool(self.examples))
+        prompt = re.sub(re.escape(IMAGE_PAD), lambda _: next(pads), filled) + written
         ids = torch.tensor([self.tokenizer.encode(prompt, add_special_tokens=False)])
         is_image = ids == self.network.config.image_token_id
         embeds = self.network.get_input_embeddings()(ids)
-        embeds[is_image] = picture.tokens.float()
-        grid = torch.tensor([[1, 2 * picture.rows, 2 * picture.columns]])
+        embeds[is_image] = torch.cat([each.tokens for each in pictures]).float()
+        grid = torch.tensor([[1, 2 * each.rows, 2 * each.columns] for each in pictures])
         positions, _ = self.network.model.get_rope_index(ids, is_image.int(), image_grid_thw=grid)
         output = self.network.model.language_model(inputs_embeds=embeds, position_ids=positions)
         return self.network.lm_head(output.last_hidden_state[0, -1]).softmax(dim=-1)
@@ -106,18 +117,17 @@ class Reference:
         return answers
 
 
-@pytest.fixture(scope="module")
-def transformers_own(reference, checkpoint):
-    return Reference(reference, checkpoint.tokenizer)
-
-
+@pytest.mark.parametrize("with_example", [False, True])
 @pytest.mark.parametrize("query", QUERIES)
-def test_the_rating_is_the_mean_of_all_answers_by_transformers_own_network(checkpoint, transformers_own, seen, query):
-    documents = [Document(image=picture) for picture in seen]
+def test_the_rating_is_the_mean_of_all_answers_by_transformers_own_network(
+    checkpoint, reference, seen, query, with_example
+):
+    documents, example = [Document(image=picture) for picture in seen[:5]], seen[7] if with_example else None
     method = make_scoring_method(checkpoint, "rating", "")
     with torch.inference_mode():
-        scored = method.read(method.run(query, documents))
-    for picture, document in zip(seen, scored, strict=True):
+        scored = method.read(method.run(query, documents, example and example_of(example)))
+    transformers_own = Reference(reference, checkpoint.tokenizer, example)
+    for picture, document in zip(seen, scored, strict=False):
         answers = transformers_own.answers(query, picture)
         mean = sum(float(answer) * probability for answer, probability in answers.items())
         assert sum(answers.values()) == pytest.approx(1)
@@ -172,25 +182,55 @@ def candidates() -> list[Candidate]:
 
 
 @pytest.fixture(scope="module")
-def scored_alone(checkpoint, candidates) -> dict[str, list[Score]]:
+def queries() -> dict[str, Query]:
+    """A sentence, a picture that is also a candidate, and both."""
+    ask = Reranker("toybox").query
     return {
-        scoring: [judged(scorer_of(checkpoint, scoring), [candidate], QUERIES[0])[0] for candidate in candidates]
-        for scoring in ("yes-no", "rating")
+        "sentence": ask(QUERIES[0]),
+        "example": ask("", example=GALLERY[0]),
+        "both": ask(QUERIES[0], example=resized(GALLERY[9], SIZES[3])),
     }
 
 
-@settings(properties, max_examples=12)
-@given(st.permutations(range(8)), st.lists(st.integers(1, 8), max_size=3), st.sampled_from(["yes-no", "rating"]))
-def test_batches_and_their_order_change_no_score(checkpoint, candidates, scored_alone, order, cuts, scoring):
-    """The promise of `docs/architecture.md`: 1e-4 log-odds in float32, with all texts and sizes."""
-    alone = scored_alone[scoring]
+@pytest.fixture(scope="module")
+def scored_alone(checkpoint, candidates, queries) -> dict[tuple[str, str], list[Score]]:
+    return {
+        (scoring, kind): [judged(scorer_of(checkpoint, scoring), [candidate], query)[0] for candidate in candidates]
+        for scoring in ("yes-no", "rating")
+        for kind, query in queries.items()
+    }
+
+
+@settings(properties, max_examples=18)
+@given(
+    st.permutations(range(8)),
+    st.lists(st.integers(1, 8), max_size=3),
+    st.sampled_from(["yes-no", "rating"]),
+    st.sampled_from(["sentence", "example", "both"]),
+)
+def test_batches_and_their_order_change_no_score(
+    checkpoint, candidates, scored_alone, queries, order, cuts, scoring, kind
+):
+    """The promise of `docs/architecture.md`: 1e-4 log-odds in float32, with all texts, sizes and examples."""
+    alone = scored_alone[scoring, kind]
     scorer = scorer_of(checkpoint, scoring)
     edges = [0, *sorted({cut for cut in cuts if cut < len(order)}), len(order)]
     for batch in (order[start:end] for start, end in pairwise(edges)):
-        together = judged(scorer, [candidates[index] for index in batch], QUERIES[0])
+        together = judged(scorer, [candidates[index] for index in batch], queries[kind])
         for index, score in zip(batch, together, strict=True):
             assert score.log_odds == pytest.approx(alone[index].log_odds, abs=1e-4)
             assert score.generated_text == alone[index].generated_text
+
+
+@pytest.mark.parametrize("scoring", ["yes-no", "rating"])
+def test_an_example_leaves_no_trace_in_the_scores_of_a_sentence(checkpoint, candidates, queries, scoring):
+    """Not in one bit: neither in what is cached of the pictures nor in that of the query."""
+    asked_before = judged(scorer_of(checkpoint, scoring), candidates, queries["sentence"])
+    scorer = scorer_of(checkpoint, scoring)
+    with_example = judged(scorer, candidates, queries["both"])
+    after = judged(scorer, candidates, queries["sentence"])
+    assert [score.log_odds for score in after] == [score.log_odds for score in asked_before]
+    assert all(a.log_odds != b.log_odds for a, b in zip(after, with_example, strict=True))
 
 
 def test_rating_ranks_by_what_is_expected_and_does_not_tie():
