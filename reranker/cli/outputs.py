@@ -124,14 +124,14 @@ def _tables(rankings: Sequence[Ranking]) -> str:
     """Return the best picture for each query, then a table for each query."""
     numbered = list(enumerate(rankings, start=1))
     best = ["query  score      best picture", *(_best(number, ranking) for number, ranking in numbered)]
-    tables = (f"\n{number}. {printable(ranking.query.text)}\n{_table(ranking)}" for number, ranking in numbered)
+    tables = (f"\n{number}. {printable(ranking.query.title)}\n{_table(ranking)}" for number, ranking in numbered)
     return "\n".join(best) + "\n" + "".join(tables)
 
 
 def _best(number: int, ranking: Ranking) -> str:
     ranked = rows(ranking)
     score, name = (_aligned_scores(ranked)[0], ranked[0].path) if ranking.scored else (" -", "none")
-    return f"{number:>5}  {score:9}  {printable(ranking.query.text)} → {printable(name)}"
+    return f"{number:>5}  {score:9}  {printable(ranking.query.title)} → {printable(name)}"
 
 
 def _table(ranking: Ranking) -> str:
@@ -180,7 +180,7 @@ def copy_best(
     template: of their names. Reports pictures that no longer exist on stderr. Raises `CommandError` if the folder
     cannot be written.
     """
-    names = folder_names([ranking.query.text for ranking in rankings]) if several else [""]
+    names = folder_names([ranking.query.title for ranking in rankings]) if several else [""]
     shown = printable(str(folder))
     try:
         copied = sum(

@@ -44,6 +44,11 @@ class Query:
         return None if self.example is None else self.example.candidate.name
 
     @property
+    def title(self) -> str:
+        """The sentence, or the name of the example if there is none."""
+        return self.text or self.example_name or ""
+
+    @property
     def without_exclude(self) -> "Query":
         """This query without what is excluded."""
         return replace(self, exclude="")

@@ -48,7 +48,7 @@ def write_archive_of_several(
 
     ranks: those of each ranking. Returns and raises as `write_archive`.
     """
-    folders = folder_names([ranking.query.text for ranking in rankings])
+    folders = folder_names([ranking.query.title for ranking in rankings])
     failed: list[Failed] = []
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for (ranking, each), folder in zip(with_ranks(rankings, ranks), folders, strict=True):

@@ -56,7 +56,7 @@ def member_names(ranking: Ranking, *, template: str = DEFAULT_TEMPLATE, ranks: R
     given = ranks_of(ranking, ranks)
     scores = score_texts([shown_score(scored.score.log_odds, ranking.temperature) for scored in ranking.scored])
     digits = _digits(max(given, default=0))
-    query = _limited(ranking.query.text, "query")
+    query = _limited(ranking.query.title, "query")
     names = []
     for rank, score, scored in zip(given, scores, ranking.scored, strict=True):
         name = safe_name(scored.candidate.name)

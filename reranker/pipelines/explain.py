@@ -56,7 +56,7 @@ def explain(
     parts = [PartScore(text=text, score=score_of(Query(text=text))) for text in query_parts(query.text)]
     if excluded:
         alone = query.without_exclude
-        parts = parts or [PartScore(text=alone.text or alone.example_name or "", score=score_of(alone))]
+        parts = parts or [PartScore(text=alone.title, score=score_of(alone))]
         score = score_of(Query(text=query.exclude))
         parts.append(PartScore(text=query.exclude, score=score, is_excluded=True))
     ticket = engine.device_queue.ticket(cancellation)

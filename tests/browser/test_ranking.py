@@ -11,7 +11,7 @@ import pytest
 from reranker import Reranker
 from reranker.ui.services import SAMPLES, PageServices
 from tests.support.http_server import serving_page
-from tests.support.numbered_pictures import number_in
+from tests.support.numbered_pictures import nearness, number_in
 from tests.support.paced_scorer import PacedScorer
 from tests.support.ports import free_port
 from tests.support.scripted_scorer import ScriptedScorer
@@ -259,6 +259,35 @@ def test_a_picture_is_shown_alone_with_its_numbers(ranked) -> None:
     focused = ranked.page.evaluate("document.activeElement.getAttribute('aria-label')")
     assert focused.startswith("Rank 3, score 6.2: 猫 1.png")
     assert ranked.page.locator(".card.is-picked .card-name").inner_text() == "猫 1.png"
+
+
+def test_more_like_a_picture(serve, visit, numbered) -> None:
+    tab = visit(serve(Reranker(scorer=ScriptedScorer(judge=nearness))))
+    tab.upload(*numbered)
+    tab.ask("a black cat")
+    tab.captions(4)
+    tab.ended()
+    tab.page.locator(".cards .card-open").first.click()
+    tab.page.get_by_role("button", name="More like this").click()
+    assert tab.page.locator(".like").inner_text().startswith("like 猫 2.png")
+    assert tab.progress("not ranked")
+    tab.page.locator("#query").fill("")
+    tab.page.locator("#rank").click()
+    tab.facts("3 pictures")
+    assert tab.captions(3) == ["#1 8.8 猫 3.png", "#2 7.3 猫 1.png", "#3 2.7 猫 0.png"]
+    assert tab.page.locator(".headline-title").inner_text() == "Pictures like 猫 2.png"
+    tab.ended()
+    tab.page.reload()
+    assert tab.captions(3)[0] == "#1 8.8 猫 3.png"
+    assert tab.page.locator(".like").is_visible()
+    tab.page.get_by_label("Remove the example picture").click()
+    tab.page.locator("#rank").click()
+    tab.complaint("Write a sentence")
+    with tab.page.expect_file_chooser() as chooser:
+        tab.page.get_by_role("button", name="like a picture").click()
+    chooser.value.set_files(numbered[0])
+    tab.page.locator(".like", has_text="like 猫 0.png").wait_for()
+    tab.count(4)
 
 
 def test_the_language_is_switched_with_all_that_was_said(ranked) -> None:

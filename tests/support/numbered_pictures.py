@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin
 
 from reranker import Query
+from tests.support.scripted_scorer import content_of
 
 
 def numbered_picture(log_odds: object, size: tuple[int, int] = (8, 6)) -> bytes:
@@ -23,6 +24,13 @@ def number_in(query: Query, content: bytes) -> float:
     """Return the log-odds in a picture. Raises `ValueError` if its text is no number."""
     with Image.open(BytesIO(content)) as image:
         return float(image.info["number"])
+
+
+def nearness(query: Query, content: bytes) -> float:
+    """Return larger log-odds the nearer the number in a picture is to that in the example; without one, the number."""
+    if query.example is None:
+        return number_in(query, content)
+    return 3 - abs(number_in(query, content) - number_in(query, content_of(query.example.candidate)))
 
 
 def numbered_gallery(folder: Path, *numbers: object) -> Path:

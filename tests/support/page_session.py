@@ -50,16 +50,16 @@ class PageSession:
         assert {answer.status_code for answer in answers} <= {201}, answers[0].text
         return [answer.json()["picture"]["id"] for answer in answers]
 
-    def start(self, *queries: str, pictures: Sequence[str] | None = None) -> list[str]:
+    def start(self, *queries: str, pictures: Sequence[str] | None = None, **more: object) -> list[str]:
         """Start a run, and return the ids of its rankings."""
-        answer = self.post("rank", {"queries": queries, "pictures": pictures})
+        answer = self.post("rank", {"queries": queries, "pictures": pictures, **more})
         assert answer.status_code == 202, answer.text
         return answer.json()["rankings"]
 
-    def rank(self, *queries: str, pictures: Sequence[str] | None = None) -> list[Values]:
+    def rank(self, *queries: str, pictures: Sequence[str] | None = None, **more: object) -> list[Values]:
         """Rank, wait for the end, and return the rankings with their results."""
         with self.watched() as watcher:
-            rankings = self.start(*queries, pictures=pictures)
+            rankings = self.start(*queries, pictures=pictures, **more)
             watcher.wait(lambda state: state["job"] is None and all(is_ended(state, id_) for id_ in rankings))
         return [self.ranking(id_) for id_ in rankings]
 

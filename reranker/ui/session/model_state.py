@@ -93,6 +93,7 @@ class ModelState:
             "share": share,
             "name": self._reranker.model_name if is_known else "",
             "demo": is_known and self._reranker.choice.name == _TOYBOX,
+            "takes_example": is_known and self._reranker.info.takes_example,
             "text": text,
             "download": download,
         }

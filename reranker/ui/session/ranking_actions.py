@@ -4,13 +4,16 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from reranker.api import Reranker
 from reranker.config.settings import MEGABYTE
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import (
+    ExampleUnreadable,
     NothingToRetry,
+    PictureMissing,
     QueryEmpty,
     RequestMalformed,
     ResultUnreadable,
@@ -22,7 +25,7 @@ from reranker.core.errors import (
 )
 from reranker.core.scores import shown_score
 from reranker.core.text import is_blank, is_well_formed, well_formed
-from reranker.core.types import Candidate, Query, Score, Scored
+from reranker.core.types import Candidate, EncodedPicture, Query, Score, Scored
 from reranker.engine.batching import float32
 from reranker.server.json_bodies import JsonLimits, parse_whole_json
 from reranker.ui.session.admission import new_id
@@ -48,19 +51,22 @@ class RankingActions:
         self._reranker, self._sessions, self._quota = reranker, sessions, quota
         self._json_limits = JsonLimits(max_plain_bytes=MAX_SAVED_MB * MEGABYTE, max_values=MAX_SAVED_VALUES)
 
-    def rank(self, session: Session, queries: Sequence[str], exclude: str, ids: Sequence[str] | None) -> list[str]:
+    def rank(
+        self, session: Session, queries: Sequence[str], exclude: str, ids: Sequence[str] | None, example: str = ""
+    ) -> list[str]:
         """Start to rank pictures by each sentence, and return the ids of the rankings.
 
-        ids: of the pictures; all if None. Raises `RequestError`, such as `RunActive`.
+        ids: of the pictures; all if None. example: id of the picture that the others should be like, which is not
+        ranked; with it, there may be no sentence. Raises `RequestError`, such as `RunActive`.
         """
-        checked = self._queries(queries, exclude)
-        wanted = None if ids is None else set(ids)
-        chosen = [picture for picture in session.pictures.values() if wanted is None or picture.id in wanted]
+        checked = self._queries(queries, exclude, session.picture(example) if example else None)
+        wanted = set(session.pictures if ids is None else ids) - {example}
+        chosen = [picture for picture in session.pictures.values() if picture.id in wanted]
         if len(chosen) < MIN_PICTURES:
             raise TooFewPictures(count=len(chosen), min_count=MIN_PICTURES)
         self._require_room(len(checked) * len(chosen) * RESULT_BYTES)
         run = new_id()
-        parts = [RankingPart(header=_header(query, len(chosen), run), pictures=chosen) for query in checked]
+        parts = [RankingPart(header=_header(query, example, len(chosen), run), pictures=chosen) for query in checked]
         self._start(session, parts)
         return [part.header.id for part in parts]
 
@@ -92,16 +98,20 @@ class RankingActions:
             raise TooManyRequests(max_count=max_count)
         RankJob(session, self._reranker, parts).start()
 
-    def _queries(self, texts: Sequence[str], exclude: str) -> list[Query]:
-        """Return the validated sentences, each once. Raises `RequestError`."""
+    def _queries(self, texts: Sequence[str], exclude: str, example: Picture | None) -> list[Query]:
+        """Return the validated sentences, each once, with an example, or that alone. Raises `RequestError`."""
         if not is_well_formed(exclude):
             raise TextNotUnicode(where="exclude")
         distinct = list(dict.fromkeys(text.strip() for text in texts if not is_blank(text)))
-        if not distinct:
+        if not distinct and example is None:
             raise QueryEmpty
         if len(distinct) > MAX_QUERIES:
             raise TooManyQueries(count=len(distinct), max_count=MAX_QUERIES)
-        return [self._reranker.query(text, exclude=exclude) for text in distinct]
+        queries = [self._reranker.query(text, exclude) for text in distinct]
+        if example is None:
+            return queries
+        alone = self._reranker.query("", exclude, example=example.candidate)
+        return [replace(query, example=_file_of(alone, example)) for query in queries or [alone]]
 
     def _require_room(self, byte_count: int) -> None:
         """Raise `UploadsFull` if there is no room for results."""
@@ -153,13 +163,13 @@ class RankingActions:
         rows = [_SavedRow(row) for row in saved["results"] if row["status"] == "scored"]
         judged_by = {str(key): value for key, value in saved["judged_by"].items()}
         judged_by |= {name: well_formed(str(judged_by[name])) for name in ("model", "precision")}
-        query, exclude = str(saved["query"]), str(saved.get("exclude") or "")
+        query, exclude, example = str(saved["query"]), str(saved.get("exclude") or ""), saved.get("example")
         max_length = self._reranker.settings.limits.max_query_length
         if max(len(query), len(exclude)) > max_length or len(json.dumps(judged_by)) > MAX_JUDGED_BY_LENGTH:
             raise ValueError
         header = {
             "id": new_id(),
-            "query": Query(text=well_formed(query), exclude=well_formed(exclude)),
+            "query": Query(text=well_formed(query), exclude=well_formed(exclude), example=_named(example)),
             "created_s": time.time(),
             "judged_by": judged_by,
             "fingerprint": well_formed(str(saved["fingerprint"])),
@@ -174,10 +184,11 @@ class RankingActions:
         Raises `RankingUnknown`, the `PictureError` of the picture, and errors of the model.
         """
         header, candidate = self._subject(session, id_, picture)
-        explanation = self._reranker.explain(header.query.text, candidate, cancellation=cancellation)
+        explanation = self._reranker.explain(header.query, candidate, cancellation=cancellation)
         parts = [
             {
                 "text": part.text,
+                "excluded": part.is_excluded,
                 "log_odds": part.score.log_odds,
                 "score": shown_score(part.score.log_odds, explanation.temperature),
             }
@@ -188,15 +199,23 @@ class RankingActions:
     def rating(self, session: Session, id_: str, picture: str, cancellation: Cancellation) -> dict[str, Any]:
         """Return the rating of a picture that the model writes. Raises as `explain` does."""
         header, candidate = self._subject(session, id_, picture)
-        rating = self._reranker.generate_rating(header.query.text, candidate, cancellation=cancellation)
+        rating = self._reranker.generate_rating(header.query, candidate, cancellation=cancellation)
         return {"text": rating.text, "score": rating.rating}
 
     def _subject(self, session: Session, id_: str, picture: str) -> tuple[RankingHeader, Candidate]:
         header, _ = session.ranking(id_)
+        if (example := header.query.example) is not None and not example.content_hash:
+            raise ExampleUnreadable(PictureMissing(name=example.candidate.name))
         return header, session.picture(picture).candidate
 
 
-def _header(query: Query, total: int, run: str) -> RankingHeader:
+def _file_of(query: Query, picture: Picture) -> EncodedPicture:
+    """Return the example of a query as a file of the session, which is read again when it is needed."""
+    assert query.example is not None, "the query was made with this picture"
+    return replace(query.example, candidate=picture.candidate, data=None)
+
+
+def _header(query: Query, example: str, total: int, run: str) -> RankingHeader:
     """Return the header of a ranking that is about to run; the rest is known once the model is loaded."""
     return RankingHeader(
         id=new_id(),
@@ -208,6 +227,7 @@ def _header(query: Query, total: int, run: str) -> RankingHeader:
         fingerprint="",
         temperature=1.0,
         threshold=None,
+        example=example,
     )
 
 
@@ -228,6 +248,13 @@ class _SavedRow:
         candidate = Candidate(name=self.name, source=b"") if picture is None else picture.candidate
         score = Score(log_odds=self.log_odds, generated_text=self.generated_text, visual_tokens=0, latency_ms=0.0)
         return Scored(position=position, candidate=candidate, score=score, content_hash=self.sha256)
+
+
+def _named(example: object) -> EncodedPicture | None:
+    """Return the example of a saved query, of which only the name is known."""
+    if not isinstance(example, str) or not example:
+        return None
+    return EncodedPicture(candidate=Candidate(name=shown_name(example), source=b""), content_hash="", key="", data=None)
 
 
 def _temperature(rows: Sequence[_SavedRow]) -> float:

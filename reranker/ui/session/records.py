@@ -18,7 +18,7 @@ from reranker.core.errors import (
     RerankerError,
 )
 from reranker.core.scores import none_relevant, shown_score
-from reranker.core.types import Candidate, Failed, Query, Ranking, Score, Scored
+from reranker.core.types import Candidate, EncodedPicture, Failed, Query, Ranking, Score, Scored
 from reranker.engine.batching import float32
 from reranker.i18n.error_messages import sentence
 from reranker.i18n.page_texts import LANGUAGES
@@ -90,7 +90,8 @@ class RankingHeader:
 
     created_s: seconds since 1970. run: one text for all sentences that were ranked together. total: of pictures.
     judged_by: see `Reranker.judged_by`. threshold: the score (0 to 10) from which a picture is relevant, or None.
-    saved_from: name of the file that it was opened from, or empty.
+    saved_from: name of the file that it was opened from, or empty. example: id of the picture that is the example of
+    the query; empty if it has none, or none of the session.
     """
 
     id: str
@@ -103,6 +104,7 @@ class RankingHeader:
     temperature: float
     threshold: float | None
     saved_from: str = ""
+    example: str = ""
 
 
 class Results:
@@ -175,6 +177,7 @@ def summary(
         "id": header.id,
         "query": header.query.text,
         "exclude": header.query.exclude,
+        "example": header.query.example and {"id": header.example or None, "name": header.query.example_name},
         "created": header.created_s,
         "state": state,
         "total": header.total,
@@ -240,7 +243,7 @@ def stored_results(
         [picture.id, {"type": PictureSkipped.__name__, "name": picture.name}, picture.name, position]
         for position, picture in skipped.items()
     ]
-    fields = {**vars(header), "query": vars(header.query), "judged_by": dict(header.judged_by)}
+    fields = {**vars(header), "query": _query_json(header.query), "judged_by": dict(header.judged_by)}
     return json.dumps({"header": fields, "scored": scored, "failed": failed})
 
 
@@ -248,7 +251,7 @@ def read_results(text: str, pictures: Mapping[str, Picture]) -> tuple[RankingHea
     """Return what `stored_results` has written. pictures: of the session; others keep their names only."""
     stored = json.loads(text)
     fields = stored["header"]
-    header = RankingHeader(**{**fields, "query": Query(**fields["query"])})
+    header = RankingHeader(**{**fields, "query": _query(fields["query"])})
     results = Results()
     for key, *score, position, content_hash in stored["scored"]:
         log_odds, stage, name, tokens, latency_ms, cached, generated_text = score
@@ -292,6 +295,26 @@ def can_retry(error: PictureError) -> bool:
     if isinstance(error, PictureUnreadable):
         return error.reason in _PASSING_REASONS
     return isinstance(error, PictureSkipped | PictureUnscored | PictureOutOfMemory)
+
+
+def _query_json(query: Query) -> dict[str, Any]:
+    """Return a query as JSON. Its example is the file, without its bytes."""
+    example = None
+    if query.example is not None:
+        name, source = query.example.candidate.name, query.example.candidate.source
+        path = str(source) if isinstance(source, Path) else ""
+        example = {"name": name, "path": path, "content_hash": query.example.content_hash}
+    return {"text": query.text, "exclude": query.exclude, "example": example}
+
+
+def _query(fields: Mapping[str, Any]) -> Query:
+    """Return the query that `_query_json` has written."""
+    example = fields.get("example")  # which those of an earlier version do not have
+    if example is not None:
+        source = Path(example["path"]) if example["path"] else b""
+        candidate, digest = Candidate(name=example["name"], source=source), example["content_hash"]
+        example = EncodedPicture(candidate=candidate, content_hash=digest, key=digest, data=None)
+    return Query(text=fields["text"], exclude=fields["exclude"], example=example)
 
 
 def _candidate(key: str | None, name: str, pictures: Mapping[str, Picture]) -> Candidate:

@@ -192,9 +192,9 @@ class SessionRoutes:
 
     async def _rank(self, request: Request, session: Session) -> Response:
         body = await self._body(request)
-        queries, exclude = _texts(body, "queries"), _text(body, "exclude", "")
+        queries, exclude, example = _texts(body, "queries"), _text(body, "exclude", ""), _text(body, "example", "")
         ids = None if body.get("pictures") is None else _texts(body, "pictures")
-        rankings = await run_in_threadpool(self._rankings.rank, session, queries, exclude, ids)
+        rankings = await run_in_threadpool(self._rankings.rank, session, queries, exclude, ids, example)
         return JSONResponse({"rankings": rankings}, 202)
 
     async def _retry(self, request: Request, session: Session) -> Response:

@@ -16,7 +16,7 @@ from reranker.ui.session.ranking_actions import RankingActions
 from reranker.ui.session.records import Picture
 from reranker.ui.session.sessions import Sessions
 from reranker.ui.upload_quota import UploadQuota
-from tests.support.numbered_pictures import numbered_gallery, numbered_picture
+from tests.support.numbered_pictures import nearness, numbered_gallery, numbered_picture
 from tests.support.paced_scorer import PacedScorer
 from tests.support.page_session import PageSession, names_by_score
 from tests.support.rankings import ranking as written_ranking
@@ -91,6 +91,58 @@ def test_results_for_which_there_is_no_room_are_not_computed(open_page, tmp_path
     assert session.post("saved?name=a.json", large).status_code == 507
     assert session.state()["rankings"] == {}
     assert session.start("a cat")
+
+
+# An example
+
+
+@pytest.mark.parametrize(("queries", "shown"), [((), ""), (("a cat",), "a cat")])
+def test_pictures_are_ranked_by_an_example_which_is_not_ranked(open_page, queries, shown) -> None:
+    session = open_page(ScriptedScorer(judge=nearness))
+    ids = session.add(5, 1, 4, 8)
+    (ranking,) = session.rank(*queries, example=ids[0])
+    assert names_by_score(ranking) == ["4.png", "8.png", "1.png"]
+    assert (ranking["query"], ranking["example"]) == (shown, {"id": ids[0], "name": "5.png"})
+    assert (ranking["total"], session.state()["model"]["takes_example"]) == (3, True)
+
+
+def test_a_ranking_by_an_example_is_explained_exported_and_opened_again(open_page) -> None:
+    session = open_page(ScriptedScorer(judge=nearness))
+    ids = session.add(5, 1, 40)
+    (ranking,) = session.rank(example=ids[0], exclude="a tree")
+    parts = session.post("explain", {"ranking": ranking["id"], "picture": ids[1]}).json()["parts"]
+    assert [(part["text"], part["log_odds"], part["excluded"]) for part in parts] == [
+        ("5.png", -1.0, False),
+        ("a tree", 1.0, True),
+    ]
+    export = session.post("exports", {"format": "json", "rankings": [{"id": ranking["id"]}]}).json()
+    content = session.client.get(export["url"]).content
+    assert (json.loads(content)["query"], json.loads(content)["example"]) == ("", "5.png")
+    (id_,) = session.post("saved?name=a.json", content=content).json()["rankings"]
+    opened = session.ranking(id_)
+    assert (opened["example"], names_by_score(opened)) == ({"id": None, "name": "5.png"}, names_by_score(ranking))
+    answer = session.post("explain", {"ranking": id_, "picture": ids[1]})
+    assert (answer.status_code, "5.png" in answer.json()["detail"]) == (400, True)
+
+
+def test_an_example_that_was_removed_is_said_to_be_missing(open_page) -> None:
+    session = open_page(ScriptedScorer(judge=nearness))
+    ids = session.add(5, 1, 4)
+    (ranking,) = session.rank(example=ids[0])
+    for removed in ids[:1], ids[2:]:  # files go with the next removal
+        session.post("remove", {"pictures": removed})
+    answer = session.post("explain", {"ranking": ranking["id"], "picture": ids[1]})
+    assert (answer.status_code, "5.png" in answer.json()["detail"]) == (400, True)
+    assert session.post("rank", {"queries": [], "example": ids[0]}).status_code == 404
+
+
+def test_a_model_without_examples_refuses_them(open_page) -> None:
+    session = open_page(ScriptedScorer(judge=nearness).with_info(takes_example=False))
+    ids = session.add(5, 1, 4)
+    (ranking,) = session.rank(example=ids[0])
+    assert (ranking["state"], ranking["scored"]) == ("failed", [])
+    assert ranking["error"]["en"].startswith("The model “scripted” was not trained to find pictures by an example")
+    assert session.state()["model"]["takes_example"] is False
 
 
 # Saved rankings

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from reranker.core import errors
 from reranker.core.errors import PictureError, PictureSkipped, PictureUnreadable
-from reranker.core.types import Candidate, Failed, Query, Score, Scored
+from reranker.core.types import Candidate, EncodedPicture, Failed, Query, Score, Scored
 from reranker.ui.session.records import (
     Picture,
     RankingHeader,
@@ -131,10 +131,26 @@ def scored_pictures(draw: st.DrawFn) -> dict[str, Scored]:
     return events
 
 
+@st.composite
+def queries(draw: st.DrawFn) -> Query:
+    example = None
+    if draw(st.booleans()):
+        candidate = Candidate(name=draw(TEXTS), source=draw(st.sampled_from([b"", Path("/a/b.png")])))
+        digest = draw(IDS)
+        example = EncodedPicture(candidate=candidate, content_hash=digest, key=digest, data=None)
+    return Query(text=draw(TEXTS), exclude=draw(TEXTS), example=example)
+
+
+def test_queries_of_earlier_versions_have_no_example() -> None:
+    stored = json.loads(stored_results(header(), Results()))
+    del stored["header"]["query"]["example"], stored["header"]["example"]
+    assert read_results(json.dumps(stored), {})[0] == header()
+
+
 @settings(max_examples=30)
-@given(scored_pictures(), TEXTS, TEXTS, FLOATS, st.none() | FLOATS)
+@given(scored_pictures(), queries(), FLOATS, st.none() | FLOATS)
 def test_results_are_read_as_they_were_written(
-    events: dict[str, Scored], query: str, exclude: str, temperature: float, threshold: float | None
+    events: dict[str, Scored], query: Query, temperature: float, threshold: float | None
 ) -> None:
     results = Results()
     known = {}
@@ -142,7 +158,7 @@ def test_results_are_read_as_they_were_written(
         results.add(key, event)
         if isinstance(event.candidate.source, Path):
             known[key] = Picture(id=key, name=event.candidate.name, path=event.candidate.source)
-    written = header(query=Query(text=query, exclude=exclude), temperature=temperature, threshold=threshold)
+    written = header(query=query, example="p", temperature=temperature, threshold=threshold)
     read_header, read = read_results(stored_results(written, results), known)
     assert read_header == written
     assert (read.scored, read.failed) == (events, {})

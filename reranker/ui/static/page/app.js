@@ -67,7 +67,7 @@ function createPage(store, element, actions) {
   const labels = createLabels(store.texts);
   const uploads = createUploads(store);
   const incoming = createIncoming(store, uploads, { fill: (...list) => query.fill(...list), complain: (sentence) => query.complain(sentence) });
-  const results = createResults(store);
+  const results = createResults(store, (id) => query.like(id));
   const resultsPlace = createElement("div", { id: "results", tabindex: -1 }, results.node);
   const run = createRun(store, uploads, { complain: (sentence) => query.complain(sentence), onStart: () => showRun(bar, resultsPlace) });
   const query = createQuery(store, labels, { onSubmit: run.start, onList: incoming.openLists });

@@ -1,5 +1,6 @@
 // A run with several sentences: a table with a row for each, which leads to the board of that sentence.
 
+import { titleOf } from "./example.js";
 import { createElement, updateByKey } from "./elements.js";
 import { countText } from "./formats.js";
 import { setText } from "./labels.js";
@@ -55,7 +56,7 @@ export function createBriefs(store, shown, labels, onOpen) {
   function drawRow(row, summary, isShown, text) {
     const { open, best, score, fits, state } = row.parts;
     const { best: ids, ...read } = figuresOf(summary);
-    setText(open, summary.query);
+    setText(open, titleOf(summary, texts));
     open.tabIndex = isShown ? 0 : -1;
     if (isShown) row.setAttribute("aria-current", "true"); else row.removeAttribute("aria-current");
     showBest(best, ids);

@@ -1,5 +1,6 @@
 // Two rankings side by side, with the change of each picture's rank.
 
+import { titleOf } from "./example.js";
 import { createElement } from "./elements.js";
 import { setText } from "./labels.js";
 import { orderRows } from "./order.js";
@@ -94,8 +95,8 @@ export function createComparison(store, shown, labels) {
       if (["connection", "view"].some((topic) => topics.has(topic))) store.loadResults(other);
       sides = [read(other), shown.rows];
       ranksBefore = new Map(sides[0].map((row) => [row.key, row.rank]));
-      setText(headings[0], store.rankings.get(other).query);
-      setText(headings[1], shown.summary.query);
+      setText(headings[0], titleOf(store.rankings.get(other), texts));
+      setText(headings[1], titleOf(shown.summary, texts));
       drawRows();
     },
   };

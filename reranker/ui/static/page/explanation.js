@@ -55,10 +55,10 @@ export function createExplanation(store, shown, labels, showMap) {
     drawMap();
   }
 
-  function createPart({ text, score }) {
+  function createPart({ text, score, excluded }) {
     const isFound = score >= NOT_FOUND_BELOW;
     return createElement("li", { class: isFound ? "" : "is-missing" },
-      createElement("span", {}, text), " ", createElement("b", {}, score.toFixed(1)), isFound ? null : texts.t("lightbox_not_found"));
+      createElement("span", {}, excluded ? texts.t("results_not", { text }) : text), " ", createElement("b", {}, score.toFixed(1)), isFound ? null : texts.t("lightbox_not_found"));
   }
 
   function drawMap() {

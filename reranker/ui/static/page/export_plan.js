@@ -48,7 +48,7 @@ export function createExportPlan(store, shown) {
       const digits = Math.max(MIN_DIGITS, ...rows.map((row) => String(row.rank).length));
       const values = {
         rank: String(rank).padStart(digits, "0"), score: distinctText(score, rows.find((row) => row.score !== score)?.score),
-        name, stem: name.slice(0, name.length - extension.length), query: shown.summary.query,
+        name, stem: name.slice(0, name.length - extension.length), query: shown.summary.query || shown.summary.example?.name,
       };
       const filled = fillIn(template, values).replace(FORBIDDEN, "_");
       return filled.toLowerCase().endsWith(extension.toLowerCase()) ? filled : filled + extension;

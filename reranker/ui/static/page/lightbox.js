@@ -8,8 +8,8 @@ import { changeOfKey, changeText, createMarkButtons, markOf, setMarks, updateMar
 import { createNotices } from "./notices.js";
 import { createStage } from "./stage.js";
 
-// onClose: (key of the picture that was shown last).
-export function createLightbox(store, shown, labels, onClose) {
+// onClose: (key of the picture that was shown last). onLike: (id), instead of it, after a picture was made the example.
+export function createLightbox(store, shown, labels, { onClose, onLike }) {
   const { texts } = store;
   const notices = createNotices(labels);
   const stage = createStage(store, step, drawZoom);
@@ -30,14 +30,15 @@ export function createLightbox(store, shown, labels, onClose) {
   const name = createElement("h2", { class: "lightbox-name" });
   const place = createElement("span", { class: "lightbox-place" });
   const marks = createMarkButtons(mark, null);
+  const like = labels.text(createElement("button", { type: "button", class: "button", onclick: likeThis }), "example_like_this");
   const why = createExplanation(store, shown, labels, stage.showMap);
   const facts = createFacts(store, labels);
   const side = createElement("div", { class: "lightbox-side" },
-    createElement("div", { class: "lightbox-head" }, rank, score, place), name, marks, why.node, facts.node, notices.alert, notices.spoken);
+    createElement("div", { class: "lightbox-head" }, rank, score, place), name, marks, like, why.node, facts.node, notices.alert, notices.spoken);
   const view = createElement("div", { class: "lightbox-view" }, stage.node, previous, next, bar);
   const node = createElement("dialog", { class: "lightbox", onkeydown: handleKey, onclose: handleClose }, view, side);
   labels.attribute(node, "aria-label", "lightbox_title");
-  let key = null, besideKey = null, index = 0, preloaded = [];
+  let key = null, besideKey = null, likedId = null, index = 0, preloaded = [];
 
   const rowOf = (wanted) => shown.rows.find((row) => row.key === wanted) ?? null;
 
@@ -94,12 +95,17 @@ export function createLightbox(store, shown, labels, onClose) {
     if (change) mark(change); else action();
   }
 
+  function likeThis() {
+    likedId = rowOf(key).id;
+    node.close();
+  }
+
   function handleClose() {
-    const last = key;
-    key = null;
+    const last = key, liked = likedId;
+    [key, likedId] = [null, null];
     preloaded = [];
     stage.showMap(null);
-    onClose(last);
+    if (liked === null) onClose(last); else onLike(liked);
   }
 
   function draw() {
@@ -120,6 +126,7 @@ export function createLightbox(store, shown, labels, onClose) {
     setText(keep, texts.t(besideKey === null ? "lightbox_keep_beside" : "lightbox_alone"));
     keep.hidden = shown.entries.length < 2;
     marks.hidden = row.id === null;
+    like.hidden = row.id === null || !store.model?.takes_example;
     updateMarkButtons(marks, markOf(store.marks, row.id), texts);
     why.draw(row);
     facts.draw(row);

@@ -2,6 +2,7 @@
 
 import { keepDraft } from "./address.js";
 import { createElement } from "./elements.js";
+import { createExample } from "./example.js";
 import { setText } from "./labels.js";
 import { createMessage } from "./message.js";
 import { lengthProblem, linesOf } from "./sentences.js";
@@ -20,13 +21,14 @@ export function createQuery(store, labels, { onSubmit, onList }) {
   const message = createMessage(labels, "is-trouble", () => { said = null; });
   const notice = createMessage(labels);
   const exclude = createExclude(store, labels, (text) => change({ exclude: text }), onSubmit);
+  const example = createExample(store, labels, (id) => change({ example: id }), (sentence) => complain(() => sentence));
   const examples = createExamples(store, labels, (text) => { replace(text); box.focus(); });
   const list = createListInput(labels, onList);
   const tips = createTips(labels);
   const head = createElement("div", { class: "step-head" }, createElement("span", { class: "step-number", "aria-hidden": "true" }, "2"),
     createElement("h2", {}, labels.text(createElement("label", { for: "query" }), "query_title")), tips.button);
-  const node = createElement("section", { class: "step sentence" }, head, tips.panel, box, message.node, notice.node, exclude.node,
-    createElement("div", { class: "query-tools" }, note, exclude.opener, list.button, list.input), examples.node);
+  const node = createElement("section", { class: "step sentence" }, head, tips.panel, box, message.node, notice.node, example.node, exclude.node,
+    createElement("div", { class: "query-tools" }, note, exclude.opener, example.opener, example.input, list.button, list.input), examples.node);
   let said = null, keepTimer = null;
 
   function change(values) {
@@ -63,6 +65,7 @@ export function createQuery(store, labels, { onSubmit, onList }) {
     if (box.value !== text) box.value = text;
     grow();
     exclude.draw();
+    example.draw();
     const count = linesOf(text).length;
     const problem = lengthProblem(store);
     setText(note, problem || (count > 1 && notice.node.hidden ? t("query_count", { count }) : ""));
@@ -78,18 +81,25 @@ export function createQuery(store, labels, { onSubmit, onList }) {
     if (box.scrollHeight) box.style.height = `${box.scrollHeight + 2}px`;
   }
 
+  // Say what is wrong, beside the box. sentence: () -> text, empty as soon as it does not hold any more; null: nothing.
+  function complain(sentence) {
+    said = sentence;
+    draw();
+    if (said && box.getBoundingClientRect().top < 0) box.scrollIntoView({ block: "center" });
+  }
+
   return {
-    node, box, fill, replace,
-    // Say what is wrong, beside the box. sentence: () -> text, empty as soon as it does not hold any more; null: nothing.
-    complain(sentence) {
-      said = sentence;
-      draw();
-      if (said && box.getBoundingClientRect().top < 0) box.scrollIntoView({ block: "center" });
+    node, box, fill, replace, complain,
+    // Make a picture the example.
+    like(id) {
+      change({ example: id });
+      box.focus({ preventScroll: true });
+      node.scrollIntoView({ block: "center" });
     },
     draw(topics) {
       if (topics.has("session") || topics.has("language")) examples.draw();
       if (topics.has("connection") && store.connection === "open") said = null;
-      if (said || ["draft", "language", "session", "connection"].some((topic) => topics.has(topic))) draw();
+      if (said || ["draft", "language", "session", "connection", "pictures", "model"].some((topic) => topics.has(topic))) draw();
     },
   };
 }

@@ -1,6 +1,7 @@
 // What the results are of: the earlier rankings as chips, and a headline with the sentence, the model and the counts.
 
 import { createElement, updateByKey } from "./elements.js";
+import { titleOf } from "./example.js";
 import { countText, secondsText } from "./formats.js";
 import { setText } from "./labels.js";
 
@@ -22,7 +23,7 @@ export function createHeadline(store, shown) {
       const number = run.findIndex(({ id }) => id === summary.id) + 1;
       kicker.hidden = run.length < 2;
       setText(kicker, texts.t("brief_number", { number, count: run.length }));
-      setText(sentence, summary.query);
+      setText(sentence, titleOf(summary, texts));
       setText(exclude, summary.exclude ? texts.t("results_not", { text: summary.exclude }) : "");
       setText(counts, countTexts(shown, texts).join(" · "));
       setText(verdict, verdictOf(shown, texts));
@@ -87,7 +88,7 @@ export function createChips(store, shown, notices) {
     neighbour?.parts.open.focus({ preventScroll: true });
     try {
       for (const { id } of chip.run) await store.api.delete(store.path(`rankings/${id}`));
-      notices.say(texts.t("results_ranking_removed", { name: chip.run[0].query }));
+      notices.say(texts.t("results_ranking_removed", { name: titleOf(chip.run[0], texts) }));
     } catch (error) {
       notices.fail(error);
     }
@@ -97,7 +98,7 @@ export function createChips(store, shown, notices) {
     const { open, compared, removed } = chip.parts;
     chip.run = run;
     const isShown = run.some(({ id }) => id === shown.id);
-    const [{ query, exclude, state }] = run;
+    const [{ exclude }] = run, query = titleOf(run[0], texts);
     const name = run.length > 1 ? texts.t("brief_chip", { query, count: run.length - 1 }) : query;
     setText(open, name);
     open.title = exclude ? `${name} ${texts.t("results_not", { text: exclude })}` : name;

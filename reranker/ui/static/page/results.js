@@ -15,8 +15,9 @@ import { createNotices } from "./notices.js";
 import { createChips, createHeadline } from "./rankings.js";
 import { createShown } from "./shown.js";
 
-// Returns {node, filter}: the results at full width, and the filter for the sticky bar.
-export function createResults(store) {
+// onLike: (id of a picture), after it was made the example. Returns {node, filter}: the results at full width, and the
+// filter for the sticky bar.
+export function createResults(store, onLike) {
   const labels = createLabels(store.texts);
   const shown = createShown(store);
   const notices = createNotices(labels);
@@ -28,7 +29,7 @@ export function createResults(store) {
   const steps = createBriefSteps(store, shown, labels, briefs);
   const failures = createFailures(store, shown, notices);
   const comparison = createComparison(store, shown, labels);
-  const lightbox = createLightbox(store, shown, labels, (key) => board.focusKey(key));
+  const lightbox = createLightbox(store, shown, labels, { onClose: (key) => board.focusKey(key), onLike });
   const board = createBoard(store, shown, labels, notices, { open: lightbox.open, barBottom: () => bottomOf(filters.node) });
   const size = createSizeSlider(store, shown, labels, board);
 

@@ -1,5 +1,6 @@
 // Starting and stopping a run, and what keeps one from starting.
 
+import { exampleOf } from "./example.js";
 import { lengthProblem, linesOf } from "./sentences.js";
 
 // complain: (() -> sentence), says beside the box of the sentence why nothing starts. onStart: () at once after the press.
@@ -25,8 +26,9 @@ export function createRun(store, uploads, { complain, onStart }) {
     store.note("job");
     onStart();
     try {
-      const { draft } = store;
-      const answer = await store.api.post(store.path("rank"), { queries: linesOf(draft.text), exclude: draft.exclude.trim(), pictures: null });
+      const { text, exclude } = store.draft;
+      const wanted = { queries: linesOf(text), exclude: exclude.trim(), example: exampleOf(store)?.id ?? "", pictures: null };
+      const answer = await store.api.post(store.path("rank"), wanted);
       started = answer.rankings;
       update();
     } catch (error) {
@@ -40,9 +42,10 @@ export function createRun(store, uploads, { complain, onStart }) {
   function problemNow() {
     if (store.connection !== "open") return { connecting: "connection_connecting", login: "connection_login" }[store.connection] ?? "server_gone";
     if (store.job) return "run_busy";
-    if (!linesOf(store.draft.text).length) return "query_empty";
+    const example = exampleOf(store);
+    if (!linesOf(store.draft.text).length && !example) return "query_empty";
     if (lengthProblem(store)) return "too_long";
-    if (store.pictures.size >= store.limits.min_pictures) return null;
+    if (store.pictures.size - (example ? 1 : 0) >= store.limits.min_pictures) return null;
     return uploads.isActive ? "run_wait_for_pictures" : "run_few_pictures";
   }
 

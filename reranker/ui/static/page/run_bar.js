@@ -1,6 +1,7 @@
 // Step 3: the bar with the button, the progress, and the filter of the results. It stays at the top of the window.
 
 import { createElement } from "./elements.js";
+import { titleOf } from "./example.js";
 import { setText } from "./labels.js";
 import { createRunEvents } from "./run_events.js";
 import { statusText } from "./run_status.js";
@@ -62,7 +63,7 @@ export function createRunBar(store, run, labels, filter) {
     const all = store.job?.rankings ?? [];
     const number = all.length > 1 ? t("run_number", { number: all.indexOf(ranking.id) + 1, count: all.length }) : "";
     const exclude = ranking.exclude ? t("run_exclude", { text: ranking.exclude }) : "";
-    return [number, ranking.query, exclude].filter(Boolean).join(" ");
+    return [number, titleOf(ranking, store.texts), exclude].filter(Boolean).join(" ");
   }
 
   function drawProgress(job) {

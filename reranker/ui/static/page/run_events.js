@@ -1,6 +1,7 @@
 // What a run tells people who do not look at the page: the title of the tab, sentences for screen readers, a notification.
 
 import { createElement } from "./elements.js";
+import { titleOf } from "./example.js";
 
 const ANNOUNCE_MS = 5000, LONG_MS = 20_000;
 
@@ -30,7 +31,7 @@ export function createRunEvents(store, run, labels) {
     [startedAt, spokenAt] = [null, 0];
     const ranking = store.rankings.get(store.view.ranking);
     if (!ranking) return;
-    spoken.textContent = t("run_ended", { count: ranking.scored, query: ranking.query });
+    spoken.textContent = t("run_ended", { count: ranking.scored, query: titleOf(ranking, store.texts) });
     if (document.hidden) notify(ranking);
   }
 
@@ -46,7 +47,7 @@ export function createRunEvents(store, run, labels) {
   function notify(ranking) {
     if (window.Notification?.permission !== "granted") return;
     try {
-      new Notification(t("run_ended", { count: ranking.scored, query: ranking.query }));
+      new Notification(t("run_ended", { count: ranking.scored, query: titleOf(ranking, store.texts) }));
     } catch { /* Chrome on Android has them in service workers only */ }
   }
 

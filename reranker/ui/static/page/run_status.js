@@ -1,5 +1,6 @@
 // The status line of the bar: how far a run is, or what is missing for one. All in one line of text.
 
+import { exampleOf } from "./example.js";
 import { linesOf } from "./sentences.js";
 
 const FAST = 100;  // pictures a second, from which decimals say nothing
@@ -38,18 +39,19 @@ function leftText(seconds, t) {
 
 // Without a run: what is missing for the first one, or in what the boxes differ from the shown ranking.
 function idleText(store, t) {
-  const sentences = linesOf(store.draft.text).length, pictures = store.pictures.size;
+  const example = exampleOf(store);
+  const sentences = linesOf(store.draft.text).length, pictures = store.pictures.size - (example ? 1 : 0);
   const shown = store.rankings.get(store.view.ranking);
   if (shown) return differenceText(store, shown, t);
   if (!store.limits || pictures < store.limits.min_pictures) return t("run_add_pictures", { count: store.limits?.min_pictures ?? 2 });
-  if (!sentences) return t("run_write_sentence");
+  if (!sentences && !example) return t("run_write_sentence");
   const count = t("run_pictures", { count: pictures });
   return sentences > 1 ? t("run_ready_sentences", { pictures: count, count: sentences }) : t("run_ready", { pictures: count });
 }
 
 function differenceText(store, shown, t) {
   const lines = linesOf(store.draft.text);
-  if (lines.length && !isDraftOf(store, shown.run)) {
+  if ((lines.length || exampleOf(store)) && !isDraftOf(store, shown.run)) {
     const runs = new Set([...store.rankings.values()].map((each) => each.run));
     return t([...runs].some((each) => isDraftOf(store, each)) ? "run_other_shown" : "run_not_ranked");
   }
@@ -57,17 +59,20 @@ function differenceText(store, shown, t) {
   return missing ? t("run_new_pictures", { count: missing }) : "";
 }
 
-// Whether the boxes have the sentences of a run.
+// Whether the boxes have the sentences and the example of a run.
 function isDraftOf(store, run) {
   const ranked = [...store.rankings.values()].filter((each) => each.run === run);
+  const example = exampleOf(store)?.id ?? null, exclude = store.draft.exclude.trim();
   const lines = linesOf(store.draft.text);
-  return ranked.length === lines.length && ranked.every((each) => lines.includes(each.query) && each.exclude === store.draft.exclude.trim());
+  if (!lines.length && example) lines.push("");
+  const isOfDraft = (each) => lines.includes(each.query) && each.exclude === exclude && (each.example?.id ?? null) === example;
+  return ranked.length === lines.length && ranked.every(isOfDraft);
 }
 
 // How many pictures came after the shown ranking.
 function missingCount(store, shown) {
   const results = store.results.get(shown.id);
   if (!results?.isLoaded || shown.saved_from) return 0;
-  const isRanked = (id) => results.scored.has(id) || results.failed.has(id);
+  const isRanked = (id) => id === shown.example?.id || results.scored.has(id) || results.failed.has(id);
   return [...store.pictures.keys()].filter((id) => !isRanked(id)).length;
 }

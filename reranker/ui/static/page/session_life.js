@@ -42,7 +42,7 @@ function restoreDraft(store) {
     const latest = [...store.rankings.values()].at(-1);
     if (!latest || store.draft.text) return;
     const sentences = [...store.rankings.values()].filter((each) => each.run === latest.run).map((each) => each.query);
-    store.setDraft({ text: sentences.join("\n"), exclude: latest.exclude });
+    store.setDraft({ text: sentences.join("\n"), exclude: latest.exclude, example: latest.example?.id ?? "" });
   });
 }
 
@@ -56,7 +56,7 @@ export async function forgetSession(store, notice) {
     notice.say("connection_not_forgotten");
     return store.connect(id);
   }
-  store.setDraft({ text: "", exclude: "" });
+  store.setDraft({ text: "", exclude: "", example: "" });
   keepDraft(store.draft);
   notice.say("connection_forgotten");
   newSession(store);

@@ -5,7 +5,7 @@ import { filesOfInput } from "./file_kinds.js";
 import { setText } from "./labels.js";
 import { createPopover } from "./popover.js";
 
-const PICTURES = "image/*,.heic,.heif,.avif,.tif,.tiff";
+export const PICTURES = "image/*,.heic,.heif,.avif,.tif,.tiff";
 
 // Hidden inputs that open the dialogs of the system. onFiles: ([{file, path, isAlone}]).
 export function createFileInputs(onFiles) {

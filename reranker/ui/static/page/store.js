@@ -20,7 +20,7 @@ export function createStore(root, translator) {
     results: new Map(),   // by ranking id: {scored: Map of rows by key, failed: Map of rows by key, isLoaded}
     job: null, model: null, canRestore: 0,
     view: {},             // of this tab alone; change it by setView
-    draft: { text: "", exclude: "" },  // what is in the boxes of the sentence; change it by setDraft
+    draft: { text: "", exclude: "", example: "" },  // the boxes of the sentence, and a picture's id; change it by setDraft
     texts: translator,
     api: createApi(root, () => translator.language, () => translator.t("server_gone")),
     subscribe(listener) { listeners.add(listener); return () => listeners.delete(listener); },
