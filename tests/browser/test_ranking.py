@@ -279,7 +279,7 @@ def test_more_like_a_picture(serve, visit, numbered) -> None:
     tab.ended()
     tab.page.reload()
     assert tab.captions(3)[0] == "#1 8.8 猫 3.png"
-    assert tab.page.locator(".like").is_visible()
+    tab.page.locator(".like").wait_for()
     tab.page.get_by_label("Remove the example picture").click()
     tab.page.locator("#rank").click()
     tab.complaint("Write a sentence")
