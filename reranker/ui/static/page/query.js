@@ -30,6 +30,7 @@ export function createQuery(store, labels, { onSubmit, onList }) {
   const node = createElement("section", { class: "step sentence" }, head, tips.panel, box, message.node, notice.node, example.node, exclude.node,
     createElement("div", { class: "query-tools" }, note, exclude.opener, example.opener, example.input, list.button, list.input), examples.node);
   let said = null, keepTimer = null;
+  window.addEventListener("pagehide", () => keepDraft(store.draft));
 
   function change(values) {
     said = null;
