@@ -12,7 +12,7 @@ from tests.support.browser import Tab
 from tests.support.numbered_pictures import number_in
 from tests.support.scripted_scorer import ScriptedScorer
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.extended]
 
 VIEWS = ("empty", "pictures", "managed", "ranked", "menu", "downloads", "lightbox", "briefs", "compared", "evaluate")
 
@@ -68,13 +68,7 @@ def views(tab: Tab, pictures: list) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("theme", "language"),
-    [
-        ("light", "en-US"),
-        *(
-            pytest.param(*each, marks=pytest.mark.extended)
-            for each in (("dark", "zh-CN"), ("light", "zh-CN"), ("dark", "en-US"))
-        ),
-    ],
+    [("light", "en-US"), ("dark", "zh-CN"), ("light", "zh-CN"), ("dark", "en-US")],
 )
 def test_axe_finds_nothing(serve, visit, numbered, theme: str, language: str) -> None:
     url = serve(Reranker(scorer=ScriptedScorer(judge=number_in)))

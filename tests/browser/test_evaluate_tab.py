@@ -59,6 +59,7 @@ def violations(tab) -> list[str]:
     return [f"{each['id']}: {node['target']} {node['failureSummary']}" for each in found for node in each["nodes"]]
 
 
+@pytest.mark.extended
 def test_what_is_labelled_is_evaluated_and_still_there_after_a_reload(serve, visit, numbered) -> None:
     tab = visit(serve(Reranker(scorer=ScriptedScorer(judge=number_in), settings=Settings.of(model="toybox"))))
     connections: list[str] = []

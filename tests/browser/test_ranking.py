@@ -82,6 +82,7 @@ def test_a_reload_brings_everything_back_and_joins_the_run(serve, visit, numbere
     assert tab.facts("4 pictures")
 
 
+@pytest.mark.extended
 def test_a_server_that_is_gone_is_said_and_one_that_comes_back_goes_on(visit, numbered) -> None:
     port, tab = free_port(), None
     with ExitStack() as first:
@@ -106,6 +107,7 @@ def test_a_server_that_is_gone_is_said_and_one_that_comes_back_goes_on(visit, nu
         tab.errors.clear()
 
 
+@pytest.mark.extended
 def test_stop_ends_a_run_and_keeps_what_was_scored(serve, visit, numbered) -> None:
     paced = PacedScorer()
     tab = visit(serve(Reranker(scorer=paced.scorer)))
@@ -144,6 +146,7 @@ def test_broken_files_among_good_ones_are_named(toybox_url, visit, drawings, tmp
     tab.errors.clear()  # the browser reports each file that the server refuses
 
 
+@pytest.mark.extended
 def test_the_sample_gallery_is_the_first_button_and_visible_at_once(serve, visit) -> None:
     tab = visit(serve(scripted()), viewport={"width": 1440, "height": 900})
     samples = sorted(path.name for path in SAMPLES.glob("*.png"))
@@ -157,6 +160,7 @@ def test_the_sample_gallery_is_the_first_button_and_visible_at_once(serve, visit
     assert tab.names() == samples
 
 
+@pytest.mark.extended
 def test_pictures_are_removed_and_brought_back_and_the_focus_stays(serve, visit, numbered) -> None:
     tab = visit(serve(scripted()))
     tab.upload(*numbered)
@@ -175,6 +179,7 @@ def test_pictures_are_removed_and_brought_back_and_the_focus_stays(serve, visit,
     assert set(tab.names()) == set(names) - {names[1]}
 
 
+@pytest.mark.extended
 def test_mistakes_are_said_beside_the_field(serve, visit, numbered) -> None:
     tab = visit(serve(scripted()))
     tab.page.locator("#rank").click()
@@ -188,6 +193,7 @@ def test_mistakes_are_said_beside_the_field(serve, visit, numbered) -> None:
     tab.page.locator(".sentence .message-text").first.wait_for(state="hidden")
 
 
+@pytest.mark.extended
 def test_downloads_have_exactly_what_is_shown(ranked, tmp_path) -> None:
     ranked.page.locator(".filter-top").fill("3")
     ranked.captions(3)
@@ -209,6 +215,7 @@ def test_downloads_have_exactly_what_is_shown(ranked, tmp_path) -> None:
     assert contents["html"].count(b"<img ") == 1
 
 
+@pytest.mark.extended
 def test_keys_mark_pictures_and_the_filter_finds_them(ranked) -> None:
     ranked.page.locator(".card-open").first.focus()
     for key in ("p", "ArrowRight", "x", "ArrowRight", "4"):
@@ -242,6 +249,7 @@ def test_several_sentences_are_a_table_of_rankings(toybox_url, visit, drawings) 
     assert "black_cat.png" in tab.captions(4)[0]
 
 
+@pytest.mark.extended
 def test_a_picture_is_shown_alone_with_its_numbers(ranked) -> None:
     ranked.page.locator(".card-open").nth(1).click()
     box = ranked.page.get_by_role("dialog")
@@ -262,6 +270,7 @@ def test_a_picture_is_shown_alone_with_its_numbers(ranked) -> None:
     assert ranked.page.locator(".card.is-picked .card-name").inner_text() == "猫 1.png"
 
 
+@pytest.mark.extended
 def test_more_like_a_picture(serve, visit, numbered) -> None:
     tab = visit(serve(Reranker(scorer=ScriptedScorer(judge=nearness))))
     tab.upload(*numbered)
@@ -291,6 +300,7 @@ def test_more_like_a_picture(serve, visit, numbered) -> None:
     tab.count(4)
 
 
+@pytest.mark.extended
 def test_the_language_is_switched_with_all_that_was_said(ranked) -> None:
     ranked.page.locator(".manage").click()
     ranked.page.get_by_role("button", name="中文").click()

@@ -17,22 +17,26 @@ from reranker.toybox.scenes import Item, arrange_scene
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.extended]
 
 COLOURS, THINGS = ("red", "blue", "black", "yellow"), ("house", "car", "cat", "ball")
-# Run an action in the page, and return the milliseconds until a condition holds, as seen after each change.
+# Run an action in the page, and return the milliseconds until a condition holds, as seen at once and after each change.
 TIMED = """([action, condition]) => new Promise((resolve) => {
   const started = performance.now(), holds = new Function(`return (${condition})`);
-  const observer = new MutationObserver(() => {
+  const observer = new MutationObserver(check);
+  function check() {
     if (!holds()) return;
     observer.disconnect();
     requestAnimationFrame(() => resolve(performance.now() - started));
-  });
+  }
   observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
   new Function(action)();
+  check();
 })"""
 RANK = "document.querySelector('#rank').click()"
 IS_BUSY = "document.querySelector('#rank').getAttribute('aria-disabled') === 'true'"
 HAS_ENDED = (
     "document.querySelector('.headline-title').innerText === '{query}' && document.querySelector('#stop').hidden \
-&& document.querySelectorAll('.card[data-key]').length > 2"
+&& document.querySelectorAll('.card[data-key]').length > 2 && !("
+    + IS_BUSY
+    + ")"
 )
 
 
@@ -80,7 +84,8 @@ def test_many_pictures(serve, visit, tmp_path: Path, count: int) -> None:
     def rank(query: str) -> float:
         tab.page.locator("#query").fill(query)
         started = time.perf_counter()
-        tab.page.evaluate(TIMED, [RANK, HAS_ENDED.replace("{query}", query)])
+        tab.page.evaluate(TIMED, [RANK, IS_BUSY])  # first, as the ended ranking may have the same sentence
+        tab.page.evaluate(TIMED, ["", HAS_ENDED.replace("{query}", query)])
         return time.perf_counter() - started
 
     figures["first ranking, s"] = rank("a red house")

@@ -264,6 +264,7 @@ def test_a_change_of_scorer_query_or_picture_is_scored_again(tmp_path):
     assert scored_count("b", "g") == 2
 
 
+@pytest.mark.extended
 def test_sets_with_failures_are_scored_again(tmp_path):
     def fails(query, content):
         raise MemoryError
@@ -279,6 +280,7 @@ def test_sets_with_failures_are_scored_again(tmp_path):
     assert again.scored == []
 
 
+@pytest.mark.extended
 def test_logged_sets_count_as_done(tmp_path):
     evaluate(NUMBERS, run_of(ScriptedScorer(judge=number)), results_log=ResultsLog(tmp_path / "s.jsonl"))
     progress, evaluation = evaluate_stream(
@@ -402,6 +404,7 @@ def test_pictures_of_an_earlier_set_are_not_encoded_again(drawn, monkeypatch):
     assert len(encoded) == len(drawn.sets[0].pictures)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.extended)])
 def test_two_evaluations_have_bitwise_equal_scores(drawn, precision):
     first, second = (evaluate(drawn, toybox_run(precision)).results[0] for _ in range(2))

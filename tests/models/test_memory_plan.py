@@ -207,6 +207,7 @@ def test_layers_stay_in_host_memory_from_where_the_room_ends(plain: list[float],
     assert log_odds(checkpoint) == pytest.approx(plain, abs=1e-4)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ("scoring", "first", "second"),
     [

@@ -172,6 +172,7 @@ def test_every_form_of_a_query_gives_the_same_scores(api_url: str, query: Any) -
     assert scores(ask(api_url, query=query, documents=[URI, data_uri(OTHER)])) == plain
 
 
+@pytest.mark.extended
 def test_every_form_of_a_query_with_a_picture_gives_the_scores_for_that_example(example_api_url: str) -> None:
     documents = [URI, data_uri(OTHER)]
     plain = scores(ask(example_api_url, query="shoe", documents=documents))

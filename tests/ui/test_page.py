@@ -18,6 +18,7 @@ def test_the_server_hands_out_no_files_from_elsewhere(toybox_url, path):
     assert httpx.get(f"{toybox_url}gradio_api/file={path}").status_code in (403, 404)
 
 
+@pytest.mark.extended
 def test_the_doors_of_the_page_open_no_session_that_is_not_known(toybox_url):
     """What the browser sends when a button of the tab “Evaluate” is pressed, sent by somebody else."""
     config = httpx.get(f"{toybox_url}config").json()

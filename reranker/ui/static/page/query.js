@@ -66,7 +66,6 @@ export function createQuery(store, labels, { onSubmit, onList }) {
     if (box.value !== text) box.value = text;
     grow();
     exclude.draw();
-    example.draw();
     const count = linesOf(text).length;
     const problem = lengthProblem(store);
     setText(note, problem || (count > 1 && notice.node.hidden ? t("query_count", { count }) : ""));
@@ -100,7 +99,8 @@ export function createQuery(store, labels, { onSubmit, onList }) {
     draw(topics) {
       if (topics.has("session") || topics.has("language")) examples.draw();
       if (topics.has("connection") && store.connection === "open") said = null;
-      if (said || ["draft", "language", "session", "connection", "pictures", "model"].some((topic) => topics.has(topic))) draw();
+      if (["draft", "language", "session", "pictures", "model"].some((topic) => topics.has(topic))) example.draw();
+      if (said || ["draft", "language", "session", "connection"].some((topic) => topics.has(topic))) draw();
     },
   };
 }

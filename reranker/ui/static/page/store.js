@@ -4,11 +4,14 @@
 import { createApi } from "./api.js";
 import { createSessionEvents } from "./session_events.js";
 
+// While hundreds of files arrive, drawing each by itself would take longer than their upload.
+const SLOW_TOPICS = new Set(["pictures", "uploads"]), SLOW_MS = 200;
+
 // Topics: "connection", "session" (all of it), "pictures", "marks", "rankings" (summaries), "results" (of a
 // ranking), "job", "model", "view", "language", "draft", "uploads".
 export function createStore(root, translator) {
   const listeners = new Set();
-  let changed = new Set(), isScheduled = false;
+  let changed = new Set(), isScheduled = false, slowTimer = null, toldAt = -Infinity;
 
   const store = {
     session: null,      // {id, ends_at, hours}; null until the first state has arrived
@@ -44,6 +47,12 @@ export function createStore(root, translator) {
 
   function note(...topics) {
     for (const topic of topics) changed.add(topic);
+    const wait = [...changed].every((topic) => SLOW_TOPICS.has(topic)) ? toldAt + SLOW_MS - performance.now() : 0;
+    if (wait <= 0) return schedule();
+    slowTimer ??= setTimeout(schedule, wait);
+  }
+
+  function schedule() {
     if (isScheduled) return;
     isScheduled = true;
     // Hidden tabs have no frames, but their title shows the progress.
@@ -52,8 +61,9 @@ export function createStore(root, translator) {
 
   function tell() {
     if (!isScheduled) return;
+    clearTimeout(slowTimer);
     const topics = changed;
-    [changed, isScheduled] = [new Set(), false];
+    [changed, isScheduled, slowTimer, toldAt] = [new Set(), false, null, performance.now()];
     for (const listener of [...listeners]) listener(topics);
   }
 
