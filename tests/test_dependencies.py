@@ -47,11 +47,15 @@ DRAWN_WORLD = {
 INNER_LAYERS = {
     "models": (
         ("context", "patchify", "picture_preprocessing", "layers", "hub", "scoring.prompts"),
-        ("architecture", "device_map", "download"),
+        ("architecture", "device_map", "download", "model_files"),
         ("qwen2_5_vl.positions", "qwen2_5_vl.vision", "qwen2_5_vl.language", "qwen2_5_vl.model"),
         ("registry", "memory_plan", "occlusion", "scoring.method"),
         ("checkpoint",),
         ("loading",),
+        ("dual_encoders.family",),
+        ("dual_encoders.siglip", "dual_encoders.chinese_clip"),
+        ("dual_encoders.files",),
+        ("dual_encoders.encoder",),
         ("scoring.prompt_cache",),
         ("scoring.yes_no", "scoring.rating"),
         ("scoring.registry",),

@@ -143,6 +143,25 @@ class ScorerInfo:
     load_warnings: tuple[LoadWarning, ...]
 
 
+EncoderPrecision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderInfo:
+    """Constant facts about a dual encoder.
+
+    model: its name. fingerprint: digest of weights, tokenizer, prompt and preprocessing; vectors with equal ones can be
+        compared. precision: number format of the weights: fp32, bf16 or fp16.
+    dimensions: of a vector. image_px: side of the square that pictures are resized to.
+    """
+
+    model: str
+    fingerprint: str
+    precision: str
+    dimensions: int
+    image_px: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scored:
     """A candidate with its score; `position` counts from 0 in the order of the request.

@@ -14,12 +14,20 @@ from reranker.config.paths import ASSETS
 from reranker.core.errors import CheckpointMissing, CheckpointNotDownloaded
 
 TOYBOX: Final = ASSETS / "toybox"
+EMBEDDED: Final = {"toybox": TOYBOX, "toybox-encoder": ASSETS / "toybox-encoder"}  # on every machine
 REPOSITORIES: Final = {
     "lychee": "vec-ai/lychee-rerank-mm",
     "lychee-3b": "vec-ai/lychee-rerank-mm-3b",
     "qwen2.5-vl-7b": "Qwen/Qwen2.5-VL-7B-Instruct",
     "qwen2.5-vl-3b": "Qwen/Qwen2.5-VL-3B-Instruct",
 }
+ENCODERS: Final = {
+    "siglip2": "google/siglip2-base-patch16-256",
+    "siglip2-so400m": "google/siglip2-so400m-patch14-384",
+    "chinese-clip": "OFA-Sys/chinese-clip-vit-base-patch16",
+    "git-rsclip": "lcybuaa/Git-RSCLIP",
+}
+TEMPLATES: Final = {"git-rsclip": "a remote sensing image of {}"}  # what texts are put into
 GIGABYTES: Final = {"lychee": 16.6, "lychee-3b": 7.5, "qwen2.5-vl-7b": 16.6, "qwen2.5-vl-3b": 7.5}
 INDEX: Final = "model.safetensors.index.json"
 BEST: Final = "lychee"  # the model of "auto", if it can be used
@@ -53,9 +61,9 @@ def choose(model: str, revision: str, has_gpu: Callable[[], bool]) -> Choice:
 
 def repository_of(model: str) -> str | None:
     """Return the id of a model's repository on the hub; None for the toybox and for folders."""
-    if model in REPOSITORIES:
-        return REPOSITORIES[model]
-    if model == "toybox" or model.count("/") != 1 or _folder_at(model) is not None:
+    if known := REPOSITORIES.get(model) or ENCODERS.get(model):
+        return known
+    if model in EMBEDDED or model.count("/") != 1 or _folder_at(model) is not None:
         return None
     try:
         validate_repo_id(model)
@@ -70,8 +78,8 @@ def folder_of(model: str, revision: str = "") -> Path:
     Models of the hub are read from the cache of its library. Raises `CheckpointMissing` if a path does not exist, and
     `CheckpointNotDownloaded` if files of a model of the hub are not on this machine.
     """
-    if model == "toybox":
-        return TOYBOX
+    if model in EMBEDDED:
+        return EMBEDDED[model]
     repository = repository_of(model)
     if repository is not None:
         return _snapshot(model, repository, revision)

@@ -34,6 +34,7 @@ from reranker.models.memory_plan import (
     loading_options,
     place_on_devices,
 )
+from reranker.models.model_files import ModelFiles
 from reranker.models.patchify import PatchSettings
 from reranker.models.scoring.prompts import DEFAULT_INSTRUCTION
 
@@ -98,7 +99,7 @@ def load_checkpoint(
     files = CheckpointFiles(model, folder_of(model, revision))
     check_detail(model, visual_tokens, files.max_tokens)
     chosen_precision = choose_precision(precision, chosen_device, files.weight_counts)
-    with _report_loading(report):
+    with report_loading(report):
         network = load_network(files, chosen_device, chosen_precision)
     checkpoint = make_checkpoint_from_files(network, files, chosen_device, chosen_precision)
     if precision == "auto" and chosen_precision == "fp16":
@@ -107,7 +108,7 @@ def load_checkpoint(
 
 
 @contextmanager
-def _report_loading(report: Report) -> Iterator[None]:
+def report_loading(report: Report) -> Iterator[None]:
     """Call `report` while transformers loads weights, in place of its progress bar."""
 
     def replace_bar(make_bar: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -153,7 +154,7 @@ def load_network(
             **loading_options(precision, device),
         )
         network, loading_info = loaded
-        _check_weights(files, network, loading_info)
+        check_weights(files, network, loading_info)
         place_on_devices(network, device, precision, all_on_device=all_on_device)
     except CheckpointError:
         raise
@@ -162,7 +163,7 @@ def load_network(
     return cast(PreTrainedModel, network)
 
 
-def _check_weights(files: CheckpointFiles, network: PreTrainedModel, info: Mapping[str, Collection[Any]]) -> None:
+def check_weights(files: ModelFiles, network: PreTrainedModel, info: Mapping[str, Collection[Any]]) -> None:
     """Raise `CheckpointWeightsInvalid` if weights are missing or misshapen: transformers has filled in random ones.
 
     info: that of `from_pretrained`.

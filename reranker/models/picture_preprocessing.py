@@ -40,6 +40,27 @@ class VisionShape:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SquareDefaults:
+    """What transformers does if an image processor for squares does not say it."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    center_crop: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SquareSettings:
+    """Pictures are resized to a square, whatever their shape, and normalized.
+
+    image_px: side of the square. mean, std: of the channels, in [0, 1].
+    """
+
+    image_px: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PreprocessorFields:
     """The settings in a file of transformers. name: of the model; file: name of the file. Both are for errors.
 
@@ -69,6 +90,24 @@ class PreprocessorFields:
             max_pixels=max_pixels,
         )
 
+    def square_settings(self, image_px: int, defaults: SquareDefaults) -> SquareSettings:
+        """Return the settings of an image processor that makes squares. image_px: the side that the tower takes.
+
+        Raises `CheckpointFieldInvalid` and `CheckpointUnsupported`.
+        """
+        self._check_fixed()
+        if self._get("do_center_crop", defaults.center_crop) is not False:
+            raise self._unsupported("do_center_crop")
+        size = self._get("size", image_px)
+        sides = [size.get("height"), size.get("width")] if isinstance(size, Mapping) else [size]
+        if any(side != image_px for side in sides):
+            raise self._invalid("size", "as in config.json")
+        return SquareSettings(
+            image_px=image_px,
+            mean=self._channels("image_mean", defaults.mean, positive=False),
+            std=self._channels("image_std", defaults.std, positive=True),
+        )
+
     def _get(self, key: str, default: Any) -> Any:
         value = self.fields.get(key)
         return default if value is None else value
@@ -85,7 +124,7 @@ class PreprocessorFields:
             raise self._unsupported("rescale_factor")
 
     def _unsupported(self, key: str) -> CheckpointUnsupported:
-        reason = f"{self.file} sets {key} to {self.fields[key]!r:.40}, for which this program has no code"
+        reason = f"{self.file} sets {key} to {self.fields.get(key)!r:.40}, for which this program has no code"
         return CheckpointUnsupported(name=self.name, reason=reason)
 
     def _check_same(self, key: str, value: int) -> None:

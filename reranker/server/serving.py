@@ -28,7 +28,7 @@ def serve_application(
 
     announce: is called with the URL once the socket accepts connections.
     """
-    listening = _listen(host, port)
+    listening = listen(host, port)
     announce(f"http://{bracketed(host)}:{port}")
     config = uvicorn.Config(
         app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S, root_path=root_path
@@ -41,11 +41,11 @@ def serve_application(
 
 def check_address(host: str, port: int) -> None:
     """Raise `OSError` if the address cannot be used."""
-    _listen(host, port).close()
+    listen(host, port).close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raises `OSError`."""
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens, whose connections send each part at once. Raises `OSError`."""
     if not host:  # which would be all addresses of this machine
         raise OSError("The address is empty")
     try:

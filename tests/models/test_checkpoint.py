@@ -13,8 +13,8 @@ from transformers import Qwen2VLImageProcessorPil
 
 from reranker.core.errors import CheckpointBroken, CheckpointError, CheckpointMissing, CheckpointUnsupported
 from reranker.i18n.error_messages import Language, sentence
-from reranker.models.checkpoint import INDEX, CheckpointFiles
-from reranker.models.hub import TOYBOX
+from reranker.models.checkpoint import CheckpointFiles
+from reranker.models.hub import INDEX, TOYBOX
 
 WRITTEN = json.loads((TOYBOX / "preprocessor_config.json").read_text())
 CONFIG = json.loads((TOYBOX / "config.json").read_text())

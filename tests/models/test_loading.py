@@ -32,8 +32,8 @@ from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
 from reranker.i18n.error_messages import Language, sentence
 from reranker.images.limits import Limits
-from reranker.models.checkpoint import INDEX, CheckpointFiles
-from reranker.models.hub import TOYBOX
+from reranker.models.checkpoint import CheckpointFiles
+from reranker.models.hub import INDEX, TOYBOX
 from reranker.models.loading import load_checkpoint
 from tests.support.paths import GALLERY
 
