@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from typing import Final
 
 from PIL import Image, ImageDraw
@@ -25,6 +26,13 @@ def make_thumbnail(candidate: Candidate, limits: Limits, *, max_px: int, quality
     """
     data = read_bytes(candidate, limits)
     return shared_pool().thumbnail(data, candidate.name, limits, max_px=max_px, quality=quality)
+
+
+def smaller_thumbnail(thumbnail: bytes, *, max_px: int, quality: int) -> bytes:
+    """A smaller version of a thumbnail that this program has made, as a JPEG."""
+    with Image.open(BytesIO(thumbnail)) as image:
+        image.thumbnail((max_px, max_px))
+        return encode_jpeg(image, quality)
 
 
 def make_placeholder(*, quality: int) -> bytes:

@@ -23,7 +23,7 @@ from reranker.config.settings import MEGABYTE
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import PathUnknown, RequestMalformed, ServerStopping
 from reranker.evaluation.output_files import as_csv
-from reranker.images.thumbnails import make_thumbnail
+from reranker.images.thumbnails import make_thumbnail, smaller_thumbnail
 from reranker.server.error_responses import error_response
 from reranker.server.json_bodies import JsonLimits, parse_whole_json
 from reranker.server.request_bodies import RequestBodies
@@ -40,6 +40,7 @@ from reranker.ui.upload_quota import shared_quota
 
 MAX_BODY_MB: Final = 8
 BODIES_AT_ONCE: Final = 8
+SMALL_PX: Final = 192  # of a thumbnail among many
 MAX_FULL_PX: Final = 4096  # longer side of the picture that is shown alone
 FULL_QUALITY: Final = 90
 SLOTS: Final = {"uploads": 8, "pictures": 8, "questions": 8, "exports": 4, "saved": 1}  # at the same time; others wait
@@ -274,6 +275,8 @@ class SessionRoutes:
     async def _thumbnail(self, request: Request, session: Session) -> Response:
         picture = await _picture(request, session)
         jpeg, is_final = await self._in_slot("pictures", session.thumbnails.read, picture.path)
+        if request.query_params.get("size") == "small":
+            jpeg = await run_in_threadpool(smaller_thumbnail, jpeg, max_px=SMALL_PX, quality=FULL_QUALITY)
         return Response(jpeg, media_type="image/jpeg", headers=_FOR_EVER if is_final else _ONCE)
 
     async def _full(self, request: Request, session: Session) -> Response:

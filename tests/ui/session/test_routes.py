@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from PIL import Image
 
 from reranker import Reranker, Settings
 from reranker.config.paths import data_folder
@@ -167,6 +169,15 @@ def test_pictures_are_shown_and_kept_by_the_browser(session: PageSession) -> Non
         assert "immutable" in answer.headers["cache-control"]
         assert "private" in answer.headers["cache-control"]
     assert session.get(f"pictures/{id_}/details").json() == {"rows": []}
+
+
+@pytest.mark.parametrize(("size", "expected"), [((1000, 500), (192, 96)), ((90, 300), (58, 192)), ((40, 20), (40, 20))])
+def test_a_small_thumbnail_fits_into_192_pixels(session: PageSession, size, expected) -> None:
+    id_ = session.upload(numbered_picture(1, size), "a.png").json()["picture"]["id"]
+    answer = session.get(f"pictures/{id_}/thumbnail?size=small")
+    with Image.open(BytesIO(answer.content)) as image:
+        assert image.size == expected
+    assert "immutable" in answer.headers["cache-control"]
 
 
 def test_a_picture_whose_file_is_gone_is_not_kept_as_a_cross_for_ever(open_page, tmp_path: Path) -> None:

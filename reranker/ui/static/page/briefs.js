@@ -88,7 +88,7 @@ export function createBriefs(store, shown, labels, onOpen) {
 
   function showBest(cell, ids) {
     updateByKey(cell, ids.slice(0, BEST), (id) => id,
-      (id) => createElement("img", { src: store.thumbnailUrl(id), alt: "", loading: "lazy", decoding: "async" }), () => {});
+      (id) => createElement("img", { src: store.smallUrl(id), alt: "", loading: "lazy", decoding: "async" }), () => {});
   }
 
   function stateText(summary) {

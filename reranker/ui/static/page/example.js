@@ -54,7 +54,7 @@ export function createExample(store, labels, onChange, onTrouble) {
       node.hidden = picture === null;
       opener.hidden = picture !== null || !store.model?.takes_example;
       if (picture === null) return;
-      const url = store.thumbnailUrl(picture.id);
+      const url = store.smallUrl(picture.id);
       if (image.getAttribute("src") !== url) image.src = url;
       setText(name, t("example_like", { name: picture.name }));
     },

@@ -53,7 +53,7 @@ export function createPictureGrid(store, labels, chosen, { onChange, onRemove })
 
   function makeCell(index) {
     const { id } = pictures[index];
-    const image = createElement("img", { src: store.thumbnailUrl(id), alt: "", decoding: "async", draggable: "false" });
+    const image = createElement("img", { src: store.smallUrl(id), alt: "", decoding: "async", draggable: "false" });
     const name = createElement("span", { class: "name" });
     const cell = createElement("button", { type: "button", class: "cell", onclick: (event) => choose(event, id) }, image, name);
     const remove = createElement("button", { type: "button", class: "cell-remove", tabindex: -1, onclick: () => onRemove(id) }, "✕");

@@ -31,6 +31,8 @@ export function createStore(root, translator) {
     setDraft(values) { Object.assign(store.draft, values); note("draft"); },
     setLanguage(language) { translator.language = language; note("language"); },
     path: (rest) => `sessions/${store.session.id}/${rest}`,
+    // Hundreds of these are shown at a time, and a browser keeps the pixels of all that it has shown.
+    smallUrl: (picture) => store.api.urlOf(store.path(`pictures/${picture}/thumbnail?size=small`)),
     thumbnailUrl: (picture) => store.api.urlOf(store.path(`pictures/${picture}/thumbnail`)),
     fullUrl: (picture) => store.api.urlOf(store.path(`pictures/${picture}/full`)),
     connect: (id) => events.follow(id),

@@ -31,7 +31,7 @@ export function createStrip(store, uploads, onMore) {
     setText(more, t("pictures_strip_more", { number: ids.length - count }));
   }
 
-  const makeTile = (id) => createElement("img", { src: store.thumbnailUrl(id), alt: "", decoding: "async", draggable: "false" });
+  const makeTile = (id) => createElement("img", { src: store.smallUrl(id), alt: "", decoding: "async", draggable: "false" });
 
   return { node, draw };
 }
