@@ -293,6 +293,7 @@ CLIENT_TEXTS: Final[dict[str, dict[Language, str]]] = {
     "results_close": {"en": "Close", "zh": "关闭"},
     "results_comma": {"en": ", ", "zh": "、"},
     "results_not": {"en": "not {text}", "zh": "不要 {text}"},
+    "results_parts": {"en": "Scores of the parts", "zh": "显示各部分的分数"},
     "results_pictures": {"en": "{number} pictures", "zh": "{number} 张图片"},
     "results_pictures_one": {"en": "1 picture", "zh": "1 张图片"},
     "results_scored": {"en": "{number} scored", "zh": "{number} 张已评分"},

@@ -4,6 +4,7 @@ All of it is scored as in any run, one batch per slot of the device, a failing b
 """
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from reranker.core.cancellation import Cancellation
@@ -52,13 +53,11 @@ def explain(
     def score_of(part: Query) -> Score:
         return _only_score(drain(query_stream(part, [candidate], engine, cancellation=cancellation)))
 
-    whole, excluded = score_of(query), bool(query.exclude)
-    parts = [PartScore(text=text, score=score_of(Query(text=text))) for text in query_parts(query.text)]
-    if excluded:
-        alone = query.without_exclude
-        parts = parts or [PartScore(text=alone.title, score=score_of(alone))]
-        score = score_of(Query(text=query.exclude))
-        parts.append(PartScore(text=query.exclude, score=score, is_excluded=True))
+    whole = score_of(query)
+    parts = [
+        PartScore(text=part.query.title, score=score_of(part.query), is_excluded=part.is_excluded)
+        for part in parts_of(query)
+    ]
     ticket = engine.device_queue.ticket(cancellation)
     try:
         where = _occlusion_map(query, candidate, whole, engine, ticket)
@@ -87,6 +86,23 @@ def generate_rating(
     score = _only_score(rank(query, [candidate], engine, cancellation=cancellation))
     rating = shown_score(score.log_odds, engine.executor.info.temperature)
     return GeneratedRating(text=score.generated_text or "", rating=rating)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryPart:
+    """A part of a query that is scored by itself. is_excluded: it says what must not be in a picture."""
+
+    query: Query
+    is_excluded: bool = False
+
+
+def parts_of(query: Query) -> tuple[QueryPart, ...]:
+    """Return the parts of the sentence of a query, and what it excludes; nothing if there is only one part."""
+    parts = [QueryPart(query=Query(text=text)) for text in query_parts(query.text)]
+    if query.exclude:
+        parts = parts or [QueryPart(query=query.without_exclude)]
+        parts.append(QueryPart(query=Query(text=query.exclude), is_excluded=True))
+    return tuple(parts)
 
 
 def query_parts(text: str) -> tuple[str, ...]:

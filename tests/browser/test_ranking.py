@@ -271,6 +271,27 @@ def test_a_picture_is_shown_alone_with_its_numbers(ranked) -> None:
 
 
 @pytest.mark.extended
+def test_cards_show_the_scores_of_the_parts_on_request(toybox_url, visit, drawings) -> None:
+    tab = visit(toybox_url)
+    tab.upload(*drawings)
+    tab.ask("a blue car and a tree")
+    tab.captions(len(drawings))
+    tab.ended()
+    assert tab.page.locator(".part").count() == 0
+    height = tab.page.locator(".card").first.bounding_box()["height"]
+    tab.page.get_by_role("button", name="Scores of the parts").click()
+    tab.page.locator(".card-parts .part").first.wait_for()
+    texts = tab.page.locator(".card").first.locator(".part").all_inner_texts()
+    assert [re.sub(r"[\d.]+$", "", text).strip() for text in texts] == ["a blue car", "a tree"]
+    assert tab.page.locator(".card").first.bounding_box()["height"] > height
+    tab.ask("a red house")
+    tab.page.locator(".headline-title", has_text="a red house").wait_for()
+    tab.ended()
+    assert tab.page.get_by_role("button", name="Scores of the parts").count() == 0
+    assert tab.page.locator(".part").count() == 0
+
+
+@pytest.mark.extended
 def test_more_like_a_picture(serve, visit, numbered) -> None:
     tab = visit(serve(Reranker(scorer=ScriptedScorer(judge=nearness))))
     tab.upload(*numbered)

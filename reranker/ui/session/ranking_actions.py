@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from reranker.core.scores import shown_score
 from reranker.core.text import is_blank, is_well_formed, well_formed
 from reranker.core.types import Candidate, EncodedPicture, Query, Score, Scored
 from reranker.engine.batching import float32
+from reranker.pipelines.explain import parts_of
 from reranker.server.json_bodies import JsonLimits, parse_whole_json
 from reranker.ui.session.admission import new_id
 from reranker.ui.session.jobs import RankingPart, RankJob
@@ -195,6 +197,24 @@ class RankingActions:
             for part in explanation.parts
         ]
         return {"parts": parts, "drops": explanation.where.drops}
+
+    def parts(self, session: Session, id_: str, pictures: Sequence[str], cancellation: Cancellation) -> dict[str, Any]:
+        """Return the scores of the parts of a sentence for pictures, by their ids; null where there is none.
+
+        Raises `RankingUnknown` and errors of the model.
+        """
+        header, _ = session.ranking(id_)
+        present = session.pictures
+        chosen = [present[picture] for picture in dict.fromkeys(pictures) if picture in present]
+        queries = [part.query for part in parts_of(header.query)]
+        scores: dict[str, list[float | None]] = {picture.id: [None] * len(queries) for picture in chosen}
+        candidates = [picture.candidate for picture in chosen]
+        temperature = self._reranker.info.temperature
+        with closing(self._reranker.rank_each_stream(queries, candidates, cancellation=cancellation)) as stream:
+            for index, event in stream:
+                if isinstance(event, Scored):
+                    scores[chosen[event.position].id][index] = shown_score(event.score.log_odds, temperature)
+        return {"scores": scores}
 
     def rating(self, session: Session, id_: str, picture: str, cancellation: Cancellation) -> dict[str, Any]:
         """Return the rating of a picture that the model writes. Raises as `explain` does."""

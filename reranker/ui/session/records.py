@@ -22,6 +22,7 @@ from reranker.core.types import Candidate, EncodedPicture, Failed, Query, Rankin
 from reranker.engine.batching import float32
 from reranker.i18n.error_messages import sentence
 from reranker.i18n.page_texts import LANGUAGES
+from reranker.pipelines.explain import parts_of
 from reranker.pipelines.rerank import sort_events
 
 _PASSING_REASONS: Final = ("no access", "no memory", "too slow")
@@ -178,6 +179,7 @@ def summary(
         "query": header.query.text,
         "exclude": header.query.exclude,
         "example": header.query.example and {"id": header.example or None, "name": header.query.example_name},
+        "parts": [{"text": part.query.title, "excluded": part.is_excluded} for part in parts_of(header.query)],
         "created": header.created_s,
         "state": state,
         "total": header.total,

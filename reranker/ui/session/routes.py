@@ -40,6 +40,7 @@ from reranker.ui.upload_quota import shared_quota
 
 MAX_BODY_MB: Final = 8
 BODIES_AT_ONCE: Final = 8
+MAX_PARTS_PICTURES: Final = 100  # of one request
 SMALL_PX: Final = 192  # of a thumbnail among many
 MAX_FULL_PX: Final = 4096  # longer side of the picture that is shown alone
 FULL_QUALITY: Final = 90
@@ -92,6 +93,7 @@ class SessionRoutes:
             self._route(f"{session}/saved", cls._open_saved, "POST"),
             self._route(f"{session}/explain", cls._explain, "POST"),
             self._route(f"{session}/rating", cls._rate, "POST"),
+            self._route(f"{session}/parts", cls._parts, "POST"),
             self._route(f"{session}/exports", cls._export, "POST"),
             self._route(f"{session}/exports/{{token}}/{{name}}", cls._exported, "GET"),
             self._route(f"{session}/{LABELS_FILE}", cls._labels, "GET"),
@@ -226,19 +228,27 @@ class SessionRoutes:
     async def _rate(self, request: Request, session: Session) -> Response:
         return await self._ask(request, session, self._rankings.rating)
 
+    async def _parts(self, request: Request, session: Session) -> Response:
+        body = await self._body(request)
+        pictures = _texts(body, "pictures")[:MAX_PARTS_PICTURES]
+        return await self._answer(request, self._rankings.parts, session, _text(body, "ranking"), pictures)
+
     async def _ask(
         self,
         request: Request,
         session: Session,
         question: Callable[[Session, str, str, Cancellation], dict[str, Any]],
     ) -> Response:
-        """Ask the model about one picture of a ranking. A browser that disconnects ends it before the next batch."""
+        """Ask the model about one picture of a ranking."""
         body = await self._body(request)
-        ranking, picture = _text(body, "ranking"), _text(body, "picture")
+        return await self._answer(request, question, session, _text(body, "ranking"), _text(body, "picture"))
+
+    async def _answer(self, request: Request, question: Callable[..., dict[str, Any]], *arguments: Any) -> Response:
+        """Answer a question to the model. A browser that disconnects ends it before the next batch."""
         cancellation = Cancellation()
         disconnect = create_task(_cancel_on_disconnect(request, cancellation))
         try:
-            return JSONResponse(await self._in_slot("questions", question, session, ranking, picture, cancellation))
+            return JSONResponse(await self._in_slot("questions", question, *arguments, cancellation))
         finally:
             cancellation.cancel()
             disconnect.cancel()

@@ -16,7 +16,7 @@ from reranker.ui.session.ranking_actions import RankingActions
 from reranker.ui.session.records import Picture
 from reranker.ui.session.sessions import Sessions
 from reranker.ui.upload_quota import UploadQuota
-from tests.support.numbered_pictures import nearness, numbered_gallery, numbered_picture
+from tests.support.numbered_pictures import nearness, number_in, numbered_gallery, numbered_picture
 from tests.support.paced_scorer import PacedScorer
 from tests.support.page_session import PageSession, names_by_score
 from tests.support.rankings import ranking as written_ranking
@@ -322,6 +322,24 @@ def test_one_picture_is_explained_and_rated(open_page, toybox, drawings: list[Pa
     rating = session.post("rating", asked).json()
     assert rating["text"].startswith("Score: ")
     assert 0 <= rating["score"] <= 10
+
+
+def test_parts_are_scored_for_several_pictures(open_page) -> None:
+    session = open_page(ScriptedScorer(judge=number_in, temperature=2.0))
+    ids = session.add(2, -4, "no number")
+    (ranking,) = session.rank("a cat, a dog", exclude="a tree")
+    texts = [(part["text"], part["excluded"]) for part in ranking["parts"]]
+    assert texts == [("a cat", False), ("a dog", False), ("a tree", True)]
+    asked = {"ranking": ranking["id"], "pictures": [*ids, ids[0], "unknown"]}
+    scores = session.post("parts", asked).json()["scores"]
+    assert scores == {
+        ids[0]: [pytest.approx(7.3106, abs=1e-3)] * 3,
+        ids[1]: [pytest.approx(1.192, abs=1e-3)] * 3,
+        ids[2]: [None] * 3,
+    }
+    (plain,) = session.rank("a cat")
+    assert plain["parts"] == []
+    assert session.post("parts", {"ranking": plain["id"], "pictures": ids[:1]}).json() == {"scores": {ids[0]: []}}
 
 
 @pytest.mark.parametrize("question", ["explain", "rating"])

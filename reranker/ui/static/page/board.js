@@ -9,8 +9,9 @@ import { changeText, markOf, setMarks } from "./marks.js";
 import { createSelection, createSelectionBar } from "./selection.js";
 import { createWindowing } from "./windowing.js";
 
-// shown: see shown.js. notices: see notices.js. open: (key), opens the lightbox. barBottom: () -> where the sticky bar ends.
-export function createBoard(store, shown, labels, notices, { open, barBottom }) {
+// shown: see shown.js. notices: see notices.js. partScores: see part_scores.js. open: (key), opens the lightbox.
+// barBottom: () -> where the sticky bar ends.
+export function createBoard(store, shown, labels, notices, partScores, { open, barBottom }) {
   const { texts } = store;
   const list = labels.attribute(createElement("ol", { class: "cards", role: "list" }), "aria-label", "card_list");
   const empty = createElement("p", { class: "board-empty", hidden: true });
@@ -111,7 +112,7 @@ export function createBoard(store, shown, labels, notices, { open, barBottom }) 
   function relayout() {
     if (!width) return;
     const before = layout;
-    layout = layoutFor(width, store.view.columns, shape);
+    layout = layoutFor(width, store.view.columns, shape, partScores.isShown);
     const isOther = before !== null && before.rowHeight !== layout.rowHeight;
     const top = isOther ? -grid.getBoundingClientRect().top : 0;
     draw();
@@ -157,6 +158,7 @@ export function createBoard(store, shown, labels, notices, { open, barBottom }) 
       indexes.add(focused);
     }
     placeCards([...indexes].sort((one, other) => one - other), entries, waiting);
+    if (partScores.isShown) partScores.want([...indexes].map((index) => entries[index]?.row.id ?? null).filter((id) => id !== null));
   }
 
   // Put the cards in order without moving the element that has the focus, because that would take the focus from it.
@@ -193,7 +195,7 @@ export function createBoard(store, shown, labels, notices, { open, barBottom }) 
   function detailsOf({ row }, index) {
     return {
       index, count: shown.entries.length, mark: markOf(store.marks, row.id), isSelected: selection.has(row.key),
-      url: row.id === null ? null : store.thumbnailUrl(row.id),
+      url: row.id === null ? null : store.thumbnailUrl(row.id), parts: partScores.isShown ? partScores.of(row.id) : null,
     };
   }
 
@@ -219,7 +221,7 @@ export function createBoard(store, shown, labels, notices, { open, barBottom }) 
     draw(topics) {
       node.hidden = shown.id === null || shown.compared !== null;
       if (topics.has("pictures")) shape = shapeFor(store.pictures.values());
-      if (topics.has("pictures") || topics.has("view")) relayout();
+      if (["pictures", "view", "rankings"].some((topic) => topics.has(topic))) relayout();
       else draw();
     },
     get columns() { return layout?.columns ?? null; },

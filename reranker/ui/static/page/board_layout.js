@@ -2,7 +2,7 @@
 
 export const MIN_COLUMNS = 2, MAX_COLUMNS = 8;
 const PHONE_PX = 640, MIN_CARD_PX = 96;
-const GAP_PX = 16, PHONE_GAP_PX = 10, CAPTION_PX = 58;
+const GAP_PX = 16, PHONE_GAP_PX = 10, CAPTION_PX = 58, PARTS_PX = 28;
 const MOST_HEIGHT_PX = 440;  // of a picture, unless people chose a size, so that more than one row is seen
 const SHAPES = [2 / 3, 3 / 4, 1, 4 / 3, 3 / 2];  // width to height
 
@@ -21,13 +21,14 @@ export function shapeFor(pictures) {
   return SHAPES.reduce((best, shape) => distance(shape) < distance(best) ? shape : best);
 }
 
-// chosen: columns that people chose, or undefined.
-export function layoutFor(width, chosen, shape) {
+// chosen: columns that people chose, or undefined. hasParts: whether cards have a line for the parts of the sentence.
+export function layoutFor(width, chosen, shape, hasParts) {
   const columns = columnsFor(width, chosen);
   const gap = width < PHONE_PX ? PHONE_GAP_PX : GAP_PX;
   const cardWidth = Math.floor((width - gap * (columns - 1)) / columns);
   const pictureHeight = Math.round(Math.min(cardWidth / shape, chosen ? Infinity : MOST_HEIGHT_PX));
-  return { columns, gap, cardWidth, pictureHeight, cardHeight: pictureHeight + CAPTION_PX, rowHeight: pictureHeight + CAPTION_PX + gap };
+  const cardHeight = pictureHeight + CAPTION_PX + (hasParts ? PARTS_PX : 0);
+  return { columns, gap, cardWidth, pictureHeight, cardHeight, rowHeight: cardHeight + gap };
 }
 
 // Where a card is on the board, in pixels.

@@ -2,6 +2,7 @@
 
 import { createElement } from "./elements.js";
 import { setText } from "./labels.js";
+import { updatePartScores } from "./part_scores.js";
 import { createMarkButtons, markTexts, updateMarkButtons } from "./marks.js";
 
 // Create an empty card. onMark: (key, change, event). onToggle: (key), unfolds near-duplicates.
@@ -19,15 +20,16 @@ export function createCard(texts, onMark, onToggle) {
     score: createElement("b", { class: "card-score" }),
     coarse: createElement("span", { class: "card-coarse" }),
     name: createElement("span", { class: "card-name" }),
+    scores: createElement("div", { class: "card-parts", hidden: true }),
     marks: createMarkButtons(onChange, -1),
   };
-  const { open, image, tile, badge, more, bar, rank, score, coarse, name, marks } = card.parts;
+  const { open, image, tile, badge, more, bar, rank, score, coarse, name, scores, marks } = card.parts;
   open.append(image, tile, badge);
   card.append(open, more,
     createElement("span", { class: "card-bar", "aria-hidden": "true" }, bar),
     createElement("div", { class: "card-line" },
       createElement("span", { class: "card-figures", "aria-hidden": "true" }, rank, score, coarse), marks),
-    createElement("div", { class: "card-line", "aria-hidden": "true" }, name));
+    createElement("div", { class: "card-line", "aria-hidden": "true" }, name), scores);
   return card;
 }
 
@@ -37,7 +39,7 @@ export function createWaitingCard(url) {
     createElement("span", { class: "card-waiting" }, url && createElement("img", { src: url, alt: "", decoding: "async" })));
 }
 
-// Show an entry of a ranking. place: {index, count, mark, isSelected, url}.
+// Show an entry of a ranking. place: {index, count, mark, isSelected, url, parts}; parts: see part_scores.js, or null.
 export function updateCard(card, entry, place, texts) {
   const { row } = entry;
   const { parts } = card;
@@ -55,6 +57,8 @@ export function updateCard(card, entry, place, texts) {
   card.classList.toggle("is-picked", place.mark.pick === 1);
   card.classList.toggle("is-rejected", place.mark.pick === -1);
   showSimilar(parts.more, entry, texts);
+  parts.scores.hidden = place.parts === null;
+  if (place.parts) updatePartScores(parts.scores, place.parts, texts);
   parts.marks.hidden = row.id === null;
   updateMarkButtons(parts.marks, place.mark, texts);
   card.setAttribute("aria-posinset", place.index + 1);

@@ -12,6 +12,7 @@ import { createFilters } from "./filters.js";
 import { createLabels } from "./labels.js";
 import { createLightbox } from "./lightbox.js";
 import { createNotices } from "./notices.js";
+import { createPartScores } from "./part_scores.js";
 import { createChips, createHeadline } from "./rankings.js";
 import { createShown } from "./shown.js";
 
@@ -30,16 +31,17 @@ export function createResults(store, onLike) {
   const failures = createFailures(store, shown, notices);
   const comparison = createComparison(store, shown, labels);
   const lightbox = createLightbox(store, shown, labels, { onClose: (key) => board.focusKey(key), onLike });
-  const board = createBoard(store, shown, labels, notices, { open: lightbox.open, barBottom: () => bottomOf(filters.node) });
+  const partScores = createPartScores(store, shown, labels, notices);
+  const board = createBoard(store, shown, labels, notices, partScores, { open: lightbox.open, barBottom: () => bottomOf(filters.node) });
   const size = createSizeSlider(store, shown, labels, board);
 
-  const head = createElement("div", { class: "results-head" }, headline.node, createElement("div", { class: "results-tools" }, failures.node, steps.node, size.node));
+  const head = createElement("div", { class: "results-head" }, headline.node, createElement("div", { class: "results-tools" }, failures.node, steps.node, partScores.node, size.node));
   const foot = createElement("div", { class: "results-foot" }, board.selectionBar, notices.alert);
   const node = createElement("section", { class: "results" },
     chips.node, briefs.node, head, comparison.node, board.node, foot, notices.spoken, lightbox.node);
   labels.attribute(node, "aria-label", "results_title");
 
-  const parts = [filters, exportMenu, chips, headline, briefs, steps, failures, comparison, board, size, lightbox];
+  const parts = [filters, exportMenu, chips, headline, briefs, steps, failures, comparison, partScores, board, size, lightbox];
   store.subscribe((topics) => {
     if (!store.session) return;
     if (topics.has("language")) labels.refresh();

@@ -51,7 +51,7 @@ export function createShown(store) {
   // A run can be of a part of the pictures only, and it is not said of which.
   function waitingIds() {
     const count = Math.max(0, shown.summary.total - shown.rows.length - shown.failed.length);
-    const ids = [...store.pictures.keys()].filter((id) => !results.scored.has(id) && !results.failed.has(id));
+    const ids = [...store.pictures.keys()].filter((id) => !results.scored.has(id) && !results.failed.has(id) && id !== shown.summary.example?.id);
     return ids.length === count ? ids : Array(count).fill(null);
   }
 

@@ -8,7 +8,7 @@ import { createSessionEvents } from "./session_events.js";
 const SLOW_TOPICS = new Set(["pictures", "uploads"]), SLOW_MS = 200;
 
 // Topics: "connection", "session" (all of it), "pictures", "marks", "rankings" (summaries), "results" (of a
-// ranking), "job", "model", "view", "language", "draft", "uploads".
+// ranking), "parts" (their scores), "job", "model", "view", "language", "draft", "uploads".
 export function createStore(root, translator) {
   const listeners = new Set();
   let changed = new Set(), isScheduled = false, slowTimer = null, toldAt = -Infinity;
