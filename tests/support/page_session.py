@@ -161,7 +161,8 @@ def apply_change(state: Values, change: Values) -> None:
     """Change a state as a browser does."""
     (kind, value), *_ = change.items()
     if kind in ("pictures_added", "pictures_changed"):
-        state["pictures"].update(by_id(value))
+        pictures = state["pictures"] | by_id(value)
+        state["pictures"] = dict(sorted(pictures.items(), key=lambda item: item[1]["place"]))
     elif kind == "pictures_removed":
         state["can_restore"] = change["can_restore"]
         for id_ in value:

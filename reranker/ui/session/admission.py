@@ -40,8 +40,8 @@ class Admission:
         self.examination = Examination(reranker.limits)
         self.samples, self.galleries = samples, galleries
 
-    def add_upload(self, session: Session, upload: Upload) -> Admitted:
-        """Move an uploaded file into a session, if it is a picture.
+    def add_upload(self, session: Session, upload: Upload, place: int) -> Admitted:
+        """Move an uploaded file into a session, if it is a picture. place: see `Picture`.
 
         Raises the `PictureError` of a file that can never be scored, `TooManyPictures`, `SessionUnknown`, `OSError`.
         """
@@ -55,7 +55,7 @@ class Admission:
             with session.lock:  # other files may have arrived at the same time, and equal ones
                 if (equal := session.find_equal(upload.sha256)) is None:
                     self._check_count(session, 1)
-                    session.add([picture])
+                    session.add([replace(picture, place=place)])
                     self.examination.group_soon(session)
                     return Admitted(picture=picture, same_as=None)
         except BaseException:

@@ -38,7 +38,8 @@ class Picture:
     path: of the file, inside the folder of the session or of a gallery. sha256: of the file; None if it was not read.
     size: upright width and height in pixels; None if unknown. taken: when, as `2024-05-01T10:22:33`, or None.
     alike: number of a group of near-duplicates, or None. pick: 1 if picked, -1 if rejected. rating: 1 to 5 stars, 0 for
-    none. error: why the file cannot be read at the moment.
+    none. error: why the file cannot be read at the moment. place: among the pictures of the session, which are in the
+    order of their places; 0 before it is added.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Picture:
     pick: int = 0
     rating: int = 0
     error: PictureError | None = None
+    place: int = 0
 
     @property
     def candidate(self) -> Candidate:
@@ -76,6 +78,7 @@ class Picture:
             "bytes": self.size_bytes,
             "taken": self.taken,
             "alike": self.alike,
+            "place": self.place,
             "error": None if self.error is None else sentences(self.error),
         }
 

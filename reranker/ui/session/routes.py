@@ -164,8 +164,9 @@ class SessionRoutes:
         return await anyio.to_thread.run_sync(work, *arguments, limiter=limiter, abandon_on_cancel=True)
 
     async def _upload(self, request: Request, session: Session) -> Response:
+        place = session.new_place()  # now, as files that are sent together may arrive in another order
         async with self._uploads.receive(request, session.folder) as upload:
-            admitted = await self._in_slot("uploads", self._admission.add_upload, session, upload)
+            admitted = await self._in_slot("uploads", self._admission.add_upload, session, upload, place)
         content = {"picture": admitted.picture.view, "same_as": admitted.same_as}
         return JSONResponse(content, 201 if admitted.same_as is None else 200)
 

@@ -80,7 +80,7 @@ class Session:
         self._removed: dict[str, Picture] = {}
         self._summaries: dict[str, dict[str, Any]] = {}
         self._positions: dict[str, int] = {}
-        self._next_position = count()
+        self._next_position = count(1)
         self._is_stored = False
         self.labelled = LabelledQueries(id_, database, self.lock, self._begin_change)
         self.evaluation, self.ordering = BackgroundRun[Evaluated](), BackgroundRun[None]()
@@ -94,7 +94,8 @@ class Session:
         self._is_stored = True
         for position, content in stored.pictures:
             if (picture := self._readable(read_picture, content)) is not None:
-                self._pictures[picture.id], self._positions[picture.id] = picture, position
+                self._pictures[picture.id] = replace(picture, place=position)
+                self._positions[picture.id] = position
         for position, content in stored.summaries:
             if (view := self._readable(read_summary, content)) is not None:
                 self._summaries[view["id"]], self._positions[view["id"]] = view, position
@@ -199,13 +200,21 @@ class Session:
         with self.lock:
             return next((picture for picture in self._pictures.values() if picture.sha256 == sha256), None)
 
+    def new_place(self) -> int:
+        """Return the place after all others, for a picture that is on its way."""
+        with self.lock:
+            return next(self._next_position)
+
     def add(self, pictures: Sequence[Picture]) -> None:
-        """Add pictures at the end. Raises `SessionUnknown`."""
+        """Add pictures at their places, or at the end if they have none. Raises `SessionUnknown`."""
         with self.lock:
             self._require()
-            self._pictures.update({picture.id: picture for picture in pictures})
-            self._store(pictures)
-            self.publish({"pictures_added": [picture.view for picture in pictures]})
+            added = [replace(picture, place=picture.place or self.new_place()) for picture in pictures]
+            self._pictures.update({picture.id: picture for picture in added})
+            self._pictures = dict(sorted(self._pictures.items(), key=lambda item: item[1].place))
+            self._positions.update({picture.id: picture.place for picture in added})
+            self._store(added)
+            self.publish({"pictures_added": [picture.view for picture in added]})
 
     def amend(self, facts: Mapping[str, Mapping[str, Any]]) -> None:
         """Change fields of pictures, by their ids; those that were removed meanwhile are left out."""
@@ -244,13 +253,14 @@ class Session:
                 return
             self._delete_files(self._removed.values())
             self._removed = removed
-            for id_ in removed:
-                self._positions.pop(id_, None)  # they come back at the end
             self._database.delete_pictures(self.id, removed)
             self.publish({"pictures_removed": list(removed), "can_restore": len(removed)})
 
     def restore_removed(self) -> int:
-        """Bring back the pictures of the last removal, at the end. Returns their number. Raises `SessionUnknown`."""
+        """Bring back the pictures of the last removal, where they were, and return their number.
+
+        Raises `SessionUnknown`.
+        """
         with self.lock:
             self._require()
             pictures, self._removed = list(self._removed.values()), {}

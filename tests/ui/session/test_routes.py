@@ -171,6 +171,19 @@ def test_pictures_are_shown_and_kept_by_the_browser(session: PageSession) -> Non
     assert session.get(f"pictures/{id_}/details").json() == {"rows": []}
 
 
+def test_files_are_in_the_order_in_which_they_were_sent(open_page) -> None:
+    """A browser sends several at a time, and a large one may arrive after those that were sent after it."""
+    session, content = open_page(), numbered_picture(1)
+    path = f"/sessions/{session.id}/pictures?name=first.png"
+    with half_open(str(session.client.base_url), path, len(content), content[:10]) as connection:
+        connection.settimeout(PATIENCE_S)
+        until(lambda: any((data_folder() / "sessions").rglob("*.part")))
+        session.upload(numbered_picture(2), "second.png")
+        connection.sendall(content[10:])
+        assert connection.recv(20).startswith(b"HTTP/1.1 201")
+    assert [picture["name"] for picture in session.state()["pictures"].values()] == ["first.png", "second.png"]
+
+
 @pytest.mark.parametrize(("size", "expected"), [((1000, 500), (192, 96)), ((90, 300), (58, 192)), ((40, 20), (40, 20))])
 def test_a_small_thumbnail_fits_into_192_pixels(session: PageSession, size, expected) -> None:
     id_ = session.upload(numbered_picture(1, size), "a.png").json()["picture"]["id"]

@@ -116,6 +116,11 @@ class SessionMachine(RuleBasedStateMachine):
         assert self.early.state["can_restore"] == self.session.view()["can_restore"]
 
     @invariant()
+    def pictures_are_in_the_order_in_which_they_came(self) -> None:
+        there = list(self.session.pictures)
+        assert there == [id_ for id_ in self.ever if id_ in there] == list(self.late.state["pictures"])
+
+    @invariant()
     def a_restart_brings_the_same_back(self) -> None:
         truth = view_of(self.session)
         if truth["pictures"] or truth["rankings"]:
@@ -166,7 +171,7 @@ def test_removing_can_be_undone_until_the_next_removal(session: PageSession) -> 
     session.post("remove", {"pictures": ids[:1]})
     session.post("remove", {"pictures": ids[1:2]})
     assert session.post("restore").json() == {"restored": 1}
-    assert list(session.state()["pictures"]) == [ids[2], ids[1]]
+    assert list(session.state()["pictures"]) == ids[1:], "where they were"
     assert session.get(f"pictures/{ids[0]}/thumbnail").status_code == 404
 
 

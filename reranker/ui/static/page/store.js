@@ -87,7 +87,10 @@ export function createStore(root, translator) {
   }
 
   const appliers = {
-    pictures_added(pictures) { setPictures(pictures); },
+    pictures_added(pictures) {
+      setPictures(pictures);
+      store.pictures = new Map([...store.pictures].sort(([, one], [, other]) => one.place - other.place));
+    },
     pictures_changed(pictures) { setPictures(pictures); },
     pictures_removed(ids, change) {
       ids.forEach((id) => store.pictures.delete(id));
