@@ -60,11 +60,11 @@ export function createPartScores(store, shown, labels, notices) {
 export function updatePartScores(line, scores, texts) {
   updateByKey(line, scores, ({ text, excluded }) => `${excluded} ${text}`, () => {
     const name = createElement("span", { class: "part-name" }), score = createElement("b");
-    return Object.assign(createElement("span", { class: "part" }, name, " ", score), { parts: { name, score } });
+    return Object.assign(createElement("span", { class: "part" }, name, score), { parts: { name, score } });
   }, (chip, { text, excluded, score }) => {
     setText(chip.parts.name, excluded ? texts.t("results_not", { text }) : text);
     setText(chip.parts.score, score.toFixed(1));
     chip.classList.toggle("is-missing", !excluded && score < NOT_FOUND_BELOW);
-    chip.title = `${chip.parts.name.textContent} ${chip.parts.score.textContent}`;
+    chip.title = `${chip.parts.name.textContent} ${score.toFixed(1)}`;
   });
 }
