@@ -23,7 +23,7 @@ def create_encoder(tokenizer: PreTrainedTokenizerFast) -> SiglipModel:
         "vocab_size": len(tokenizer),
         "max_position_embeddings": MAX_TEXT_TOKENS,
         "pad_token_id": tokenizer.pad_token_id,
-        "bos_token_id": None,
+        "bos_token_id": tokenizer.pad_token_id,
         "eos_token_id": tokenizer.pad_token_id,
         "projection_size": WIDTH,
     }
