@@ -41,8 +41,8 @@ def train(
 @app.command()
 def train_encoder(
     minutes: Annotated[
-        float, typer.Option(min=0.01, help="Duration of the training; the embedded encoder took 66 on two CPU cores.")
-    ] = 66,
+        float, typer.Option(min=0.01, help="Duration of the training; the embedded encoder took 50 on two CPU cores.")
+    ] = 50,
     device: Annotated[str, typer.Option(help="Device: cpu or cuda.")] = "cpu",
     output: Annotated[Path, typer.Option(help="Folder for the encoder.")] = ASSETS / "toybox-encoder",
 ) -> None:

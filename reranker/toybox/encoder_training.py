@@ -1,8 +1,7 @@
-"""Train the toybox's dual encoder in three stages.
+"""Train the toybox's dual encoder in two stages.
 
 1. The vision tower alone, without its last layer, to predict from each patch what it shows.
-2. The last layer, the pooling head and the text tower, on stored patches of a frozen tower.
-3. Everything together.
+2. The last layer, the pooling head and the text tower, on stored patches of the frozen tower.
 
 A caption's target is a distribution over the pictures of its batch: those that fit it share nearly all of it, however
 many they are. Trained end to end from the start, the same model learns several times as slowly.
@@ -39,11 +38,11 @@ from reranker.toybox.vision_training import TokenHeads
 
 _log = logging.getLogger(__name__)
 
-PATCH_SHARE, POOL_SHARE = 0.4, 0.35  # of the time; the rest is for all together
-SCENES: Final = 10_000  # that are drawn for the second and third stage
+PATCH_SHARE = 0.53  # of the time
+SCENES: Final = 10_000  # that are drawn for the second stage
 PATCH_BATCH: Final = 32
 CAPTIONS: Final = 64  # of a batch, of as many scenes
-POOL_PICTURES, JOINT_PICTURES = 192, 128  # of a batch
+PICTURES: Final = 192  # of a batch, those of the captions among them
 SHARPNESS: Final = 20.0  # a picture that fits a quarter of the conditions less has e^-5 of the weight
 REPORT_STEPS: Final = 100
 
@@ -112,16 +111,14 @@ class _CaptionBatch:
 class _Captions(IterableDataset[_CaptionBatch]):
     """Endless batches of captions of scenes, with these scenes and others."""
 
-    def __init__(
-        self, scenes: list[DescribedScene], tokenizer: PreTrainedTokenizerFast, pictures: int, seed: int
-    ) -> None:
-        self._scenes, self._tokenizer, self._pictures, self._seed = scenes, tokenizer, pictures, seed
+    def __init__(self, scenes: list[DescribedScene], tokenizer: PreTrainedTokenizerFast, seed: int) -> None:
+        self._scenes, self._tokenizer, self._seed = scenes, tokenizer, seed
         self._table = SceneTable([each.scene for each in scenes])
 
     def __iter__(self) -> Iterator[_CaptionBatch]:
         rng = Random(self._seed)
         while True:
-            rows = np.array(rng.sample(range(len(self._scenes)), self._pictures))
+            rows = np.array(rng.sample(range(len(self._scenes)), PICTURES))
             requests = [caption_request(self._scenes[row], rng) for row in rows[:CAPTIONS]]
             texts = [write_caption(request, rng.choice(LANGUAGES), rng).text for request in requests]
             matches = np.stack([self._table.matches(request, rows) for request in requests])
@@ -148,7 +145,7 @@ def retrieval_loss(
 
 
 class EncoderTraining:
-    """The three stages. minutes: of all together, without drawing. device: "cpu" or "cuda"."""
+    """Both stages. minutes: of all together, without drawing. device: "cpu" or "cuda"."""
 
     def __init__(self, folder: Path, *, minutes: float, device: str, seed: int = 31) -> None:
         torch.manual_seed(0)
@@ -159,15 +156,13 @@ class EncoderTraining:
         self._is_half = device != "cpu" or torch.cpu._is_avx512_bf16_supported()
 
     def run(self) -> SiglipModel:
-        """Train, and write the checkpoint after the second and the third stage."""
+        """Train, and write the checkpoint."""
         self._train_patches(self._minutes * PATCH_SHARE)
         rng = Random(self._seed + 1)
         scenes = [described_scene(rng) for _ in range(SCENES)]
         pixels = torch.from_numpy(np.stack([pixels_of(each.scene) for each in scenes]))
         _log.info(f"drew {SCENES} scenes")
-        self._train_pooling(scenes, pixels, self._minutes * POOL_SHARE)
-        write_encoder(self._model, self._tokenizer, self._folder)
-        self._train_together(scenes, pixels, self._minutes * (1 - PATCH_SHARE - POOL_SHARE))
+        self._train_captions(scenes, pixels, self._minutes * (1 - PATCH_SHARE))
         write_encoder(self._model, self._tokenizer, self._folder)
         model: SiglipModel = self._model
         return model
@@ -207,41 +202,19 @@ class EncoderTraining:
                 accuracies = " ".join(f"{each:.2f}" for each in heads.accuracies(tokens, labels))
                 _log.info(f"patches {progress:6.1%} step {step}  loss {loss.item():.3f}  accuracies {accuracies}")
 
-    def _train_pooling(self, scenes: list[DescribedScene], pixels: torch.Tensor, minutes: float) -> None:
+    def _train_captions(self, scenes: list[DescribedScene], pixels: torch.Tensor, minutes: float) -> None:
         with torch.no_grad(), self._autocast():
             stored = torch.cat([self._lower_layers(part).half().cpu() for part in pixels.split(100)])
-        vision = self._model.vision_model
-        trained = [vision.encoder.layers[-1], vision.post_layernorm, vision.head, self._model.text_model]
-
-        def stored_layers(rows: torch.Tensor) -> torch.Tensor:
-            return stored[rows].to(self._device).float()
-
-        self._train_captions(scenes, POOL_PICTURES, minutes, trained, stored_layers)
-
-    def _train_together(self, scenes: list[DescribedScene], pixels: torch.Tensor, minutes: float) -> None:
-        towers = [self._model.vision_model, self._model.text_model]
-        self._train_captions(
-            scenes, JOINT_PICTURES, minutes, towers, lambda rows: self._lower_layers(pixels[rows]), peak=5e-4
-        )
-
-    def _train_captions(
-        self,
-        scenes: list[DescribedScene],
-        pictures: int,
-        minutes: float,
-        trained: list[nn.Module],
-        lower_layers: Any,
-        peak: float = 2e-3,
-    ) -> None:
-        model = self._model
-        optimizer = MuonWithAdamW([*trained, _Logits(model)], peak=peak)
+        model, vision = self._model, self._model.vision_model
+        trained = [vision.encoder.layers[-1], vision.post_layernorm, vision.head, model.text_model, _Logits(model)]
+        optimizer = MuonWithAdamW(trained, peak=2e-3)
         start = time.monotonic()
-        for step, batch in enumerate(_loaded(_Captions(scenes, self._tokenizer, pictures, self._seed + pictures))):
+        for step, batch in enumerate(_loaded(_Captions(scenes, self._tokenizer, self._seed + 2))):
             progress = (time.monotonic() - start) / (60 * minutes)
             if progress >= 1:
                 return
             with self._autocast():
-                images = self._pooled(lower_layers(batch.rows))
+                images = self._pooled(stored[batch.rows].to(self._device).float())
                 texts = model.text_model(input_ids=batch.ids.to(self._device)).pooler_output
             matches = batch.matches.to(self._device)
             loss = retrieval_loss(texts, images, matches, model.logit_scale, model.logit_bias)

@@ -71,6 +71,15 @@ def test_recall_of_a_model_that_knows_nothing_is_near_chance(untrained) -> None:
 
 
 @pytest.mark.extended
+def test_the_embedded_encoder_finds_what_fits() -> None:
+    """The bars of its model card hold among 5,000 scenes; here there are fewer, which is easier."""
+    report = measure_recall(load_encoder("toybox-encoder", "cpu"), scenes=1200, captions=150, rare=60)
+    assert report.rare_within[20] >= 0.95
+    assert report.rare_within[100] >= 0.99
+    assert min(report.recall_by_language.values()) >= 0.93
+
+
+@pytest.mark.extended
 def test_a_short_training_writes_an_encoder(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(encoder_training, "SCENES", 200)
     EncoderTraining(tmp_path, minutes=0.15, device="cpu").run()
