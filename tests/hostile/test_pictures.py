@@ -64,12 +64,18 @@ def reason(pool: DecodingPool, data: bytes) -> str | None:
 
 @contextmanager
 def most_resident_bytes(pool: DecodingPool) -> Iterator[list[int]]:
-    """Put into a list the most memory that this process and those of the pool have together."""
+    """Put into a list the most memory that this process and those of the pool have together.
+
+    Processes are read one after another, and a busy machine may halt this thread in between: what one had before that,
+    and another one had after it, they did not have together. So each is read twice, and the smaller figure counts.
+    """
     done, most = threading.Event(), [0]
 
     def watch() -> None:
         while not done.wait(0.002):
-            most[0] = max(most[0], sum(map(resident_bytes, [os.getpid(), *pool.process_ids])))
+            ids = [os.getpid(), *pool.process_ids]
+            once, again = list(map(resident_bytes, ids)), list(map(resident_bytes, ids))
+            most[0] = max(most[0], sum(map(min, once, again)))
 
     watcher = threading.Thread(target=watch)
     watcher.start()

@@ -51,11 +51,11 @@ class Admission:
         picture_id = new_id()
         target = session.folder / "pictures" / picture_id / safe_name(upload.name)
         try:
-            picture = self._examined(session, upload, picture_id, target)
+            picture = replace(self._examined(session, upload, picture_id, target), place=place)
             with session.lock:  # other files may have arrived at the same time, and equal ones
                 if (equal := session.find_equal(upload.sha256)) is None:
                     self._check_count(session, 1)
-                    session.add([replace(picture, place=place)])
+                    session.add([picture])
                     self.examination.group_soon(session)
                     return Admitted(picture=picture, same_as=None)
         except BaseException:
