@@ -18,10 +18,12 @@ from reranker.cli.console import DONE, FAILED, INTERRUPTED, USAGE_ERROR, Command
 from reranker.cli.doctor import doctor
 from reranker.cli.download import download
 from reranker.cli.evaluate import evaluate
+from reranker.cli.index import index
 from reranker.cli.label import label
 from reranker.cli.memory import memory
 from reranker.cli.parity import parity
 from reranker.cli.rank import rank
+from reranker.cli.search import search
 from reranker.cli.serve import serve
 from reranker.cli.streams import OutputLost, check_stdout
 from reranker.cli.verify import verify
@@ -36,7 +38,21 @@ PROGRAM: Final = "python -m reranker"
 VersionOption = Annotated[bool, typer.Option("--version", help="Write the version and exit.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Also write the log to stderr.")]
 
-_COMMANDS: Final = (rank, watch, serve, label, evaluate, verify, benchmark, memory, parity, doctor, download)
+_COMMANDS: Final = (
+    rank,
+    index,
+    search,
+    watch,
+    serve,
+    label,
+    evaluate,
+    verify,
+    benchmark,
+    memory,
+    parity,
+    doctor,
+    download,
+)
 
 
 def main(

@@ -65,6 +65,8 @@ RerankerError
 │   ├── DatasetFormatUnknown     the format is not supported
 │   ├── DatasetSpecInvalid       the numbers after the dataset's name are wrong
 │   └── DatasetInvalid           the content is wrong; lists every fault
+├── LibraryUnreadable            the folder of a library or a file in it cannot be opened, or a newer version wrote it
+├── LibraryEncoderDiffers        another dual encoder has made the vectors of a library
 ├── LabelFileBusy                another program does not stop changing the file of labels
 ├── PrecisionUnsuitable          no picture of a run got a finite score in this precision
 ├── DeviceMissing                there is no GPU that torch can use
@@ -646,6 +648,26 @@ class DeviceFailed(RerankerError):
 
 class ServerStopping(RerankerError):
     """The program ends before the request is finished."""
+
+
+@dataclass(eq=False)
+class LibraryUnreadable(RerankerError):
+    """The folder of a library, or a file in it, cannot be opened. name: of the library. reason: an error's class."""
+
+    name: str
+    reason: str
+
+
+@dataclass(eq=False)
+class LibraryEncoderDiffers(RerankerError):
+    """The vectors of a library come from another dual encoder.
+
+    name: of the library. made_by: the name of that encoder; given: the name of this one.
+    """
+
+    name: str
+    made_by: str
+    given: str
 
 
 @dataclass(eq=False)

@@ -35,6 +35,8 @@ from reranker.core.errors import (
     FieldRule,
     HostForeign,
     LabelFileBusy,
+    LibraryEncoderDiffers,
+    LibraryUnreadable,
     LoginRejected,
     LoginRequired,
     MethodUnknown,
@@ -595,6 +597,15 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     (ServerStopping, ""): {
         "en": "The server is shutting down, so the request was not finished; send it again when the server is back.",
         "zh": "服务器正在关闭，请求未能完成；请在服务器恢复后重新发送。",
+    },
+    (LibraryUnreadable, ""): {
+        "en": "The library “{name}” cannot be opened ({reason}); check its folder, or make a new library.",
+        "zh": "无法打开图库“{name}”（{reason}）；请检查它的文件夹，或新建一个图库。",
+    },
+    (LibraryEncoderDiffers, ""): {
+        "en": "The library “{name}” was made with the encoder {made_by}, whose vectors mean nothing to {given}; search "
+        "it with {made_by}, or make a new library.",
+        "zh": "图库“{name}”由编码器 {made_by} 建立，其向量不能用于 {given}；请用 {made_by} 搜索，或新建一个图库。",
     },
     (SettingInvalid, ""): {
         "en": "The setting “{setting}” is “{value}” but must be {expected}; correct it and start again.",

@@ -1,0 +1,196 @@
+"""Bring a library up to date with folders: read what is new or changed, encode it, and forget what is gone.
+
+Files that have not changed are not opened. Work that was done is kept whenever it is cut off.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reranker.core.cancellation import Cancellation
+from reranker.core.errors import PictureError
+from reranker.core.types import Candidate
+from reranker.images.decoding_pool import DecodingPool
+from reranker.images.formats import is_picture
+from reranker.images.hashing import content_hash
+from reranker.images.limits import Limits
+from reranker.images.reading import read_bytes
+from reranker.storage.catalogue import Catalogue, CataloguedPicture, FileStamp
+
+if TYPE_CHECKING:
+    from reranker.models.dual_encoders.encoder import TorchEncoder
+
+BATCH: Final = 32  # pictures that are encoded and entered together
+READ_AHEAD: Final = 4 * BATCH  # pictures that are read and decoded ahead of the encoder
+THREADS: Final = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderChanges:
+    """How folders differ from a catalogue. changed: stamps of new and changed files by path. removed: paths.
+
+    unreadable: folders that could not be listed.
+    """
+
+    changed: Mapping[str, FileStamp]
+    removed: Sequence[str]
+    unchanged_count: int
+    unreadable: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexProgress:
+    """How far a run is. encoded: pictures with a new vector; known: with a vector that was there; failed: with none.
+
+    errors: of the pictures that have failed since the last progress.
+    """
+
+    done: int
+    total: int
+    encoded: int = 0
+    known: int = 0
+    failed: int = 0
+    errors: tuple[PictureError, ...] = ()
+
+
+def find_changes(folders: Iterable[Path], known: Mapping[str, FileStamp]) -> FolderChanges:
+    """Compare folders, with their subfolders but without hidden ones, with what is known of files.
+
+    Files outside the folders are left alone. A folder that cannot be listed keeps what is known of it.
+    """
+    roots = [folder.resolve() for folder in folders]
+    unreadable: list[str] = []
+    found = {path: stamp for root in roots for path, stamp in _pictures_in(root, unreadable)}
+    changed = {path: stamp for path, stamp in found.items() if known.get(path) != stamp}
+    prefixes = tuple(f"{root}{os.sep}" for root in roots)
+    kept = tuple(f"{folder}{os.sep}" for folder in unreadable)
+    removed = [path for path in known if path not in found and path.startswith(prefixes) and not path.startswith(kept)]
+    return FolderChanges(
+        changed=changed, removed=removed, unchanged_count=len(found) - len(changed), unreadable=unreadable
+    )
+
+
+def _pictures_in(folder: Path, unreadable: list[str]) -> Iterator[tuple[str, FileStamp]]:
+    waiting = [os.fspath(folder)]
+    while waiting:
+        current = waiting.pop()
+        try:
+            entries = list(os.scandir(current))
+        except OSError:
+            unreadable.append(current)
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                elif is_picture(entry.name) and entry.is_file():
+                    status = entry.stat()
+                    yield (
+                        entry.path,
+                        FileStamp(size=status.st_size, mtime_ns=status.st_mtime_ns, inode=status.st_ino),
+                    )
+            except OSError:  # it was deleted meanwhile
+                continue
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """A file that was read. pixels: None if its content is known, or it failed."""
+
+    path: str
+    content_hash: str | None = None
+    pixels: NDArray[np.uint8] | None = None
+    error: PictureError | None = None
+
+
+class Indexer:
+    """Encodes the files of folders into a catalogue. pool: decodes pictures."""
+
+    def __init__(self, catalogue: Catalogue, encoder: "TorchEncoder", limits: Limits, pool: DecodingPool) -> None:
+        self._catalogue, self._encoder, self._limits, self._pool = catalogue, encoder, limits, pool
+
+    def run(self, changes: FolderChanges, cancellation: Cancellation | None = None) -> Iterator[IndexProgress]:
+        """Carry out changes. Yields after each batch, which is on the disk by then.
+
+        Raises `OSError` and `sqlite3.Error`, such as on a full disk; what was yielded is kept.
+        """
+        self._catalogue.remove(changes.removed)
+        progress = IndexProgress(done=0, total=len(changes.changed))
+        yield progress
+        with ThreadPoolExecutor(THREADS) as threads:
+            for batch in _in_batches(_read_ahead(threads, self._read, changes.changed)):
+                progress = self._enter(batch, changes.changed, progress)
+                yield progress
+                if cancellation is not None and cancellation.cancelled:
+                    return
+
+    def _read(self, path: str) -> _Read:
+        px = self._encoder.info.image_px
+        try:
+            data = read_bytes(Candidate.of(path), self._limits)
+            digest = content_hash(data)
+            if self._catalogue.known_contents([digest]):
+                return _Read(path=path, content_hash=digest)
+            pixels = self._pool.resized(data, path, self._limits, px**2, lambda width, height: (px, px))
+            return _Read(path=path, content_hash=digest, pixels=pixels)
+        except PictureError as error:
+            return _Read(path=path, error=error)
+
+    def _enter(self, batch: Sequence[_Read], stamps: Mapping[str, FileStamp], progress: IndexProgress) -> IndexProgress:
+        pixels = {each.content_hash: each.pixels for each in batch if each.pixels is not None and each.content_hash}
+        vectors = self._encoder.encode_images(list(pixels.values())) if pixels else ()
+        pictures = [
+            CataloguedPicture(
+                path=each.path,
+                stamp=stamps[each.path],
+                content_hash=each.content_hash,
+                error=None if each.error is None else type(each.error).__name__,
+            )
+            for each in batch
+        ]
+        self._catalogue.put(pictures, dict(zip(pixels, vectors, strict=True)))
+        errors = tuple(each.error for each in batch if each.error is not None)
+        failed = len(errors)
+        return IndexProgress(
+            done=progress.done + len(batch),
+            total=progress.total,
+            encoded=progress.encoded + len(pixels),
+            known=progress.known + len(batch) - failed - len(pixels),
+            failed=progress.failed + failed,
+            errors=errors,
+        )
+
+
+def _read_ahead(threads: ThreadPoolExecutor, read: Callable[[str], _Read], paths: Iterable[str]) -> Iterator[_Read]:
+    """Yield files in order, some of which are read ahead."""
+    waiting: deque[Future[_Read]] = deque()
+    try:
+        for path in paths:
+            waiting.append(threads.submit(read, path))
+            if len(waiting) >= READ_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _in_batches(files: Iterable[_Read]) -> Iterator[list[_Read]]:
+    batch: list[_Read] = []
+    for file in files:
+        batch.append(file)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,138 @@
+"""A library follows its folders: what is new is encoded, what has not changed is not opened, what is gone goes."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reranker.core.cancellation import Cancellation
+from reranker.images.limits import Limits
+from reranker.models.dual_encoders.encoder import TorchEncoder, load_encoder
+from reranker.pipelines import indexing
+from reranker.pipelines.indexing import Indexer, IndexProgress, find_changes
+from reranker.storage.catalogue import Catalogue, EncoderRecord
+from tests.support.decoding_pools import decoding_pool
+from tests.support.dual_encoders import IMAGE_PX, siglip_folder
+from tests.support.numbered_pictures import numbered_picture
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> TorchEncoder:
+    return load_encoder(str(siglip_folder(tmp_path_factory.mktemp("siglip"), 1)), "cpu")
+
+
+class Indexed:
+    """A folder of pictures and its catalogue."""
+
+    def __init__(self, folder: Path, encoder: TorchEncoder, pool) -> None:
+        self.folder, self._encoder, self._pool = folder / "pictures", encoder, pool
+        self.folder.mkdir()
+        info = encoder.info
+        record = EncoderRecord(fingerprint=info.fingerprint, model=info.model, dimensions=info.dimensions)
+        self.catalogue = Catalogue(folder / "library", record)
+
+    def write(self, name: str, number: object) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(numbered_picture(number))
+        return path
+
+    def run(self, cancellation: Cancellation | None = None) -> IndexProgress:
+        changes = find_changes([self.folder], self.catalogue.stamps())
+        *_, last = Indexer(self.catalogue, self._encoder, Limits(), self._pool).run(changes, cancellation)
+        return last
+
+    @property
+    def names(self) -> list[str]:
+        _, paths = self.catalogue.searchable()
+        return sorted(Path(path).relative_to(self.folder).as_posix() for each in paths.values() for path in each)
+
+    def vector(self, path: Path) -> np.ndarray:
+        vectors, paths = self.catalogue.searchable()
+        return next(vectors[row] for row, each in paths.items() if str(path) in each).astype(np.float32)
+
+
+@pytest.fixture
+def indexed(tmp_path: Path, encoder: TorchEncoder) -> Iterator[Indexed]:
+    with decoding_pool() as pool:
+        made = Indexed(tmp_path, encoder, pool)
+        yield made
+        made.catalogue.close()
+
+
+def test_a_folder_is_encoded_with_its_subfolders_and_failures_are_known(indexed: Indexed, encoder) -> None:
+    first = indexed.write("a.png", 1)
+    for name in ("b/c.PNG", "b/d/e.png", ".hidden.png", ".git/f.png"):
+        indexed.write(name, name)
+    (indexed.folder / "broken.jpg").write_bytes(b"no picture")
+    (indexed.folder / "text.txt").write_bytes(b"text")
+    last = indexed.run()
+    assert (last.done, last.total, last.encoded, last.failed) == (4, 4, 3, 1)
+    assert [type(error) for error in last.errors] == [PictureUnreadable]
+    assert indexed.names == ["a.png", "b/c.PNG", "b/d/e.png"]
+    assert indexed.catalogue.failures() == {str(indexed.folder / "broken.jpg"): "PictureUnreadable"}
+    with Image.open(first) as image:
+        pixels = np.asarray(image.convert("RGB").resize((IMAGE_PX, IMAGE_PX), Image.Resampling.BICUBIC))
+    (expected,) = encoder.encode_images([pixels])
+    np.testing.assert_allclose(indexed.vector(first), expected, atol=1e-3)
+
+
+def test_only_what_has_changed_is_read(indexed: Indexed, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [indexed.write(f"{number}.png", number) for number in range(4)]
+    indexed.run()
+    read: list[str] = []
+    original = indexing.read_bytes
+    monkeypatch.setattr(
+        indexing, "read_bytes", lambda candidate, limits: read.append(candidate.name) or original(candidate, limits)
+    )
+    assert indexed.run() == IndexProgress(done=0, total=0)
+    before = indexed.vector(paths[1])
+    paths[0].rename(indexed.folder / "moved.png")
+    paths[1].write_bytes(numbered_picture("another"))
+    paths[2].unlink()
+    (indexed.folder / "copy.png").write_bytes(numbered_picture(3))
+    assert indexed.run() == IndexProgress(done=3, total=3, encoded=1, known=2)
+    assert sorted(Path(name).name for name in read) == ["1.png", "copy.png", "moved.png"]
+    assert indexed.names == ["1.png", "3.png", "copy.png", "moved.png"]
+    assert not np.array_equal(indexed.vector(paths[1]), before)
+
+
+def test_a_folder_that_cannot_be_listed_keeps_its_pictures(indexed: Indexed, monkeypatch: pytest.MonkeyPatch) -> None:
+    indexed.write("a/1.png", 1)
+    indexed.write("b/2.png", 2)
+    indexed.run()
+    original = os.scandir
+
+    def scandir(path: str):
+        if Path(path).name == "a":
+            raise PermissionError
+        return original(path)
+
+    (indexed.folder / "b" / "2.png").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", scandir)
+        changes = find_changes([indexed.folder], indexed.catalogue.stamps())
+    assert changes.unreadable == [str(indexed.folder / "a")]
+    assert [Path(path).name for path in changes.removed] == ["2.png"]
+
+
+def test_other_folders_are_left_alone(indexed: Indexed) -> None:
+    indexed.write("a/1.png", 1)
+    indexed.write("ab/2.png", 2)
+    indexed.run()
+    (indexed.folder / "ab" / "2.png").unlink()
+    assert find_changes([indexed.folder / "a"], indexed.catalogue.stamps()).removed == []
+
+
+def test_a_run_that_is_cut_off_goes_on(indexed: Indexed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexing, "BATCH", 2)
+    for number in range(7):
+        indexed.write(f"{number}.png", number)
+    stop = Cancellation()
+    stop.cancel()
+    assert indexed.run(stop) == IndexProgress(done=2, total=7, encoded=2)
+    assert indexed.run() == IndexProgress(done=5, total=5, encoded=5)
+    assert len(indexed.names) == 7
