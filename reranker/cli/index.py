@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from reranker.cli.console import DONE, FAILED, CommandError, printable, reranker_of, say, silence_transformers
-from reranker.cli.options import EncoderOption, LibraryOption, library_of
+from reranker.cli.options import EncoderOption, LibraryOption
 from reranker.cli.progress import progress_bar
 from reranker.config.settings import Settings
 from reranker.i18n.error_messages import sentence
+from reranker.library import DEFAULT_ENCODER, DEFAULT_NAME, Library
 
 INDEXING_BAR = "{bar:20} {n_fmt}/{total_fmt} · {rate_noinv_fmt} · {remaining} left"
 FoldersArgument = Annotated[
@@ -22,8 +23,8 @@ def index(
     context: typer.Context,
     folders: FoldersArgument,
     *,
-    library: LibraryOption = "pictures",
-    encoder: EncoderOption = "",
+    library: LibraryOption = DEFAULT_NAME,
+    encoder: EncoderOption = DEFAULT_ENCODER,
 ) -> int:
     """Index folders of pictures, so that `search` finds them; a later call reads only what has changed.
 
@@ -39,23 +40,23 @@ def index(
         if not folder.is_dir():
             raise CommandError(f"“{printable(str(folder))}” is not a folder.")
     silence_transformers()
-    opened = library_of(reranker_of(context, Settings.from_environment()), library, encoder)
+    opened = Library(library, encoder=encoder, reranker=reranker_of(context, Settings.from_environment()))
     changes = opened.changes(folders)
     for unreadable in changes.unreadable:
         say(f"The folder “{printable(unreadable)}” cannot be read; what is known of it is kept.")
-    encoded = known = failed = 0
+    errors = []
     with progress_bar(len(changes.changed), INDEXING_BAR, unit=" pictures") as bar:
         for progress in opened.carry_out(changes):
             bar.update(progress.done - bar.n)
-            encoded, known, failed = progress.encoded, progress.known, progress.failed
-            for error in progress.errors:
-                say(sentence(error, "en"))
+            errors += progress.errors
+    for error in errors:
+        say(sentence(error, "en"))
     counts = {
-        "encoded": encoded,
-        "known by content": known,
+        "encoded": progress.encoded,
+        "known by content": progress.known,
         "unchanged": changes.unchanged_count,
         "removed": len(changes.removed),
-        "failed": failed,
+        "failed": progress.failed,
     }
     say(", ".join(f"{count} {name}" for name, count in counts.items() if count) or "There are no pictures.")
-    return FAILED if failed else DONE
+    return FAILED if errors else DONE

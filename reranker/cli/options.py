@@ -5,11 +5,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from reranker.api import Reranker
 from reranker.cli.console import argument_text
 from reranker.config.settings import Device, Precision, Settings
 from reranker.core.types import Scoring
-from reranker.library import DEFAULT_ENCODER, Library
 
 Format = Literal["table", "json", "csv", "html", "zip"]
 
@@ -97,16 +95,11 @@ EncoderOption = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="Dual encoder: `toybox-encoder` (drawings only), `siglip2`, `siglip2-so400m`, `chinese-clip`, `git-rsclip`, "
-        "an id of the hub, or a folder. Default: `toybox-encoder`.",
+        help="Dual encoder: `toybox-encoder` (drawings only), `siglip2`, `siglip2-so400m`, `chinese-clip`, "
+        "`git-rsclip`, an id of the hub, or a folder.",
     ),
 ]
 FiguresOption = Annotated[Path | None, typer.Option(metavar="FILE.json", help="Also write all figures into this file.")]
-
-
-def library_of(reranker: Reranker, library: str, encoder: str) -> Library:
-    """Return the library of two options, whose pictures are ranked by a reranker."""
-    return Library(library, encoder=encoder or DEFAULT_ENCODER, reranker=reranker)
 
 
 def settings_of(**options: str | None) -> Settings:

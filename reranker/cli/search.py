@@ -15,13 +15,12 @@ from reranker.cli.options import (
     OutputOption,
     PrecisionOption,
     TopKOption,
-    library_of,
     settings_of,
 )
 from reranker.cli.outputs import check_output, render, summarize, write_output
 from reranker.cli.progress import rank_with_progress
 from reranker.core.types import Candidate
-from reranker.library import RECALL
+from reranker.library import DEFAULT_ENCODER, DEFAULT_NAME, RECALL, Library
 
 QueryArgument = Annotated[str, typer.Argument(metavar="QUERY", help="What the pictures should show, as for `rank`.")]
 RecallOption = Annotated[
@@ -33,8 +32,8 @@ def search(  # noqa: PLR0913 - the options of a command
     context: typer.Context,
     query: QueryArgument,
     *,
-    library: LibraryOption = "pictures",
-    encoder: EncoderOption = "",
+    library: LibraryOption = DEFAULT_NAME,
+    encoder: EncoderOption = DEFAULT_ENCODER,
     recall: RecallOption = RECALL,
     not_: NotOption = "",
     model: ModelOption = None,
@@ -48,13 +47,14 @@ def search(  # noqa: PLR0913 - the options of a command
     Exit code: 0 if a picture was ranked, 1 if none could be, 2 for a mistake in the call.
 
     ```sh
+    python -m reranker index assets/gallery
     python -m reranker search "一只 black cat 在窗台上" --top-k 5
     ```
     """
     reranker = reranker_of(context, settings_of(model=model, precision=precision))
     checked = reranker.query(argument_text(query), argument_text(not_))
     silence_transformers()
-    recalled = library_of(reranker, library, encoder).recall(checked.text, recall)
+    recalled = Library(library, encoder=encoder, reranker=reranker).recall(checked.text, recall)
     if not recalled:
         raise CommandError(f"The library “{library}” has no pictures; add some with: python -m reranker index DIR")
     candidates = [Candidate(name=str(each.path), source=each.path) for each in recalled]

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from reranker.core.cancellation import Cancellation
+from reranker.core.errors import PictureUnreadable
 from reranker.images.limits import Limits
 from reranker.models.dual_encoders.encoder import TorchEncoder, load_encoder
 from reranker.pipelines import indexing
