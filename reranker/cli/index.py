@@ -9,6 +9,7 @@ from reranker.cli.console import DONE, FAILED, CommandError, printable, reranker
 from reranker.cli.options import EncoderOption, LibraryOption
 from reranker.cli.progress import progress_bar
 from reranker.config.settings import Settings
+from reranker.core.errors import PictureError
 from reranker.i18n.error_messages import sentence
 from reranker.library import DEFAULT_ENCODER, DEFAULT_NAME, Library
 
@@ -44,7 +45,7 @@ def index(
     changes = opened.changes(folders)
     for unreadable in changes.unreadable:
         say(f"The folder “{printable(unreadable)}” cannot be read; what is known of it is kept.")
-    errors = []
+    errors: list[PictureError] = []
     with progress_bar(len(changes.changed), INDEXING_BAR, unit=" pictures") as bar:
         for progress in opened.carry_out(changes):
             bar.update(progress.done - bar.n)
