@@ -90,12 +90,19 @@ class Library:
         indexer = Indexer(self._catalogue, self._encoder, self.reranker.limits, shared_pool())
         return indexer.run(changes, cancellation)
 
+    @property
+    def exists(self) -> bool:
+        """Whether something was indexed, or tried to be."""
+        return Catalogue.exists(self.folder)
+
     def recall(self, query: str, count: int = RECALL) -> list[Recalled]:
         """Return the pictures whose vectors are nearest to a sentence, nearest first; equal files once.
 
         Raises `QueryEmpty`, `QueryTooLong` and `TextNotUnicode`.
         """
         sentence = self.reranker.query(query).text
+        if not self.exists:  # a search makes no library
+            return []
         vectors, paths = self._catalogue.searchable()
         is_searched = np.zeros(len(vectors), bool)
         is_searched[list(paths)] = True

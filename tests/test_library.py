@@ -22,6 +22,7 @@ def library(tmp_path: Path) -> Library:
 
 def test_recall_is_by_cosine_and_the_ranking_by_the_cross_encoder(library: Library, tmp_path: Path) -> None:
     assert library.search("a cat").scored == (), "it is empty"
+    assert not library.folder.exists(), "and a search makes none"
     *_, last = library.index([tmp_path / "pictures"])
     assert (last.encoded, last.failed) == (12, 0)
     recalled = library.recall("a cat", 5)

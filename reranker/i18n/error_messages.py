@@ -276,8 +276,8 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "另有 {more} 个权重缺失或形状不符；请重新下载，或选择其他模型。",
     },
     (CheckpointUnsupported, ""): {
-        "en": "The model “{name}” cannot score pictures ({reason}); choose a reranker based on Qwen2.5-VL.",
-        "zh": "模型“{name}”不能为图片评分（{reason}）；请选择基于 Qwen2.5-VL 的重排序模型。",
+        "en": "The model “{name}” cannot be used here ({reason}); choose another one.",
+        "zh": "模型“{name}”不能用于此处（{reason}）；请另选一个模型。",
     },
     (QuantizationMissing, ""): {
         "en": "The model “{name}” cannot be loaded in {precision}, as bitsandbytes is not installed; run "

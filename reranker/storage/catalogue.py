@@ -18,6 +18,7 @@ from reranker.core.errors import LibraryEncoderDiffers, LibraryUnreadable
 from reranker.storage.sqlite_file import NewerSchema, connect, transaction
 from reranker.storage.vectors import VectorFile
 
+FILE: Final = "catalogue.sqlite"
 _MIGRATIONS: Final[dict[str, str]] = {
     "encoder": "CREATE TABLE encoder (fingerprint TEXT NOT NULL, model TEXT NOT NULL, dimensions INTEGER NOT NULL)",
     "vectors": "CREATE TABLE vectors (content_hash BLOB PRIMARY KEY, row INTEGER NOT NULL UNIQUE) WITHOUT ROWID",
@@ -73,7 +74,7 @@ class Catalogue:
         self.vectors = VectorFile(folder / "vectors.f16", encoder.dimensions)
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._connection = connect(folder / "catalogue.sqlite", _MIGRATIONS)
+            self._connection = connect(folder / FILE, _MIGRATIONS)
         except (OSError, sqlite3.Error, NewerSchema) as error:
             raise LibraryUnreadable(name=folder.name, reason=type(error).__name__) from error
         self._check_encoder(encoder)
@@ -88,6 +89,11 @@ class Catalogue:
         if row[0] != encoder.fingerprint:
             self._connection.close()
             raise LibraryEncoderDiffers(name=self._folder.name, made_by=row[1], given=encoder.model)
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Return whether a folder has a catalogue."""
+        return (folder / FILE).is_file()
 
     def close(self) -> None:
         """Close the file."""
