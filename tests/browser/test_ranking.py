@@ -229,7 +229,10 @@ def test_keys_mark_pictures_and_the_filter_finds_them(ranked) -> None:
     ):
         choose.select_option(value)
         ranked.page.locator(".filter-counts", has_text=re.compile(rf"^\D*{len(names)}\D")).wait_for()
-        assert [caption.split(" ", 2)[-1] for caption in ranked.captions(len(names))] == names
+        ranked.page.wait_for_function(
+            "(names) => [...document.querySelectorAll('.cards .card-name')].map((each) => each.textContent).join() === names",
+            arg=",".join(names),
+        )
     ranked.page.reload()
     ranked.captions(4)
     assert ranked.page.locator(".card.is-picked .card-name").inner_text() == "猫 2.png"
