@@ -230,7 +230,8 @@ def test_keys_mark_pictures_and_the_filter_finds_them(ranked) -> None:
         choose.select_option(value)
         ranked.page.locator(".filter-counts", has_text=re.compile(rf"^\D*{len(names)}\D")).wait_for()
         ranked.page.wait_for_function(
-            "(names) => [...document.querySelectorAll('.cards .card-name')].map((each) => each.textContent).join() === names",
+            "(names) => [...document.querySelectorAll('.cards .card-name')].map((name) => name.textContent).join() "
+            "=== names",
             arg=",".join(names),
         )
     ranked.page.reload()
