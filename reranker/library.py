@@ -46,7 +46,8 @@ class Library:
 
     library: a name, for a folder of the user's data folder, or the folder itself. encoder: of `load_encoder`.
     reranker: ranks what was recalled; one with the settings of the environment if None.
-    The constructor raises nothing; other methods raise `LibraryError`, `CheckpointError` and what `Reranker.rank` does.
+    The constructor raises nothing; other methods raise `LibraryUnreadable`, `LibraryEncoderDiffers`,
+    `CheckpointError` and what `Reranker.rank` does.
     """
 
     def __init__(

@@ -2,8 +2,10 @@
 
 A vector belongs to the bytes of a file, not to its path: a file that was moved or copied keeps it. A row is entered
 only after its vector is on the disk, so whenever the program is killed, each row has the vector of its own picture.
+Paths are stored as bytes, since names of files need not be text.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ _MIGRATIONS: Final[dict[str, str]] = {
     "vectors": "CREATE TABLE vectors (content_hash BLOB PRIMARY KEY, row INTEGER NOT NULL UNIQUE) WITHOUT ROWID",
     "pictures": """
         CREATE TABLE pictures (
-            path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
+            path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
             content_hash BLOB, error TEXT
         ) WITHOUT ROWID
     """,
@@ -103,7 +105,7 @@ class Catalogue:
     def stamps(self) -> dict[str, FileStamp]:
         """Return the stamp of every file."""
         rows = self._rows("SELECT path, size, mtime_ns, inode FROM pictures")
-        return {path: FileStamp(size=size, mtime_ns=time, inode=inode) for path, size, time, inode in rows}
+        return {os.fsdecode(path): FileStamp(size=size, mtime_ns=time, inode=inode) for path, size, time, inode in rows}
 
     def known_contents(self, content_hashes: Iterable[str]) -> set[str]:
         """Return those of the content hashes that have a vector."""
@@ -119,7 +121,14 @@ class Catalogue:
         Raises `OSError` and `sqlite3.Error`; then nothing has changed.
         """
         rows = [
-            (each.path, each.stamp.size, each.stamp.mtime_ns, each.stamp.inode, _bytes(each.content_hash), each.error)
+            (
+                os.fsencode(each.path),
+                each.stamp.size,
+                each.stamp.mtime_ns,
+                each.stamp.inode,
+                _bytes(each.content_hash),
+                each.error,
+            )
             for each in pictures
         ]
         with self._lock, transaction(self._connection):
@@ -140,7 +149,9 @@ class Catalogue:
     def remove(self, paths: Iterable[str]) -> None:
         """Remove files. Their vectors stay, for files that come back or were moved. Raises `sqlite3.Error`."""
         with self._lock, transaction(self._connection):
-            self._connection.executemany("DELETE FROM pictures WHERE path = ?", [(path,) for path in paths])
+            self._connection.executemany(
+                "DELETE FROM pictures WHERE path = ?", [(os.fsencode(path),) for path in paths]
+            )
 
     def searchable(self) -> tuple[NDArray[np.float16], dict[int, list[str]]]:
         """Return all vectors, (rows, dimensions), and the paths of the files of each row that has any."""
@@ -155,13 +166,13 @@ class Catalogue:
                 self._connection.execute("COMMIT")
         paths: dict[int, list[str]] = {}
         for row, path in found:
-            paths.setdefault(row, []).append(path)
+            paths.setdefault(row, []).append(os.fsdecode(path))
         return self.vectors.read(count), paths
 
     def failures(self) -> dict[str, str]:
         """Return the errors of the files that have no vector, by path."""
         rows = self._rows("SELECT path, error FROM pictures WHERE error IS NOT NULL")
-        return {path: error for path, error in rows}  # noqa: C416 - the types of the rows are not known
+        return {os.fsdecode(path): error for path, error in rows}
 
     def _row_count(self) -> int:
         (count,) = self._connection.execute("SELECT COALESCE(MAX(row) + 1, 0) FROM vectors").fetchone()

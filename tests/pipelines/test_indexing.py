@@ -1,6 +1,7 @@
 """A library follows its folders: what is new is encoded, what has not changed is not opened, what is gone goes."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,6 +119,17 @@ def test_a_folder_that_cannot_be_listed_keeps_its_pictures(indexed: Indexed, mon
         changes = find_changes([indexed.folder], indexed.catalogue.stamps())
     assert changes.unreadable == [str(indexed.folder / "a")]
     assert [Path(path).name for path in changes.removed] == ["2.png"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
+def test_a_name_that_is_no_text_is_indexed_as_any_other(indexed: Indexed) -> None:
+    path = indexed.write(os.fsdecode(b"caf\xe9 \xe7.png"), 1)
+    assert indexed.run().encoded == 1
+    assert list(indexed.catalogue.stamps()) == [str(path)]
+    assert indexed.run().total == 0
+    path.unlink()
+    indexed.run()
+    assert indexed.names == []
 
 
 def test_other_folders_are_left_alone(indexed: Indexed) -> None:

@@ -43,6 +43,7 @@ CHINESE_CLIP: Final = DualEncoderFamily(
     square_defaults=SquareDefaults(
         mean=(0.48145466, 0.4578275, 0.40821073), std=(0.26862954, 0.26130258, 0.27577711), center_crop=True
     ),
+    dimensions=lambda config: config.projection_dim,
     make_tokenize=make_tokenize,
     version="chinese-clip-1",
 )

@@ -92,9 +92,7 @@ def load_encoder(
         model=model,
         fingerprint=_fingerprint(files, settings, template),
         precision=chosen_precision,
-        dimensions=cast(Any, network.config).text_config.projection_size
-        if files.model_type == "siglip"
-        else cast(Any, network.config).projection_dim,
+        dimensions=files.family.dimensions(network.config),
         image_px=settings.image_px,
     )
     return TorchEncoder(network, tokenize, settings, info, chosen, template)

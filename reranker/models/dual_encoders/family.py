@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import PretrainedConfig, PreTrainedModel
@@ -18,6 +19,7 @@ class DualEncoderFamily:
     """Reads and runs the checkpoints of one `model_type`.
 
     square_defaults: used for what the checkpoint does not say about its image processor, as transformers does.
+    dimensions: takes the configuration, and returns those of a vector.
     make_tokenize: takes the files and the configuration; raises a `CheckpointError`. version: part of the fingerprint;
         increase it if the same text or picture gets another vector.
     """
@@ -26,5 +28,6 @@ class DualEncoderFamily:
     config_class: type[PretrainedConfig]
     network_class: type[PreTrainedModel]
     square_defaults: SquareDefaults
+    dimensions: Callable[[Any], int]
     make_tokenize: Callable[[ModelFiles, PretrainedConfig], Tokenize]
     version: str

@@ -71,6 +71,7 @@ SIGLIP: Final = DualEncoderFamily(
     config_class=SiglipConfig,
     network_class=SiglipModel,
     square_defaults=SquareDefaults(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), center_crop=False),
+    dimensions=lambda config: config.text_config.projection_size,
     make_tokenize=make_tokenize,
     version="siglip-1",
 )
