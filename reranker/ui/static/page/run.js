@@ -1,5 +1,6 @@
 // Starting and stopping a run, and what keeps one from starting.
 
+import { keepDraft } from "./address.js";
 import { exampleOf } from "./example.js";
 import { lengthProblem, linesOf } from "./sentences.js";
 
@@ -24,6 +25,7 @@ export function createRun(store, uploads, { complain, onStart }) {
     if (problem) return;
     [run.isStarting, started] = [true, null];
     store.note("job");
+    keepDraft(store.draft);  // a reload right after this must show what was asked
     onStart();
     try {
       const { text, exclude } = store.draft;
