@@ -100,14 +100,18 @@ def requested_language(scope: Scope) -> Language:
     return next((code for code in LANGUAGES if code == requested), preferred)
 
 
-def error_response(error: Exception, scope: Scope) -> JSONResponse:
-    """Return the response for an error. The text of an unexpected error goes to the log, as it may contain paths."""
+def error_response(error: Exception, scope: Scope, *, in_all_languages: bool = False) -> JSONResponse:
+    """Return the response for an error. The text of an unexpected error goes to the log, as it may contain paths.
+
+    in_all_languages: also as `sentences`, {"en": ..., "zh": ...}, for a page whose language can be switched.
+    """
     expected = error if isinstance(error, RerankerError) else RerankerError()
     if expected is not error:
         log_unexpected(error, f"{scope['method']} {scope['path'][:MAX_LOGGED_PATH]!r}")
     classes = type(expected).__mro__
     status = next((_STATUSES[each] for each in classes if each in _STATUSES), HTTPStatus.INTERNAL_SERVER_ERROR)
-    return _sentence_response(expected, scope, status, _headers(expected))
+    more = {"sentences": {each: sentence(expected, each) for each in LANGUAGES}} if in_all_languages else {}
+    return _sentence_response(expected, scope, status, _headers(expected), more)
 
 
 class ErrorSentences:
@@ -139,14 +143,17 @@ class ErrorSentences:
     def _sentence(self, start: Message, scope: Scope) -> JSONResponse:
         """Return the response in the place of one that starts so."""
         error = self._errors.get(start["status"], RequestError())
-        response = _sentence_response(error, scope, start["status"], {})
+        response = _sentence_response(error, scope, start["status"], {}, {})
         response.raw_headers += [(name, value) for name, value in start["headers"] if name not in _OF_THE_BODY]
         return response
 
 
-def _sentence_response(error: RerankerError, scope: Scope, status: int, headers: dict[str, str]) -> JSONResponse:
+def _sentence_response(
+    error: RerankerError, scope: Scope, status: int, headers: Mapping[str, str], more: Mapping[str, object]
+) -> JSONResponse:
     language = requested_language(scope)
-    return JSONResponse({"detail": sentence(error, language)}, status, headers | {"Content-Language": language})
+    content = {"detail": sentence(error, language), **more}
+    return JSONResponse(content, status, {**headers, "Content-Language": language})
 
 
 def _is_of_library(start: Message) -> bool:

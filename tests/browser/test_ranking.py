@@ -140,6 +140,9 @@ def test_broken_files_among_good_ones_are_named(toybox_url, visit, drawings, tmp
     reasons = sorted(tab.refused(4))
     assert {name_in(reason) for reason in reasons} == {fake.name, broken.name, empty.name, text.name}
     tab.count(2)
+    tab.page.get_by_role("button", name="中文").click()
+    tab.page.locator(".refused li", has_text="不是图片").first.wait_for()
+    assert all(re.search("[\u4e00-\u9fff]", reason) for reason in tab.refused(4))
     tab.ask("一辆蓝色的车")
     first, second = tab.captions(2)
     assert (first.split()[-1], second.split()[-1]) == ("blue_car.png", "red_house.png")

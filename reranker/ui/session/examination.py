@@ -54,6 +54,10 @@ class Examination:
         for start in range(0, len(pictures), CHUNK):
             self._pool.submit(self._examine_chunk, session, pictures[start : start + CHUNK])
 
+    def examine_again(self, session: Session) -> None:
+        """Examine the pictures that could not be read when they came, as they may be readable by now."""
+        self.examine_later(session, [picture for picture in session.pictures.values() if picture.error is not None])
+
     def group_soon(self, session: Session) -> None:
         """Find the pictures that look alike, in a moment and in another thread."""
         with self._lock:
@@ -82,6 +86,7 @@ class Examination:
             return {"error": error}
         thumbnail = session.thumbnails.get(picture.path)
         return {
+            "error": None,
             "sha256": content_hash(data),
             "size": upright(size, thumbnail),
             "taken": capture_data(data, picture.name).taken,

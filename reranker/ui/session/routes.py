@@ -113,9 +113,9 @@ class SessionRoutes:
                 session = await run_in_threadpool(self._sessions.find, request.path_params["id"], owner)
                 return await handler(self, request, session)
             except anyio.get_cancelled_exc_class():
-                return error_response(ServerStopping(), request.scope)
+                return error_response(ServerStopping(), request.scope, in_all_languages=True)
             except Exception as error:
-                return error_response(error, request.scope)
+                return error_response(error, request.scope, in_all_languages=True)
 
         return Route(path, answer, methods=[method])
 
@@ -123,7 +123,7 @@ class SessionRoutes:
         try:
             session = await run_in_threadpool(self._sessions.create, self._owner_of(request.scope))
         except Exception as error:
-            return error_response(error, request.scope)
+            return error_response(error, request.scope, in_all_languages=True)
         return JSONResponse({"id": session.id}, 201)
 
     async def _exists(self, _: Request, session: Session) -> Response:
@@ -199,11 +199,13 @@ class SessionRoutes:
         queries, exclude, example = _texts(body, "queries"), _text(body, "exclude", ""), _text(body, "example", "")
         ids = None if body.get("pictures") is None else _texts(body, "pictures")
         rankings = await run_in_threadpool(self._rankings.rank, session, queries, exclude, ids, example)
+        self._admission.examination.examine_again(session)
         return JSONResponse({"rankings": rankings}, 202)
 
     async def _retry(self, request: Request, session: Session) -> Response:
         ranking = _text(await self._body(request), "ranking")
         await run_in_threadpool(self._rankings.retry, session, ranking)
+        self._admission.examination.examine_again(session)
         return JSONResponse({"rankings": [ranking]}, 202)
 
     async def _stop(self, _: Request, session: Session) -> Response:

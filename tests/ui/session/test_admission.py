@@ -71,6 +71,21 @@ def test_what_there_is_no_room_for_is_counted(open_page, tmp_path: Path) -> None
     assert names(session) == ["9.png", "1.png", "2.png"]
 
 
+def test_what_becomes_readable_is_examined_again_by_the_next_run(open_page, tmp_path: Path) -> None:
+    gallery = numbered_gallery(tmp_path / "photos", 1, 2)
+    readable = (gallery / "1.png").read_bytes()
+    (gallery / "1.png").write_bytes(readable[:20])
+    session = open_page(galleries=(gallery,))
+    with session.watched() as watcher:
+        session.post("galleries", {"name": "photos"})
+        state = watcher.wait(lambda state: any(picture["error"] for picture in state["pictures"].values()))
+        assert "incomplete" in state["pictures"][next(iter(state["pictures"]))]["error"]["en"]
+        (gallery / "1.png").write_bytes(readable)
+        session.start("a cat")
+        state = watcher.wait(lambda state: not any(picture["error"] for picture in state["pictures"].values()))
+        assert all(picture["width"] for picture in state["pictures"].values())
+
+
 @pytest.mark.parametrize("name", ["nothing", "", "../photos", "/etc", "photos/..", "photos\0"])
 def test_only_the_galleries_of_the_settings_are_opened(open_page, tmp_path: Path, name: str) -> None:
     session = open_page(galleries=(numbered_gallery(tmp_path / "photos", 1),))

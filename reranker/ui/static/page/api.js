@@ -2,11 +2,11 @@
 
 const TOO_LARGE = 413;
 
-// status: of HTTP, or 0 if the server did not answer.
+// status: of HTTP, or 0 if the server did not answer. sentence: () -> what is wrong, in the language of the page.
 export class ApiError extends Error {
-  constructor(status, message) {
-    super(message);
-    this.status = status;
+  constructor(status, sentence) {
+    super(sentence());
+    Object.assign(this, { status, sentence });
   }
 }
 
@@ -25,17 +25,18 @@ export function createApi(root, language, offline) {
       });
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new ApiError(0, offline());
+      throw new ApiError(0, offline);
     }
     const content = response.status === 204 ? null : await response.json().catch(() => null);
-    if (!response.ok) throw errorOf(response.status, content?.detail ?? content?.error?.message);
+    if (!response.ok) throw errorOf(response.status, content);
     return content;
   }
 
   // An answer without a sentence is not of this program: a proxy says so that the server is away, or that a body is too large.
-  function errorOf(status, sentence) {
-    if (typeof sentence === "string") return new ApiError(status, sentence);
-    return new ApiError(status === TOO_LARGE ? status : 0, offline());
+  function errorOf(status, content) {
+    const sentence = content?.detail ?? content?.error?.message;
+    if (typeof sentence === "string") return new ApiError(status, () => content.sentences?.[language()] ?? sentence);
+    return new ApiError(status === TOO_LARGE ? status : 0, offline);
   }
 
   return {

@@ -16,7 +16,7 @@ export function titleOf({ query, example }, texts) {
 }
 
 // The example with a button that removes it, and a button that chooses a file. onChange: (id of the picture, or empty).
-// onTrouble: (sentence).
+// onTrouble: (() -> sentence).
 export function createExample(store, labels, onChange, onTrouble) {
   const { t } = store.texts;
   const image = createElement("img", { alt: "", decoding: "async" });
@@ -36,7 +36,7 @@ export function createExample(store, labels, onChange, onTrouble) {
       const { picture } = await store.api.post(path, file, { raw: true });
       onChange(picture.id);
     } catch (error) {
-      onTrouble(error.message);
+      onTrouble(error.sentence);
     }
   }
 

@@ -30,10 +30,10 @@ export function createExplanation(store, shown, labels, showMap) {
     drawStatus();
     let news;
     try {
-      news = { [kind]: await store.api.post(store.path(kind), { ranking: shown.id, picture }), trouble: "" };
+      news = { [kind]: await store.api.post(store.path(kind), { ranking: shown.id, picture }), trouble: null };
       if (kind === "explain") mapSwitch.checked = true;
     } catch (error) {
-      news = { trouble: error.message };
+      news = { trouble: error.sentence };
     }
     answers.set(key, { ...answers.get(key), ...news });
     busy = null;
@@ -41,7 +41,7 @@ export function createExplanation(store, shown, labels, showMap) {
   }
 
   function drawStatus() {
-    setText(status, busy?.key === keyOf() ? texts.t(busy.text) : answer().trouble ?? "");
+    setText(status, busy?.key === keyOf() ? texts.t(busy.text) : answer().trouble?.() ?? "");
     why.disabled = rate.disabled = busy !== null;
   }
 

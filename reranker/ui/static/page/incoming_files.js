@@ -20,7 +20,7 @@ export function createIncoming(store, uploads, { fill, complain }) {
     try {
       await store.api.post(store.path(`saved?name=${encodeURIComponent(file.name)}`), file, { raw: true });
     } catch (error) {
-      uploads.refuse(() => error.message);
+      uploads.refuse(error.sentence);
     }
   }
 

@@ -15,7 +15,7 @@ export function createModelBanner(store, labels) {
   const close = createElement("button", { type: "button", class: "plain close", onclick: dismiss }, "✕");
   labels.attribute(close, "aria-label", "header_close");
   const node = createElement("div", { class: "banner", hidden: true }, line, progress, download, close);
-  let closedKind = "", trouble = "";
+  let closedKind = "", trouble = null;
 
   function dismiss() {
     closedKind = kindOf(store.model);
@@ -33,10 +33,10 @@ export function createModelBanner(store, labels) {
 
   async function startDownload() {
     try {
-      trouble = "";
+      trouble = null;
       await store.api.post(store.path("download"));
     } catch (error) {
-      trouble = error.message;
+      trouble = error.sentence;
     }
     draw();
   }
@@ -49,7 +49,7 @@ export function createModelBanner(store, labels) {
     const percent = Math.round(100 * model.share);
     node.classList.toggle("is-trouble", kind === "failed");
     setText(head, headOf(kind, percent));
-    setText(details, trouble || text(model.text));
+    setText(details, trouble?.() ?? text(model.text));
     progress.hidden = kind !== "loading" && kind !== "downloading";
     progress.setAttribute("aria-valuenow", percent);
     bar.style.transform = `scaleX(${model.share})`;

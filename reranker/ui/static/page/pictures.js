@@ -48,7 +48,7 @@ export function createPictures(store, uploads, labels, onFiles) {
     try {
       await work();
     } catch (error) {
-      said = () => error.message;
+      said = error.sentence;
     }
     draw();
   }

@@ -21,7 +21,7 @@ export function createQuery(store, labels, { onSubmit, onList }) {
   const message = createMessage(labels, "is-trouble", () => { said = null; });
   const notice = createMessage(labels);
   const exclude = createExclude(store, labels, (text) => change({ exclude: text }), onSubmit);
-  const example = createExample(store, labels, (id) => change({ example: id }), (sentence) => complain(() => sentence));
+  const example = createExample(store, labels, (id) => change({ example: id }), complain);
   const examples = createExamples(store, labels, (text) => { replace(text); box.focus(); });
   const list = createListInput(labels, onList);
   const tips = createTips(labels);

@@ -35,7 +35,7 @@ export function createRun(store, uploads, { complain, onStart }) {
       update();
     } catch (error) {
       run.isStarting = false;
-      complain(() => error.message);
+      complain(error.sentence);
     }
     store.note("job");
   }
@@ -67,7 +67,7 @@ export function createRun(store, uploads, { complain, onStart }) {
     try {
       await store.api.post(store.path("stop"));
     } catch (error) {
-      complain(() => error.message);
+      complain(error.sentence);
       if (store.job) store.job = { ...store.job, stopping: false };
       store.note("job");
     }

@@ -29,7 +29,7 @@ export function createUploadProgress(store, uploads, labels) {
     if (uploads.isActive !== wasActive) setText(spoken, t(uploads.isActive ? "upload_started" : "upload_ended", { count: store.pictures.size }));
     wasActive = uploads.isActive;
     summary.show(uploads.isActive ? "" : summaryOf());
-    trouble.show(uploads.trouble);
+    trouble.show(uploads.trouble?.() ?? "");
     refused.draw();
   }
 

@@ -14,7 +14,7 @@ export function createUploads(store) {
     refused: [],    // functions that return a sentence with the name of a file, in the language of the page
     same: [],       // names of files whose pictures were there already
     leftOut: 0,     // files for which there was no room
-    trouble: "",    // why the rest was not sent
+    trouble: null,  // a function that says why the rest was not sent
     get isActive() { return uploads.sending > 0; },
     add, refuse, cancel, forget,
   };
@@ -25,7 +25,7 @@ export function createUploads(store) {
   // Add files of the browser, in their order.
   function add(files) {
     if (!uploads.isActive) {
-      Object.assign(uploads, { done: 0, same: [], leftOut: 0, trouble: "" });
+      Object.assign(uploads, { done: 0, same: [], leftOut: 0, trouble: null });
       abort = new AbortController();
     }
     queue.push(...files);
@@ -71,8 +71,8 @@ export function createUploads(store) {
   function fail(file, error) {
     if (isFull()) return leaveOut();
     if (error.status === TOO_LARGE) return refuse(() => t("upload_refused_size", { name: file.name }));
-    if (error.status !== FULL) return refuse(() => error.status === 0 ? t("upload_not_sent", { name: file.name }) : error.message);
-    uploads.trouble = error.message;
+    if (error.status !== FULL) return refuse(error.status === 0 ? () => t("upload_not_sent", { name: file.name }) : error.sentence);
+    uploads.trouble = error.sentence;
     queue = [];
   }
 
@@ -99,7 +99,7 @@ export function createUploads(store) {
 
   // Forget what the last uploads had to say.
   function forget() {
-    Object.assign(uploads, { refused: [], same: [], leftOut: 0, trouble: "" });
+    Object.assign(uploads, { refused: [], same: [], leftOut: 0, trouble: null });
     store.note("uploads");
   }
 
