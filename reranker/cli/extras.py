@@ -5,12 +5,13 @@ from typing import Final, Literal
 
 from reranker.cli.console import CommandError
 
-Extra = Literal["eval", "quant", "ui", "mcp"]
+Extra = Literal["eval", "library", "quant", "ui", "mcp"]
 
 _EVAL: Final = ("ir_measures", "jinja2", "scipy")
 _UI: Final = ("gradio", "python_multipart", *_EVAL)  # the page has a tab that evaluates
 PACKAGES: Final[dict[Extra, tuple[str, ...]]] = {
     "eval": _EVAL,
+    "library": ("faiss", "onnx", "onnxruntime", "onnxscript", "watchfiles"),
     "quant": ("bitsandbytes",),
     "ui": _UI,
     "mcp": ("mcp", *_UI),  # the tools are those of the page
