@@ -87,6 +87,7 @@ HOMES = {
 VAGUE_NAMES = {"base", "common", "helper", "helpers", "misc", "shared", "util", "utils"}
 ENVIRONMENT = {"environ", "environb", "getenv", "getenvb"}
 DISTRIBUTIONS = {
+    "faiss": "faiss-cpu",
     "PIL": "pillow",
     "huggingface_hub": "huggingface-hub",
     "ir_measures": "ir-measures",

@@ -20,6 +20,7 @@ from reranker.cli.download import download
 from reranker.cli.evaluate import evaluate
 from reranker.cli.index import index
 from reranker.cli.label import label
+from reranker.cli.libraries import libraries
 from reranker.cli.memory import memory
 from reranker.cli.parity import parity
 from reranker.cli.rank import rank
@@ -42,6 +43,7 @@ _COMMANDS: Final = (
     rank,
     index,
     search,
+    libraries,
     watch,
     serve,
     label,

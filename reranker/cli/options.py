@@ -88,15 +88,18 @@ OutputOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Write the result into this file instead of to stdout; whole or not at all."),
 ]
+RecallOption = Annotated[
+    int, typer.Option(min=1, metavar="K", help="Pictures that the first stage recalls, and the second one ranks.")
+]
 LibraryOption = Annotated[
     str, typer.Option(metavar="NAME", help="Name of the library, or a folder for it; several can exist.")
 ]
 EncoderOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="NAME",
         help="Dual encoder: `toybox-encoder` (drawings only), `siglip2`, `siglip2-so400m`, `chinese-clip`, "
-        "`git-rsclip`, an id of the hub, or a folder.",
+        "`git-rsclip`, an id of the hub, or a folder. Default: that of the library, or else `toybox-encoder`.",
     ),
 ]
 FiguresOption = Annotated[Path | None, typer.Option(metavar="FILE.json", help="Also write all figures into this file.")]

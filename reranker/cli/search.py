@@ -1,11 +1,21 @@
-"""`search`: find pictures of a library by a sentence, in two stages."""
+"""`search`: find pictures of a library by sentences and examples, in two stages."""
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
-from reranker.cli.console import CommandError, argument_text, reranker_of, silence_transformers
+from reranker.cli.console import (
+    DONE,
+    CommandError,
+    argument_text,
+    as_bytes,
+    printable,
+    reranker_of,
+    silence_transformers,
+)
+from reranker.cli.extras import require_extra
 from reranker.cli.options import (
     EncoderOption,
     FormatOption,
@@ -14,28 +24,63 @@ from reranker.cli.options import (
     NotOption,
     OutputOption,
     PrecisionOption,
+    RecallOption,
     TopKOption,
     settings_of,
 )
-from reranker.cli.outputs import check_output, render, summarize, write_output
+from reranker.cli.outputs import check_holds_several, check_output, render, summarize, write_output
 from reranker.cli.progress import rank_with_progress
-from reranker.core.types import Candidate
-from reranker.library import DEFAULT_ENCODER, DEFAULT_NAME, RECALL, Library
+from reranker.core.types import Ranking
+from reranker.export.recall_rows import recall_as_csv, recall_as_json, recall_rows
+from reranker.images.formats import ImageFormat
+from reranker.library import DEFAULT_NAME, RECALL, Library
+from reranker.pipelines.library_search import Recall
+from reranker.storage.catalogue import PictureFilter
 
-QueryArgument = Annotated[str, typer.Argument(metavar="QUERY", help="What the pictures should show, as for `rank`.")]
-RecallOption = Annotated[
-    int, typer.Option(min=1, metavar="K", help="Pictures that the first stage recalls, and the second one ranks.")
+QueriesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="QUERY...", help="What the pictures should show, as for `rank`. Several are searched at once."
+    ),
 ]
+LikeOption = Annotated[
+    list[Path] | None,
+    typer.Option("--like", metavar="PICTURE", help="A picture that the others should be like; may be repeated."),
+]
+FolderOption = Annotated[
+    list[Path] | None, typer.Option("--in", metavar="DIR", help="Only pictures in this folder; may be repeated.")
+]
+SinceOption = Annotated[
+    str, typer.Option(metavar="DATE", help="Only pictures taken, or else changed, on this date or later: 2024-05-01.")
+]
+UntilOption = Annotated[str, typer.Option(metavar="DATE", help="Only pictures of this date or earlier: 2024, 2024-05.")]
+FormatsOption = Annotated[
+    list[str] | None, typer.Option("--type", metavar="TYPE", help="Only JPEG, PNG, HEIF and so on; may be repeated.")
+]
+LeastOption = Annotated[
+    int, typer.Option("--min-px", min=0, metavar="PX", help="Only pictures whose shorter side has this many pixels.")
+]
+RerankOption = Annotated[
+    bool, typer.Option("--rerank/--no-rerank", help="Rank what was recalled, or keep the order of the first stage.")
+]
+DATE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?")
 
 
 def search(  # noqa: PLR0913 - the options of a command
     context: typer.Context,
-    query: QueryArgument,
+    queries: QueriesArgument = None,
     *,
     library: LibraryOption = DEFAULT_NAME,
-    encoder: EncoderOption = DEFAULT_ENCODER,
+    encoder: EncoderOption = None,
     recall: RecallOption = RECALL,
+    like: LikeOption = None,
     not_: NotOption = "",
+    in_: FolderOption = None,
+    since: SinceOption = "",
+    until: UntilOption = "",
+    type_: FormatsOption = None,
+    min_px: LeastOption = 0,
+    rerank: RerankOption = True,
     model: ModelOption = None,
     precision: PrecisionOption = None,
     top_k: TopKOption = 10,
@@ -44,21 +89,84 @@ def search(  # noqa: PLR0913 - the options of a command
 ) -> int:
     """Search the pictures that `index` has indexed: a dual encoder recalls some, and the reranker ranks those.
 
-    Exit code: 0 if a picture was ranked, 1 if none could be, 2 for a mistake in the call.
+    Exit code: 0 if a picture was found, 1 if none could be ranked, 2 for a mistake in the call.
 
     ```sh
     python -m reranker index assets/gallery
     python -m reranker search "一只 black cat 在窗台上" --top-k 5
+    python -m reranker search --like assets/gallery/white_cat_window_sill.png --not "a window"
     ```
     """
-    reranker = reranker_of(context, settings_of(model=model, precision=precision))
-    checked = reranker.query(argument_text(query), argument_text(not_))
+    require_extra("library", "`search`")
+    where = PictureFilter(
+        folders=tuple(folder.expanduser().resolve() for folder in in_ or ()),
+        since=_date(since, "--since"),
+        until=_date(until, "--until"),
+        formats=tuple(map(_format, type_ or ())),
+        least_px=min_px,
+    )
+    texts = [argument_text(query) for query in queries or ()]
+    if not texts and not like:
+        raise CommandError("Write a sentence, or name a picture with --like.")
+    if len(texts) > 1:
+        check_holds_several(format_)
     silence_transformers()
-    recalled = Library(library, encoder=encoder, reranker=reranker).recall(checked.text, recall)
-    if not recalled:
-        raise CommandError(f"The library “{library}” has no pictures; add some with: python -m reranker index DIR")
-    candidates = [Candidate(name=str(each.path), source=each.path) for each in recalled]
-    check_output(output, [Path(candidate.name) for candidate in candidates])
-    (ranking,) = rank_with_progress(reranker, [checked], candidates, top_k)
-    write_output(render([ranking], format_, reranker, several=False), output)
-    return summarize([ranking], reranker.info.relevance_threshold, 0.0)
+    opened = Library(
+        library, encoder=encoder, reranker=reranker_of(context, settings_of(model=model, precision=precision))
+    )
+    checked = [opened.query(text, argument_text(not_), like=like or ()) for text in texts or [""]]
+    recalled = opened.recall_each(checked, recall, where)
+    found = [Recall(query=query, recalled=each) for query, each in zip(checked, recalled, strict=True)]
+    check_output(output, [file.path for each in found for picture in each.recalled for file in picture.files])
+    if not any(each.recalled for each in found):
+        raise CommandError(_why_nothing(opened, where))
+    ranked_by = [opened.rerank_query(query) for query in checked] if rerank else [None]
+    if None in ranked_by:
+        write_output(as_bytes(_recall_text(found, format_, opened)), output)
+        return DONE
+    rankings: list[Ranking] = []
+    for each, query in zip(found, ranked_by, strict=True):
+        if query is not None:
+            rankings += rank_with_progress(opened.reranker, [query], each.candidates, top_k)
+    write_output(render(rankings, format_, opened.reranker, several=len(texts) > 1), output)
+    return summarize(rankings, opened.reranker.info.relevance_threshold, 0.0)
+
+
+def _date(text: str, option: str) -> str:
+    if text and not DATE.fullmatch(text):
+        raise CommandError(f"{option} must be a date such as 2024-05-01, 2024-05 or 2024, and not “{printable(text)}”.")
+    return text
+
+
+def _format(text: str) -> ImageFormat:
+    known: tuple[ImageFormat, ...] = get_args(ImageFormat)
+    wanted = {"JPG": "JPEG", "HEIC": "HEIF", "TIF": "TIFF"}.get(text.upper(), text.upper())
+    for each in known:
+        if each == wanted:
+            return each
+    raise CommandError(f"--type must be one of {', '.join(known)}, and not “{printable(text)}”.")
+
+
+def _why_nothing(library: Library, where: PictureFilter) -> str:
+    if where != PictureFilter() and library.recall_each([library.query("a")], 1)[0]:
+        return "No picture of the library passes the filters."
+    return f"The library “{library.name}” has no pictures; add some with: python -m reranker index DIR"
+
+
+def _recall_text(found: list[Recall], format_: str, library: Library) -> str:
+    """Return what was recalled for the first query, or a table for each."""
+    if format_ in ("html", "zip"):
+        raise CommandError(f"The format {format_} holds a ranking; leave out --no-rerank, or give a sentence.")
+    if len(found) > 1 and format_ != "table":
+        raise CommandError(f"Without reranking, the format {format_} holds one query.")
+    recalled = found[0].recalled
+    if format_ == "json":
+        return recall_as_json(found[0].query.text, library.encoder_model, recalled)
+    if format_ == "csv":
+        return recall_as_csv(recalled)
+    return "\n".join(map(_table, found))
+
+
+def _table(found: Recall) -> str:
+    lines = [f"{row.rank:>4}  {row.similarity:6.3f}  {printable(row.path)}\n" for row in recall_rows(found.recalled)]
+    return "rank  cosine  name\n" + "".join(lines)

@@ -65,6 +65,9 @@ RerankerError
 │   ├── DatasetFormatUnknown     the format is not supported
 │   ├── DatasetSpecInvalid       the numbers after the dataset's name are wrong
 │   └── DatasetInvalid           the content is wrong; lists every fault
+├── LibraryMissing               there is no library of this name
+├── LibraryBusy                  another program changes the library
+├── LibraryUnwritable            nothing more can be written into a library, such as on a full disk
 ├── LibraryUnreadable            the folder of a library or a file in it cannot be opened, or a newer version wrote it
 ├── LibraryEncoderDiffers        another dual encoder has made the vectors of a library
 ├── LabelFileBusy                another program does not stop changing the file of labels
@@ -266,6 +269,13 @@ class PictureBeyondContext(PictureError):
 
 class PictureSkipped(PictureError):
     """The run was stopped before this picture was scored."""
+
+
+def can_retry(error: PictureError) -> bool:
+    """Return whether the same picture can be read and scored at another time."""
+    if isinstance(error, PictureUnreadable):
+        return error.reason in ("no access", "no memory", "too slow")
+    return isinstance(error, PictureSkipped | PictureUnscored | PictureOutOfMemory)
 
 
 @dataclass(eq=False)
@@ -648,6 +658,28 @@ class DeviceFailed(RerankerError):
 
 class ServerStopping(RerankerError):
     """The program ends before the request is finished."""
+
+
+@dataclass(eq=False)
+class LibraryMissing(RerankerError):
+    """There is no library of this name, or it was deleted. name: of the library."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class LibraryBusy(RerankerError):
+    """Another program changes the library at the moment. name: of the library."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class LibraryUnwritable(RerankerError):
+    """Nothing more can be written into a library; what was written is kept. name: of the library. reason: in words."""
+
+    name: str
+    reason: str
 
 
 @dataclass(eq=False)

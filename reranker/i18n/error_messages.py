@@ -35,8 +35,11 @@ from reranker.core.errors import (
     FieldRule,
     HostForeign,
     LabelFileBusy,
+    LibraryBusy,
     LibraryEncoderDiffers,
+    LibraryMissing,
     LibraryUnreadable,
+    LibraryUnwritable,
     LoginRejected,
     LoginRequired,
     MethodUnknown,
@@ -597,6 +600,19 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     (ServerStopping, ""): {
         "en": "The server is shutting down, so the request was not finished; send it again when the server is back.",
         "zh": "服务器正在关闭，请求未能完成；请在服务器恢复后重新发送。",
+    },
+    (LibraryMissing, ""): {
+        "en": "There is no library “{name}”; make one with `python -m reranker index`.",
+        "zh": "没有图库“{name}”；请用 `python -m reranker index` 建立一个。",
+    },
+    (LibraryBusy, ""): {
+        "en": "Another program is changing the library “{name}”; try again when it has finished.",
+        "zh": "另一个程序正在更改图库“{name}”；请等它结束后再试。",
+    },
+    (LibraryUnwritable, ""): {
+        "en": "Nothing more can be written into the library “{name}” ({reason}). What was indexed is kept; make room "
+        "and call the command again.",
+        "zh": "图库“{name}”无法再写入（{reason}）。已建立的索引会保留；请腾出空间后再次运行命令。",
     },
     (LibraryUnreadable, ""): {
         "en": "The library “{name}” cannot be opened ({reason}); check its folder, or make a new library.",

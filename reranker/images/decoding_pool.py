@@ -73,14 +73,27 @@ class DecodingPool:
 
         fit: returns the width and height to resize to, from those of the decoded picture. Raises a `PictureError`.
         """
-        with self._decoded(data, name, limits, target_pixels) as (process, decoded_size):
+        return self.measured(data, name, limits, target_pixels, fit)[0]
+
+    def measured(
+        self,
+        data: bytes,
+        name: str,
+        limits: Limits,
+        target_pixels: int,
+        fit: Callable[[int, int], tuple[int, int]],
+    ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+        """Return the pixels as `resized` does, and the upright width and height of the whole picture."""
+        with self._decoded(data, name, limits, target_pixels) as (process, stored_size, decoded_size):
             width, height = fit(*decoded_size)
             _, pixels = process.ask(name, {"size": (width, height)}, max_bytes=3 * width * height)
-        return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+        is_turned = (stored_size[0] > stored_size[1]) != (decoded_size[0] > decoded_size[1])
+        upright = (stored_size[1], stored_size[0]) if is_turned else stored_size
+        return np.frombuffer(pixels, np.uint8).reshape(height, width, 3), upright
 
     def thumbnail(self, data: bytes, name: str, limits: Limits, *, max_px: int, quality: int) -> bytes:
         """Return a JPEG whose longer side is at most `max_px`; a picture is never enlarged. Raises a `PictureError`."""
-        with self._decoded(data, name, limits, max_px**2) as (process, _):
+        with self._decoded(data, name, limits, max_px**2) as (process, _, _):
             request = {"max_px": max_px, "quality": quality}
             return process.ask(name, request, max_bytes=HEADER_BYTES + 4 * max_px**2)[1]
 
@@ -111,15 +124,15 @@ class DecodingPool:
     @contextmanager
     def _decoded(
         self, data: bytes, name: str, limits: Limits, target_pixels: int
-    ) -> Iterator[tuple[DecodingProcess, tuple[int, int]]]:
-        """Decode a picture; yield the process that has it, and its upright width and height."""
+    ) -> Iterator[tuple[DecodingProcess, tuple[int, int], tuple[int, int]]]:
+        """Decode a picture; yield the process that has it, its stored size, and its upright size as decoded."""
         with self._opened(data, name, limits, target_pixels) as (process, opened):
             needed, most, (width, height) = opened["needed_bytes"], limits.max_decoding_bytes, opened["size"]
             if needed > most:
                 raise PictureNeedsMemory(name=name, width=width, height=height, needed_bytes=needed, max_bytes=most)
             with self._decoding_bytes.reserve(needed, most):
                 decoded, _ = process.ask(name, {"granted_bytes": needed})
-                yield process, decoded["size"]
+                yield process, (width, height), decoded["size"]
 
     @contextmanager
     def _opened(

@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reranker.core.cancellation import Cancellation
-from reranker.core.errors import PictureError
+from reranker.core.errors import PictureError, can_retry
 from reranker.core.types import Candidate
+from reranker.images.capture_data import capture_data
 from reranker.images.decoding_pool import DecodingPool
-from reranker.images.formats import is_picture
+from reranker.images.formats import ImageFormat, detect_format, is_picture
 from reranker.images.hashing import content_hash
 from reranker.images.limits import Limits
 from reranker.images.reading import read_bytes
-from reranker.storage.catalogue import Catalogue, CataloguedPicture, FileStamp
+from reranker.storage.catalogue import NEVER_READ, Catalogue, CataloguedPicture, Content, FileStamp
 
 if TYPE_CHECKING:
     from reranker.models.dual_encoders.encoder import TorchEncoder
@@ -104,12 +105,29 @@ def _pictures_in(folder: Path, unreadable: list[str]) -> Iterator[tuple[str, Fil
 
 @dataclass(frozen=True, kw_only=True)
 class _Read:
-    """A file that was read. pixels: None if its content is known, or it failed."""
+    """A file that was read. pixels: None if its content is known, or it failed. taken: as in `CaptureData`."""
 
     path: str
     content_hash: str | None = None
     pixels: NDArray[np.uint8] | None = None
+    format: ImageFormat | None = None
+    size_px: tuple[int, int] = (0, 0)
+    taken: str | None = None
     error: PictureError | None = None
+
+    def entry(self, stamp: FileStamp) -> CataloguedPicture:
+        """Return what is entered for the file. One that could not be read for a passing reason is read again."""
+        error = self.error
+        return CataloguedPicture(
+            path=self.path,
+            stamp=stamp if error is None or not can_retry(error) else NEVER_READ,
+            content_hash=self.content_hash,
+            error=None if error is None else type(error).__name__,
+        )
+
+    def content(self, vector: NDArray[np.float32]) -> Content:
+        """Return what is entered for the bytes of the file."""
+        return Content(vector=vector, format=self.format, size_px=self.size_px, taken=self.taken)
 
 
 class Indexer:
@@ -138,33 +156,33 @@ class Indexer:
         try:
             data = read_bytes(Candidate.of(path), self._limits)
             digest = content_hash(data)
-            if self._catalogue.known_contents([digest]):
+            if self._catalogue.has_vector(digest):
                 return _Read(path=path, content_hash=digest)
-            pixels = self._pool.resized(data, path, self._limits, px**2, lambda width, height: (px, px))
-            return _Read(path=path, content_hash=digest, pixels=pixels)
+            pixels, size_px = self._pool.measured(data, path, self._limits, px**2, lambda width, height: (px, px))
+            return _Read(
+                path=path,
+                content_hash=digest,
+                pixels=pixels,
+                format=detect_format(data),
+                size_px=size_px,
+                taken=capture_data(data, path).taken,
+            )
         except PictureError as error:
             return _Read(path=path, error=error)
 
     def _enter(self, batch: Sequence[_Read], stamps: Mapping[str, FileStamp], progress: IndexProgress) -> IndexProgress:
-        pixels = {each.content_hash: each.pixels for each in batch if each.pixels is not None and each.content_hash}
-        vectors = self._encoder.encode_images(list(pixels.values())) if pixels else ()
-        pictures = [
-            CataloguedPicture(
-                path=each.path,
-                stamp=stamps[each.path],
-                content_hash=each.content_hash,
-                error=None if each.error is None else type(each.error).__name__,
-            )
-            for each in batch
-        ]
-        self._catalogue.put(pictures, dict(zip(pixels, vectors, strict=True)))
+        new = {each.content_hash: each for each in batch if each.content_hash and each.pixels is not None}
+        pixels = [each.pixels for each in new.values() if each.pixels is not None]
+        vectors = self._encoder.encode_images(pixels) if new else ()
+        contents = {digest: each.content(vector) for (digest, each), vector in zip(new.items(), vectors, strict=True)}
+        self._catalogue.put([each.entry(stamps[each.path]) for each in batch], contents)
         errors = tuple(each.error for each in batch if each.error is not None)
         failed = len(errors)
         return IndexProgress(
             done=progress.done + len(batch),
             total=progress.total,
-            encoded=progress.encoded + len(pixels),
-            known=progress.known + len(batch) - failed - len(pixels),
+            encoded=progress.encoded + len(new),
+            known=progress.known + len(batch) - failed - len(new),
             failed=progress.failed + failed,
             errors=errors,
         )

@@ -20,6 +20,11 @@ class VectorFile:
         self._path, self._dimensions = path, dimensions
 
     @property
+    def name(self) -> str:
+        """The name of the file."""
+        return self._path.name
+
+    @property
     def row_bytes(self) -> int:
         """Bytes of a row."""
         return self._dimensions * _BYTES
@@ -37,6 +42,10 @@ class VectorFile:
             file.write(np.ascontiguousarray(vectors, np.float16).tobytes())
             file.flush()
             os.fsync(file.fileno())
+
+    def delete(self) -> None:
+        """Delete the file. Raises `OSError`."""
+        self._path.unlink(missing_ok=True)
 
     def read(self, count: int) -> NDArray[np.float16]:
         """Return the first `count` rows, memory-mapped: (count, dimensions). Raises `OSError` if there are fewer."""

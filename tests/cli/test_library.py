@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from reranker.cli.console import DONE, FAILED, USAGE_ERROR
+from reranker.config.paths import data_folder
 from tests.support.dual_encoders import siglip_folder
 from tests.support.numbered_pictures import number_in, numbered_gallery
 from tests.support.scripted_scorer import ScriptedScorer
@@ -30,9 +32,16 @@ class LibraryShell:
 
 
 @pytest.fixture
-def commands(capfdbinary, tmp_path: Path, monkeypatch, encoder: Path) -> LibraryShell:
+def shell(capfdbinary, tmp_path: Path, monkeypatch) -> Shell:
     monkeypatch.chdir(tmp_path)
-    return LibraryShell(Shell(capture=capfdbinary, scorer=ScriptedScorer(judge=number_in)), encoder)
+    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    return Shell(capture=capfdbinary, scorer=ScriptedScorer(judge=number_in))
+
+
+@pytest.fixture
+def commands(shell: Shell, encoder: Path) -> LibraryShell:
+    return LibraryShell(shell, encoder)
 
 
 def test_what_was_indexed_is_found_best_first(commands: LibraryShell, tmp_path: Path) -> None:
@@ -55,7 +64,71 @@ def test_mistakes_are_one_sentence(commands: LibraryShell, tmp_path: Path) -> No
     done = commands.index("a.png")
     assert (done.code, done.said) == (USAGE_ERROR, ["“a.png” is not a folder."])
     done = commands.search("a cat")
-    assert (done.code, done.said[-1].partition(";")[0]) == (USAGE_ERROR, "The library “holidays” has no pictures")
-    assert commands.search(" ").code == USAGE_ERROR
+    assert (done.code, done.said[-1].partition(";")[0]) == (USAGE_ERROR, "There is no library “holidays”")
+    done = commands.index()
+    assert (done.code, done.said[-1].partition(";")[0]) == (USAGE_ERROR, "The library “holidays” knows no folder")
     Path("empty").mkdir()
     assert commands.index("empty").said[-1] == "There are no pictures."
+    done = commands.search("a cat")
+    assert (done.code, done.said[-1].partition(";")[0]) == (USAGE_ERROR, "The library “holidays” has no pictures")
+    for wrong, said in {
+        (" ",): "The sentence",
+        (): "Write a sentence",
+        ("a cat", "--since", "yesterday"): "--since must be a date",
+        ("a cat", "--type", "doc"): "--type must be one of AVIF, BMP",
+        ("a cat", "--like", "none.png"): "The example",
+    }.items():
+        done = commands.search(*wrong)
+        assert (done.code, done.said[-1].startswith(said)) == (USAGE_ERROR, True), done.said
+    with FileLock(data_folder() / "libraries" / "holidays" / "index.lock"):
+        assert "Another program is changing" in commands.index("empty").said[-1]
+
+
+def test_searches_are_filtered_steered_and_written_as_asked(commands: LibraryShell, tmp_path: Path) -> None:
+    numbered_gallery(tmp_path / "pictures" / "a", 1, 2)
+    numbered_gallery(tmp_path / "pictures" / "b", 3, 4)
+    commands.index("pictures")
+
+    def names(*arguments: object) -> list[str]:
+        found = commands.search(*arguments, "--format", "json")
+        return [Path(row["path"]).name for row in found.result["results"]]
+
+    assert names("a cat") == ["4.png", "3.png", "2.png", "1.png"]
+    assert names("a cat", "--in", "pictures/a") == ["2.png", "1.png"]
+    assert names("a cat", "--type", "png", "--since", "2020", "--recall", 1, "--min-px", 1) == names(
+        "a cat", "--no-rerank", "--recall", 1
+    )
+    found = commands.search("a cat", "--until", "1999")
+    assert (found.code, found.said[-1]) == (USAGE_ERROR, "No picture of the library passes the filters.")
+    table = commands.search("a cat", "--no-rerank", "--like", "pictures/a/1.png").out.splitlines()
+    assert (table[0], table[1].split()[-1].endswith("a/1.png")) == ("rank  cosine  name", True)
+    csv = commands.search("a cat", "--no-rerank", "--format", "csv").out.splitlines()
+    assert (csv[0].lstrip("\ufeff"), len(csv)) == ("rank,path,similarity,width,height,date,sha256", 5)
+    assert commands.search("a cat", "--no-rerank", "--format", "zip").code == USAGE_ERROR
+    several = commands.search("a cat", "a dog", "--format", "json").result["queries"]
+    assert [each["query"] for each in several] == ["a cat", "a dog"]
+
+
+def test_libraries_are_listed_checked_and_removed(commands: LibraryShell, shell: Shell, tmp_path: Path) -> None:
+    assert shell("libraries").said == ["There are no libraries; make one with: python -m reranker index DIR"]
+    numbered_gallery(tmp_path / "pictures", 1, 2)
+    commands.index("pictures")
+    assert "pictures  2 (2 different, 0 unreadable)" in shell("libraries").out
+    assert shell("libraries", "holidays", "--check").code == DONE
+    (tmp_path / "pictures" / "1.png").unlink()
+    checked = shell("libraries", "holidays", "--check")
+    assert (checked.code, checked.said[-1]) == (FAILED, "  1 files are gone; call `index`.")
+    assert shell("libraries", "--remove").code == USAGE_ERROR
+    assert shell("libraries", "holidays", "--remove").code == DONE
+    assert shell("libraries", "holidays").said[-1].startswith("There is no library “holidays”")
+    assert len(list((tmp_path / "pictures").iterdir())) == 1
+
+
+def test_another_encoder_is_refused_and_taken_on_request(commands, shell: Shell, tmp_path: Path) -> None:
+    numbered_gallery(tmp_path / "pictures", 1, 2)
+    commands.index("pictures")
+    other = siglip_folder(tmp_path / "other", 2)
+    options = ("--library", "holidays", "--encoder", other)
+    assert "was made with the encoder" in shell("index", *options).said[-1]
+    assert shell("index", "--again", *options).said[-1] == "2 encoded"
+    assert shell("search", "a cat", "--library", "holidays").code == DONE, "the encoder is that of the library"

@@ -3,11 +3,12 @@
 import os
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import PictureUnreadable
@@ -15,7 +16,7 @@ from reranker.images.limits import Limits
 from reranker.models.dual_encoders.encoder import TorchEncoder, load_encoder
 from reranker.pipelines import indexing
 from reranker.pipelines.indexing import Indexer, IndexProgress, find_changes
-from reranker.storage.catalogue import Catalogue, EncoderRecord
+from reranker.storage.catalogue import Catalogue, EncoderRecord, FoundPicture
 from tests.support.decoding_pools import decoding_pool
 from tests.support.dual_encoders import IMAGE_PX, siglip_folder
 from tests.support.numbered_pictures import numbered_picture
@@ -49,12 +50,15 @@ class Indexed:
 
     @property
     def names(self) -> list[str]:
-        _, paths = self.catalogue.searchable()
-        return sorted(Path(path).relative_to(self.folder).as_posix() for each in paths.values() for path in each)
+        return sorted(path.relative_to(self.folder).as_posix() for path in self.files)
+
+    @property
+    def files(self) -> dict[Path, FoundPicture]:
+        vectors, _ = self.catalogue.searchable()
+        return {file.path: file for each in self.catalogue.files(range(len(vectors))).values() for file in each}
 
     def vector(self, path: Path) -> np.ndarray:
-        vectors, paths = self.catalogue.searchable()
-        return next(vectors[row] for row, each in paths.items() if str(path) in each).astype(np.float32)
+        return self.catalogue.vector(self.files[path].content_hash)
 
 
 @pytest.fixture
@@ -149,3 +153,32 @@ def test_a_run_that_is_cut_off_goes_on(indexed: Indexed, monkeypatch: pytest.Mon
     assert indexed.run(stop) == IndexProgress(done=2, total=7, encoded=2)
     assert indexed.run() == IndexProgress(done=5, total=5, encoded=5)
     assert len(indexed.names) == 7
+
+
+def test_facts_of_pictures_are_entered(indexed: Indexed) -> None:
+    path = indexed.write("a.jpg", 1)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # turned by a quarter
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2023:05:01 10:22:33"
+    Image.new("RGB", (600, 400), "red").save(path, exif=exif)
+    other = indexed.write("b.png", 2)
+    os.utime(other, (1e9, 1e9))
+    indexed.run()
+    found = indexed.files[path]
+    assert (found.format, found.size_px, found.date) == ("JPEG", (400, 600), "2023-05-01T10:22:33")
+    assert found.byte_count == path.stat().st_size
+    assert indexed.files[other].date == datetime.fromtimestamp(1e9).isoformat()
+
+
+def test_what_could_not_be_read_for_a_passing_reason_is_tried_again(indexed: Indexed, monkeypatch) -> None:
+    indexed.write("a.png", 1)
+
+    def refuse(candidate, limits):
+        raise PictureUnreadable(name=candidate.name, reason="no access")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(indexing, "read_bytes", refuse)
+        assert indexed.run().failed == 1
+    assert indexed.catalogue.counts().failed == 1
+    assert indexed.run() == IndexProgress(done=1, total=1, encoded=1)
+    assert indexed.run().total == 0

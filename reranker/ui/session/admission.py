@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from reranker.api import Reranker
-from reranker.core.errors import PathUnknown, PictureError, SessionUnknown, TooManyPictures
+from reranker.core.errors import PathUnknown, PictureError, SessionUnknown, TooManyPictures, can_retry
 from reranker.core.text import well_formed
 from reranker.core.types import Candidate
 from reranker.export.file_names import safe_name
@@ -17,7 +17,7 @@ from reranker.images.hashing import content_hash
 from reranker.images.perceptual_hash import perceptual_hash
 from reranker.ui.galleries import Galleries
 from reranker.ui.session.examination import Examination, upright
-from reranker.ui.session.records import Picture, can_retry
+from reranker.ui.session.records import Picture
 from reranker.ui.session.session import Session
 from reranker.ui.session.uploads import Upload
 

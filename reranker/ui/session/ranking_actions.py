@@ -23,6 +23,7 @@ from reranker.core.errors import (
     TooFewPictures,
     TooManyQueries,
     TooManyRequests,
+    can_retry,
 )
 from reranker.core.scores import shown_score
 from reranker.core.text import is_blank, is_well_formed, well_formed
@@ -32,7 +33,7 @@ from reranker.pipelines.explain import parts_of
 from reranker.server.json_bodies import JsonLimits, parse_whole_json
 from reranker.ui.session.admission import new_id
 from reranker.ui.session.jobs import RankingPart, RankJob
-from reranker.ui.session.records import Picture, RankingHeader, Results, can_retry, unmatched_key
+from reranker.ui.session.records import Picture, RankingHeader, Results, unmatched_key
 from reranker.ui.session.session import Session
 from reranker.ui.session.sessions import Sessions
 from reranker.ui.session.uploads import shown_name

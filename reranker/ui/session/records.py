@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from reranker.core import errors
 from reranker.core.errors import (
     PictureError,
-    PictureOutOfMemory,
     PictureSkipped,
-    PictureUnreadable,
-    PictureUnscored,
     RerankerError,
+    can_retry,
 )
 from reranker.core.scores import none_relevant, shown_score
 from reranker.core.types import Candidate, EncodedPicture, Failed, Query, Ranking, Score, Scored
@@ -24,8 +22,6 @@ from reranker.i18n.error_messages import sentence
 from reranker.i18n.page_texts import LANGUAGES
 from reranker.pipelines.explain import parts_of
 from reranker.pipelines.rerank import sort_events
-
-_PASSING_REASONS: Final = ("no access", "no memory", "too slow")
 
 Text = dict[str, str]
 """A sentence in each language of the page."""
@@ -293,13 +289,6 @@ def unmatched_key(position: int) -> str:
 def sentences(error: RerankerError) -> Text:
     """Return the message of an error in each language."""
     return {language: sentence(error, language) for language in LANGUAGES}
-
-
-def can_retry(error: PictureError) -> bool:
-    """Return whether the same picture can be scored at another time."""
-    if isinstance(error, PictureUnreadable):
-        return error.reason in _PASSING_REASONS
-    return isinstance(error, PictureSkipped | PictureUnscored | PictureOutOfMemory)
 
 
 def _query_json(query: Query) -> dict[str, Any]:
