@@ -95,7 +95,8 @@ from importlib import import_module
 from pathlib import Path
 for path in sorted(Path("reranker").rglob("*.py")):
     module = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
-    if not module.startswith(("reranker.ui.", "reranker.evaluation.", "reranker.index.")) and not module.endswith("__main__"):
+    others = "reranker.ui.", "reranker.evaluation.", "reranker.index."
+    if not module.startswith(others) and not module.endswith("__main__"):
         import_module(module)
 import_module("reranker.evaluation.datasets.loading")
 from reranker import Reranker
