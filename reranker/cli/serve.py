@@ -11,7 +11,12 @@ from reranker.cli.console import DONE, FAILED, CommandError, reranker_of, say
 from reranker.cli.extras import install_command, is_installed, require_extra
 from reranker.config.settings import CHOICES, Setting, Settings, all_settings
 
-_OPTION_NAMES: Final = {"galleries": "--gallery"}  # the others follow from the key of the setting
+_OPTION_NAMES: Final = {
+    "galleries": "--gallery",
+    "libraries": "--library",
+}  # the others follow from the key of the setting
+
+_LISTS: Final[dict[str, Any]] = {"galleries": list[Path], "libraries": list[str]}
 
 
 def serve(context: typer.Context, **options: Any) -> int:
@@ -87,7 +92,7 @@ def _option(setting: Setting) -> inspect.Parameter:
     if kind is bool:
         name = f"{name}/--no-{name.removeprefix('--')}"
     elif kind is not int:
-        kind = list[Path] if key == "galleries" else str
+        kind = _LISTS.get(key, str)
     option = typer.Option(name, metavar=choices, help=setting.help_text, show_default=False)
     optional: Any = kind | None
     return inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[optional, option])

@@ -38,6 +38,7 @@ EXPECTED: Final = {
     "revision": "the name of a branch or tag, or a commit",
     "instruction": f"a visible text in Unicode of at most {MAX_INSTRUCTION:,} characters",
     "galleries": "folders of this machine",
+    "libraries": "names or folders of libraries",
     "host": "an address of this machine, such as 127.0.0.1",
     "root_path": "a path that begins with a slash and does not end with one",
 }
@@ -171,6 +172,9 @@ class ServerSettings(_Group):
 
     galleries: tuple[Path, ...] = _setting(
         (), "Folders of this machine whose pictures the page offers; they are only read."
+    )
+    libraries: tuple[str, ...] = _setting(
+        (), "Libraries that the page and the HTTP API search, by their names or folders; they are only read."
     )
     host: str = _setting("127.0.0.1", "Address to serve on; the default is for this machine alone.")
     port: int = _setting(7860, "Port of the page and the HTTP API.", most=MAX_PORT)
@@ -330,6 +334,8 @@ def _is_of_type(setting: Field[Any], value: Any) -> bool:
         return type(value) is setting.type
     if setting.name == "galleries":
         return isinstance(value, tuple | list) and all(isinstance(folder, Path) for folder in value)
+    if setting.name == "libraries":
+        return isinstance(value, tuple) and all(isinstance(each, str) and _is_name(each) for each in value)
     return isinstance(value, str) and is_well_formed(value) and "\0" not in value
 
 
@@ -343,6 +349,11 @@ def _expected(setting: Field[Any]) -> str:
     if setting.type is int:
         return f"a whole number from {setting.metadata['least']} to {setting.metadata['most']:,}"
     return EXPECTED.get(key, "a text in Unicode")
+
+
+def _is_name(text: str) -> bool:
+    """Return whether a text can be the name of a file."""
+    return bool(text) and is_well_formed(text) and "\0" not in text
 
 
 def _is_folder(path: Path) -> bool:
@@ -365,4 +376,6 @@ def _parse(setting: Setting, text: str) -> Any:
             raise SettingInvalid(setting.key, text, _expected(setting.field)) from None
     if setting.key == "galleries":
         return tuple(Path(folder) for folder in text.split(os.pathsep) if folder)
+    if setting.key == "libraries":
+        return tuple(each for each in text.split(os.pathsep) if each)
     return text
