@@ -407,6 +407,19 @@ class Library:
                 del self._text_vectors
 
 
+def named_libraries(libraries: Iterable[str], reranker: Reranker) -> dict[str, Library]:
+    """Return libraries, given by name or folder, by the names of their folders; equal names are numbered."""
+    named: dict[str, Library] = {}
+    for each in libraries:
+        library = Library(each, reranker=reranker)
+        name, count = library.name, 1
+        while name in named:
+            count += 1
+            name = f"{library.name} ({count})"
+        named[name] = library
+    return named
+
+
 def folder_of(library: str | Path) -> Path:
     """Return the folder of a library, by its name or as it was given."""
     is_name = isinstance(library, str) and "/" not in library and "\\" not in library

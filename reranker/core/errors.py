@@ -39,6 +39,7 @@ RerankerError
 │   ├── TooManyQueries
 │   ├── DocumentInvalid          a document of an HTTP request is not a picture
 │   ├── DocumentFieldInvalid     a field of such a document is wrong, or does not belong there
+│   ├── FilterInvalid            a filter of a search is wrong
 │   ├── RequestMalformed         the request does not match the schema
 │   ├── SessionUnknown           the session of the page has ended, or belongs to somebody else
 │   ├── RankingUnknown           the session has no such ranking or picture
@@ -482,6 +483,15 @@ class DocumentFieldInvalid(RequestError):
 
     index: int
     field: str
+
+
+@dataclass(eq=False)
+class FilterInvalid(RequestError):
+    """A filter of a search is wrong. filter: its name; value: what was given; expected: what would be right."""
+
+    filter: str
+    value: str
+    expected: str
 
 
 @dataclass(eq=False)

@@ -33,6 +33,7 @@ from reranker.core.errors import (
     Fault,
     FaultReason,
     FieldRule,
+    FilterInvalid,
     HostForeign,
     LabelFileBusy,
     LibraryBusy,
@@ -416,6 +417,10 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     (DocumentInvalid, "form"): {
         "en": "documents[{index}] has a form that is not accepted; send it in another one. " + _DOCUMENT_FORMS["en"],
         "zh": "documents[{index}] 的形式不受支持；请换一种形式发送。" + _DOCUMENT_FORMS["zh"],
+    },
+    (FilterInvalid, ""): {
+        "en": "The filter “{filter}” is “{value}” but must be {expected}; correct it.",
+        "zh": "筛选条件“{filter}”的值“{value}”无效；请改为 {expected}。",
     },
     (RequestMalformed, ""): {
         "en": "The request does not match the schema at “{where}”; see /v1/openapi.json.",

@@ -7,6 +7,7 @@ Paths are stored as bytes, since names of files need not be text.
 
 import json
 import os
+import re
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,13 +15,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reranker.core.errors import LibraryBusy, LibraryEncoderDiffers, LibraryMissing, LibraryUnreadable
-from reranker.images.formats import ImageFormat
+from reranker.core.errors import FilterInvalid, LibraryBusy, LibraryEncoderDiffers, LibraryMissing, LibraryUnreadable
+from reranker.images.formats import ImageFormat, format_named
 from reranker.storage.sqlite_file import NewerSchema, connect, transaction
 from reranker.storage.vectors import VectorFile
 
@@ -46,6 +47,7 @@ _MIGRATIONS: Final[dict[str, str]] = {
     """,
     "pictures by content": "CREATE INDEX pictures_by_content ON pictures (content_hash)",
 }
+_DATE_FORM: Final = re.compile(r"[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?")
 KEPT_FILTERS: Final = 16  # whose rows are remembered until the catalogue changes
 _DATE: Final = "COALESCE(taken, strftime('%Y-%m-%dT%H:%M:%S', mtime_ns / 1000000000, 'unixepoch', 'localtime'))"
 
@@ -117,6 +119,32 @@ class PictureFilter:
     until: str = ""
     formats: tuple[ImageFormat, ...] = ()
     least_px: int = 0
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        folders: Iterable[Path] = (),
+        since: str = "",
+        until: str = "",
+        formats: Iterable[str] = (),
+        least_px: int = 0,
+    ) -> Self:
+        """Return the filter of what somebody has written; formats by any of their names. Raises `FilterInvalid`."""
+        chosen = {name: format_named(name) for name in formats}
+        for name, format_ in chosen.items():
+            if format_ is None:
+                raise FilterInvalid(filter="type", value=name, expected=" | ".join(get_args(ImageFormat)))
+        for filter_, date in (("since", since), ("until", until)):
+            if date and not _DATE_FORM.fullmatch(date):
+                raise FilterInvalid(filter=filter_, value=date, expected="2024 | 2024-05 | 2024-05-01")
+        return cls(
+            folders=tuple(folder.expanduser().resolve() for folder in folders),
+            since=since,
+            until=until,
+            formats=tuple(format_ for format_ in chosen.values() if format_ is not None),
+            least_px=least_px,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,14 @@
 """What the page, its routes and its endpoints share."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from reranker.api import Reranker
 from reranker.config.paths import ASSETS, data_folder
+from reranker.library import Library, named_libraries
 from reranker.ui.galleries import Galleries
 from reranker.ui.session.admission import Admission, find_samples
 from reranker.ui.session.model_state import ModelState
@@ -18,13 +20,14 @@ SAMPLES: Final = ASSETS / "gallery"
 
 @dataclass(frozen=True, kw_only=True)
 class PageServices:
-    """The parts of a page. examples: sentences for the sample gallery."""
+    """The parts of a page. libraries: that it searches, by name. examples: sentences for the sample gallery."""
 
     reranker: Reranker
     sessions: Sessions
     admission: Admission
     model: ModelState
     uploads: Uploads
+    libraries: Mapping[str, Library]
     examples: tuple[str, ...]
 
     @classmethod
@@ -42,6 +45,7 @@ class PageServices:
             admission=Admission(reranker, find_samples(samples), galleries),
             model=ModelState(reranker),
             uploads=uploads,
+            libraries=named_libraries(reranker.settings.server.libraries, reranker),
             examples=tuple(_read_queries(samples / "queries.json")),
         )
 

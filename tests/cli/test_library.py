@@ -74,8 +74,8 @@ def test_mistakes_are_one_sentence(commands: LibraryShell, tmp_path: Path) -> No
     for wrong, said in {
         (" ",): "The sentence",
         (): "Write a sentence",
-        ("a cat", "--since", "yesterday"): "--since must be a date",
-        ("a cat", "--type", "doc"): "--type must be one of AVIF, BMP",
+        ("a cat", "--since", "yesterday"): "The filter “since” is “yesterday” but must be 2024 |",
+        ("a cat", "--type", "doc"): "The filter “type” is “doc” but must be AVIF | BMP",
         ("a cat", "--like", "none.png"): "The example",
     }.items():
         done = commands.search(*wrong)
