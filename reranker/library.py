@@ -21,7 +21,7 @@ from reranker.pipelines.indexing import FolderChanges, Indexer, IndexProgress, f
 from reranker.storage.catalogue import Catalogue, EncoderRecord
 
 if TYPE_CHECKING:
-    from reranker.models.dual_encoders.encoder import TorchEncoder
+    from reranker.models.dual_encoders.encoder import Encoder
 
 RECALL: Final = 200
 DEFAULT_ENCODER: Final = "toybox-encoder"
@@ -67,7 +67,7 @@ class Library:
         return self._given or Reranker()
 
     @cached_property
-    def _encoder(self) -> "TorchEncoder":
+    def _encoder(self) -> "Encoder":
         from reranker.models.dual_encoders.encoder import load_encoder  # noqa: PLC0415 - torch is slow to import
 
         return load_encoder(self._encoder_name)
