@@ -130,10 +130,12 @@ def pictures_per_s(backends: Mapping[str, Towers], image_px: int) -> dict[str, f
         single_s = sum(_seconds(towers, pixels[:1]) for towers in backends.values())
     batch = pixels[: max(1, min(BATCH, int(SECONDS / _LEAST_PAIRS / single_s)))]
     times: dict[str, list[float]] = {backend: [] for backend in backends}
+    order = list(backends)
     for _ in range(PAIRS):
         started = time.perf_counter()
-        for backend, towers in backends.items():
-            times[backend].append(_seconds(towers, batch))
+        for backend in order:
+            times[backend].append(_seconds(backends[backend], batch))
+        order.reverse()
         now = time.perf_counter()
         if now + (now - started) > end:
             break

@@ -75,6 +75,8 @@ class OnnxCache:
 
     def _made(self, backend: str, device: torch.device) -> OnnxTowers:
         """Write the files in a folder of another name, so that a process that is killed leaves none of this one."""
+        if backend == "onnx-int8" and self._opened("onnx", CPU) is None:
+            self._made("onnx", CPU)
         for former in [*self.folder.glob(f"{PRECISIONS[backend]}-*"), *self.folder.glob(f"{_UNFINISHED}*")]:
             shutil.rmtree(former)
         with TemporaryDirectory(prefix=_UNFINISHED, dir=self.folder) as temporary:
@@ -84,8 +86,6 @@ class OnnxCache:
                 tokens = self.tokenize(TEXTS)
                 export_towers(self.reference(), tokens, self.image_px, files, length_varies=self.length_varies)
             else:
-                if self._opened("onnx", CPU) is None:
-                    self._made("onnx", CPU)
                 quantize_towers(self._files("onnx"), files)
             files.rename(self._files(backend))
         return OnnxTowers(self._files(backend), backend, device)

@@ -50,9 +50,9 @@ def _session(file: Path, device: torch.device) -> Any:
     options.intra_op_num_threads = torch.get_num_threads()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # as `torch_environment` says
     options.log_severity_level = _FATAL
-    session = onnxruntime.InferenceSession(
-        file, options, providers=[(provider, {"device_id": device.index or 0} if device.type == "cuda" else {})]
-    )
+    settings = {"device_id": device.index or 0} if device.type == "cuda" else {}
+    # With its fallback it would print, and compute on the CPU, if a GPU fails.
+    session = onnxruntime.InferenceSession(file, options, [provider], [settings], enable_fallback=0)
     if provider not in session.get_providers():  # its libraries of CUDA are missing
         raise ProviderMissing(provider)
     return session

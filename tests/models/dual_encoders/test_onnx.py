@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,17 @@ def test_int8_is_accepted_or_refused_by_its_figures(exported: Exported) -> None:
         assert figures["recall"] >= LEAST_RECALL["onnx-int8"]
     else:
         assert figures[refusal.reason] == refusal.found < refusal.least
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("exported", ["siglip"], indirect=True)
+def test_int8_is_made_of_an_export_that_is_made_first(exported: Exported) -> None:
+    former = times(files(exported))
+    shutil.rmtree(files(exported))
+    with suppress(BackendRefused):
+        exported.load(backend="onnx-int8")
+    assert times(files(exported)).keys() == former.keys() - {"agreement-cpu.json"}
+    assert {"pictures.onnx", "texts.onnx"} <= times(files(exported, "int8")).keys()
 
 
 def test_exact_products_in_the_place_of_int8_are_accepted_with_another_fingerprint(exported: Exported) -> None:
