@@ -16,6 +16,7 @@ from reranker.cli.console import (
 )
 from reranker.cli.extras import require_extra
 from reranker.cli.options import (
+    BackendOption,
     EncoderOption,
     FormatOption,
     LibraryOption,
@@ -69,6 +70,7 @@ def search(  # noqa: PLR0913 - the options of a command
     *,
     library: LibraryOption = DEFAULT_NAME,
     encoder: EncoderOption = None,
+    backend: BackendOption = None,
     recall: RecallOption = RECALL,
     like: LikeOption = None,
     not_: NotOption = "",
@@ -103,7 +105,10 @@ def search(  # noqa: PLR0913 - the options of a command
         check_holds_several(format_)
     silence_transformers()
     opened = Library(
-        library, encoder=encoder, reranker=reranker_of(context, settings_of(model=model, precision=precision))
+        library,
+        encoder=encoder,
+        backend=backend,
+        reranker=reranker_of(context, settings_of(model=model, precision=precision)),
     )
     checked = [opened.query(text, argument_text(not_), like=like or ()) for text in texts or [""]]
     recalled = opened.recall_each(checked, recall, where)

@@ -29,7 +29,8 @@ FILE: Final = "catalogue.sqlite"
 _MIGRATIONS: Final[dict[str, str]] = {
     "encoder": """
         CREATE TABLE encoder (
-            fingerprint TEXT NOT NULL, model TEXT NOT NULL, dimensions INTEGER NOT NULL, vectors TEXT NOT NULL
+            fingerprint TEXT NOT NULL, model TEXT NOT NULL, backend TEXT NOT NULL, dimensions INTEGER NOT NULL,
+            vectors TEXT NOT NULL
         )
     """,
     "folders": "CREATE TABLE folders (path BLOB PRIMARY KEY) WITHOUT ROWID",
@@ -149,11 +150,17 @@ class PictureFilter:
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderRecord:
-    """The dual encoder that has made the vectors of a library."""
+    """The dual encoder that has made the vectors of a library. backend: as in `EncoderInfo`."""
 
     fingerprint: str
     model: str
+    backend: str
     dimensions: int
+
+    @property
+    def shown(self) -> str:
+        """Its name for people, with the backend if the vectors depend on it."""
+        return f"{self.model} ({self.backend})" if self.backend == "onnx-int8" else self.model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,22 +200,24 @@ class Catalogue:
 
     def _check_encoder(self, encoder: EncoderRecord | None) -> tuple[EncoderRecord, VectorFile]:
         with self._lock, transaction(self._connection):
-            row = self._connection.execute("SELECT fingerprint, model, dimensions, vectors FROM encoder").fetchone()
+            row = self._connection.execute(
+                "SELECT fingerprint, model, backend, dimensions, vectors FROM encoder"
+            ).fetchone()
             if row is None:
                 if encoder is None:
                     raise LibraryMissing(name=self._folder.name)
                 return encoder, self._enter_encoder(encoder)
-        made_by = EncoderRecord(fingerprint=row[0], model=row[1], dimensions=row[2])
+        made_by = EncoderRecord(fingerprint=row[0], model=row[1], backend=row[2], dimensions=row[3])
         if encoder is not None and encoder.fingerprint != made_by.fingerprint:
-            raise LibraryEncoderDiffers(name=self._folder.name, made_by=made_by.model, given=encoder.model)
-        return made_by, VectorFile(self._folder / row[3], made_by.dimensions)
+            raise LibraryEncoderDiffers(name=self._folder.name, made_by=made_by.shown, given=encoder.shown)
+        return made_by, VectorFile(self._folder / row[4], made_by.dimensions)
 
     def _enter_encoder(self, encoder: EncoderRecord) -> VectorFile:
         """Enter the encoder, in a transaction, with a new file for its vectors: others may have opened the old one."""
         file = f"vectors-{secrets.token_hex(4)}.f16"
         self._connection.execute("DELETE FROM encoder")
-        values = encoder.fingerprint, encoder.model, encoder.dimensions, file
-        self._connection.execute("INSERT INTO encoder VALUES (?, ?, ?, ?)", values)
+        values = encoder.fingerprint, encoder.model, encoder.backend, encoder.dimensions, file
+        self._connection.execute("INSERT INTO encoder VALUES (?, ?, ?, ?, ?)", values)
         return VectorFile(self._folder / file, encoder.dimensions)
 
     @staticmethod
