@@ -105,8 +105,8 @@ EncoderOption = Annotated[
 BackendOption = Annotated[
     EncoderBackend | None,
     typer.Option(
-        help="What computes the vectors. auto: the faster one of torch and ONNX Runtime, which is exported and measured "
-        "at the first call. Default: torch, or int8 for a library that was made with it.",
+        help="What computes vectors. auto: the faster of torch and ONNX Runtime, which is exported and measured at "
+        "the first call. Default: torch, or int8 for a library that was made with it.",
     ),
 ]
 FiguresOption = Annotated[Path | None, typer.Option(metavar="FILE.json", help="Also write all figures into this file.")]
