@@ -1,5 +1,6 @@
 """`search`: find pictures of a library by sentences and examples, in two stages."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from reranker.cli.console import (
     as_bytes,
     printable,
     reranker_of,
+    say,
     silence_transformers,
 )
 from reranker.cli.extras import require_extra
@@ -118,7 +120,10 @@ def search(  # noqa: PLR0913 - the options of a command
         raise CommandError(_why_nothing(opened, where))
     ranked_by = [opened.rerank_query(query) for query in checked] if rerank else [None]
     if None in ranked_by:
-        write_output(as_bytes(_recall_text(found, format_, opened)), output)
+        if rerank:
+            say("The model does not know examples, so the order is that of the first stage.")
+        shown = [replace(each, recalled=each.recalled[:top_k]) for each in found]
+        write_output(as_bytes(_recall_text(shown, format_, opened)), output)
         return DONE
     rankings: list[Ranking] = []
     for each, query in zip(found, ranked_by, strict=True):
