@@ -48,6 +48,10 @@ LikeOption = Annotated[
     list[Path] | None,
     typer.Option("--like", metavar="PICTURE", help="A picture that the others should be like; may be repeated."),
 ]
+LikeWeightOption = Annotated[
+    float,
+    typer.Option(min=0, max=1, metavar="SHARE", help="Weight of --like in the first stage; the sentence has the rest."),
+]
 FolderOption = Annotated[
     list[Path] | None, typer.Option("--in", metavar="DIR", help="Only pictures in this folder; may be repeated.")
 ]
@@ -75,6 +79,7 @@ def search(  # noqa: PLR0913 - the options of a command
     backend: BackendOption = None,
     recall: RecallOption = RECALL,
     like: LikeOption = None,
+    like_weight: LikeWeightOption = 0.5,
     not_: NotOption = "",
     in_: FolderOption = None,
     since: SinceOption = "",
@@ -112,7 +117,9 @@ def search(  # noqa: PLR0913 - the options of a command
         backend=backend,
         reranker=reranker_of(context, settings_of(model=model, precision=precision)),
     )
-    checked = [opened.query(text, argument_text(not_), like=like or ()) for text in texts or [""]]
+    checked = [
+        opened.query(text, argument_text(not_), like=like or (), example_weight=like_weight) for text in texts or [""]
+    ]
     recalled = opened.recall_each(checked, recall, where)
     found = [Recall(query=query, recalled=each) for query, each in zip(checked, recalled, strict=True)]
     check_output(output, [file.path for each in found for picture in each.recalled for file in picture.files])
