@@ -28,6 +28,7 @@ from reranker.core.errors import (
     PictureError,
     RerankerError,
 )
+from reranker.core.text import distinct_names
 from reranker.core.types import Candidate, Query
 from reranker.images.decoding_pool import shared_pool
 from reranker.pipelines.indexing import FolderChanges, Indexer, IndexProgress, find_changes
@@ -422,6 +423,15 @@ def all_libraries() -> list[str]:
     """Return the names of the user's libraries, in order."""
     folder = libraries_folder()
     return sorted(each.name for each in folder.iterdir() if Catalogue.exists(each)) if folder.is_dir() else []
+
+
+def named_libraries(libraries: Iterable[str], reranker: Reranker) -> dict[str, Library]:
+    """Return libraries, given as in `Library`, by the names of their folders; equal names are numbered.
+
+    reranker: ranks what each has recalled.
+    """
+    opened = [Library(each, reranker=reranker) for each in dict.fromkeys(libraries)]
+    return dict(zip(distinct_names(library.name for library in opened), opened, strict=True))
 
 
 def _absolute(folders: Iterable[str | Path]) -> list[Path]:

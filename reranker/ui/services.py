@@ -1,13 +1,16 @@
 """What the page, its routes and its endpoints share."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from reranker.api import Reranker
 from reranker.config.paths import ASSETS, data_folder
+from reranker.library import Library, named_libraries
 from reranker.ui.galleries import Galleries
+from reranker.ui.library_tab.updates import LibraryUpdates
 from reranker.ui.session.admission import Admission, find_samples
 from reranker.ui.session.model_state import ModelState
 from reranker.ui.session.sessions import Sessions
@@ -18,7 +21,7 @@ SAMPLES: Final = ASSETS / "gallery"
 
 @dataclass(frozen=True, kw_only=True)
 class PageServices:
-    """The parts of a page. examples: sentences for the sample gallery."""
+    """The parts of a page. examples: sentences for the sample gallery. libraries: by the names that people see."""
 
     reranker: Reranker
     sessions: Sessions
@@ -26,6 +29,8 @@ class PageServices:
     model: ModelState
     uploads: Uploads
     examples: tuple[str, ...]
+    libraries: Mapping[str, Library]
+    updates: LibraryUpdates
 
     @classmethod
     def of(cls, reranker: Reranker, samples: Path = SAMPLES) -> Self:
@@ -43,7 +48,14 @@ class PageServices:
             model=ModelState(reranker),
             uploads=uploads,
             examples=tuple(_read_queries(samples / "queries.json")),
+            libraries=named_libraries(reranker.settings.server.libraries, reranker),
+            updates=LibraryUpdates(sessions.publish),
         )
+
+    def close(self) -> None:
+        """Stop all that is running, when the program ends."""
+        self.sessions.close()
+        self.updates.stop_all()
 
 
 def _read_queries(path: Path) -> list[str]:
