@@ -3,7 +3,6 @@
 import { createElement, updateByKey } from "./elements.js";
 import { setText } from "./labels.js";
 import { createLibraryUpdate } from "./library_update.js";
-import { createMessage } from "./message.js";
 
 const FORMATS = ["JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "GIF", "BMP"];
 
@@ -13,12 +12,12 @@ export function createLibraryBox(store, libraries, labels, onChange) {
   const select = createElement("select", { id: "library-name", onchange: () => onChange({ library: select.value, folder: "" }) });
   const title = labels.text(createElement("label", { for: "library-name" }), "library_title");
   const facts = createElement("p", { class: "library-facts muted" });
-  const problem = createMessage(labels, "is-trouble");
+  const problem = createElement("p", { class: "library-problem", role: "alert", hidden: true });
   const update = createLibraryUpdate(store, libraries, labels);
   const fields = createFields(labels, onChange);
   const node = createElement("section", { class: "step library" },
-    createElement("div", { class: "step-head" }, createElement("h2", {}, title), select), facts, problem.node, update.node,
-    createElement("fieldset", { class: "library-filters" }, labels.text(createElement("legend"), "library_filters"), ...fields.nodes));
+    createElement("div", { class: "step-head" }, createElement("h2", {}, title), select), facts, problem, update.node,
+    createElement("fieldset", { class: "library-filters" }, labels.text(createElement("legend"), "library_options"), ...fields.nodes));
 
   function drawOptions(parent, values, textOf) {
     updateByKey(parent, values, (value) => value, (value) => createElement("option", { value }), (option, value) => setText(option, textOf(value)));
@@ -29,7 +28,9 @@ export function createLibraryBox(store, libraries, labels, onChange) {
     drawOptions(select, libraries.list.map(({ name }) => name), (name) => name);
     if (chosen) select.value = chosen.name;
     setText(facts, chosen && !chosen.problem ? factsOf(chosen, texts) : "");
-    problem.show(problemOf(libraries, texts));
+    facts.hidden = !facts.textContent;
+    setText(problem, problemOf(libraries, texts));
+    problem.hidden = !problem.textContent;
     const { folder, since, until, type, min_px: minPx, recall } = store.draft;
     drawOptions(fields.folder, ["", ...chosen?.folders ?? []], (name) => name || texts.t("library_all_folders"));
     drawOptions(fields.type, ["", ...FORMATS], (name) => name || texts.t("library_all_types"));
@@ -78,7 +79,8 @@ function createFields(labels, onChange) {
   const until = createElement("input", { type: "date", oninput: () => onChange({ until: until.value }) });
   const minPx = createElement("input", { type: "number", min: 0, max: 100_000, inputmode: "numeric", oninput: () => onChange({ min_px: numberOf(minPx) }) });
   const recall = createElement("input", { type: "number", min: 1, inputmode: "numeric", oninput: () => onChange({ recall: numberOf(recall) }) });
-  const labelled = { library_folder: folder, library_since: since, library_until: until, library_type: type, library_min_px: minPx, library_recall: recall };
-  const nodes = Object.entries(labelled).map(([key, input]) => createElement("label", {}, labels.text(createElement("span"), key), input));
+  const labelled = [["library_folder", folder], ["library_since", since], ["library_until", until], ["library_type", type],
+    ["library_min_px", minPx], ["library_recall", recall]];
+  const nodes = labelled.map(([key, input]) => createElement("label", {}, labels.text(createElement("span"), key), input));
   return { folder, type, since, until, minPx, recall, nodes };
 }

@@ -47,7 +47,7 @@ function createTab(store, element) {
   const run = createRun(store, request, { complain: (why) => sentence.complain(why), onStart: () => showRun(bar, place) });
   const sentence = createLibrarySentence(store, labels, run.start);
   const bar = createRunBar(store, run, request, labels, results.filter);
-  const inputs = createElement("div", { class: "inputs" }, box.node, sentence.node);
+  const inputs = createElement("div", { class: "inputs" }, sentence.node, box.node);
 
   // Search by a picture of the results alone.
   function searchLike(id) {
