@@ -29,7 +29,7 @@ from reranker.core.errors import (
     RerankerError,
 )
 from reranker.core.text import distinct_names
-from reranker.core.types import Candidate, Query
+from reranker.core.types import BackendChoice, Candidate, EncoderBackend, Query
 from reranker.images.decoding_pool import shared_pool
 from reranker.pipelines.indexing import FolderChanges, Indexer, IndexProgress, find_changes
 from reranker.pipelines.library_search import Recall, SearchEvent, SearchResult, search_stream
@@ -47,7 +47,7 @@ from reranker.storage.vector_cache import VectorCache
 
 if TYPE_CHECKING:
     from reranker.index.vector_index import IndexReport
-    from reranker.models.dual_encoders.encoder import TorchEncoder
+    from reranker.models.dual_encoders.encoder import Encoder
 
 RECALL: Final = 200
 DEFAULT_ENCODER: Final = "toybox-encoder"
@@ -84,7 +84,8 @@ class Library:
             print(recalled.path, scored.score.log_odds)
 
     library: a name, for a folder of the user's data folder, or the folder itself. encoder: of `load_encoder`; that of
-    the library, or else the built-in one, if None. reranker: ranks what was recalled; one with the settings of the
+    the library, or else the built-in one, if None. backend: as in `load_encoder`; torch if None, or int8 if the library
+    was made with it. reranker: ranks what was recalled; one with the settings of the
     environment if None. All methods may be called from several threads.
     The constructor raises nothing; other methods raise `LibraryMissing`, `LibraryUnreadable`, `LibraryEncoderDiffers`,
     `CheckpointError` and what `Reranker.rank` does.
@@ -95,10 +96,11 @@ class Library:
         library: str | Path = DEFAULT_NAME,
         *,
         encoder: str | None = None,
+        backend: EncoderBackend | None = None,
         reranker: Reranker | None = None,
     ) -> None:
         self.folder = folder_of(library)
-        self._encoder_name, self._given, self._lock = encoder, reranker, Lock()
+        self._encoder_name, self._backend, self._given, self._lock = encoder, backend, reranker, Lock()
         self._opened: tuple[Catalogue, Recaller] | None = None
 
     @property
@@ -112,18 +114,22 @@ class Library:
         return self._given or Reranker()
 
     @cached_property
-    def _encoder(self) -> "TorchEncoder":
+    def _encoder(self) -> "Encoder":
         from reranker.models.dual_encoders.encoder import load_encoder  # noqa: PLC0415 - torch is slow to import
 
-        return load_encoder(self._encoder_name or self._made_by() or DEFAULT_ENCODER)
+        made_by = self._made_by()
+        model, backend = self._encoder_name or (made_by.model if made_by else DEFAULT_ENCODER), self._backend
+        if backend is None:
+            backend = "onnx-int8" if made_by and made_by.backend == "onnx-int8" else "torch"
+        return load_encoder(model, backend=backend)
 
-    def _made_by(self) -> str | None:
-        """The name of the encoder that has made the library; None if there is no library yet."""
+    def _made_by(self) -> EncoderRecord | None:
+        """The encoder that has made the library; None if there is no library yet."""
         if not self.exists:
             return None
         catalogue = Catalogue(self.folder)
         catalogue.close()
-        return catalogue.encoder.model
+        return catalogue.encoder
 
     @property
     def encoder_model(self) -> str:
@@ -131,9 +137,16 @@ class Library:
         return self._encoder.info.model
 
     @property
+    def backend_choice(self) -> BackendChoice | None:
+        """How the backend was chosen; None unless it was "auto"."""
+        return self._encoder.choice
+
+    @property
     def _encoder_record(self) -> EncoderRecord:
         info = self._encoder.info
-        return EncoderRecord(fingerprint=info.fingerprint, model=info.model, dimensions=info.dimensions)
+        return EncoderRecord(
+            fingerprint=info.fingerprint, model=info.model, backend=info.backend, dimensions=info.dimensions
+        )
 
     @property
     def exists(self) -> bool:

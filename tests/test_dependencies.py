@@ -56,7 +56,10 @@ INNER_LAYERS = {
         ("loading",),
         ("dual_encoders.family",),
         ("dual_encoders.siglip", "dual_encoders.chinese_clip"),
-        ("dual_encoders.files",),
+        ("dual_encoders.files", "dual_encoders.towers", "dual_encoders.onnx_runtime"),
+        ("dual_encoders.agreement", "dual_encoders.onnx_export"),
+        ("dual_encoders.onnx_towers",),
+        ("dual_encoders.onnx_cache", "dual_encoders.backend_choice"),
         ("dual_encoders.encoder",),
         ("scoring.prompt_cache",),
         ("scoring.yes_no", "scoring.rating"),
@@ -82,6 +85,7 @@ HOMES = {
     "torch": ("reranker.models", "reranker.engine", "reranker.benchmarks", "reranker.toybox"),
     "transformers": ("reranker.models", "reranker.benchmarks", "reranker.toybox", "reranker.cli.console"),
     "gradio": ("reranker.ui", "app"),
+    "onnxruntime": ("reranker.models.dual_encoders.onnx_",),
 }
 
 VAGUE_NAMES = {"base", "common", "helper", "helpers", "misc", "shared", "util", "utils"}

@@ -10,10 +10,11 @@ import typer
 
 from reranker.cli.console import DONE, FAILED, CommandError, printable, reranker_of, say, silence_transformers
 from reranker.cli.extras import require_extra
-from reranker.cli.options import EncoderOption, LibraryOption
+from reranker.cli.options import BackendOption, EncoderOption, LibraryOption
 from reranker.cli.progress import progress_bar
 from reranker.config.settings import Settings
 from reranker.core.errors import PictureError
+from reranker.core.types import BackendChoice
 from reranker.i18n.error_messages import sentence
 from reranker.library import DEFAULT_NAME, Library
 from reranker.pipelines.indexing import FolderChanges, IndexProgress
@@ -39,6 +40,7 @@ def index(
     *,
     library: LibraryOption = DEFAULT_NAME,
     encoder: EncoderOption = None,
+    backend: BackendOption = None,
     again: AgainOption = False,
     watch: WatchOption = False,
 ) -> int:
@@ -57,17 +59,27 @@ def index(
         if not folder.is_dir():
             raise CommandError(f"“{printable(str(folder))}” is not a folder.")
     silence_transformers()
-    opened = Library(library, encoder=encoder, reranker=reranker_of(context, Settings.from_environment()))
+    reranker = reranker_of(context, Settings.from_environment())
+    opened = Library(library, encoder=encoder, backend=backend, reranker=reranker)
     if not folders and not (opened.exists and opened.facts().folders):
         raise CommandError(
             f"The library “{printable(library)}” knows no folder; name one: python -m reranker index DIR"
         )
     if again and opened.exists:
         opened.start_again()
+    if (choice := opened.backend_choice) is not None:
+        say(_choice_text(choice))
     code = _index_once(opened, folders or ())
     if watch:
         _watch(opened, folders or ())
     return code
+
+
+def _choice_text(choice: BackendChoice) -> str:
+    if choice.refusal is not None:
+        return f"Backend: torch. {sentence(choice.refusal, 'en')}"
+    rates = ", ".join(f"{backend} {rate:.0f}" for backend, rate in choice.pictures_per_s.items())
+    return f"Backend: {choice.backend}; pictures a second as measured on this machine: {rates}."
 
 
 def _index_once(library: Library, folders: Iterable[Path]) -> int:

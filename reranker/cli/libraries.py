@@ -69,7 +69,7 @@ def _description(facts: LibraryFacts) -> str:
         printable(facts.name),
         f"  pictures  {counts.pictures:,} ({counts.distinct:,} different, {counts.failed:,} unreadable)",
         f"  size      {facts.size_bytes / 1e6:,.1f} MB",
-        f"  encoder   {printable(facts.encoder.model)}, {facts.encoder.dimensions} dimensions",
+        f"  encoder   {printable(facts.encoder.shown)}, {facts.encoder.dimensions} dimensions",
         f"  index     {shown}",
         *(f"  folder    {printable(folder)}" for folder in facts.folders),
     ]

@@ -7,7 +7,7 @@ import typer
 
 from reranker.cli.console import argument_text
 from reranker.config.settings import Device, Precision, Settings
-from reranker.core.types import Scoring
+from reranker.core.types import EncoderBackend, Scoring
 
 Format = Literal["table", "json", "csv", "html", "zip"]
 
@@ -100,6 +100,13 @@ EncoderOption = Annotated[
         metavar="NAME",
         help="Dual encoder: `toybox-encoder` (drawings only), `siglip2`, `siglip2-so400m`, `chinese-clip`, "
         "`git-rsclip`, an id of the hub, or a folder. Default: that of the library, or else `toybox-encoder`.",
+    ),
+]
+BackendOption = Annotated[
+    EncoderBackend | None,
+    typer.Option(
+        help="What computes vectors. auto: the faster of torch and ONNX Runtime, which is exported and measured at "
+        "the first call. Default: torch, or int8 for a library that was made with it.",
     ),
 ]
 FiguresOption = Annotated[Path | None, typer.Option(metavar="FILE.json", help="Also write all figures into this file.")]

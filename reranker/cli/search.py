@@ -1,8 +1,7 @@
 """`search`: find pictures of a library by sentences and examples, in two stages."""
 
-import re
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
@@ -17,6 +16,7 @@ from reranker.cli.console import (
 )
 from reranker.cli.extras import require_extra
 from reranker.cli.options import (
+    BackendOption,
     EncoderOption,
     FormatOption,
     LibraryOption,
@@ -32,7 +32,6 @@ from reranker.cli.outputs import check_holds_several, check_output, render, summ
 from reranker.cli.progress import rank_with_progress
 from reranker.core.types import Ranking
 from reranker.export.recall_rows import recall_as_csv, recall_as_json, recall_rows
-from reranker.images.formats import ImageFormat
 from reranker.library import DEFAULT_NAME, RECALL, Library
 from reranker.pipelines.library_search import Recall
 from reranker.storage.catalogue import PictureFilter
@@ -63,7 +62,6 @@ LeastOption = Annotated[
 RerankOption = Annotated[
     bool, typer.Option("--rerank/--no-rerank", help="Rank what was recalled, or keep the order of the first stage.")
 ]
-DATE = re.compile(r"\d{4}(-\d\d(-\d\d)?)?")
 
 
 def search(  # noqa: PLR0913 - the options of a command
@@ -72,6 +70,7 @@ def search(  # noqa: PLR0913 - the options of a command
     *,
     library: LibraryOption = DEFAULT_NAME,
     encoder: EncoderOption = None,
+    backend: BackendOption = None,
     recall: RecallOption = RECALL,
     like: LikeOption = None,
     not_: NotOption = "",
@@ -98,13 +97,7 @@ def search(  # noqa: PLR0913 - the options of a command
     ```
     """
     require_extra("library", "`search`")
-    where = PictureFilter(
-        folders=tuple(folder.expanduser().resolve() for folder in in_ or ()),
-        since=_date(since, "--since"),
-        until=_date(until, "--until"),
-        formats=tuple(map(_format, type_ or ())),
-        least_px=min_px,
-    )
+    where = PictureFilter.of(folders=in_ or (), since=since, until=until, formats=type_ or (), least_px=min_px)
     texts = [argument_text(query) for query in queries or ()]
     if not texts and not like:
         raise CommandError("Write a sentence, or name a picture with --like.")
@@ -112,7 +105,10 @@ def search(  # noqa: PLR0913 - the options of a command
         check_holds_several(format_)
     silence_transformers()
     opened = Library(
-        library, encoder=encoder, reranker=reranker_of(context, settings_of(model=model, precision=precision))
+        library,
+        encoder=encoder,
+        backend=backend,
+        reranker=reranker_of(context, settings_of(model=model, precision=precision)),
     )
     checked = [opened.query(text, argument_text(not_), like=like or ()) for text in texts or [""]]
     recalled = opened.recall_each(checked, recall, where)
@@ -130,21 +126,6 @@ def search(  # noqa: PLR0913 - the options of a command
             rankings += rank_with_progress(opened.reranker, [query], each.candidates, top_k)
     write_output(render(rankings, format_, opened.reranker, several=len(texts) > 1), output)
     return summarize(rankings, opened.reranker.info.relevance_threshold, 0.0)
-
-
-def _date(text: str, option: str) -> str:
-    if text and not DATE.fullmatch(text):
-        raise CommandError(f"{option} must be a date such as 2024-05-01, 2024-05 or 2024, and not “{printable(text)}”.")
-    return text
-
-
-def _format(text: str) -> ImageFormat:
-    known: tuple[ImageFormat, ...] = get_args(ImageFormat)
-    wanted = {"JPG": "JPEG", "HEIC": "HEIF", "TIF": "TIFF"}.get(text.upper(), text.upper())
-    for each in known:
-        if each == wanted:
-            return each
-    raise CommandError(f"--type must be one of {', '.join(known)}, and not “{printable(text)}”.")
 
 
 def _why_nothing(library: Library, where: PictureFilter) -> str:

@@ -22,6 +22,8 @@ RerankerError
 │   │   └── CheckpointWeightsInvalid  weights are missing or have another shape
 │   ├── CheckpointUnsupported    unknown architecture, or "yes" and "no" are not one token each
 │   ├── QuantizationMissing      the package that stores weights in 8 and 4 bits is not installed
+│   ├── BackendFailed            ONNX Runtime cannot run the model
+│   ├── BackendRefused           ONNX Runtime computes other vectors than torch
 │   ├── ModelOutOfMemory         too little memory to load the model
 │   ├── DownloadFailed           the files of the model could not be downloaded
 │   └── ModelShapeUnknown        no model of this shape can be built
@@ -39,6 +41,7 @@ RerankerError
 │   ├── TooManyQueries
 │   ├── DocumentInvalid          a document of an HTTP request is not a picture
 │   ├── DocumentFieldInvalid     a field of such a document is wrong, or does not belong there
+│   ├── FilterInvalid            a filter of a search is wrong
 │   ├── RequestMalformed         the request does not match the schema
 │   ├── SessionUnknown           the session of the page has ended, or belongs to somebody else
 │   ├── RankingUnknown           the session has no such ranking or picture
@@ -105,6 +108,8 @@ FieldRule = Literal[
     "files",
 ]
 WeightFault = Literal["missing", "shape"]
+
+VectorFault = Literal["cosine", "recall"]
 DeviceFault = Literal["build", "none"]
 TemplateFault = Literal["empty", "too long", "braces", "field"]
 SpecReason = Literal["not allowed", "too many", "sets", "candidates"]
@@ -348,6 +353,33 @@ class QuantizationMissing(CheckpointError):
 
 
 @dataclass(eq=False)
+class BackendFailed(CheckpointError):
+    """ONNX Runtime cannot run the dual encoder. backend: "onnx" or "onnx-int8".
+
+    reason: "package" if the packages are not installed; "provider" if they cannot use the device; "precision" if they
+        cannot compute in the one that is asked for; "disk" if the cache folder cannot be read or written; otherwise the
+        name of a library's exception.
+    """
+
+    backend: str
+    reason: str
+
+
+@dataclass(eq=False)
+class BackendRefused(CheckpointError):
+    """The vectors of the dual encoder on ONNX Runtime differ too much from those on torch.
+
+    backend: "onnx" or "onnx-int8". found, least: the lowest cosine of a vector and that of torch, or the share of the
+        pictures which torch finds that are found, by `reason`; and the lowest that is accepted.
+    """
+
+    backend: str
+    reason: VectorFault
+    found: float
+    least: float
+
+
+@dataclass(eq=False)
 class ModelOutOfMemory(CheckpointError):
     """The device, or the machine, has too little memory to load the model."""
 
@@ -483,6 +515,15 @@ class DocumentFieldInvalid(RequestError):
 
     index: int
     field: str
+
+
+@dataclass(eq=False)
+class FilterInvalid(RequestError):
+    """A filter of a search is wrong. filter: its name; value: what was given; expected: what would be right."""
+
+    filter: str
+    value: str
+    expected: str
 
 
 @dataclass(eq=False)

@@ -3,12 +3,12 @@
 Nothing here knows torch, gradio or the disk. Every class is frozen and keyword-only, and can be pickled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
-from reranker.core.errors import PictureError
+from reranker.core.errors import BackendFailed, BackendRefused, PictureError
 from reranker.core.text import well_formed
 
 _ImageT = TypeVar("_ImageT")
@@ -145,21 +145,39 @@ class ScorerInfo:
 
 EncoderPrecision = Literal["auto", "fp32", "bf16", "fp16"]
 
+EncoderBackend = Literal["auto", "torch", "onnx", "onnx-int8"]
+"""What runs a dual encoder: torch, or ONNX Runtime with weights in float32 or int8."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderInfo:
     """Constant facts about a dual encoder.
 
     model: its name. fingerprint: digest of weights, tokenizer, prompt and preprocessing; vectors with equal ones can be
-        compared. precision: number format of the weights: fp32, bf16 or fp16.
+        compared. precision: number format of the weights: fp32, bf16, fp16 or int8. backend: "torch", "onnx" or
+        "onnx-int8".
     dimensions: of a vector. image_px: side of the square that pictures are resized to.
     """
 
     model: str
     fingerprint: str
     precision: str
+    backend: str
     dimensions: int
     image_px: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackendChoice:
+    """The backend that "auto" has chosen for a dual encoder, and why.
+
+    backend: "torch" or "onnx". pictures_per_s: of both; empty if ONNX Runtime was not measured. refusal: why it was
+    not; None if it was.
+    """
+
+    backend: str
+    pictures_per_s: Mapping[str, float] = field(default_factory=dict)
+    refusal: BackendFailed | BackendRefused | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

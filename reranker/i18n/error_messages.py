@@ -3,12 +3,15 @@
 Sentences show names of files but never their folders, and sizes in units that people use.
 """
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any, Final, Literal, cast
 
 from reranker.core.errors import (
     ApiKeyRejected,
+    BackendFailed,
+    BackendRefused,
     CheckpointBroken,
     CheckpointError,
     CheckpointFieldInvalid,
@@ -33,6 +36,7 @@ from reranker.core.errors import (
     Fault,
     FaultReason,
     FieldRule,
+    FilterInvalid,
     HostForeign,
     LabelFileBusy,
     LibraryBusy,
@@ -289,6 +293,45 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "zh": "尚未安装 bitsandbytes，无法以 {precision} 精度加载模型“{name}”；请运行 "
         "pip install 'picture-reranker[quant]' 安装，或改用其他精度。",
     },
+    (BackendFailed, ""): {
+        "en": "The model “{name}” cannot run on the backend {backend} ({reason}); choose the backend torch.",
+        "zh": "模型“{name}”无法用后端 {backend} 运行（{reason}）；请改用后端 torch。",
+    },
+    (BackendFailed, "package"): {
+        "en": "The model “{name}” cannot run on the backend {backend}, as ONNX Runtime is not installed; run "
+        "pip install 'picture-reranker[library]', or choose the backend torch.",
+        "zh": "尚未安装 ONNX Runtime，模型“{name}”无法用后端 {backend} 运行；请运行 "
+        "pip install 'picture-reranker[library]' 安装，或改用后端 torch。",
+    },
+    (BackendFailed, "provider"): {
+        "en": "The model “{name}” cannot run on the backend {backend}, as the installed ONNX Runtime cannot use this "
+        "GPU; choose the device cpu or the backend torch.",
+        "zh": "已安装的 ONNX Runtime 不能使用此显卡，模型“{name}”无法用后端 {backend} 运行；"
+        "请改用设备 cpu 或后端 torch。",
+    },
+    (BackendFailed, "precision"): {
+        "en": "The model “{name}” does not run in this precision on the backend {backend}; choose the precision "
+        "fp32 or auto, or the backend torch.",
+        "zh": "模型“{name}”在后端 {backend} 上不支持此精度；请改用精度 fp32 或 auto，或改用后端 torch。",
+    },
+    (BackendFailed, "disk"): {
+        "en": "The model “{name}” cannot run on the backend {backend}, as its files cannot be written to the cache "
+        "folder or read from it; free some space, check the permissions, or choose the backend torch.",
+        "zh": "无法在缓存文件夹中读写模型文件，模型“{name}”不能用后端 {backend} 运行；"
+        "请腾出空间、检查权限，或改用后端 torch。",
+    },
+    (BackendRefused, "cosine"): {
+        "en": "The model “{name}” is not run on the backend {backend}, as its vectors differ too much from those of "
+        "torch (the lowest cosine is {found}, and must be at least {least}); choose the backend torch.",
+        "zh": "模型“{name}”在后端 {backend} 上的向量与 torch 相差太大（最低余弦为 {found}，应不低于 {least}），"
+        "因此不予使用；请改用后端 torch。",
+    },
+    (BackendRefused, "recall"): {
+        "en": "The model “{name}” is not run on the backend {backend}, as it finds too few of the pictures that torch "
+        "finds (a share of {found}, which must be at least {least}); choose the backend onnx or torch.",
+        "zh": "模型“{name}”在后端 {backend} 上找到的图片与 torch 相差太大（一致的比例为 {found}，应不低于 {least}），"
+        "因此不予使用；请改用后端 onnx 或 torch。",
+    },
     (ModelOutOfMemory, ""): {
         "en": "There is too little memory to load the model “{name}” in {precision}; close other programs, "
         "or choose int8, nf4 or a smaller model.",
@@ -417,6 +460,10 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     (DocumentInvalid, "form"): {
         "en": "documents[{index}] has a form that is not accepted; send it in another one. " + _DOCUMENT_FORMS["en"],
         "zh": "documents[{index}] 的形式不受支持；请换一种形式发送。" + _DOCUMENT_FORMS["zh"],
+    },
+    (FilterInvalid, ""): {
+        "en": "The filter “{filter}” is “{value}” but must be {expected}; correct it.",
+        "zh": "筛选条件“{filter}”的值“{value}”无效；请改为 {expected}。",
     },
     (RequestMalformed, ""): {
         "en": "The request does not match the schema at “{where}”; see /v1/openapi.json.",
@@ -805,6 +852,8 @@ _VARIANTS: Final[dict[type[RerankerError], Callable[[Any], str]]] = {
     CheckpointMissing: lambda error: _MISSING.get(error.missing, "file"),
     CheckpointBroken: lambda error: error.reason if (CheckpointBroken, error.reason) in _SENTENCES else "",
     CheckpointWeightsInvalid: lambda error: f"several {error.reason}" if error.more else error.reason,
+    BackendFailed: lambda error: error.reason if (BackendFailed, error.reason) in _SENTENCES else "",
+    BackendRefused: lambda error: error.reason,
     DatasetSpecInvalid: lambda error: error.reason,
     DeviceMissing: lambda error: error.reason,
     PictureScoreNotFinite: lambda error: "half" if _more_precise(error.precision) else "full",
@@ -820,6 +869,7 @@ _MEASURES: Final[dict[type[RerankerError], Callable[[Any], dict[str, str]]]] = {
     PictureFileTooLarge: lambda error: _file_sizes(error.size_bytes, error.max_bytes),
     PictureTooLarge: lambda error: _size_and_limit(error.width * error.height / 1e6, error.max_pixels / 1e6),
     PictureNeedsMemory: lambda error: _size_and_limit(error.needed_bytes / 1e6, error.max_bytes / 1e6),
+    BackendRefused: lambda error: {"found": _rounded_down(error.found), "least": _rounded_down(error.least)},
     SettingInvalid: lambda error: {"value": _shortened(error.value)},
     DetailTooHigh: lambda error: {"value": _shortened(error.value)},
     NameTemplateInvalid: lambda error: {"template": _shortened(error.template)},
@@ -900,6 +950,11 @@ def _file_sizes(size_bytes: int, max_bytes: int) -> dict[str, str]:
     unit = next((unit for unit, count in _BYTES_BY_UNIT.items() if max_bytes >= count), "kB")
     count = _BYTES_BY_UNIT[unit]
     return {"unit": unit, **_size_and_limit(size_bytes / count, max_bytes / count)}
+
+
+def _rounded_down(share: float) -> str:
+    """Format a share with four decimals, so that one below a limit is never shown as the limit."""
+    return f"{math.floor(share * 10_000 + 1e-6) / 10_000:.4f}"
 
 
 def _size_and_limit(size: float, limit: float) -> dict[str, str]:

@@ -352,6 +352,11 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
         "zh": "“query”须为文本，“pictures”须为已上传文件的列表，“top_k”须为不小于 1 的整数或 null，"
         "“texts”须为同样数目的文本列表或 null。",
     },
+    "search_malformed": {
+        "en": "“query”, “exclude” and “library” must be text, “recall” a whole number from 1 to 5,000, and “top_k” one "
+        "of at least 1.",
+        "zh": "“query”“exclude”和“library”须为文本，“recall”须为 1 到 5,000 的整数，“top_k”须为不小于 1 的整数。",
+    },
 }
 
 

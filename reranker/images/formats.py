@@ -2,7 +2,7 @@
 
 import struct
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 ImageFormat = Literal["AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "TIFF", "WEBP"]
 
@@ -23,6 +23,15 @@ _SIGNATURES: Final[dict[bytes, ImageFormat]] = {
 }
 _AVIF_BRANDS: Final = {b"avif", b"avis"}
 _HEIF_BRANDS: Final = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+
+
+_OTHER_NAMES: Final[dict[str, ImageFormat]] = {"JPG": "JPEG", "HEIC": "HEIF", "TIF": "TIFF"}
+
+
+def format_named(name: str) -> ImageFormat | None:
+    """Return the format of a name such as "png" or "JPG"; None if there is none."""
+    known = {each: each for each in get_args(ImageFormat)} | _OTHER_NAMES
+    return known.get(name.upper())
 
 
 def is_picture(name: str) -> bool:

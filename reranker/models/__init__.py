@@ -1,5 +1,7 @@
 """Find, download, check and load models, and run their networks with torch.
 
+Dual encoders also run on ONNX Runtime, which needs the extra `library`.
+
 transformers generates docstrings from other docstrings when its models are imported. It raises an error if `python -OO`
 has removed them. In that case the decorator is replaced here, before any model is imported.
 """

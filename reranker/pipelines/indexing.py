@@ -26,7 +26,7 @@ from reranker.images.reading import read_bytes
 from reranker.storage.catalogue import NEVER_READ, Catalogue, CataloguedPicture, Content, FileStamp
 
 if TYPE_CHECKING:
-    from reranker.models.dual_encoders.encoder import TorchEncoder
+    from reranker.models.dual_encoders.encoder import Encoder
 
 BATCH: Final = 32  # pictures that are encoded and entered together
 READ_AHEAD: Final = 4 * BATCH  # pictures that are read and decoded ahead of the encoder
@@ -133,7 +133,7 @@ class _Read:
 class Indexer:
     """Encodes the files of folders into a catalogue. pool: decodes pictures."""
 
-    def __init__(self, catalogue: Catalogue, encoder: "TorchEncoder", limits: Limits, pool: DecodingPool) -> None:
+    def __init__(self, catalogue: Catalogue, encoder: "Encoder", limits: Limits, pool: DecodingPool) -> None:
         self._catalogue, self._encoder, self._limits, self._pool = catalogue, encoder, limits, pool
 
     def run(self, changes: FolderChanges, cancellation: Cancellation | None = None) -> Iterator[IndexProgress]:

@@ -19,7 +19,7 @@ from reranker.storage.vector_cache import VectorCache
 
 if TYPE_CHECKING:
     from reranker.index.vector_index import VectorIndex
-    from reranker.models.dual_encoders.encoder import TorchEncoder
+    from reranker.models.dual_encoders.encoder import Encoder
 
 SAMPLED_ROWS: Final = 4096  # of a library, whose cosines say how much those of a sentence and of a picture spread
 EXCLUDE_WEIGHT: Final = 0.5  # against the sentence
@@ -67,7 +67,7 @@ class Recaller:
         self,
         catalogue: Catalogue,
         index: "VectorIndex",
-        encoder: "TorchEncoder",
+        encoder: "Encoder",
         cache: VectorCache,
         limits: Limits,
         pool: DecodingPool,

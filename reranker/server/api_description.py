@@ -1,17 +1,20 @@
 """The description of the HTTP API in the form of OpenAPI."""
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from reranker.server.api_schema import (
     ErrorResponse,
+    Libraries,
     Models,
     RerankRequest,
     RerankResponse,
     ScoreRequest,
     ScoreResponse,
+    SearchRequest,
+    SearchResponse,
 )
 from reranker.version import __version__
 
@@ -31,10 +34,15 @@ _TEMPLATE: Final = "#/components/schemas/{model}"
 
 def description(root_path: str, rerank_paths: tuple[str, ...], score_paths: tuple[str, ...]) -> dict[str, Any]:
     """Return the description of the API. root_path: of the server behind a proxy; empty without one."""
-    models = (RerankRequest, RerankResponse, ScoreRequest, ScoreResponse, ErrorResponse, Models)
-    _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=_TEMPLATE)
+    requests = RerankRequest, ScoreRequest, SearchRequest
+    responses = RerankResponse, ScoreResponse, SearchResponse, Libraries, ErrorResponse, Models
+    models: list[tuple[type[BaseModel], Literal["validation"]]] = [
+        (model, "validation") for model in (*requests, *responses)
+    ]
+    _, schemas = models_json_schema(models, ref_template=_TEMPLATE)
     rerank = _post("Rank pictures by how well each matches a sentence.", RerankRequest, RerankResponse)
     score = _post("Score how well pictures match a sentence, or each its own.", ScoreRequest, ScoreResponse)
+    search = _post("Search a library of pictures by a sentence.", SearchRequest, SearchResponse)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Rank pictures by a sentence", "version": __version__},
@@ -42,6 +50,8 @@ def description(root_path: str, rerank_paths: tuple[str, ...], score_paths: tupl
         "paths": {
             **{path: {"post": rerank} for path in rerank_paths},
             **{path: {"post": score} for path in score_paths},
+            "/v1/search": {"post": search},
+            "/v1/libraries": {"get": {"summary": "List the libraries.", "responses": _responses(Libraries)}},
             "/v1/models": {"get": {"summary": "List the model in use.", "responses": _responses(Models)}},
         },
         "components": {

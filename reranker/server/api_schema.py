@@ -8,6 +8,7 @@ from reranker.core.errors import RequestMalformed
 from reranker.server.documents import DocumentForm, QueryForm
 
 QUERY_NAMES = ("queries", "data_1", "text_1")
+MAX_RECALL = 5000
 DOCUMENT_NAMES = ("documents", "items", "data_2", "text_2")
 
 
@@ -67,6 +68,95 @@ class ScoreRequest(_Request):
             if given:
                 fields[field] = value[given[0]]
         return fields
+
+
+class SearchFilters(_Request):
+    """Which pictures are searched. since, until: the first and the last date: "2024", "2024-05" or "2024-05-01".
+
+    formats: such as "JPEG". least_px: of the shorter side.
+    """
+
+    since: str | None = None
+    until: str | None = None
+    formats: list[str] | None = None
+    least_px: Annotated[int | None, Field(ge=0)] = None
+
+
+class SearchRequest(_Request):
+    """Search a library for a query: a text, a picture, or both.
+
+    library: its name; may be left out if the server has one. exclude: as in `RerankRequest`. like: ids of pictures of
+    the library that the others should be like. recall: pictures that the first stage finds. rerank: whether the model
+    ranks those; if not, they come in the order of similarity. top_n: the number of results.
+    """
+
+    library: str | None = None
+    query: SkipValidation[QueryForm | None] = None
+    exclude: SkipValidation[QueryForm | None] = None
+    like: Annotated[list[Annotated[int, Field(ge=0)]] | None, Field(max_length=10)] = None
+    filters: SearchFilters | None = None
+    recall: Annotated[int, Field(ge=1, le=MAX_RECALL)] = 200
+    rerank: bool = True
+    top_n: Annotated[int, Field(ge=1)] = 10
+
+
+class Hit(BaseModel):
+    """A picture that was found. id: in the library. relevance_score: probability of a match; null if it is not ranked.
+
+    similarity: cosine of the picture and the query. width, height: in pixels. date: when it was taken, or else changed.
+    files: how many equal files there are. alike: number of a group of near-duplicates among those that were recalled.
+    thumbnail: path on this server.
+    """
+
+    id: int
+    name: str
+    relevance_score: float | None
+    similarity: float
+    width: int
+    height: int
+    date: str
+    files: int
+    alike: int | None
+    thumbnail: str
+
+
+class SearchFailure(BaseModel):
+    """A picture that was recalled and could not be scored, and the reason in one sentence."""
+
+    id: int
+    detail: str
+
+
+class SearchResponse(BaseModel):
+    """What was found, best first. model: null if the pictures were not ranked.
+
+    recalled: how many pictures the first stage has found. none_relevant: whether the model says that none fits.
+    """
+
+    id: str
+    library: str
+    encoder: str
+    model: str | None
+    recalled: int
+    none_relevant: bool
+    results: list[Hit]
+    failures: list[SearchFailure]
+
+
+class LibrarySummary(BaseModel):
+    """A library. id: its name. pictures: files that can be found. encoder: what has made its vectors."""
+
+    id: str
+    object: str = "library"
+    pictures: int
+    encoder: str
+
+
+class Libraries(BaseModel):
+    """The libraries of the server."""
+
+    object: str = "list"
+    data: list[LibrarySummary]
 
 
 class ResultDocument(BaseModel):

@@ -1,5 +1,7 @@
 """The HTTP API: `POST /v1/rerank` and `/score` in the form that clients of rerankers use, `/v1/models` and `/health`.
 
+`POST /v1/search` searches the libraries that the server names; `/v1/libraries` lists them.
+
     {"query": "a red boat", "documents": ["data:image/png;base64,..."], "top_n": 3}
     -> {"id": ..., "model": ..., "results": [{"index": 0, "relevance_score": 0.98}], "failures": [], "usage": {...}}
 
@@ -8,13 +10,14 @@
 
 import asyncio
 from asyncio import CancelledError, create_task
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from typing import Final
 
 import anyio.to_thread
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -23,12 +26,15 @@ from starlette.types import Message, Receive, Scope, Send
 from reranker.api import Reranker
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import ApiKeyRejected, RequestMalformed, ServerStopping, TooManyRequests
+from reranker.i18n.error_messages import Language
+from reranker.library import Library, named_libraries
 from reranker.server.answers import Answering
 from reranker.server.api_description import description
 from reranker.server.api_schema import Health, Model, Models
 from reranker.server.error_responses import error_response, requested_language
 from reranker.server.failed_attempts import FailedAttempts, address_of
 from reranker.server.request_bodies import IDLE_S, RequestBodies, is_json
+from reranker.server.searching import Searching
 from reranker.server.security import is_authorized, security_middleware
 
 # The first of each is that of the documentation; Cohere's and vLLM's clients call the others, too.
@@ -36,17 +42,20 @@ RERANK_PATHS: Final = ("/v1/rerank", "/rerank", "/v2/rerank")
 SCORE_PATHS: Final = ("/score", "/v1/score")
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
-_Answer = Callable[[Answering, bytearray], Response]
+_Answer = Callable[[bytearray, Language, Cancellation], Response]
 
 
-def api_routes(reranker: Reranker, bodies: RequestBodies) -> list[Route]:
-    """Return the routes of the API."""
-    api = _Api(reranker, bodies)
+def api_routes(reranker: Reranker, bodies: RequestBodies, libraries: Mapping[str, Library]) -> list[Route]:
+    """Return the routes of the API. libraries: that it searches, by name."""
+    api = _Api(reranker, bodies, libraries)
     rerank, score = _answering_errors(api.rerank), _answering_errors(api.score)
     return [
         Route("/health", api.health),
         Route("/v1/openapi.json", api.describe),
         Route("/v1/models", _answering_errors(api.models)),
+        Route("/v1/search", _answering_errors(api.search), methods=["POST"]),
+        Route("/v1/libraries", _answering_errors(api.libraries)),
+        Route("/v1/libraries/{name}/pictures/{id}/thumbnail", _answering_errors(api.thumbnail)),
         *(Route(path, rerank, methods=["POST"]) for path in RERANK_PATHS),
         *(Route(path, score, methods=["POST"]) for path in SCORE_PATHS),
     ]
@@ -54,7 +63,8 @@ def api_routes(reranker: Reranker, bodies: RequestBodies) -> list[Route]:
 
 def api_application(reranker: Reranker) -> Starlette:
     """Return an application that serves the API without the page."""
-    routes = api_routes(reranker, RequestBodies.of(reranker.settings.limits))
+    libraries = named_libraries(reranker.settings.server.libraries, reranker)
+    routes = api_routes(reranker, RequestBodies.of(reranker.settings.limits), libraries)
     return Starlette(routes=routes, middleware=security_middleware(reranker.settings.server))
 
 
@@ -75,18 +85,39 @@ def _answering_errors(endpoint: _Endpoint) -> _Endpoint:
 class _Api:
     """The handlers of the API, all of them over one `Reranker`."""
 
-    def __init__(self, reranker: Reranker, bodies: RequestBodies) -> None:
-        self._reranker, self._bodies, self._request_count = reranker, bodies, 0
+    def __init__(self, reranker: Reranker, bodies: RequestBodies, libraries: Mapping[str, Library]) -> None:
+        self._reranker, self._bodies, self._libraries, self._request_count = reranker, bodies, libraries, 0
         self._failed_attempts = FailedAttempts()
         self._threads: anyio.CapacityLimiter | None = None
 
     async def rerank(self, request: Request) -> Response:
         """Rank pictures by how well each matches a sentence."""
-        return await self._answer(request, Answering.rerank)
+        return await self._answer(
+            request, lambda body, language, stop: Answering(self._reranker, language, stop).rerank(body)
+        )
 
     async def score(self, request: Request) -> Response:
         """Score how well pictures match a sentence, or each its own."""
-        return await self._answer(request, Answering.score)
+        return await self._answer(
+            request, lambda body, language, stop: Answering(self._reranker, language, stop).score(body)
+        )
+
+    async def search(self, request: Request) -> Response:
+        """Search a library of pictures."""
+        return await self._answer(
+            request, lambda body, language, stop: Searching(self._libraries, language).search(body, stop)
+        )
+
+    async def libraries(self, request: Request) -> Response:
+        """List the libraries."""
+        self._authorize(request)
+        return await run_in_threadpool(Searching(self._libraries, requested_language(request.scope)).libraries)
+
+    async def thumbnail(self, request: Request) -> Response:
+        """Show a picture of a library."""
+        self._authorize(request)
+        searching = Searching(self._libraries, requested_language(request.scope))
+        return await run_in_threadpool(searching.thumbnail, request.path_params["name"], request.path_params["id"])
 
     async def _answer(self, request: Request, answer: _Answer) -> Response:
         """Receive the body of a request, and answer it.
@@ -103,9 +134,8 @@ class _Api:
             limiter = held.enter_context(self._request_slot())
             stop = Cancellation()
             disconnect = create_task(_set_on_disconnect(request, stop))
-            answering = Answering(self._reranker, requested_language(request.scope), stop)
             try:
-                run = partial(answer, answering, body)
+                run = partial(answer, body, requested_language(request.scope), stop)
                 response = await anyio.to_thread.run_sync(run, limiter=limiter, abandon_on_cancel=True)
             finally:
                 stop.cancel()

@@ -7,6 +7,7 @@ Paths are stored as bytes, since names of files need not be text.
 
 import json
 import os
+import re
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,13 +15,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reranker.core.errors import LibraryBusy, LibraryEncoderDiffers, LibraryMissing, LibraryUnreadable
-from reranker.images.formats import ImageFormat
+from reranker.core.errors import FilterInvalid, LibraryBusy, LibraryEncoderDiffers, LibraryMissing, LibraryUnreadable
+from reranker.images.formats import ImageFormat, format_named
 from reranker.storage.sqlite_file import NewerSchema, connect, transaction
 from reranker.storage.vectors import VectorFile
 
@@ -28,7 +29,8 @@ FILE: Final = "catalogue.sqlite"
 _MIGRATIONS: Final[dict[str, str]] = {
     "encoder": """
         CREATE TABLE encoder (
-            fingerprint TEXT NOT NULL, model TEXT NOT NULL, dimensions INTEGER NOT NULL, vectors TEXT NOT NULL
+            fingerprint TEXT NOT NULL, model TEXT NOT NULL, backend TEXT NOT NULL, dimensions INTEGER NOT NULL,
+            vectors TEXT NOT NULL
         )
     """,
     "folders": "CREATE TABLE folders (path BLOB PRIMARY KEY) WITHOUT ROWID",
@@ -46,6 +48,7 @@ _MIGRATIONS: Final[dict[str, str]] = {
     """,
     "pictures by content": "CREATE INDEX pictures_by_content ON pictures (content_hash)",
 }
+_DATE_FORM: Final = re.compile(r"[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?")
 KEPT_FILTERS: Final = 16  # whose rows are remembered until the catalogue changes
 _DATE: Final = "COALESCE(taken, strftime('%Y-%m-%dT%H:%M:%S', mtime_ns / 1000000000, 'unixepoch', 'localtime'))"
 
@@ -120,14 +123,46 @@ class PictureFilter:
     formats: tuple[ImageFormat, ...] = ()
     least_px: int = 0
 
+    @classmethod
+    def of(
+        cls,
+        *,
+        folders: Iterable[Path] = (),
+        since: str = "",
+        until: str = "",
+        formats: Iterable[str] = (),
+        least_px: int = 0,
+    ) -> Self:
+        """Return the filter of what somebody has written; formats by any of their names. Raises `FilterInvalid`."""
+        chosen = {name: format_named(name) for name in formats}
+        for name, format_ in chosen.items():
+            if format_ is None:
+                raise FilterInvalid(filter="type", value=name, expected=" | ".join(get_args(ImageFormat)))
+        for filter_, date in (("since", since), ("until", until)):
+            if date and not _DATE_FORM.fullmatch(date):
+                raise FilterInvalid(filter=filter_, value=date, expected="2024 | 2024-05 | 2024-05-01")
+        return cls(
+            folders=tuple(folder.expanduser().resolve() for folder in folders),
+            since=since,
+            until=until,
+            formats=tuple(format_ for format_ in chosen.values() if format_ is not None),
+            least_px=least_px,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderRecord:
-    """The dual encoder that has made the vectors of a library."""
+    """The dual encoder that has made the vectors of a library. backend: as in `EncoderInfo`."""
 
     fingerprint: str
     model: str
+    backend: str
     dimensions: int
+
+    @property
+    def shown(self) -> str:
+        """Its name for people, with the backend if the vectors depend on it."""
+        return f"{self.model} ({self.backend})" if self.backend == "onnx-int8" else self.model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,22 +202,24 @@ class Catalogue:
 
     def _check_encoder(self, encoder: EncoderRecord | None) -> tuple[EncoderRecord, VectorFile]:
         with self._lock, transaction(self._connection):
-            row = self._connection.execute("SELECT fingerprint, model, dimensions, vectors FROM encoder").fetchone()
+            row = self._connection.execute(
+                "SELECT fingerprint, model, backend, dimensions, vectors FROM encoder"
+            ).fetchone()
             if row is None:
                 if encoder is None:
                     raise LibraryMissing(name=self._folder.name)
                 return encoder, self._enter_encoder(encoder)
-        made_by = EncoderRecord(fingerprint=row[0], model=row[1], dimensions=row[2])
+        made_by = EncoderRecord(fingerprint=row[0], model=row[1], backend=row[2], dimensions=row[3])
         if encoder is not None and encoder.fingerprint != made_by.fingerprint:
-            raise LibraryEncoderDiffers(name=self._folder.name, made_by=made_by.model, given=encoder.model)
-        return made_by, VectorFile(self._folder / row[3], made_by.dimensions)
+            raise LibraryEncoderDiffers(name=self._folder.name, made_by=made_by.shown, given=encoder.shown)
+        return made_by, VectorFile(self._folder / row[4], made_by.dimensions)
 
     def _enter_encoder(self, encoder: EncoderRecord) -> VectorFile:
         """Enter the encoder, in a transaction, with a new file for its vectors: others may have opened the old one."""
         file = f"vectors-{secrets.token_hex(4)}.f16"
         self._connection.execute("DELETE FROM encoder")
-        values = encoder.fingerprint, encoder.model, encoder.dimensions, file
-        self._connection.execute("INSERT INTO encoder VALUES (?, ?, ?, ?)", values)
+        values = encoder.fingerprint, encoder.model, encoder.backend, encoder.dimensions, file
+        self._connection.execute("INSERT INTO encoder VALUES (?, ?, ?, ?, ?)", values)
         return VectorFile(self._folder / file, encoder.dimensions)
 
     @staticmethod

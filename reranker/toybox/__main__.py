@@ -75,6 +75,20 @@ def measure_encoder(
 
 
 @app.command()
+def measure_search(
+    folder: Annotated[Path, typer.Option(help="Folder for the scenes and their library; drawn ones are kept.")],
+    scenes: Annotated[int, typer.Option(min=200, help="Scenes to search.")] = 5000,
+    captions: Annotated[int, typer.Option(min=10, help="Sentences to search them by.")] = 200,
+    recall: Annotated[int, typer.Option(min=1, help="Pictures that the first stage recalls.")] = 200,
+) -> None:
+    """Compare a search in two stages with the scoring of every picture."""
+    from reranker.toybox.search_evaluation import measure_search  # noqa: PLC0415
+
+    report = measure_search(folder, scenes=scenes, captions=captions, recall=recall, report=typer.echo)
+    typer.echo(report)
+
+
+@app.command()
 def gallery(output: Annotated[Path, typer.Option(help="Folder for the pictures.")] = ASSETS / "gallery") -> None:
     """Draw the sample gallery."""
     from reranker.toybox.gallery import write_gallery  # noqa: PLC0415

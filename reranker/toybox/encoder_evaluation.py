@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from reranker.models.dual_encoders.encoder import TorchEncoder
+from reranker.models.dual_encoders.encoder import Encoder
 from reranker.toybox.captions import LANGUAGES, write_caption
 from reranker.toybox.encoder_training import caption_request, described_scene, pixels_of
 from reranker.toybox.matching import Request
@@ -40,7 +40,7 @@ class RecallReport:
     recall_by_language: dict[str, float]
 
 
-def measure_recall(encoder: TorchEncoder, *, scenes: int = 5000, captions: int = 1500, rare: int = 300) -> RecallReport:
+def measure_recall(encoder: Encoder, *, scenes: int = 5000, captions: int = 1500, rare: int = 300) -> RecallReport:
     """Draw scenes, write captions of them, each language a third, and look where the fitting scenes are.
 
     captions: of any kind, at least. More are written until `rare` of them are rare.
@@ -74,7 +74,7 @@ def measure_recall(encoder: TorchEncoder, *, scenes: int = 5000, captions: int =
     )
 
 
-def _encoded(encoder: TorchEncoder, pictures: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
+def _encoded(encoder: Encoder, pictures: Iterable[NDArray[np.uint8]]) -> NDArray[np.float32]:
     batches: list[NDArray[np.float32]] = []
     batch: list[NDArray[np.uint8]] = []
     for picture in pictures:
@@ -86,7 +86,7 @@ def _encoded(encoder: TorchEncoder, pictures: Iterable[NDArray[np.uint8]]) -> ND
 
 
 def _order(
-    encoder: TorchEncoder, images: NDArray[np.float32], request: Request, language: str, rng: Random
+    encoder: Encoder, images: NDArray[np.float32], request: Request, language: str, rng: Random
 ) -> NDArray[np.int64]:
     """Return the scenes, nearest first, for a caption of a request."""
     (text,) = encoder.encode_texts([write_caption(request, language, rng).text])

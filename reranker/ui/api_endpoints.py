@@ -3,7 +3,7 @@
 Client("http://127.0.0.1:7860").submit("a red boat", [handle_file("boat.png")], api_name="/rank_stream")
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -12,21 +12,29 @@ import gradio as gr
 from gradio.events import api
 
 from reranker.api import Reranker
-from reranker.core.errors import ExampleUnreadable, TooFewPictures, TooManyPictures
+from reranker.core.errors import ExampleUnreadable, LibraryMissing, TooFewPictures, TooManyPictures
 from reranker.core.scores import shown_score
+from reranker.core.text import well_formed
 from reranker.core.types import Candidate, Failed, Query, Ranking, Scored
 from reranker.i18n.error_messages import Language, sentence
 from reranker.i18n.page_texts import language_of, phrase
+from reranker.library import RECALL, Library
+from reranker.server.api_schema import MAX_RECALL
+from reranker.server.searching import search_response
+from reranker.storage.catalogue import PictureFilter
 from reranker.ui.api_responses import api_response, with_refused
 from reranker.ui.error_toasts import errors_as_sentences
 from reranker.ui.session.model_state import judged_by
 from reranker.ui.uploads import CheckedPictures, Uploads
 
 
-def add_api_endpoints(reranker: Reranker, uploads: Uploads, **options: Any) -> None:
-    """Add the endpoints to the page whose layout is being defined. options: of `gradio.events.api`."""
-    endpoints = ApiEndpoints(reranker, uploads)
-    for name in ("rank", "rank_stream"):
+def add_api_endpoints(reranker: Reranker, uploads: Uploads, libraries: Mapping[str, Library], **options: Any) -> None:
+    """Add the endpoints to the page whose layout is being defined; that of searches only if there are libraries.
+
+    options: of `gradio.events.api`.
+    """
+    endpoints = ApiEndpoints(reranker, uploads, libraries)
+    for name in ("rank", "rank_stream", *(["search_library"] if libraries else [])):
         api(getattr(endpoints, name), api_name=name, **options)
 
 
@@ -36,8 +44,8 @@ class ApiEndpoints:
     MCP clients read the docstrings of the methods.
     """
 
-    def __init__(self, reranker: Reranker, uploads: Uploads) -> None:
-        self._reranker, self._uploads = reranker, uploads
+    def __init__(self, reranker: Reranker, uploads: Uploads, libraries: Mapping[str, Library]) -> None:
+        self._reranker, self._uploads, self._libraries = reranker, uploads, libraries
 
     def rank(
         self,
@@ -99,14 +107,58 @@ class ApiEndpoints:
             with closing(self._reranker.rank_stream(checked_query, candidates, top_k=top_k)) as stream:
                 yield from self._events(stream, checked, language)
 
+    def search_library(
+        self,
+        query: str,
+        request: gr.Request,
+        library: str = "",
+        exclude: str = "",
+        example: gr.FileData | None = None,
+        since: str = "",
+        until: str = "",
+        recall: int = RECALL,
+        top_k: int = 10,
+    ) -> dict[str, Any]:
+        """Search a library of pictures on this machine by a sentence in Chinese, English or both, or a picture.
+
+        Args:
+            query: the sentence; it may be empty if there is an example.
+            library: the name of the library; may be empty if the server has one.
+            exclude: what must not be in the pictures; empty to exclude nothing.
+            example: a picture that the others should be like, an uploaded file or a data URI, or null.
+            since: the first date of the pictures, such as 2024-05-01 or 2024; empty for all.
+            until: the last date of the pictures; empty for all.
+            recall: the number of pictures that are ranked, the most similar ones of the library.
+            top_k: the number of pictures to return.
+
+        Returns:
+            library, encoder, model (null if nothing was ranked), recalled, none_relevant (whether no picture fits),
+            failures, and results: id, name, relevance_score (0 to 1), similarity, width, height, date, files, alike and
+            thumbnail (a path on this server) of each picture.
+        """
+        language = language_of(request.headers.get("accept-language"))
+        with errors_as_sentences(language):
+            if not (_is_well_formed(query, exclude, [], top_k) and _is_recall(recall) and isinstance(library, str)):
+                raise gr.Error(phrase("search_malformed", language), print_exception=False)
+            name = library or (next(iter(self._libraries)) if len(self._libraries) == 1 else "")
+            if name not in self._libraries:
+                raise LibraryMissing(name=well_formed(name))
+            chosen = self._libraries[name]
+            examples = [] if example is None else [self._example(example)]
+            where = PictureFilter.of(since=str(since), until=str(until))
+            result = chosen.search(chosen.query(query, exclude, like=examples), where=where, recall=recall, top_k=top_k)
+            return search_response(name, chosen, result, top_k, language).model_dump()
+
     def _query(self, text: str, exclude: str, example: object) -> Query:
         """Raises `RequestError`."""
-        if example is None:
-            return self._reranker.query(text, exclude)
+        return self._reranker.query(text, exclude, example=None if example is None else self._example(example))
+
+    def _example(self, example: object) -> Candidate:
+        """Raises `ExampleUnreadable`."""
         checked = self._uploads.check([example], allow_data_uris=True)
         if checked.refused:
             raise ExampleUnreadable(checked.refused[0].error)
-        return self._reranker.query(text, exclude, example=checked.candidates[0])
+        return checked.candidates[0]
 
     def _checked(self, pictures: list[Any]) -> CheckedPictures:
         """Raises `RequestError` if there are too few or too many pictures."""
@@ -153,6 +205,10 @@ def _is_well_formed(query: object, exclude: object, pictures: object, top_k: obj
     is_positive = isinstance(top_k, int) and not isinstance(top_k, bool) and top_k > 0
     are_texts = isinstance(query, str) and isinstance(exclude, str)
     return are_texts and isinstance(pictures, list) and (top_k is None or is_positive)
+
+
+def _is_recall(recall: object) -> bool:
+    return isinstance(recall, int) and not isinstance(recall, bool) and 0 < recall <= MAX_RECALL
 
 
 def _are_texts(texts: object, pictures: list[Any]) -> bool:

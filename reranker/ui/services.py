@@ -21,15 +21,15 @@ SAMPLES: Final = ASSETS / "gallery"
 
 @dataclass(frozen=True, kw_only=True)
 class PageServices:
-    """The parts of a page. examples: sentences for the sample gallery. libraries: by the names that people see."""
+    """The parts of a page. libraries: that it searches, by name. examples: sentences for the sample gallery."""
 
     reranker: Reranker
     sessions: Sessions
     admission: Admission
     model: ModelState
     uploads: Uploads
-    examples: tuple[str, ...]
     libraries: Mapping[str, Library]
+    examples: tuple[str, ...]
     updates: LibraryUpdates
 
     @classmethod
@@ -47,8 +47,8 @@ class PageServices:
             admission=Admission(reranker, find_samples(samples), galleries),
             model=ModelState(reranker),
             uploads=uploads,
-            examples=tuple(_read_queries(samples / "queries.json")),
             libraries=named_libraries(reranker.settings.server.libraries, reranker),
+            examples=tuple(_read_queries(samples / "queries.json")),
             updates=LibraryUpdates(sessions.publish),
         )
 

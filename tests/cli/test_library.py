@@ -74,8 +74,8 @@ def test_mistakes_are_one_sentence(commands: LibraryShell, tmp_path: Path) -> No
     for wrong, said in {
         (" ",): "The sentence",
         (): "Write a sentence",
-        ("a cat", "--since", "yesterday"): "--since must be a date",
-        ("a cat", "--type", "doc"): "--type must be one of AVIF, BMP",
+        ("a cat", "--since", "yesterday"): "The filter “since” is “yesterday” but must be 2024 |",
+        ("a cat", "--type", "doc"): "The filter “type” is “doc” but must be AVIF | BMP",
         ("a cat", "--like", "none.png"): "The example",
     }.items():
         done = commands.search(*wrong)
@@ -132,3 +132,12 @@ def test_another_encoder_is_refused_and_taken_on_request(commands, shell: Shell,
     assert "was made with the encoder" in shell("index", *options).said[-1]
     assert shell("index", "--again", *options).said[-1] == "2 encoded"
     assert shell("search", "a cat", "--library", "holidays").code == DONE, "the encoder is that of the library"
+
+
+def test_the_backend_is_measured_or_remembered(shell: Shell, tmp_path: Path, encoder: Path) -> None:
+    numbered_gallery(tmp_path / "pictures", 1, 2)
+    done = shell("index", "pictures", "--encoder", encoder, "--backend", "auto")
+    assert done.code == DONE
+    assert any(line.startswith("Backend: ") and "torch" in line and "onnx" in line for line in done.said), done.said
+    assert shell("search", "a cat").code == DONE, "vectors of both can be compared"
+    assert shell("search", "a cat", "--backend", "onnx").code == DONE

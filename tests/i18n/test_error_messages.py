@@ -11,6 +11,8 @@ import pytest
 from reranker.config.settings import Precision
 from reranker.core import errors
 from reranker.core.errors import (
+    BackendFailed,
+    BackendRefused,
     CheckpointBroken,
     CheckpointFieldInvalid,
     CheckpointMissing,
@@ -44,6 +46,7 @@ from reranker.core.errors import (
     TemplateFault,
     TooManyPictures,
     UnreadableReason,
+    VectorFault,
     WeightFault,
 )
 from reranker.i18n.error_messages import Language, fault_sentence, sentence
@@ -61,6 +64,7 @@ def subclasses_of(error_class: type[RerankerError]) -> list[type[RerankerError]]
 
 
 REASONS = {
+    BackendRefused: VectorFault,
     CheckpointFieldInvalid: FieldRule,
     CheckpointWeightsInvalid: WeightFault,
     DeviceMissing: DeviceFault,
@@ -92,6 +96,7 @@ EVERY_ERROR = [
     *map(example, EVERY_CLASS),
     *(example(error_class, reason=reason) for error_class, reasons in REASONS.items() for reason in get_args(reasons)),
     *(example(CheckpointBroken, reason=reason) for reason in ("truncated", "digest")),
+    *(example(BackendFailed, reason=reason) for reason in ("package", "provider", "precision", "disk")),
     *(example(CheckpointWeightsInvalid, reason=reason, more=0) for reason in get_args(WeightFault)),
     example(PictureBeyondContext, example_tokens=0),
     example(CheckpointMissing, missing=None),

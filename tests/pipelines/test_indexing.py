@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import PictureUnreadable
 from reranker.images.limits import Limits
-from reranker.models.dual_encoders.encoder import TorchEncoder, load_encoder
+from reranker.models.dual_encoders.encoder import Encoder, load_encoder
 from reranker.pipelines import indexing
 from reranker.pipelines.indexing import Indexer, IndexProgress, find_changes
 from reranker.storage.catalogue import Catalogue, EncoderRecord, FoundPicture
@@ -23,18 +23,20 @@ from tests.support.numbered_pictures import numbered_picture
 
 
 @pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> TorchEncoder:
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     return load_encoder(str(siglip_folder(tmp_path_factory.mktemp("siglip"), 1)), "cpu")
 
 
 class Indexed:
     """A folder of pictures and its catalogue."""
 
-    def __init__(self, folder: Path, encoder: TorchEncoder, pool) -> None:
+    def __init__(self, folder: Path, encoder: Encoder, pool) -> None:
         self.folder, self._encoder, self._pool = folder / "pictures", encoder, pool
         self.folder.mkdir()
         info = encoder.info
-        record = EncoderRecord(fingerprint=info.fingerprint, model=info.model, dimensions=info.dimensions)
+        record = EncoderRecord(
+            fingerprint=info.fingerprint, model=info.model, backend=info.backend, dimensions=info.dimensions
+        )
         self.catalogue = Catalogue(folder / "library", record)
 
     def write(self, name: str, number: object) -> Path:
@@ -62,7 +64,7 @@ class Indexed:
 
 
 @pytest.fixture
-def indexed(tmp_path: Path, encoder: TorchEncoder) -> Iterator[Indexed]:
+def indexed(tmp_path: Path, encoder: Encoder) -> Iterator[Indexed]:
     with decoding_pool() as pool:
         made = Indexed(tmp_path, encoder, pool)
         yield made

@@ -23,7 +23,7 @@ from reranker.storage.catalogue import (
 )
 from reranker.storage.vectors import VectorFile
 
-ENCODER = EncoderRecord(fingerprint="f", model="m", dimensions=4)
+ENCODER = EncoderRecord(fingerprint="f", model="m", backend="torch", dimensions=4)
 
 
 def digest(number: int) -> str:
@@ -88,7 +88,7 @@ def test_failures_have_no_vector(catalogue: Catalogue) -> None:
 def test_another_encoder_is_refused_and_changes_nothing(catalogue: Catalogue, tmp_path: Path) -> None:
     catalogue.put([picture("/a", 1)], contents_of(1))
     with pytest.raises(LibraryEncoderDiffers) as error:
-        Catalogue(tmp_path / "library", EncoderRecord(fingerprint="g", model="other", dimensions=8))
+        Catalogue(tmp_path / "library", EncoderRecord(fingerprint="g", model="other", backend="torch", dimensions=8))
     assert (error.value.name, error.value.made_by, error.value.given) == ("library", "m", "other")
     assert contents(catalogue) == {"/a": 1}
 
@@ -217,7 +217,7 @@ def test_a_library_that_starts_again_is_seen_by_those_who_have_it_open(catalogue
     catalogue.add_folders(["/"])
     reader = Catalogue(tmp_path / "library")
     assert reader.encoder == ENCODER
-    other = EncoderRecord(fingerprint="g", model="other", dimensions=8)
+    other = EncoderRecord(fingerprint="g", model="other", backend="torch", dimensions=8)
     writer = Catalogue(tmp_path / "library")
     writer.start_again(other)
     assert (writer.is_current, reader.is_current) == (True, False)

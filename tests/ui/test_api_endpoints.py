@@ -21,17 +21,20 @@ from mcp.client.streamable_http import streamable_http_client
 from reranker import Query, Reranker, Settings
 from reranker.core.errors import DeviceFailed
 from reranker.i18n.error_messages import sentence
+from reranker.library import Library, named_libraries
 from reranker.pipelines.exclusion import combined_log_odds
 from reranker.ui.api_endpoints import ApiEndpoints
 from reranker.ui.uploads import Uploads
+from tests.support.dual_encoders import siglip_folder
 from tests.support.event_loop import run_async
+from tests.support.numbered_pictures import number_in, numbered_gallery, numbered_picture
 from tests.support.scripted_scorer import ScriptedScorer, likeness, number, until
 from tests.support.visitor import ELSEWHERE, visitor
 
 
 def programs(folder: Path, scorer: ScriptedScorer | None = None, **settings) -> ApiEndpoints:
     reranker = Reranker(scorer=scorer or ScriptedScorer(judge=number), settings=Settings.of(model="toybox", **settings))
-    return ApiEndpoints(reranker, Uploads(folder))
+    return ApiEndpoints(reranker, Uploads(folder), {})
 
 
 def test_the_stream_tells_of_every_picture_and_ends_with_the_ranking(upload_folder: Path, numbers: list[str]) -> None:
@@ -225,6 +228,59 @@ def test_a_mistake_of_a_program_is_one_sentence(client, query, pictures, top_k, 
 
 def test_only_the_ranking_is_open_to_programs(client):
     assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/rank", "/rank_stream"]
+
+
+# Libraries
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """A library of pictures with numbers, by a tiny encoder."""
+    pictures = numbered_gallery(tmp_path / "pictures", *range(5))
+    with closing(Library(tmp_path / "holidays", encoder=str(siglip_folder(tmp_path / "siglip", 1)))) as made:
+        list(made.index([pictures]))
+    return made.folder
+
+
+def searching(folder: Path, *libraries: Path) -> ApiEndpoints:
+    reranker = Reranker(scorer=ScriptedScorer(judge=number_in), settings=Settings.of(model="toybox", score_store_mb=0))
+    return ApiEndpoints(reranker, Uploads(folder), named_libraries(map(str, libraries), reranker))
+
+
+def test_a_library_is_searched_by_a_sentence_and_by_a_picture(upload_folder: Path, library: Path) -> None:
+    page = searching(upload_folder, library)
+    found = page.search_library("a cat", visitor(), top_k=2)
+    assert [row["name"] for row in found["results"]] == ["4.png", "3.png"]
+    assert (found["library"], found["recalled"], found["none_relevant"]) == ("holidays", 5, False)
+    assert page.search_library("a cat", visitor(), since="2999")["results"] == []
+    (upload_folder / "example.png").write_bytes(numbered_picture(2))
+    alike = page.search_library("", visitor(), example=str(upload_folder / "example.png"), recall=1)
+    assert [row["name"] for row in alike["results"]] == ["2.png"]
+
+
+def test_a_wrong_search_is_a_sentence(upload_folder: Path, library: Path) -> None:
+    page = searching(upload_folder, library, library.parent / "none")
+    for wrong, words in (
+        ({"library": "other"}, "There is no library “other”"),
+        ({}, "There is no library “”"),
+        ({"library": "none"}, "There is no library “none”"),
+        ({"library": "holidays", "until": "soon"}, "The filter “until”"),
+        ({"library": "holidays", "recall": 0}, "“recall” a whole number from 1 to 5,000"),
+        ({"library": "holidays", "example": "/etc/passwd"}, "is outside the folders"),
+    ):
+        with pytest.raises(gr.Error, match=words):
+            page.search_library("a cat", visitor(), **wrong)
+
+
+def test_clients_of_gradio_and_of_mcp_search_libraries(serve, library: Path) -> None:
+    settings = Settings.of(model="toybox", score_store_mb=0, mcp=True, libraries=(str(library),))
+    url = serve(Reranker(scorer=ScriptedScorer(judge=number_in), settings=settings))
+    with closing(Client(url, verbose=False)) as client:
+        found = client.predict("a cat", top_k=1, api_name="/search_library")
+    assert [row["name"] for row in found["results"]] == ["4.png"]
+    tools, texts, failed = run_async(partial(_called, url, "search_library", query="a cat", top_k=2))
+    assert (tools, failed) == (["rank", "rank_stream", "search_library"], False)
+    assert [row["name"] for row in literal_eval(texts[0])["results"]] == ["4.png", "3.png"]
 
 
 # MCP

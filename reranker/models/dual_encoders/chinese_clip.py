@@ -45,5 +45,6 @@ CHINESE_CLIP: Final = DualEncoderFamily(
     ),
     dimensions=lambda config: config.projection_dim,
     make_tokenize=make_tokenize,
+    text_length_varies=True,
     version="chinese-clip-1",
 )

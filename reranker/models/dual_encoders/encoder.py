@@ -1,70 +1,61 @@
-"""A dual encoder on torch: pictures and texts become vectors of one space, in which near ones fit each other."""
+"""A dual encoder: pictures and texts become vectors of one space, in which near ones fit each other."""
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import normalize
 from transformers import PreTrainedModel
 
+from reranker.config.paths import cache_folder
 from reranker.config.settings import Device
-from reranker.core.errors import CheckpointBroken, CheckpointError, ModelOutOfMemory
-from reranker.core.types import EncoderInfo, EncoderPrecision
+from reranker.core.errors import BackendFailed, CheckpointBroken, CheckpointError, ModelOutOfMemory
+from reranker.core.types import BackendChoice, EncoderBackend, EncoderInfo, EncoderPrecision
 from reranker.images.decoding_pool import DECODING_VERSION
+from reranker.models.dual_encoders.backend_choice import BackendChooser
 from reranker.models.dual_encoders.family import Tokenize
 from reranker.models.dual_encoders.files import DualEncoderFiles
+from reranker.models.dual_encoders.onnx_cache import CPU, OnnxCache
+from reranker.models.dual_encoders.towers import DTYPES, TorchTowers, Towers
 from reranker.models.hub import TEMPLATES, folder_of
 from reranker.models.loading import WEIGHTS, check_weights, report_loading
 from reranker.models.memory_plan import choose_device, is_out_of_memory
 from reranker.models.picture_preprocessing import SquareSettings
 
-DTYPES: Final[dict[str, torch.dtype]] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_QUANTIZATION_VERSION: Final = "int8-1"  # increase it if the same text or picture gets another vector in int8
 
 
-class TorchEncoder:
+class Encoder:
     """A loaded dual encoder. All methods run in one thread at a time.
 
-    template: what a text is put into, with {} in its place.
+    template: what a text is put into, with {} in its place. choice: how "auto" has chosen the backend; None if it was
+    given.
     """
 
     def __init__(
         self,
-        network: PreTrainedModel,
+        towers: Towers,
         tokenize: Tokenize,
-        settings: SquareSettings,
         info: EncoderInfo,
-        device: torch.device,
         template: str = "{}",
+        choice: BackendChoice | None = None,
     ) -> None:
-        self.info, self._template = info, template
-        self._network: Any = network.eval().requires_grad_(False)
-        self._tokenize, self._device, self._dtype = tokenize, device, DTYPES[info.precision]
-        self._mean, self._std = (torch.tensor(each, device=device) for each in (settings.mean, settings.std))
+        self.info, self.choice = info, choice
+        self._towers, self._tokenize, self._template = towers, tokenize, template
 
     def encode_images(self, batch: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Return the vectors of pictures, which were resized to `info.image_px`: (n, dimensions), of unit length.
 
         batch: at least one picture, (image_px, image_px, RGB) each.
         """
-        with torch.inference_mode():
-            pixels = torch.from_numpy(np.stack(batch)).to(self._device)
-            normed = ((pixels.float() / 255 - self._mean) / self._std).permute(0, 3, 1, 2)
-            return _vectors(self._network.get_image_features(pixel_values=normed.to(self._dtype)))
+        return self._towers.encode_pixels(np.stack(batch))
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors of texts, at least one: (n, dimensions), of unit length. Long texts are cut."""
-        with torch.inference_mode():
-            inputs = self._tokenize([self._template.replace("{}", text) for text in texts])
-            on_device = {name: values.to(self._device) for name, values in inputs.items()}
-            return _vectors(self._network.get_text_features(**on_device))
-
-
-def _vectors(features: Any) -> NDArray[np.float32]:
-    vectors: NDArray[np.float32] = normalize(features.pooler_output.float(), dim=1).cpu().numpy()
-    return vectors
+        return self._towers.encode_tokens(self._tokenize([self._template.replace("{}", text) for text in texts]))
 
 
 def load_encoder(
@@ -74,28 +65,65 @@ def load_encoder(
     revision: str = "",
     *,
     template: str | None = None,
-) -> TorchEncoder:
+    backend: EncoderBackend = "torch",
+) -> Encoder:
     """Load a dual encoder from the disk. Nothing is downloaded, and weights are read from safetensors files only.
 
     model: "toybox-encoder", a name of `hub.ENCODERS`, an id of the hub, or a folder. template: what a text is put into,
-        with {} in its place; that of `hub.TEMPLATES` if None, or the text alone.
+        with {} in its place; that of `hub.TEMPLATES` if None, or the text alone. backend: "auto" is the faster one of
+        torch and ONNX Runtime, which is measured at the first call; "onnx-int8" always runs on the CPU.
 
-    Raises `CheckpointMissing`, `CheckpointBroken`, `CheckpointUnsupported`, `ModelOutOfMemory`, `DeviceMissing`.
+    Raises `CheckpointMissing`, `CheckpointBroken`, `CheckpointUnsupported`, `ModelOutOfMemory`, `DeviceMissing`; with
+    "onnx" and "onnx-int8" also `BackendFailed` and `BackendRefused`.
     """
     chosen = choose_device(device)
     files = DualEncoderFiles(model, folder_of(model, revision))
     settings, tokenize = files.square_settings, files.family.make_tokenize(files, files.config)
-    chosen_precision = _default_precision(chosen) if precision == "auto" else precision
     template = TEMPLATES.get(model, "{}") if template is None else template
-    network = _load_network(files, chosen, chosen_precision)
+    fingerprint = _fingerprint(files, settings, template)
+    torch_precision = _default_precision(chosen) if precision == "auto" else precision
+
+    @cache
+    def load_towers(on: torch.device, in_precision: str) -> TorchTowers:
+        return TorchTowers(_load_network(files, on, in_precision), settings, on, in_precision)
+
+    onnx = OnnxCache(
+        name=model,
+        folder=cache_folder() / "onnx" / fingerprint,
+        image_px=settings.image_px,
+        tokenize=tokenize,
+        length_varies=files.family.text_length_varies,
+        reference=lambda: load_towers(CPU, "fp32"),
+    )
+
+    def open_backend(name: str) -> Towers:
+        if name == "torch":
+            return load_towers(chosen, torch_precision)
+        if precision not in ("auto", "fp32"):
+            raise BackendFailed(model, name, "precision")
+        return onnx.open(name, chosen)
+
+    choice = None
+    if backend == "auto":
+        choice = BackendChooser(
+            model=model,
+            fingerprint=fingerprint,
+            device=chosen,
+            precision=torch_precision,
+            image_px=settings.image_px,
+            open_torch=lambda: open_backend("torch"),
+            open_onnx=lambda: open_backend("onnx"),
+        ).choose()
+    towers = open_backend(backend if choice is None else choice.backend)
     info = EncoderInfo(
         model=model,
-        fingerprint=_fingerprint(files, settings, template),
-        precision=chosen_precision,
-        dimensions=files.family.dimensions(network.config),
+        fingerprint=_quantized(fingerprint) if towers.precision == "int8" else fingerprint,
+        precision=towers.precision,
+        backend=towers.backend,
+        dimensions=files.family.dimensions(files.config),
         image_px=settings.image_px,
     )
-    return TorchEncoder(network, tokenize, settings, info, chosen, template)
+    return Encoder(towers, tokenize, info, template, choice)
 
 
 def _default_precision(device: torch.device) -> str:
@@ -130,5 +158,15 @@ def _load_network(files: DualEncoderFiles, device: torch.device, precision: str)
 
 def _fingerprint(files: DualEncoderFiles, settings: SquareSettings, template: str) -> str:
     """Return a digest of all that a vector depends on, but the precision: its vectors are compared with others."""
-    parts = files.digest, files.tokenizer_digest, files.family.version, repr(settings), template, DECODING_VERSION
+    return _digest(
+        files.digest, files.tokenizer_digest, files.family.version, repr(settings), template, DECODING_VERSION
+    )
+
+
+def _quantized(fingerprint: str) -> str:
+    """Return the fingerprint of vectors in int8, which differ too much to be compared with others."""
+    return _digest(fingerprint, _QUANTIZATION_VERSION)
+
+
+def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -21,7 +21,8 @@ class DualEncoderFamily:
     square_defaults: used for what the checkpoint does not say about its image processor, as transformers does.
     dimensions: takes the configuration, and returns those of a vector.
     make_tokenize: takes the files and the configuration; raises a `CheckpointError`. version: part of the fingerprint;
-        increase it if the same text or picture gets another vector.
+        increase it if the same text or picture gets another vector. text_length_varies: whether texts of different
+        lengths become different numbers of tokens.
     """
 
     model_type: str
@@ -30,4 +31,5 @@ class DualEncoderFamily:
     square_defaults: SquareDefaults
     dimensions: Callable[[Any], int]
     make_tokenize: Callable[[ModelFiles, PretrainedConfig], Tokenize]
+    text_length_varies: bool
     version: str

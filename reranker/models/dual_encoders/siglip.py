@@ -73,5 +73,6 @@ SIGLIP: Final = DualEncoderFamily(
     square_defaults=SquareDefaults(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), center_crop=False),
     dimensions=lambda config: config.text_config.projection_size,
     make_tokenize=make_tokenize,
+    text_length_varies=False,
     version="siglip-1",
 )

@@ -5,14 +5,12 @@ So the board of the page shows them at once, in the order of the recall, and mov
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Final, Self
 
 from reranker.api import Reranker
 from reranker.core.errors import LibraryEncoderDiffers, LibraryMissing, RequestMalformed, RunActive
 from reranker.core.text import distinct_names, well_formed
-from reranker.images.formats import ImageFormat
 from reranker.library import RECALL, Library
 from reranker.pipelines.recall import Recalled, SearchQuery
 from reranker.storage.catalogue import PictureFilter
@@ -23,8 +21,7 @@ from reranker.ui.session.request_fields import number_field, text_field
 from reranker.ui.session.session import Session
 from reranker.ui.session.statuses import trouble
 
-FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
-MAX_PX = 100_000  # of the shorter side of a picture
+MAX_PX: Final = 100_000  # of the shorter side of a picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +42,12 @@ class SearchRequest:
 
     @classmethod
     def read(cls, body: dict[str, Any], max_recall: int) -> Self:
-        """Return the request in a JSON object. Raises `RequestMalformed`."""
+        """Return the request in a JSON object. Raises `RequestMalformed`, `FilterInvalid`."""
         format_ = text_field(body, "type", "")
-        if format_ and format_ not in FORMATS:
-            raise RequestMalformed(where="type")
-        where = PictureFilter(
-            since=_date(body, "since"),
-            until=_date(body, "until"),
-            formats=tuple(each for each in FORMATS if each == format_),
+        where = PictureFilter.of(
+            since=text_field(body, "since", ""),
+            until=text_field(body, "until", ""),
+            formats=[format_] if format_ else [],
             least_px=number_field(body, "min_px", range(MAX_PX + 1)) or 0,
         )
         return cls(
@@ -94,7 +89,7 @@ class LibrarySearches:
         return view | {
             "pictures": facts.counts.pictures,
             "folders": list(_by_name(map(Path, facts.folders))),
-            "encoder": _encoder_name(facts.encoder.model),
+            "encoder": _encoder_name(facts.encoder.shown),
         }
 
     def search(self, session: Session, request: SearchRequest) -> dict[str, Any]:
@@ -171,16 +166,5 @@ def _by_name(folders: Iterable[Path]) -> dict[str, Path]:
 
 
 def _encoder_name(model: str) -> str:
-    """Return the name of an encoder; that of a folder alone, without the path to it."""
-    return well_formed(Path(model).name)
-
-
-def _date(body: dict[str, Any], name: str) -> str:
-    """Return a date such as 2024-05-01, or an empty text. Raises `RequestMalformed`."""
-    text = text_field(body, name, "")
-    try:
-        if text and date.fromisoformat(text).isoformat() != text:
-            raise RequestMalformed(where=name)
-    except ValueError:
-        raise RequestMalformed(where=name) from None
-    return text
+    """Return the name of an encoder; of a folder its own name, without the path to it."""
+    return well_formed(Path(model).name if Path(model).is_absolute() else model)

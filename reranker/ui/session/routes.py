@@ -49,19 +49,6 @@ MAX_FULL_PX: Final = 4096  # longer side of the picture that is shown alone
 FULL_QUALITY: Final = 90
 # At the same time; others wait.
 SLOTS: Final = {"uploads": 8, "pictures": 8, "questions": 8, "exports": 4, "saved": 1, "searches": 4}
-_ONCE: Final = 8
-MAX_PARTS_PICTURES: Final = 100  # of one request
-SMALL_PX: Final = 192  # of a thumbnail among many
-MAX_FULL_PX: Final = 4096  # longer side of the picture that is shown alone
-FULL_QUALITY: Final = 90
-SLOTS: Final = {
-    "uploads": 8,
-    "pictures": 8,
-    "questions": 8,
-    "exports": 4,
-    "saved": 1,
-    "searches": 4,
-}  # at the same time; others wait
 _ONCE: Final = {"Cache-Control": "no-store"}
 _FOR_EVER: Final = {"Cache-Control": "private, max-age=31536000, immutable"}
 
