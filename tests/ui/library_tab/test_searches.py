@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
+from reranker import Reranker
 from reranker.config.paths import data_folder
+from reranker.library import Library
 from tests.support.dual_encoders import siglip_folder
 from tests.support.libraries import indexed, numbered_library
 from tests.support.numbered_pictures import nearness, numbered_gallery
@@ -86,6 +88,25 @@ def test_pictures_are_there_in_the_order_of_the_recall_and_then_ranked(open_tab,
     scores = [float(name.removesuffix(".png")) for name in names_by_score(ranked)]
     assert scores == sorted(scores, reverse=True)
     assert sorted(row[0] for row in ranked["scored"]) == sorted(recalled)
+
+
+def test_each_search_puts_its_pictures_last_in_the_order_of_the_recall(open_tab, holidays: Path) -> None:
+    session = open_tab(holidays)
+    with closing(Library(holidays, reranker=Reranker(scorer=ScriptedScorer()))) as library:
+        for text in ("a cat", "a red dog", "(*)"):
+            searched(session, text=text, recall=4)
+            assert names(session)[-4:] == [recalled.path.name for recalled in library.recall(text, 4)]
+    assert len(names(session)) <= len(NUMBERS), "each file comes once"
+
+
+def test_near_duplicates_of_a_search_are_grouped(open_tab, holidays: Path, tmp_path: Path) -> None:
+    Image.open(tmp_path / "pictures" / "2.png").save(tmp_path / "pictures" / "copy.png")
+    indexed(holidays, [tmp_path / "pictures"], tmp_path / "encoder")
+    session = open_tab(holidays, scorer=ScriptedScorer(judge=lambda query, content: 1.0))
+    for text in ("a cat", "a dog"):
+        searched(session, text=text)
+        alike = {picture["name"]: picture["alike"] for picture in session.state()["pictures"].values()}
+        assert alike["2.png"] == alike["copy.png"] is not None
 
 
 def test_what_is_shown_tells_no_paths(open_tab, holidays: Path, tmp_path: Path) -> None:
