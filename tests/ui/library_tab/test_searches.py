@@ -93,20 +93,24 @@ def test_pictures_are_there_in_the_order_of_the_recall_and_then_ranked(open_tab,
 def test_each_search_puts_its_pictures_last_in_the_order_of_the_recall(open_tab, holidays: Path) -> None:
     session = open_tab(holidays)
     with closing(Library(holidays, reranker=Reranker(scorer=ScriptedScorer()))) as library:
-        for text in ("a cat", "a red dog", "(*)"):
-            searched(session, text=text, recall=4)
-            assert names(session)[-4:] == [recalled.path.name for recalled in library.recall(text, 4)]
+        for text, count in (("a cat", 4), ("a red dog", 5), ("a cat", 2)):
+            searched(session, text=text, recall=count)
+            assert names(session)[-count:] == [recalled.path.name for recalled in library.recall(text, count)]
     assert len(names(session)) <= len(NUMBERS), "each file comes once"
 
 
 def test_near_duplicates_of_a_search_are_grouped(open_tab, holidays: Path, tmp_path: Path) -> None:
-    Image.open(tmp_path / "pictures" / "2.png").save(tmp_path / "pictures" / "copy.png")
-    indexed(holidays, [tmp_path / "pictures"], tmp_path / "encoder")
+    more = numbered_gallery(tmp_path / "more", 7)
+    for folder, name in ((tmp_path / "pictures", "2.png"), (more, "7.png")):
+        Image.open(folder / name).save(folder / f"copy of {name}")
+    indexed(holidays, [tmp_path / "pictures", more], tmp_path / "encoder")
     session = open_tab(holidays, scorer=ScriptedScorer(judge=lambda query, content: 1.0))
-    for text in ("a cat", "a dog"):
-        searched(session, text=text)
-        alike = {picture["name"]: picture["alike"] for picture in session.state()["pictures"].values()}
-        assert alike["2.png"] == alike["copy.png"] is not None
+    for folder in ("pictures", "more"):
+        searched(session, folder=folder)
+    alike = {picture["name"]: picture["alike"] for picture in session.state()["pictures"].values()}
+    assert alike["2.png"] == alike["copy of 2.png"] is not None
+    assert alike["7.png"] == alike["copy of 7.png"] is not None
+    assert alike["2.png"] != alike["7.png"], "each search has groups of its own"
 
 
 def test_what_is_shown_tells_no_paths(open_tab, holidays: Path, tmp_path: Path) -> None:
@@ -187,14 +191,15 @@ def test_a_library_that_is_missing_empty_or_of_another_encoder_is_said(open_tab,
 def test_earlier_pictures_go_first_when_a_session_is_full(open_tab, holidays: Path, tmp_path: Path) -> None:
     more = numbered_library(tmp_path, 7, 8, 9, name="more", folder="others")
     session = open_tab(holidays, more, max_pictures=6)
-    worst = searched(session)["scored"][-1][0]
-    session.post("marks", {"pictures": [worst], "rating": 3})
+    searched(session)
     before = set(session.state()["pictures"])
+    first = next(iter(session.state()["pictures"]))
+    session.post("marks", {"pictures": [first], "rating": 3})
     searched(session, library="more")
     state = session.state()
     assert len(state["pictures"]) == 6
     assert len(before & set(state["pictures"])) == 3
-    assert state["marks"] == {worst: {"pick": 0, "rating": 3}}, "marked ones stay longer"
+    assert state["marks"] == {first: {"pick": 0, "rating": 3}}, "marked ones stay longer"
     assert list(state["pictures"])[:3] == [id_ for id_ in state["pictures"] if id_ in before], "the new ones come last"
     searched(session)
     assert len(before & set(session.state()["pictures"])) == 3, "files that are found again keep their ids"
