@@ -17,6 +17,7 @@ from reranker.core.errors import (
     LibraryBusy,
     LibraryEncoderDiffers,
     LibraryMissing,
+    LibraryUnwritable,
     QueryEmpty,
 )
 from reranker.core.types import Failed, Scored
@@ -26,6 +27,7 @@ from reranker.storage.catalogue import PictureFilter
 from tests.support.dual_encoders import siglip_folder
 from tests.support.numbered_pictures import nearness, number_in, numbered_gallery, numbered_picture
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer
+from tests.support.small_disk import full_beyond
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +187,22 @@ def test_one_program_changes_a_library_at_a_time(indexed: Library) -> None:
             with pytest.raises(LibraryBusy):
                 change()
         assert len(indexed.recall("a cat")) == 12
+
+
+@pytest.mark.parametrize("room", [0, 40_000, 60_000])
+def test_a_full_disk_is_said_and_what_was_indexed_is_kept(library: Library, tmp_path: Path, room: int) -> None:
+    """Files cannot grow beyond so many bytes: neither the vectors nor the catalogue and its log."""
+    pictures = tmp_path / "many"
+    numbered_gallery(pictures, *range(300))
+    list(library.index([tmp_path / "pictures"]))
+    with full_beyond(room), pytest.raises(LibraryUnwritable) as error:
+        list(library.index([pictures]))
+    assert error.value.name == "library"
+    assert len(library.recall("a cat", 1000)) >= 12
+    *_, last = library.index([pictures])
+    assert last.failed == 0
+    assert len(library.recall("a cat", 1000)) == 300
+    assert library.problems() == []
 
 
 def test_a_watched_folder_is_followed(library: Library, tmp_path: Path) -> None:

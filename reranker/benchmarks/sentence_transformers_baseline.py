@@ -1,8 +1,9 @@
-"""The CrossEncoder of sentence-transformers with the benchmarked model, as a baseline.
+"""The CrossEncoder and the SentenceTransformer of sentence-transformers with the benchmarked models, as baselines.
 
 It needs the packages sentence-transformers and torchvision, which the rest of the program does not need.
 """
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -50,6 +51,13 @@ def cross_encoder(model: Model, visual_tokens: int) -> Any:
     return CrossEncoder(
         modules=[transformer, LogitScore(yes, no)], device=str(checkpoint.device), activation_fn=torch.nn.Identity()
     )
+
+
+def sentence_transformer(folder: Path) -> Any:
+    """Return a SentenceTransformer of the dual encoder in a folder, in FP32 on the CPU."""
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+
+    return SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": torch.float32})
 
 
 def _template() -> str:

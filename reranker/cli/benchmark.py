@@ -1,7 +1,8 @@
-"""`benchmark`: compare the speed and memory use of this program with other methods of scoring pictures."""
+"""`benchmark`: measure speed and memory of scoring, of encoding and of searching, beside other methods."""
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -14,11 +15,24 @@ from reranker.cli.console import (
     say,
     silence_transformers,
 )
-from reranker.cli.options import DeviceOption, FiguresOption
+from reranker.cli.extras import require_extra
+from reranker.cli.options import DeviceOption, EncoderOption, FiguresOption
 from reranker.cli.outputs import check_output, write_output
 from reranker.cli.streams import check_stdout
 from reranker.config.settings import Precision
+from reranker.library import DEFAULT_ENCODER
 
+LEAST_VECTORS: Final = 1000
+
+SubjectArgument = Annotated[
+    Literal["scoring", "encoding", "search"],
+    typer.Argument(help="What is measured: the scoring of pictures, their encoding for a library, or searches."),
+]
+SizesOption = Annotated[
+    str, typer.Option("--vectors", metavar="N,...", help="For search: sizes of the indexes, separated by commas.")
+]
+DimensionsOption = Annotated[int, typer.Option(min=8, help="For search: dimensions of a vector.")]
+FilesOption = Annotated[int, typer.Option(min=0, help="For search: files of a library; 0: none is made.")]
 ShapeOption = Annotated[
     str,
     typer.Option(
@@ -46,7 +60,8 @@ MemoryOption = Annotated[
 ]
 
 
-def benchmark(
+def benchmark(  # noqa: PLR0913 - the options of a command
+    subject: SubjectArgument = "scoring",
     *,
     shape: ShapeOption = "toybox",
     visual_tokens: TokensOption = 0,
@@ -57,22 +72,38 @@ def benchmark(
     device: DeviceOption = "auto",
     cache_mb: CacheOption = 1024,
     memory: MemoryOption = True,
+    encoder: EncoderOption = None,
+    vectors: SizesOption = "10000,100000,1000000",
+    dimensions: DimensionsOption = 768,
+    files: FilesOption = 100_000,
     output: FiguresOption = None,
 ) -> int:
-    """Compare this program with other methods of scoring, on the same model and pictures.
+    """Compare this program with other methods of scoring or encoding pictures, or measure searches of libraries.
 
-    The methods: `articles` (one by one, eight tokens generated, the cache emptied), `pairwise` (one forward pass a
-    pair), `padded` (batches with a mask), `sentence_transformers` (its CrossEncoder, if it is installed), `ours`,
-    `ours_known` (another query for the same pictures), `language_tower` (a lower bound for the time of `ours_known`).
+    `scoring` has the methods `articles` (one by one, eight tokens generated, the cache emptied), `pairwise` (one
+    forward pass a pair), `padded` (batches with a mask), `sentence_transformers` (its CrossEncoder, if it is
+    installed), `ours`, `ours_known` (another query for the same pictures), `language_tower` (a lower bound for the time
+    of `ours_known`). `encoding` has `articles` (batches of eight, no read-ahead), `sentence_transformers` and `ours`,
+    on torch and on ONNX Runtime. `search` measures how long it takes to build, open and search indexes of made vectors.
     A table goes to stdout; --output writes all figures into a JSON file.
 
     ```sh
     python -m reranker benchmark --images 24 --ways pairwise,ours,ours_known
     python -m reranker benchmark --geometry 12x512 --output figures.json
+    python -m reranker benchmark encoding --images 200
+    python -m reranker benchmark search --vectors 10000,100000 --files 10000
     ```
     """
     check_stdout()
     check_output(output)
+    if subject != "scoring":
+        require_extra("library", f"`benchmark {subject}`")
+        result, table = (
+            _encoding(encoder or DEFAULT_ENCODER, images, rounds)
+            if subject == "encoding"
+            else _search(_sizes(vectors), dimensions, files)
+        )
+        return _written(result, table, output)
     from reranker.benchmarks.speed import Options, as_table  # noqa: PLC0415 - loads torch
     from reranker.benchmarks.speed import benchmark as run_benchmark  # noqa: PLC0415
 
@@ -89,10 +120,38 @@ def benchmark(
         separate_processes=memory,
     )
     result = run_benchmark(options, say)
-    print_bytes(as_table(result).encode())
+    return _written(result, as_table(result), output)
+
+
+def _written(result: dict[str, Any], table: str, output: Path | None) -> int:
+    print_bytes(table.encode())
     if output is not None:
         write_output(as_bytes(json.dumps(result, indent=2) + "\n"), output)
     return DONE
+
+
+def _encoding(encoder: str, images: int, rounds: int) -> tuple[dict[str, Any], str]:
+    from reranker.benchmarks.encoding import as_table, benchmark  # noqa: PLC0415 - loads torch
+
+    silence_transformers()
+    result = benchmark(encoder, images, rounds, say)
+    return result, as_table(result)
+
+
+def _search(sizes: list[int], dimensions: int, files: int) -> tuple[dict[str, Any], str]:
+    from reranker.benchmarks.search import as_table, benchmark  # noqa: PLC0415 - loads torch
+
+    silence_transformers()
+    result = benchmark(sizes, dimensions, files, say)
+    return result, as_table(result)
+
+
+def _sizes(text: str) -> list[int]:
+    """Raises `CommandError`."""
+    sizes = [int(each) for each in text.split(",") if each.isascii() and each.isdigit() and len(each) < 10]
+    if len(sizes) != len(text.split(",")) or min(sizes) < LEAST_VECTORS:
+        raise CommandError(f"--vectors must be whole numbers from {LEAST_VECTORS}, separated by commas.")
+    return sizes
 
 
 def _checked_methods(names: str) -> tuple[str, ...]:

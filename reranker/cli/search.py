@@ -1,5 +1,6 @@
 """`search`: find pictures of a library by sentences and examples, in two stages."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from reranker.cli.console import (
     as_bytes,
     printable,
     reranker_of,
+    say,
     silence_transformers,
 )
 from reranker.cli.extras import require_extra
@@ -46,6 +48,10 @@ LikeOption = Annotated[
     list[Path] | None,
     typer.Option("--like", metavar="PICTURE", help="A picture that the others should be like; may be repeated."),
 ]
+LikeWeightOption = Annotated[
+    float,
+    typer.Option(min=0, max=1, metavar="SHARE", help="Weight of --like in the first stage; the sentence has the rest."),
+]
 FolderOption = Annotated[
     list[Path] | None, typer.Option("--in", metavar="DIR", help="Only pictures in this folder; may be repeated.")
 ]
@@ -73,6 +79,7 @@ def search(  # noqa: PLR0913 - the options of a command
     backend: BackendOption = None,
     recall: RecallOption = RECALL,
     like: LikeOption = None,
+    like_weight: LikeWeightOption = 0.5,
     not_: NotOption = "",
     in_: FolderOption = None,
     since: SinceOption = "",
@@ -110,7 +117,9 @@ def search(  # noqa: PLR0913 - the options of a command
         backend=backend,
         reranker=reranker_of(context, settings_of(model=model, precision=precision)),
     )
-    checked = [opened.query(text, argument_text(not_), like=like or ()) for text in texts or [""]]
+    checked = [
+        opened.query(text, argument_text(not_), like=like or (), example_weight=like_weight) for text in texts or [""]
+    ]
     recalled = opened.recall_each(checked, recall, where)
     found = [Recall(query=query, recalled=each) for query, each in zip(checked, recalled, strict=True)]
     check_output(output, [file.path for each in found for picture in each.recalled for file in picture.files])
@@ -118,7 +127,10 @@ def search(  # noqa: PLR0913 - the options of a command
         raise CommandError(_why_nothing(opened, where))
     ranked_by = [opened.rerank_query(query) for query in checked] if rerank else [None]
     if None in ranked_by:
-        write_output(as_bytes(_recall_text(found, format_, opened)), output)
+        if rerank:
+            say("The model does not know examples, so the order is that of the first stage.")
+        shown = [replace(each, recalled=each.recalled[:top_k]) for each in found]
+        write_output(as_bytes(_recall_text(shown, format_, opened)), output)
         return DONE
     rankings: list[Ranking] = []
     for each, query in zip(found, ranked_by, strict=True):

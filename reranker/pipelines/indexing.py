@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -23,13 +24,13 @@ from reranker.images.formats import ImageFormat, detect_format, is_picture
 from reranker.images.hashing import content_hash
 from reranker.images.limits import Limits
 from reranker.images.reading import read_bytes
+from reranker.pipelines.batch_size import BatchSize
 from reranker.storage.catalogue import NEVER_READ, Catalogue, CataloguedPicture, Content, FileStamp
 
 if TYPE_CHECKING:
     from reranker.models.dual_encoders.encoder import Encoder
 
-BATCH: Final = 32  # pictures that are encoded and entered together
-READ_AHEAD: Final = 4 * BATCH  # pictures that are read and decoded ahead of the encoder
+READ_AHEAD: Final = 128  # pictures that are read and decoded ahead of the encoder
 THREADS: Final = 4
 
 
@@ -135,6 +136,7 @@ class Indexer:
 
     def __init__(self, catalogue: Catalogue, encoder: "Encoder", limits: Limits, pool: DecodingPool) -> None:
         self._catalogue, self._encoder, self._limits, self._pool = catalogue, encoder, limits, pool
+        self._batch_size = BatchSize()
 
     def run(self, changes: FolderChanges, cancellation: Cancellation | None = None) -> Iterator[IndexProgress]:
         """Carry out changes. Yields after each batch, which is on the disk by then.
@@ -145,7 +147,7 @@ class Indexer:
         progress = IndexProgress(done=0, total=len(changes.changed))
         yield progress
         with ThreadPoolExecutor(THREADS) as threads:
-            for batch in _in_batches(_read_ahead(threads, self._read, changes.changed)):
+            for batch in self._in_batches(_read_ahead(threads, self._read, changes.changed)):
                 progress = self._enter(batch, changes.changed, progress)
                 yield progress
                 if cancellation is not None and cancellation.cancelled:
@@ -172,8 +174,7 @@ class Indexer:
 
     def _enter(self, batch: Sequence[_Read], stamps: Mapping[str, FileStamp], progress: IndexProgress) -> IndexProgress:
         new = {each.content_hash: each for each in batch if each.content_hash and each.pixels is not None}
-        pixels = [each.pixels for each in new.values() if each.pixels is not None]
-        vectors = self._encoder.encode_images(pixels) if new else ()
+        vectors = self._encoded([each.pixels for each in new.values() if each.pixels is not None])
         contents = {digest: each.content(vector) for (digest, each), vector in zip(new.items(), vectors, strict=True)}
         self._catalogue.put([each.entry(stamps[each.path]) for each in batch], contents)
         errors = tuple(each.error for each in batch if each.error is not None)
@@ -186,6 +187,35 @@ class Indexer:
             failed=progress.failed + failed,
             errors=errors,
         )
+
+    def _encoded(self, pixels: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.float32]]:
+        """Return the vectors of pictures; in two halves if they need too much memory together."""
+        if not pixels:
+            return ()
+        from reranker.models.memory_plan import is_out_of_memory  # noqa: PLC0415 - torch is slow to import
+
+        started = perf_counter()
+        try:
+            vectors = list(self._encoder.encode_images(pixels))
+        except Exception as error:
+            if len(pixels) == 1 or not is_out_of_memory(error):
+                raise
+        else:
+            self._batch_size.measured(len(pixels), perf_counter() - started)
+            return vectors
+        self._batch_size.exceeded(len(pixels))  # outside the handler, so that what it held is free
+        half = len(pixels) // 2
+        return [*self._encoded(pixels[:half]), *self._encoded(pixels[half:])]
+
+    def _in_batches(self, files: Iterable[_Read]) -> Iterator[list[_Read]]:
+        batch: list[_Read] = []
+        for file in files:
+            batch.append(file)
+            if len(batch) >= self._batch_size.size:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
 
 
 def _read_ahead(threads: ThreadPoolExecutor, read: Callable[[str], _Read], paths: Iterable[str]) -> Iterator[_Read]:
@@ -201,14 +231,3 @@ def _read_ahead(threads: ThreadPoolExecutor, read: Callable[[str], _Read], paths
     finally:
         for future in waiting:
             future.cancel()
-
-
-def _in_batches(files: Iterable[_Read]) -> Iterator[list[_Read]]:
-    batch: list[_Read] = []
-    for file in files:
-        batch.append(file)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

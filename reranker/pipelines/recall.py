@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from reranker.models.dual_encoders.encoder import Encoder
 
 SAMPLED_ROWS: Final = 4096  # of a library, whose cosines say how much those of a sentence and of a picture spread
-EXCLUDE_WEIGHT: Final = 0.5  # against the sentence
-ALIKE_COSINE: Final = 0.98  # from which two pictures are near-duplicates
+# Against the sentence. In 300 searches of 3,000 drawn scenes, the first 200 had 93.0 % of those that fit (at most 200);
+# with 0, 0.5 and 1, they had 91.4, 91.7 and 77.6 %.
+EXCLUDE_WEIGHT: Final = 0.25
+# From which two pictures are near-duplicates. Of 200 drawings, all were with copies at JPEG quality 60 or of half the
+# size, and 42 % with a copy that was cropped by 2 %; of 4.5 million pairs of other drawings, 7 were.
+ALIKE_COSINE: Final = 0.98
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,7 +86,8 @@ class SearchRequest(_Request):
     """Search a library for a query: a text, a picture, or both.
 
     library: its name; may be left out if the server has one. exclude: as in `RerankRequest`. like: ids of pictures of
-    the library that the others should be like. recall: pictures that the first stage finds. rerank: whether the model
+    the library that the others should be like. example_weight: of these and of the picture of the query, in the first
+    stage; the text has the rest. recall: pictures that the first stage finds. rerank: whether the model
     ranks those; if not, they come in the order of similarity. top_n: the number of results.
     """
 
@@ -94,6 +95,7 @@ class SearchRequest(_Request):
     query: SkipValidation[QueryForm | None] = None
     exclude: SkipValidation[QueryForm | None] = None
     like: Annotated[list[Annotated[int, Field(ge=0)]] | None, Field(max_length=10)] = None
+    example_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
     filters: SearchFilters | None = None
     recall: Annotated[int, Field(ge=1, le=MAX_RECALL)] = 200
     rerank: bool = True

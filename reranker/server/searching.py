@@ -78,7 +78,7 @@ class Searching:
             if not files:
                 raise RequestMalformed(where="like")
             examples.append(Candidate.of(files[0].path))
-        return library.query(parts.text, exclude, like=examples)
+        return library.query(parts.text, exclude, like=examples, example_weight=request.example_weight)
 
     def libraries(self) -> Response:
         """List the libraries."""

@@ -102,6 +102,7 @@ def test_searches_are_filtered_steered_and_written_as_asked(commands: LibraryShe
     assert (found.code, found.said[-1]) == (USAGE_ERROR, "No picture of the library passes the filters.")
     table = commands.search("a cat", "--no-rerank", "--like", "pictures/a/1.png").out.splitlines()
     assert (table[0], table[1].split()[-1].endswith("a/1.png")) == ("rank  cosine  name", True)
+    assert len(commands.search("a cat", "--no-rerank", "--top-k", 2).out.splitlines()) == 3
     csv = commands.search("a cat", "--no-rerank", "--format", "csv").out.splitlines()
     assert (csv[0].lstrip("\ufeff"), len(csv)) == ("rank,path,similarity,width,height,date,sha256", 5)
     assert commands.search("a cat", "--no-rerank", "--format", "zip").code == USAGE_ERROR

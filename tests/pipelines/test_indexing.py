@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import ExifTags, Image
 
 from reranker.core.cancellation import Cancellation
@@ -15,6 +16,7 @@ from reranker.core.errors import PictureUnreadable
 from reranker.images.limits import Limits
 from reranker.models.dual_encoders.encoder import Encoder, load_encoder
 from reranker.pipelines import indexing
+from reranker.pipelines.batch_size import LEAST
 from reranker.pipelines.indexing import Indexer, IndexProgress, find_changes
 from reranker.storage.catalogue import Catalogue, EncoderRecord, FoundPicture
 from tests.support.decoding_pools import decoding_pool
@@ -45,9 +47,10 @@ class Indexed:
         path.write_bytes(numbered_picture(number))
         return path
 
-    def run(self, cancellation: Cancellation | None = None) -> IndexProgress:
+    def run(self, cancellation: Cancellation | None = None, encoder: object = None) -> IndexProgress:
         changes = find_changes([self.folder], self.catalogue.stamps())
-        *_, last = Indexer(self.catalogue, self._encoder, Limits(), self._pool).run(changes, cancellation)
+        indexer = Indexer(self.catalogue, encoder or self._encoder, Limits(), self._pool)
+        *_, last = indexer.run(changes, cancellation)
         return last
 
     @property
@@ -82,10 +85,13 @@ def test_a_folder_is_encoded_with_its_subfolders_and_failures_are_known(indexed:
     assert [type(error) for error in last.errors] == [PictureUnreadable]
     assert indexed.names == ["a.png", "b/c.PNG", "b/d/e.png"]
     assert indexed.catalogue.failures() == {str(indexed.folder / "broken.jpg"): "PictureUnreadable"}
-    with Image.open(first) as image:
-        pixels = np.asarray(image.convert("RGB").resize((IMAGE_PX, IMAGE_PX), Image.Resampling.BICUBIC))
-    (expected,) = encoder.encode_images([pixels])
+    (expected,) = encoder.encode_images([_pixels(first)])
     np.testing.assert_allclose(indexed.vector(first), expected, atol=1e-3)
+
+
+def _pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB").resize((IMAGE_PX, IMAGE_PX), Image.Resampling.BICUBIC))
 
 
 def test_only_what_has_changed_is_read(indexed: Indexed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,15 +152,46 @@ def test_other_folders_are_left_alone(indexed: Indexed) -> None:
     assert find_changes([indexed.folder / "a"], indexed.catalogue.stamps()).removed == []
 
 
-def test_a_run_that_is_cut_off_goes_on(indexed: Indexed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(indexing, "BATCH", 2)
-    for number in range(7):
+def test_a_run_that_is_cut_off_goes_on(indexed: Indexed) -> None:
+    for number in range(LEAST + 5):
         indexed.write(f"{number}.png", number)
     stop = Cancellation()
     stop.cancel()
-    assert indexed.run(stop) == IndexProgress(done=2, total=7, encoded=2)
+    assert indexed.run(stop) == IndexProgress(done=LEAST, total=LEAST + 5, encoded=LEAST)
     assert indexed.run() == IndexProgress(done=5, total=5, encoded=5)
-    assert len(indexed.names) == 7
+    assert len(indexed.names) == LEAST + 5
+
+
+class NarrowEncoder:
+    """Has memory for so many pictures at once."""
+
+    def __init__(self, encoder: Encoder, most: int) -> None:
+        self.info, self._encoder, self._most = encoder.info, encoder, most
+        self.sizes: list[int] = []
+
+    def encode_images(self, batch: list[np.ndarray]) -> np.ndarray:
+        if len(batch) > self._most:
+            raise torch.OutOfMemoryError
+        self.sizes.append(len(batch))
+        return self._encoder.encode_images(batch)
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_batches_that_need_too_much_memory_are_halved(indexed: Indexed, encoder: Encoder, most: int) -> None:
+    for number in range(20):
+        indexed.write(f"{number}.png", number)
+    narrow = NarrowEncoder(encoder, most)
+    assert indexed.run(encoder=narrow) == IndexProgress(done=20, total=20, encoded=20)
+    assert (sum(narrow.sizes), max(narrow.sizes)) == (20, most if most == 1 else 2)
+    (vector,) = encoder.encode_images([_pixels(indexed.folder / "7.png")])
+    np.testing.assert_allclose(indexed.vector(indexed.folder / "7.png"), vector, atol=1e-3)
+
+
+def test_an_error_that_is_not_of_memory_is_raised(indexed: Indexed, encoder: Encoder) -> None:
+    indexed.write("1.png", 1)
+    with pytest.raises(torch.OutOfMemoryError):
+        indexed.run(encoder=NarrowEncoder(encoder, 0))
+    assert indexed.run().encoded == 1
 
 
 def test_facts_of_pictures_are_entered(indexed: Indexed) -> None:

@@ -84,6 +84,9 @@ def test_pictures_are_found_by_others_of_the_library_or_sent_ones(ask, folder: P
     by_name = {each["name"]: each for each in ask(query="a", library="holidays").json()["results"]}
     like = ask(like=[by_name["2.png"]["id"]], library="holidays", rerank=False)
     assert names(like)[0] == "2.png"
+    beside = {"query": "a", "like": [by_name["2.png"]["id"]], "library": "holidays", "rerank": False}
+    assert names(ask(**beside, example_weight=1.0))[0] == "2.png"
+    assert names(ask(**beside, example_weight=0)) == names(ask(query="a", library="holidays", rerank=False))
     picture = data_uri((folder / "pictures" / "3.png").read_bytes())
     assert names(ask(query={"image": picture}, library="holidays", rerank=False))[0] == "3.png"
 
@@ -109,6 +112,7 @@ def test_an_empty_library_has_nothing(ask) -> None:
         ({"query": "a", "library": "holidays", "filters": {"since": "yesterday"}}, 400, "The filter “since”"),
         ({"query": "a", "library": "holidays", "filters": {"formats": ["doc"]}}, 400, "The filter “type”"),
         ({"query": "a", "library": "holidays", "recall": 0}, 400, "“recall”"),
+        ({"query": "a", "library": "holidays", "example_weight": 2}, 400, "“example_weight”"),
         ({"query": "a", "library": "holidays", "like": [10**9]}, 400, "“like”"),
         ({"query": "a", "library": "holidays", "like": ["1"]}, 400, "“like”"),
         ({"query": {"image": data_uri(b"no picture")}, "library": "holidays"}, 400, "The example picture"),
