@@ -14,6 +14,7 @@ from reranker.core.text import distinct_names, well_formed
 from reranker.library import RECALL, Library
 from reranker.pipelines.recall import Recalled, SearchQuery
 from reranker.storage.catalogue import PictureFilter
+from reranker.ui.library_tab.names import encoder_name, without_paths
 from reranker.ui.session.admission import new_id
 from reranker.ui.session.ranking_actions import RankingActions
 from reranker.ui.session.records import Picture
@@ -89,7 +90,7 @@ class LibrarySearches:
         return view | {
             "pictures": facts.counts.pictures,
             "folders": list(_by_name(map(Path, facts.folders))),
-            "encoder": _encoder_name(facts.encoder.shown),
+            "encoder": encoder_name(facts.encoder.shown),
         }
 
     def search(self, session: Session, request: SearchRequest) -> dict[str, Any]:
@@ -120,8 +121,7 @@ class LibrarySearches:
             chosen = (folders[request.folder],) if request.folder else ()
             return library.recall(query, request.recall, replace(request.where, folders=chosen))
         except LibraryEncoderDiffers as error:
-            names = {"made_by": _encoder_name(error.made_by), "given": _encoder_name(error.given)}
-            raise LibraryEncoderDiffers(name=request.library, **names) from None
+            raise without_paths(error) from None
 
     def _admit(self, session: Session, recalled: Sequence[Recalled], example: str) -> list[str]:
         """Make the recalled pictures the last ones of a session, in their order, and return the ids of those to rank.
@@ -163,8 +163,3 @@ def _by_name(folders: Iterable[Path]) -> dict[str, Path]:
     """Return folders by names that tell no paths."""
     paths = list(folders)
     return dict(zip(distinct_names(well_formed(path.name or str(path)) for path in paths), paths, strict=True))
-
-
-def _encoder_name(model: str) -> str:
-    """Return the name of an encoder; of a folder its own name, without the path to it."""
-    return well_formed(Path(model).name if Path(model).is_absolute() else model)

@@ -186,6 +186,9 @@ def test_a_library_that_is_missing_empty_or_of_another_encoder_is_said(open_tab,
     said = sentence(search(session))
     assert "The library “holidays” was made with the encoder other" in said
     assert str(tmp_path) not in said
+    with session.watched() as watcher:
+        session.post("libraries/update", {"library": "holidays"})
+        assert update_of(watcher.wait(lambda state: update_of(state).get("error")))["error"]["en"] == said
 
 
 def test_earlier_pictures_go_first_when_a_session_is_full(open_tab, holidays: Path, tmp_path: Path) -> None:
