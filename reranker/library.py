@@ -28,6 +28,7 @@ from reranker.core.errors import (
     PictureError,
     RerankerError,
 )
+from reranker.core.text import distinct_names
 from reranker.core.types import BackendChoice, Candidate, EncoderBackend, Query
 from reranker.images.decoding_pool import shared_pool
 from reranker.pipelines.indexing import FolderChanges, Indexer, IndexProgress, find_changes
@@ -420,19 +421,6 @@ class Library:
                 del self._text_vectors
 
 
-def named_libraries(libraries: Iterable[str], reranker: Reranker) -> dict[str, Library]:
-    """Return libraries, given by name or folder, by the names of their folders; equal names are numbered."""
-    named: dict[str, Library] = {}
-    for each in libraries:
-        library = Library(each, reranker=reranker)
-        name, count = library.name, 1
-        while name in named:
-            count += 1
-            name = f"{library.name} ({count})"
-        named[name] = library
-    return named
-
-
 def folder_of(library: str | Path) -> Path:
     """Return the folder of a library, by its name or as it was given."""
     is_name = isinstance(library, str) and "/" not in library and "\\" not in library
@@ -448,6 +436,15 @@ def all_libraries() -> list[str]:
     """Return the names of the user's libraries, in order."""
     folder = libraries_folder()
     return sorted(each.name for each in folder.iterdir() if Catalogue.exists(each)) if folder.is_dir() else []
+
+
+def named_libraries(libraries: Iterable[str], reranker: Reranker) -> dict[str, Library]:
+    """Return libraries, given as in `Library`, by the names of their folders; equal names are numbered.
+
+    reranker: ranks what each has recalled.
+    """
+    opened = [Library(each, reranker=reranker) for each in dict.fromkeys(libraries)]
+    return dict(zip(distinct_names(library.name for library in opened), opened, strict=True))
 
 
 def _absolute(folders: Iterable[str | Path]) -> list[Path]:

@@ -35,6 +35,8 @@ def serve(context: typer.Context, **options: Any) -> int:
         require_extra("mcp", "--mcp")
     if settings.server.share:
         require_extra("ui", "--share")
+    if settings.server.libraries:
+        require_extra("library", "--library")
     reranker = reranker_of(context, settings)
     if is_installed("ui"):
         return _serve_page(reranker)

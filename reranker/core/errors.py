@@ -56,6 +56,7 @@ RerankerError
 │   ├── MethodUnknown            the server has something there, but not for this method
 │   ├── HostForeign              the client has called the server by the name of another one
 │   ├── OriginForeign            the page of another site has sent the request
+│   ├── LibraryUpdateForbidden   only the owner of the server may update its libraries
 │   ├── LoginRequired            the visitor has not logged in
 │   ├── LoginRejected            the name or the password is wrong
 │   ├── ApiKeyRejected           the API key is missing or wrong
@@ -598,6 +599,10 @@ class HostForeign(RequestError):
 
 class OriginForeign(RequestError):
     """The page of another site has sent the request."""
+
+
+class LibraryUpdateForbidden(RequestError):
+    """The request is not of the machine of the server, or the server has guests."""
 
 
 class LoginRequired(RequestError):

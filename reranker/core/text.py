@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from itertools import chain, count
 from typing import Final
 
 # Of the characters that have no shape by Unicode's property Default_Ignorable_Code_Point, those that are letters or
@@ -14,6 +16,15 @@ _WITHOUT_SHAPE: Final = re.compile(
 _FORMATS_WITH_SHAPE: Final = re.compile("[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd]")
 _INVISIBLE_CATEGORIES: Final = {"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"}
 SURROGATE: Final = re.compile("[\ud800-\udfff]")  # not valid in UTF-8, but in JSON escapes and in file names
+
+
+def distinct_names(names: Iterable[str]) -> list[str]:
+    """Return names in their order, of which those that are there already are numbered: `a`, `a (2)`, `a (3)`."""
+    distinct: dict[str, None] = {}
+    for name in names:
+        numbered = (f"{name} ({number})" for number in count(2))
+        distinct[next(each for each in chain([name], numbered) if each not in distinct)] = None
+    return list(distinct)
 
 
 def is_visible(character: str) -> bool:

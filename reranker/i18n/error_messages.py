@@ -44,6 +44,7 @@ from reranker.core.errors import (
     LibraryMissing,
     LibraryUnreadable,
     LibraryUnwritable,
+    LibraryUpdateForbidden,
     LoginRejected,
     LoginRequired,
     MethodUnknown,
@@ -539,6 +540,12 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "The page of another site has sent this request, so it was refused; open this server's own page, "
         "or send the request from a program.",
         "zh": "请求来自其他网站的页面，已拒绝；请打开本服务器自己的页面，或由程序发送请求。",
+    },
+    (LibraryUpdateForbidden, ""): {
+        "en": "Libraries can be updated only on the computer that runs the program, while nobody else can reach it; "
+        "elsewhere call `python -m reranker index`.",
+        "zh": "只有在运行本程序的电脑上，且程序不对他人开放时，才能更新图库；"
+        "其他情况请运行 `python -m reranker index`。",
     },
     (LoginRequired, ""): {
         "en": "This needs a login; open the page and log in.",

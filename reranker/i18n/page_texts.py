@@ -13,6 +13,7 @@ LABELS: Final[dict[str, dict[Language, str]]] = {
     "reranker.query_hint": {"en": "A sentence in Chinese, English or both", "zh": "一句话，中文、英文或混合均可"},
     "reranker.rank": {"en": "Rank", "zh": "排序"},
     "reranker.stop": {"en": "Stop", "zh": "停止"},
+    "reranker.library_tab": {"en": "Library", "zh": "图库"},
     "reranker.evaluate_tab": {"en": "Evaluate", "zh": "评测"},
     "reranker.evaluate_lead": {
         "en": "How well does the model rank **your** pictures? Write a sentence, mark the pictures that match it, and "

@@ -22,6 +22,7 @@ from reranker.core.errors import (
     LibraryMissing,
     LibraryUnreadable,
     LibraryUnwritable,
+    LibraryUpdateForbidden,
     LoginRequired,
     MethodUnknown,
     OriginForeign,
@@ -55,6 +56,7 @@ _logged_origins: Final = set[tuple[object, ...]]()  # at most as many as there a
 _STATUSES: Final[dict[type[RerankerError], HTTPStatus]] = {
     ApiKeyRejected: HTTPStatus.UNAUTHORIZED,
     OriginForeign: HTTPStatus.FORBIDDEN,
+    LibraryUpdateForbidden: HTTPStatus.FORBIDDEN,
     PathUnknown: HTTPStatus.NOT_FOUND,
     SessionUnknown: HTTPStatus.NOT_FOUND,
     RankingUnknown: HTTPStatus.NOT_FOUND,

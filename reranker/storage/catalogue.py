@@ -95,7 +95,8 @@ class Content:
 class FoundPicture:
     """A file of a library that has a vector. byte_count: of the file. size_px: upright width and height.
 
-    date: when it was taken, or else when the file was changed, in local time: "2024-05-01T10:22:33".
+    date: when it was taken, or else when the file was changed, in local time: "2024-05-01T10:22:33". taken: as in
+    `CaptureData`.
     """
 
     path: Path
@@ -104,6 +105,7 @@ class FoundPicture:
     format: ImageFormat | None
     size_px: tuple[int, int]
     date: str
+    taken: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -361,7 +363,7 @@ class Catalogue:
         """Return the files that have the vector of each row and pass a filter, in the order of their paths."""
         condition, values = _condition(filter_ or PictureFilter())
         found = self._rows(
-            f"SELECT row, path, content_hash, size, format, width, height, {_DATE} "
+            f"SELECT row, path, content_hash, size, format, width, height, {_DATE}, taken "
             "FROM contents JOIN pictures USING (content_hash) "
             f"WHERE row IN (SELECT value FROM json_each(?)) AND {condition} ORDER BY path",
             json.dumps(list(rows)),
@@ -402,7 +404,7 @@ class Catalogue:
 
 
 def _picture(facts: Sequence[Any]) -> FoundPicture:
-    path, content_hash, byte_count, format_, width, height, date = facts
+    path, content_hash, byte_count, format_, width, height, date, taken = facts
     return FoundPicture(
         path=Path(os.fsdecode(path)),
         content_hash=content_hash.hex(),
@@ -410,6 +412,7 @@ def _picture(facts: Sequence[Any]) -> FoundPicture:
         format=format_,
         size_px=(width, height),
         date=date,
+        taken=taken,
     )
 
 

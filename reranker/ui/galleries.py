@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from reranker.core.text import distinct_names
 from reranker.images.formats import is_picture
 from reranker.images.natural_order import natural_key
 
@@ -14,15 +15,9 @@ class Galleries:
     """Galleries by the names of their folders; equal names are numbered. hidden: folders that no gallery shows."""
 
     def __init__(self, folders: Iterable[Path], hidden: Iterable[Path] = ()) -> None:
-        self._folders: dict[str, Path] = {}
+        resolved = [folder.expanduser().resolve() for folder in folders]
+        self._folders = dict(zip(distinct_names(folder.name for folder in resolved), resolved, strict=True))
         self._hidden = {folder.resolve() for folder in hidden}
-        for folder in folders:
-            resolved = folder.expanduser().resolve()
-            name, count = resolved.name, 1
-            while name in self._folders:
-                count += 1
-                name = f"{resolved.name} ({count})"
-            self._folders[name] = resolved
 
     @property
     def names(self) -> list[str]:

@@ -49,7 +49,7 @@ def run(page: gr.Blocks, services: PageServices) -> int:
         return 1
     page.server.config.timeout_graceful_shutdown = GRACE_S
     termination.wait()
-    services.sessions.close()
+    services.close()
     page.close(verbose=False)
     gradio_environment.remove_uploads()
     return 0

@@ -10,6 +10,7 @@ from reranker.api import Reranker
 from reranker.config.paths import ASSETS, data_folder
 from reranker.library import Library, named_libraries
 from reranker.ui.galleries import Galleries
+from reranker.ui.library_tab.updates import LibraryUpdates
 from reranker.ui.session.admission import Admission, find_samples
 from reranker.ui.session.model_state import ModelState
 from reranker.ui.session.sessions import Sessions
@@ -29,6 +30,7 @@ class PageServices:
     uploads: Uploads
     libraries: Mapping[str, Library]
     examples: tuple[str, ...]
+    updates: LibraryUpdates
 
     @classmethod
     def of(cls, reranker: Reranker, samples: Path = SAMPLES) -> Self:
@@ -47,7 +49,13 @@ class PageServices:
             uploads=uploads,
             libraries=named_libraries(reranker.settings.server.libraries, reranker),
             examples=tuple(_read_queries(samples / "queries.json")),
+            updates=LibraryUpdates(sessions.publish),
         )
+
+    def close(self) -> None:
+        """Stop all that is running, when the program ends."""
+        self.sessions.close()
+        self.updates.stop_all()
 
 
 def _read_queries(path: Path) -> list[str]:

@@ -7,14 +7,28 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from reranker import Reranker
+from reranker import Reranker, Settings
 from tests.support.browser import Tab
+from tests.support.libraries import numbered_library
 from tests.support.numbered_pictures import number_in
 from tests.support.scripted_scorer import ScriptedScorer
 
 pytestmark = [pytest.mark.browser, pytest.mark.extended]
 
-VIEWS = ("empty", "pictures", "managed", "ranked", "menu", "downloads", "lightbox", "briefs", "compared", "evaluate")
+VIEWS = (
+    "empty",
+    "pictures",
+    "managed",
+    "ranked",
+    "menu",
+    "downloads",
+    "lightbox",
+    "briefs",
+    "compared",
+    "library",
+    "searched",
+    "evaluate",
+)
 
 
 def violations(page: Any) -> list[str]:
@@ -62,6 +76,16 @@ def views(tab: Tab, pictures: list) -> Iterator[str]:
     page.locator(".compared").wait_for()
     yield "compared"
     page.get_by_role("tab").nth(1).click()
+    page.locator(".library-facts").wait_for()
+    yield "library"
+    page.locator("#library-query").fill("a cat")
+    page.locator("#search").click()
+    page.wait_for_function("document.querySelectorAll('.reranker-library .card:not(.is-waiting)').length === 3")
+    page.locator("#stop-search").wait_for(state="hidden")
+    page.locator(".library-update button").first.click()
+    page.locator(".library-update-text", has_text=re.compile("Up to date|已是最新")).wait_for()
+    yield "searched"
+    page.get_by_role("tab").nth(2).click()
     page.locator("#label-query").wait_for()
     yield "evaluate"
 
@@ -70,8 +94,9 @@ def views(tab: Tab, pictures: list) -> Iterator[str]:
     ("theme", "language"),
     [("light", "en-US"), ("dark", "zh-CN"), ("light", "zh-CN"), ("dark", "en-US")],
 )
-def test_axe_finds_nothing(serve, visit, numbered, theme: str, language: str) -> None:
-    url = serve(Reranker(scorer=ScriptedScorer(judge=number_in)))
+def test_axe_finds_nothing(serve, visit, numbered, tmp_path, theme: str, language: str) -> None:
+    settings = Settings.of(libraries=(str(numbered_library(tmp_path / "library", 3, 2, -1)),))
+    url = serve(Reranker(scorer=ScriptedScorer(judge=number_in), settings=settings))
     tab = visit(f"{url}?__theme={theme}", language, viewport={"width": 1440, "height": 1200}, reduced_motion="reduce")
     found = {view: violations(tab.page) for view in views(tab, numbered)}
     assert tuple(found) == VIEWS

@@ -48,7 +48,7 @@ def serving_page(reranker: Reranker, port: int | None = None) -> Iterator[str]:
     try:
         yield url
     finally:
-        services.sessions.close()
+        services.close()
         page.close(verbose=False)
 
 
@@ -67,7 +67,7 @@ def serving_sessions(reranker: Reranker, owner_of: Callable[[Scope], str] = lamb
         try:
             yield url
         finally:
-            services.sessions.close()
+            services.close()
 
 
 def answers(url: str) -> bool:

@@ -173,6 +173,8 @@ def apply_change(state: Values, change: Values) -> None:
         state[kind] = value
     elif kind == "ranking":
         state["rankings"][value["id"]] = value
+    elif kind == "library":
+        state.setdefault("updates", {})[value["name"]] = value
     elif kind == "ranking_removed":
         state["rankings"].pop(value, None)
     else:

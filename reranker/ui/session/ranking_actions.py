@@ -55,7 +55,14 @@ class RankingActions:
         self._json_limits = JsonLimits(max_plain_bytes=MAX_SAVED_MB * MEGABYTE, max_values=MAX_SAVED_VALUES)
 
     def rank(
-        self, session: Session, queries: Sequence[str], exclude: str, ids: Sequence[str] | None, example: str = ""
+        self,
+        session: Session,
+        queries: Sequence[str],
+        exclude: str,
+        ids: Sequence[str] | None,
+        example: str = "",
+        *,
+        min_pictures: int = MIN_PICTURES,
     ) -> list[str]:
         """Start to rank pictures by each sentence, and return the ids of the rankings.
 
@@ -65,8 +72,8 @@ class RankingActions:
         checked = self._queries(queries, exclude, session.picture(example) if example else None)
         wanted = set(session.pictures if ids is None else ids) - {example}
         chosen = [picture for picture in session.pictures.values() if picture.id in wanted]
-        if len(chosen) < MIN_PICTURES:
-            raise TooFewPictures(count=len(chosen), min_count=MIN_PICTURES)
+        if len(chosen) < min_pictures:
+            raise TooFewPictures(count=len(chosen), min_count=min_pictures)
         self._require_room(len(checked) * len(chosen) * RESULT_BYTES)
         run = new_id()
         parts = [RankingPart(header=_header(query, example, len(chosen), run), pictures=chosen) for query in checked]

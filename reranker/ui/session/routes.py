@@ -21,12 +21,14 @@ from starlette.types import Scope
 
 from reranker.config.settings import MEGABYTE
 from reranker.core.cancellation import Cancellation
-from reranker.core.errors import PathUnknown, RequestMalformed, ServerStopping
+from reranker.core.errors import LibraryUpdateForbidden, PathUnknown, RequestMalformed, ServerStopping
 from reranker.evaluation.output_files import as_csv
 from reranker.images.thumbnails import make_thumbnail, smaller_thumbnail
 from reranker.server.error_responses import error_response
 from reranker.server.json_bodies import JsonLimits, parse_whole_json
 from reranker.server.request_bodies import RequestBodies
+from reranker.ui.library_tab.searches import LibrarySearches, SearchRequest
+from reranker.ui.library_tab.updates import may_update
 from reranker.ui.services import PageServices
 from reranker.ui.session.events import event_stream
 from reranker.ui.session.exports import Exports
@@ -34,6 +36,7 @@ from reranker.ui.session.labels_file import EVALUATION_FILE, LABELS_FILE, save_l
 from reranker.ui.session.model_state import may_download
 from reranker.ui.session.ranking_actions import MAX_QUERIES, MAX_SAVED_MB, MIN_PICTURES, RankingActions
 from reranker.ui.session.records import Picture, failed_row, scored_row
+from reranker.ui.session.request_fields import number_field, text_field, texts_field
 from reranker.ui.session.session import Session
 from reranker.ui.session.uploads import UploadReceiver, shown_name
 from reranker.ui.upload_quota import shared_quota
@@ -44,7 +47,8 @@ MAX_PARTS_PICTURES: Final = 100  # of one request
 SMALL_PX: Final = 192  # of a thumbnail among many
 MAX_FULL_PX: Final = 4096  # longer side of the picture that is shown alone
 FULL_QUALITY: Final = 90
-SLOTS: Final = {"uploads": 8, "pictures": 8, "questions": 8, "exports": 4, "saved": 1}  # at the same time; others wait
+# At the same time; others wait.
+SLOTS: Final = {"uploads": 8, "pictures": 8, "questions": 8, "exports": 4, "saved": 1, "searches": 4}
 _ONCE: Final = {"Cache-Control": "no-store"}
 _FOR_EVER: Final = {"Cache-Control": "private, max-age=31536000, immutable"}
 
@@ -64,6 +68,8 @@ class SessionRoutes:
         quota = shared_quota(sessions.folder, limits.max_uploads_mb * MEGABYTE)
         self._rankings = RankingActions(reranker, sessions, quota)
         self._exports = Exports(reranker, quota)
+        self._searches = LibrarySearches(services.libraries, reranker, self._rankings)
+        self._updates = services.updates
         self._uploads = UploadReceiver(quota, limits.max_picture_mb)
         self._bodies = RequestBodies(BODIES_AT_ONCE * MAX_SAVED_MB * MEGABYTE)
         self._json_limits = JsonLimits(max_plain_bytes=MAX_BODY_MB * MEGABYTE, max_values=400 * limits.max_pictures)
@@ -99,6 +105,10 @@ class SessionRoutes:
             self._route(f"{session}/{LABELS_FILE}", cls._labels, "GET"),
             self._route(f"{session}/{EVALUATION_FILE}", cls._metrics, "GET"),
             self._route(f"{session}/download", cls._download, "POST"),
+            self._route(f"{session}/libraries", cls._libraries, "GET"),
+            self._route(f"{session}/libraries/search", cls._search, "POST"),
+            self._route(f"{session}/libraries/update", cls._update_library, "POST"),
+            self._route(f"{session}/libraries/stop", cls._stop_update, "POST"),
             self._route(f"{picture}/thumbnail", cls._thumbnail, "GET"),
             self._route(f"{picture}/full", cls._full, "GET"),
             self._route(f"{picture}/details", cls._details, "GET"),
@@ -175,12 +185,12 @@ class SessionRoutes:
         return JSONResponse({"added": added, "left_out": 0})
 
     async def _add_gallery(self, request: Request, session: Session) -> Response:
-        name = _text(await self._body(request), "name")
+        name = text_field(await self._body(request), "name")
         added, left_out = await run_in_threadpool(self._admission.add_gallery, session, name)
         return JSONResponse({"added": added, "left_out": left_out})
 
     async def _remove(self, request: Request, session: Session) -> Response:
-        ids = _texts(await self._body(request), "pictures")
+        ids = texts_field(await self._body(request), "pictures")
         await run_in_threadpool(session.remove, ids)
         return Response(status_code=204)
 
@@ -189,21 +199,22 @@ class SessionRoutes:
 
     async def _mark(self, request: Request, session: Session) -> Response:
         body = await self._body(request)
-        ids = _texts(body, "pictures")
-        pick, rating = _number(body, "pick", range(-1, 2)), _number(body, "rating", range(6))
+        ids = texts_field(body, "pictures")
+        pick, rating = number_field(body, "pick", range(-1, 2)), number_field(body, "rating", range(6))
         await run_in_threadpool(session.mark, ids, pick, rating)
         return Response(status_code=204)
 
     async def _rank(self, request: Request, session: Session) -> Response:
         body = await self._body(request)
-        queries, exclude, example = _texts(body, "queries"), _text(body, "exclude", ""), _text(body, "example", "")
-        ids = None if body.get("pictures") is None else _texts(body, "pictures")
+        queries, exclude = texts_field(body, "queries"), text_field(body, "exclude", "")
+        example = text_field(body, "example", "")
+        ids = None if body.get("pictures") is None else texts_field(body, "pictures")
         rankings = await run_in_threadpool(self._rankings.rank, session, queries, exclude, ids, example)
         self._admission.examination.examine_again(session)
         return JSONResponse({"rankings": rankings}, 202)
 
     async def _retry(self, request: Request, session: Session) -> Response:
-        ranking = _text(await self._body(request), "ranking")
+        ranking = text_field(await self._body(request), "ranking")
         await run_in_threadpool(self._rankings.retry, session, ranking)
         self._admission.examination.examine_again(session)
         return JSONResponse({"rankings": [ranking]}, 202)
@@ -233,8 +244,8 @@ class SessionRoutes:
 
     async def _parts(self, request: Request, session: Session) -> Response:
         body = await self._body(request)
-        pictures = _texts(body, "pictures")[:MAX_PARTS_PICTURES]
-        return await self._answer(request, self._rankings.parts, session, _text(body, "ranking"), pictures)
+        pictures = texts_field(body, "pictures")[:MAX_PARTS_PICTURES]
+        return await self._answer(request, self._rankings.parts, session, text_field(body, "ranking"), pictures)
 
     async def _ask(
         self,
@@ -244,7 +255,7 @@ class SessionRoutes:
     ) -> Response:
         """Ask the model about one picture of a ranking."""
         body = await self._body(request)
-        return await self._answer(request, question, session, _text(body, "ranking"), _text(body, "picture"))
+        return await self._answer(request, question, session, text_field(body, "ranking"), text_field(body, "picture"))
 
     async def _answer(self, request: Request, question: Callable[..., dict[str, Any]], *arguments: Any) -> Response:
         """Answer a question to the model. A browser that disconnects ends it before the next batch."""
@@ -284,6 +295,31 @@ class SessionRoutes:
     def _start_download(self, session: Session) -> None:
         self._model.start_download()
         session.publish({"model": self._model.view(may_download=True)})
+
+    async def _libraries(self, request: Request, _: Session) -> Response:
+        views = await self._in_slot("searches", self._searches.views)
+        is_allowed = may_update(request, self._reranker.settings.server)
+        return JSONResponse({"libraries": views, "updates": self._updates.views(), "may_update": is_allowed})
+
+    async def _search(self, request: Request, session: Session) -> Response:
+        search = SearchRequest.read(await self._body(request), self._reranker.settings.limits.max_pictures)
+        found = await self._in_slot("searches", self._searches.search, session, search)
+        return JSONResponse(found, 202 if found["rankings"] else 200)
+
+    async def _update_library(self, request: Request, _: Session) -> Response:
+        name = await self._updated_library(request)
+        await run_in_threadpool(self._updates.start, name, self._searches.library(name))
+        return Response(status_code=204)
+
+    async def _stop_update(self, request: Request, _: Session) -> Response:
+        self._updates.stop(await self._updated_library(request))
+        return Response(status_code=204)
+
+    async def _updated_library(self, request: Request) -> str:
+        """Return the name of the library that a request is about. Raises `LibraryUpdateForbidden`."""
+        if not may_update(request, self._reranker.settings.server):
+            raise LibraryUpdateForbidden
+        return text_field(await self._body(request), "library")
 
     async def _thumbnail(self, request: Request, session: Session) -> Response:
         picture = await _picture(request, session)
@@ -333,33 +369,11 @@ async def _cancel_on_disconnect(request: Request, cancellation: Cancellation) ->
 
 
 def _ranking_detail(session: Session, id_: str) -> dict[str, Any]:
-    _, results = session.ranking(id_)
+    """Return a ranking with its results. waiting: ids of the pictures that are still to be scored, in their order."""
+    waiting, (_, results) = session.waiting(id_), session.ranking(id_)
     return {
         **session.summary(id_),
+        "waiting": waiting,
         "scored": [scored_row(key, event) for key, event in list(results.scored.items())],
         "failed": [failed_row(key, event) for key, event in list(results.failed.items())],
     }
-
-
-def _text(body: dict[str, Any], name: str, default: str | None = None) -> str:
-    """Return a text of a request, or the default if it is missing. Raises `RequestMalformed`."""
-    value = body.get(name, default)
-    if not isinstance(value, str):
-        raise RequestMalformed(where=name)
-    return value
-
-
-def _number(body: dict[str, Any], name: str, values: range) -> int | None:
-    """Return a number of a request, or None if it is missing. Raises `RequestMalformed`."""
-    value = body.get(name)
-    if value is not None and (type(value) is not int or value not in values):
-        raise RequestMalformed(where=name)
-    return value
-
-
-def _texts(body: dict[str, Any], name: str) -> list[str]:
-    """Return a list of texts of a request. Raises `RequestMalformed`."""
-    values = body.get(name)
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise RequestMalformed(where=name)
-    return values

@@ -398,6 +398,13 @@ class Session:
             raise RankingUnknown
         return read
 
+    def waiting(self, id_: str) -> list[str]:
+        """Return the ids of the pictures that a ranking has still to score, in their order; none if it has ended."""
+        with self.lock:
+            if self._job is None or id_ not in self._job.results:
+                return []
+            return [picture.id for picture in self._job.missing(id_).values()]
+
     def summary(self, id_: str) -> dict[str, Any]:
         """Return what the browser knows of a ranking. Raises `RankingUnknown`."""
         with self.lock:

@@ -13,7 +13,7 @@ from reranker.api import Reranker
 from reranker.core.errors import SessionUnknown, TooManyRequests
 from reranker.storage.thumbnail_store import HashedThumbnailPaths, ThumbnailStore
 from reranker.ui.session.database import SessionDatabase
-from reranker.ui.session.session import Session
+from reranker.ui.session.session import Change, Session
 from reranker.ui.upload_quota import list_entries
 
 SWEEP_INTERVAL_S: Final = 600.0
@@ -165,6 +165,11 @@ class Sessions:
         for session in self._loaded():
             session.stop_all()
             session.end_watching()
+
+    def publish(self, change: Change) -> None:
+        """Tell a change to all browsers, whatever session they show."""
+        for session in self._loaded():
+            session.publish(change)
 
     def _loaded(self) -> list[Session]:
         with self._lock:

@@ -1,5 +1,5 @@
-// What the address of the page keeps: the session and the language. Its entry in the browser's history keeps the draft,
-// since a page in a frame may not store anything.
+// What the address of the page keeps: the session of each tab, and the language. Its entry in the browser's history keeps
+// the drafts, since a page in a frame may not store anything. tab: "session" of “Rank”, "library" of “Library”.
 
 const LANGUAGES = ["en", "zh"];
 
@@ -19,11 +19,16 @@ export function keepLanguage(language) {
   replaceAddress({ search: `?${parameters}` });
 }
 
-export const addressedSession = () => new URLSearchParams(location.hash.slice(1)).get("session");
+export const addressedSession = (tab) => new URLSearchParams(location.hash.slice(1)).get(tab);
 
-export const keepSession = (id) => replaceAddress({ hash: `#session=${id}` });
+// id: null if there is none any more.
+export function keepSession(tab, id) {
+  const parameters = new URLSearchParams(location.hash.slice(1));
+  if (id === null) parameters.delete(tab); else parameters.set(tab, id);
+  replaceAddress({ hash: `#${parameters}` });
+}
 
 // The text in the boxes of the sentence, for a reload. Null if nothing was kept.
-export const keptDraft = () => history.state?.draft ?? null;
+export const keptDraft = (tab) => history.state?.drafts?.[tab] ?? null;
 
-export const keepDraft = (draft) => replaceAddress({ state: { draft: { ...draft } } });
+export const keepDraft = (tab, draft) => replaceAddress({ state: { drafts: { ...history.state?.drafts, [tab]: { ...draft } } } });

@@ -7,27 +7,25 @@ import { createElement } from "./elements.js";
 import { createHeader } from "./header.js";
 import { createIncoming } from "./incoming_files.js";
 import { createLabels } from "./labels.js";
+import { loadTextsAndStyles } from "./loading.js";
 import { createPictures } from "./pictures.js";
 import { createQuery } from "./query.js";
+import { createRankRequest } from "./rank_request.js";
 import { createResults } from "./results.js";
 import { createRun } from "./run.js";
 import { createRunBar } from "./run_bar.js";
+import { showRun } from "./run_view.js";
 import { linesOf } from "./sentences.js";
 import { followSession, forgetSession } from "./session_life.js";
 import { createStore } from "./store.js";
 import { createTranslator } from "./texts.js";
 import { createUploads } from "./uploads.js";
 
-const STYLES = ["app.css", "results.css"];
-const RETRY_MS = 2000;
-const FOLLOW_MS = 1500;  // after the start of a run
-const PHONE = "(max-width: 720px)";
-
 // element: where the page goes. root: its address, without a slash at the end. header: another element for the header.
 // onLanguage: is called with the language that somebody has chosen.
 export async function start(element, root, { header = null, onLanguage = () => {} } = {}) {
-  const [texts] = await Promise.all([loadTexts(root), ...STYLES.map((name) => loadStyle(`${root}/page/${name}`))]);
-  const store = createStore(root, createTranslator(texts, firstLanguage()));
+  const texts = await loadTextsAndStyles(root);
+  const store = createStore(root, createTranslator(texts, firstLanguage()), "session");
   const page = createPage(store, element, {
     chooseLanguage(language) {
       store.setLanguage(language);
@@ -43,25 +41,6 @@ export async function start(element, root, { header = null, onLanguage = () => {
   return store;
 }
 
-async function loadTexts(root) {
-  for (;;) {
-    try {
-      const response = await fetch(`${root}/page/texts.json`);
-      if (response.ok) return response.json();
-    } catch { /* the server is away */ }
-    await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
-  }
-}
-
-// Load a style sheet, so that nothing is seen without it.
-function loadStyle(href) {
-  const known = [...document.querySelectorAll("link[rel=stylesheet]")].some((link) => link.getAttribute("href") === href);
-  if (known) return null;
-  return new Promise((resolve) => {
-    document.head.append(createElement("link", { rel: "stylesheet", href, onload: resolve, onerror: resolve }));
-  });
-}
-
 // Returns the nodes of the page: top, for the header, and nodes.
 function createPage(store, element, actions) {
   const labels = createLabels(store.texts);
@@ -69,10 +48,11 @@ function createPage(store, element, actions) {
   const incoming = createIncoming(store, uploads, { fill: (...list) => query.fill(...list), complain: (sentence) => query.complain(sentence) });
   const results = createResults(store, (id) => query.like(id));
   const resultsPlace = createElement("div", { id: "results", tabindex: -1 }, results.node);
-  const run = createRun(store, uploads, { complain: (sentence) => query.complain(sentence), onStart: () => showRun(bar, resultsPlace) });
+  const request = createRankRequest(store, uploads);
+  const run = createRun(store, request, { complain: (sentence) => query.complain(sentence), onStart: () => showRun(bar, resultsPlace) });
   const query = createQuery(store, labels, { onSubmit: run.start, onList: incoming.openLists });
   const pictures = createPictures(store, uploads, labels, incoming.take);
-  const bar = createRunBar(store, run, labels, results.filter);
+  const bar = createRunBar(store, run, request, labels, results.filter);
   const header = createHeader(store, labels, actions);
   const connection = createConnectionNotice(store, labels);
   const onNoFiles = () => pictures.complain(() => store.texts.t("upload_no_file"));
@@ -109,15 +89,4 @@ function createSkipLink(labels, target) {
     target.focus({ preventScroll: true });
     target.scrollIntoView();
   } }), "header_skip");
-}
-
-// On a phone, the results are far below the button: bring them into view, and keep them there while they unfold.
-function showRun(bar, results) {
-  if (!matchMedia(PHONE).matches) return;
-  bar.rank.focus({ preventScroll: true });  // folds the keyboard of the screen
-  const observer = new ResizeObserver(() => bar.mark.scrollIntoView({ block: "start" }));
-  observer.observe(results);
-  const end = () => observer.disconnect();
-  setTimeout(end, FOLLOW_MS);
-  for (const type of ["touchmove", "wheel"]) window.addEventListener(type, end, { once: true, passive: true });
 }

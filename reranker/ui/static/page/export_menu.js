@@ -30,7 +30,7 @@ export function createExportMenu(store, shown, labels) {
   let scope = "shown", isBusy = false;
 
   function createScope(value) {
-    const input = createElement("input", { type: "radio", name: "export-scope", value, onchange: () => { scope = value; draw(); } });
+    const input = createElement("input", { type: "radio", name: `export-scope-${store.tab}`, value, onchange: () => { scope = value; draw(); } });
     const text = createElement("span");
     return { value, input, text, node: createElement("label", {}, input, text) };
   }

@@ -10,6 +10,7 @@ const SORT_CHOICES = ["score", "name", "taken"];
 
 export function createFilters(store, shown, labels, exportMenu) {
   const { texts } = store;
+  const id = `results-filter-${store.tab}`;
   const histogram = createHistogram(texts, labels, shown.setFilter);
   const top = createElement("input", {
     type: "number", class: "filter-top", min: 1, step: 1, inputmode: "numeric",
@@ -23,8 +24,8 @@ export function createFilters(store, shown, labels, exportMenu) {
   const group = createElement("input", { type: "checkbox", onchange: () => shown.setFilter({ isGrouped: group.checked }) });
   const groupLabel = createElement("label", { class: "filter-group" }, group, labels.text(createElement("span"), "filter_group"));
   const topLabel = createElement("label", { class: "filter-label" }, labels.text(createElement("span"), "filter_top"), top);
-  const fields = createElement("div", { class: "filter-fields", id: "results-filter" }, histogram.node, topLabel, name, marks, sort, groupLabel);
-  const fold = createElement("button", { type: "button", class: "filter-fold button", "aria-controls": "results-filter", onclick: () => unfold(!node.classList.contains("is-open")) });
+  const fields = createElement("div", { class: "filter-fields", id }, histogram.node, topLabel, name, marks, sort, groupLabel);
+  const fold = createElement("button", { type: "button", class: "filter-fold button", "aria-controls": id, onclick: () => unfold(!node.classList.contains("is-open")) });
   const counts = createElement("output", { class: "filter-counts" });
   const reset = labels.text(createElement("button", { type: "button", class: "plain", onclick: clear }), "filter_reset");
   const node = createElement("div", { class: "filter", role: "group", hidden: true, onkeydown: foldByEscape },

@@ -20,7 +20,7 @@ export function createQuery(store, labels, { onSubmit, onList }) {
   const note = createElement("p", { class: "query-note", id: "query-note" });
   const message = createMessage(labels, "is-trouble", () => { said = null; });
   const notice = createMessage(labels);
-  const exclude = createExclude(store, labels, (text) => change({ exclude: text }), onSubmit);
+  const exclude = createExclude(store, labels, "exclude", (text) => change({ exclude: text }), onSubmit);
   const example = createExample(store, labels, (id) => change({ example: id }), complain);
   const examples = createExamples(store, labels, (text) => { replace(text); box.focus(); });
   const list = createListInput(labels, onList);
@@ -30,14 +30,14 @@ export function createQuery(store, labels, { onSubmit, onList }) {
   const node = createElement("section", { class: "step sentence" }, head, tips.panel, box, message.node, notice.node, example.node, exclude.node,
     createElement("div", { class: "query-tools" }, note, exclude.opener, example.opener, example.input, list.button, list.input), examples.node);
   let said = null, keepTimer = null;
-  window.addEventListener("pagehide", () => keepDraft(store.draft));
+  window.addEventListener("pagehide", () => keepDraft(store.tab, store.draft));
 
   function change(values) {
     said = null;
     notice.show("");
     store.setDraft(values);
     clearTimeout(keepTimer);
-    keepTimer = setTimeout(() => keepDraft(store.draft), KEEP_MS);
+    keepTimer = setTimeout(() => keepDraft(store.tab, store.draft), KEEP_MS);
   }
 
   // Fill the box, as if somebody had written it.
@@ -105,18 +105,18 @@ export function createQuery(store, labels, { onSubmit, onList }) {
   };
 }
 
-// The field for what must not be there, folded behind a link.
-function createExclude(store, labels, onChange, onSubmit) {
+// The field for what must not be there, folded behind a link. id: of the field.
+export function createExclude(store, labels, id, onChange, onSubmit) {
   const { t } = store.texts;
   const input = labels.attribute(createElement("input", {
-    type: "text", id: "exclude", oninput: () => onChange(input.value),
+    type: "text", id, oninput: () => onChange(input.value),
     onkeydown: (event) => { if (event.key === "Enter" && !event.isComposing) onSubmit(); },
   }), "placeholder", "query_exclude_placeholder");
-  const label = labels.text(createElement("label", { for: "exclude" }), "query_exclude");
+  const label = labels.text(createElement("label", { for: id }), "query_exclude");
   const close = createElement("button", { type: "button", class: "plain close", onclick: clear }, "✕");
   labels.attribute(close, "aria-label", "query_exclude_close");
-  const node = createElement("div", { class: "exclude", id: "exclude-row", hidden: true }, label, input, close);
-  const opener = createElement("button", { type: "button", class: "plain", "aria-controls": "exclude-row", onclick: open });
+  const node = createElement("div", { class: "exclude", id: `${id}-row`, hidden: true }, label, input, close);
+  const opener = createElement("button", { type: "button", class: "plain", "aria-controls": `${id}-row`, onclick: open });
 
   function open() {
     unfold(true);

@@ -26,7 +26,7 @@ export function createHeadline(store, shown) {
       setText(sentence, titleOf(summary, texts));
       setText(exclude, summary.exclude ? texts.t("results_not", { text: summary.exclude }) : "");
       setText(counts, countTexts(shown, texts).join(" · "));
-      setText(verdict, verdictOf(shown, texts));
+      setText(verdict, verdictOf(shown, texts, store.tab));
       verdict.hidden = !verdict.textContent;
       verdict.classList.toggle("is-error", summary.state === "failed");
     },
@@ -49,7 +49,11 @@ function countTexts({ summary, rows, failed }, texts) {
   ].filter(Boolean);
 }
 
-function verdictOf({ summary, rows }, texts) {
+// The pictures of a library are in the order of the recall until they are ranked.
+function verdictOf({ summary, rows, failed }, texts, tab) {
+  if (tab === "library" && summary.state === "running") {
+    return texts.t("library_provisional", { done: rows.length + failed.length, count: summary.total });
+  }
   if (summary.state === "failed") return texts.text(summary.error);
   if (summary.state === "stopped") return texts.t("results_stopped", { scored: rows.length, count: summary.total });
   if (summary.state !== "done" || !summary.none_fits || !rows.length) return "";

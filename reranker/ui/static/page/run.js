@@ -1,12 +1,11 @@
 // Starting and stopping a run, and what keeps one from starting.
 
 import { keepDraft } from "./address.js";
-import { exampleOf } from "./example.js";
-import { lengthProblem, linesOf } from "./sentences.js";
 
-// complain: (() -> sentence), says beside the box of the sentence why nothing starts. onStart: () at once after the press.
-export function createRun(store, uploads, { complain, onStart }) {
-  const { t } = store.texts;
+// request: what a run is of in this tab: {problem: () -> key of the sentence that says why nothing can start, or null;
+// sentenceOf: (key); send: () -> ids of the rankings}. complain: (() -> sentence), says beside the box of the sentence why
+// nothing starts. onStart: () at once after the press.
+export function createRun(store, request, { complain, onStart }) {
   let started = null;  // ids of the rankings that the server has accepted and that have not begun yet
 
   const run = {
@@ -21,17 +20,14 @@ export function createRun(store, uploads, { complain, onStart }) {
   async function start() {
     if (run.isStarting) return;
     const problem = problemNow();
-    complain(problem && (() => problemNow() === problem ? sentenceOf(problem) : ""));
+    complain(problem && (() => problemNow() === problem ? request.sentenceOf(problem) : ""));
     if (problem) return;
     [run.isStarting, started] = [true, null];
     store.note("job");
-    keepDraft(store.draft);  // a reload right after this must show what was asked
+    keepDraft(store.tab, store.draft);  // a reload right after this must show what was asked
     onStart();
     try {
-      const { text, exclude } = store.draft;
-      const wanted = { queries: linesOf(text), exclude: exclude.trim(), example: exampleOf(store)?.id ?? "", pictures: null };
-      const answer = await store.api.post(store.path("rank"), wanted);
-      started = answer.rankings;
+      started = await request.send();
       update();
     } catch (error) {
       run.isStarting = false;
@@ -43,16 +39,8 @@ export function createRun(store, uploads, { complain, onStart }) {
   // The key of the sentence that says why nothing can start, or null.
   function problemNow() {
     if (store.connection !== "open") return { connecting: "connection_connecting", login: "connection_login" }[store.connection] ?? "server_gone";
-    if (store.job) return "run_busy";
-    const example = exampleOf(store);
-    if (!linesOf(store.draft.text).length && !example) return "query_empty";
-    if (lengthProblem(store)) return "too_long";
-    if (store.pictures.size - (example ? 1 : 0) >= store.limits.min_pictures) return null;
-    return uploads.isActive ? "run_wait_for_pictures" : "run_few_pictures";
+    return store.job ? "run_busy" : request.problem();
   }
-
-  const sentenceOf = (problem) => problem === "too_long" ? lengthProblem(store)
-    : t(problem, { least: store.limits?.min_pictures ?? 0 });
 
   // A run has begun once there is a job, or has ended already if it was quick. A lost connection frees the button.
   function update() {

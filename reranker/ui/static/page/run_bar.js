@@ -1,42 +1,41 @@
-// Step 3: the bar with the button, the progress, and the filter of the results. It stays at the top of the window.
+// The bar with the button, the progress, and the filter of the results. It stays at the top of the window.
 
 import { createElement } from "./elements.js";
 import { titleOf } from "./example.js";
 import { setText } from "./labels.js";
 import { createRunEvents } from "./run_events.js";
 import { statusText } from "./run_status.js";
-import { linesOf } from "./sentences.js";
 
+// request: what a run is of, and in words: {ids: of the buttons; step: its number, or null; title: a key; buttonText, isReady, idleText}.
 // filter: a node of the results.
-export function createRunBar(store, run, labels, filter) {
+export function createRunBar(store, run, request, labels, filter) {
   const { t } = store.texts;
-  const rank = createElement("button", { type: "button", id: "rank", class: "button big rank", onclick: run.start });
-  const stop = createElement("button", { type: "button", id: "stop", class: "button big stop", hidden: true, onclick: run.stop });
+  const rank = createElement("button", { type: "button", id: request.ids.start, class: "button big rank", onclick: run.start });
+  const stop = createElement("button", { type: "button", id: request.ids.stop, class: "button big stop", hidden: true, onclick: run.stop });
   const sentence = createElement("p", { class: "run-sentence" });
   const status = createElement("p", { class: "status" });
   const events = createRunEvents(store, run, labels);
   const bar = createElement("i");
   const progress = createElement("div", { class: "progress run-progress" }, bar);
   const line = createElement("div", { class: "run-line" },
-    createElement("span", { class: "step-number", "aria-hidden": "true" }, "3"), rank, stop,
+    request.step && createElement("span", { class: "step-number", "aria-hidden": "true" }, request.step), rank, stop,
     createElement("div", { class: "run-text" }, sentence, status), events.button);
   const mark = createElement("div", { class: "run-mark" });  // where the bar is when it is not stuck
   const node = createElement("section", { class: "run-bar" }, line, progress, filter, events.spoken);
-  labels.attribute(node, "aria-label", "run_title");
+  labels.attribute(node, "aria-label", request.title);
 
   new IntersectionObserver(([entry]) => {
     node.classList.toggle("is-stuck", !entry.isIntersecting && entry.boundingClientRect.top < 0);
   }).observe(mark);
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && store.job && !isForOthers(event)) run.stop();
+    if (event.key === "Escape" && store.job && node.checkVisibility() && !isForOthers(event)) run.stop();
   });
 
   function draw() {
     const { job } = store;
-    const text = statusText(store, run);
-    const sentences = linesOf(store.draft.text).length;
-    setText(rank, sentences > 1 ? t("run_rank_sentences", { count: sentences }) : t("run_rank"));
-    rank.classList.toggle("main", Boolean(store.limits) && store.pictures.size >= store.limits.min_pictures);
+    const text = statusText(store, run, request.idleText);
+    setText(rank, request.buttonText);
+    rank.classList.toggle("main", request.isReady);
     node.classList.toggle("is-busy", run.isBusy);
     rank.setAttribute("aria-disabled", String(run.isBusy && run.isFollowed));
     drawStop(job);

@@ -4,17 +4,18 @@ import { createElement } from "./elements.js";
 import { titleOf } from "./example.js";
 
 const ANNOUNCE_MS = 5000, LONG_MS = 20_000;
+const TITLE = document.title;  // both tabs write their progress into it
 
 export function createRunEvents(store, run, labels) {
   const { t } = store.texts;
-  const title = document.title;
   const spoken = createElement("p", { class: "visually-hidden", role: "status" });
   const button = labels.text(createElement("button", { type: "button", class: "plain notify", hidden: true, onclick: askToNotify }), "run_notify");
-  let startedAt = null, spokenAt = 0, hasAsked = false;
+  let startedAt = null, spokenAt = 0, hasAsked = false, written = TITLE;
 
   function draw(status) {
     const { job } = store;
-    document.title = job?.total && run.isFollowed ? `${Math.floor(100 * job.done / job.total)}% · ${title}` : title;
+    const title = job?.total && run.isFollowed ? `${Math.floor(100 * job.done / job.total)}% · ${TITLE}` : TITLE;
+    if (title !== written) document.title = written = title;
     if (run.isBusy && startedAt === null) startedAt = performance.now();
     if (run.isBusy) announce(status);
     button.hidden = !(run.isBusy && canAsk() && performance.now() - startedAt > LONG_MS);

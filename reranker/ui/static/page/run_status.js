@@ -6,13 +6,14 @@ import { linesOf } from "./sentences.js";
 const FAST = 100;  // pictures a second, from which decimals say nothing
 const MINUTE_S = 60, HOUR_S = 3600;
 
-export function statusText(store, run) {
+// idle: what is said without a run.
+export function statusText(store, run, idle) {
   const { t } = store.texts;
   if (store.connection === "connecting") return t("connection_connecting");
   if (store.connection !== "open") return t("connection_lost_short");
   if (store.job) return jobText(store.job, t);
   if (run.isStarting) return t("run_starting");
-  return idleText(store, t);
+  return idle;
 }
 
 function jobText(job, t) {
@@ -38,7 +39,8 @@ function leftText(seconds, t) {
 }
 
 // Without a run: what is missing for the first one, or in what the boxes differ from the shown ranking.
-function idleText(store, t) {
+export function idleText(store) {
+  const { t } = store.texts;
   const example = exampleOf(store);
   const sentences = linesOf(store.draft.text).length, pictures = store.pictures.size - (example ? 1 : 0);
   const shown = store.rankings.get(store.view.ranking);

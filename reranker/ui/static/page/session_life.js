@@ -3,10 +3,12 @@
 import { addressedSession, keepDraft, keepSession, keptDraft } from "./address.js";
 
 const RETRY_MS = 2000;
+const TABS = ["session", "library"];
+const ENDED = 404;
 
 // Follow the session of the address. A new one is made without it, and when that one has ended.
 export function followSession(store, notice) {
-  const known = addressedSession();
+  const known = addressedSession(store.tab);
   restoreDraft(store);
   if (known) store.connect(known); else newSession(store);
   store.subscribe((topics) => {
@@ -15,7 +17,7 @@ export function followSession(store, notice) {
     newSession(store);
   });
   window.addEventListener("hashchange", () => {
-    const id = addressedSession();
+    const id = addressedSession(store.tab);
     if (id && id !== store.session?.id) store.connect(id);
   });
 }
@@ -23,7 +25,7 @@ export function followSession(store, notice) {
 async function newSession(store) {
   try {
     const { id } = await store.api.post("sessions");
-    keepSession(id);
+    keepSession(store.tab, id);
     store.connect(id);
   } catch (error) {
     store.connection = error.status === 401 ? "login" : "lost";
@@ -34,7 +36,7 @@ async function newSession(store) {
 
 // Put the draft of before a reload into the boxes, or else the sentences of the latest run.
 function restoreDraft(store) {
-  const draft = keptDraft();
+  const draft = keptDraft(store.tab);
   if (draft) return store.setDraft(draft);
   const end = store.subscribe((topics) => {
     if (!topics.has("session")) return;
@@ -46,18 +48,23 @@ function restoreDraft(store) {
   });
 }
 
-// Delete a session with all that it has, and start another one.
+function ignoreEnded(error) {
+  if (error.status !== ENDED) throw error;
+}
+
+// Delete the sessions of both tabs with all that they have, and start another one. The other tab notices it by itself.
 export async function forgetSession(store, notice) {
-  const { id } = store.session;
+  const { id } = store.session, others = TABS.filter((tab) => tab !== store.tab).map(addressedSession).filter(Boolean);
   store.disconnect();  // first, so that its end is no surprise
   try {
-    await store.api.delete(`sessions/${id}`);
+    for (const each of [...others, id]) await store.api.delete(`sessions/${each}`).catch(ignoreEnded);
+    TABS.forEach((tab) => keepSession(tab, null));
   } catch {
     notice.say("connection_not_forgotten");
     return store.connect(id);
   }
   store.setDraft({ text: "", exclude: "", example: "" });
-  keepDraft(store.draft);
+  keepDraft(store.tab, store.draft);
   notice.say("connection_forgotten");
   newSession(store);
 }

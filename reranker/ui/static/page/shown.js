@@ -5,10 +5,10 @@ import { filterRows, NO_FILTER } from "./filtering.js";
 import { failedRows, orderRows } from "./order.js";
 
 const CALM_MS = 400;  // between two orders of a running ranking, so that eyes can follow the cards
-const NO_RESULTS = Object.freeze({ scored: new Map(), failed: new Map(), isLoaded: true });
+const NO_RESULTS = Object.freeze({ scored: new Map(), failed: new Map(), waiting: [], isLoaded: true });
 
 export function createShown(store) {
-  let known = null, session = null, results = NO_RESULTS, orderedAt = 0, timer = null;
+  let known = null, session = null, results = NO_RESULTS, isLoaded = true, orderedAt = 0, timer = null;
   store.view.filter ??= NO_FILTER;
 
   const shown = {
@@ -35,7 +35,9 @@ export function createShown(store) {
     if (id && topics.size > Number(topics.has("results"))) store.loadResults(id);  // not again and again after an error
     const isOther = settle(id);
     const hasNews = ["results", "rankings"].some((topic) => topics.has(topic));
-    if (isOther || topics.has("pictures") || (hasNews && !shown.isRunning)) order();
+    const isLoadedNow = isLoaded !== results.isLoaded;
+    isLoaded = results.isLoaded;
+    if (isOther || isLoadedNow || topics.has("pictures") || (hasNews && !shown.isRunning)) order();
     else if (hasNews) orderSoon();
     shown.entries = filterRows(shown.rows, shown.filter, store.marks, shown.openGroups);
   }
@@ -48,10 +50,10 @@ export function createShown(store) {
     shown.waiting = shown.isRunning ? waitingIds() : [];
   }
 
-  // A run can be of a part of the pictures only, and it is not said of which.
+  // A run can be of a part of the pictures only, which is known once its results were loaded.
   function waitingIds() {
     const count = Math.max(0, shown.summary.total - shown.rows.length - shown.failed.length);
-    const ids = [...store.pictures.keys()].filter((id) => !results.scored.has(id) && !results.failed.has(id) && id !== shown.summary.example?.id);
+    const ids = results.waiting.filter((id) => !results.scored.has(id) && !results.failed.has(id));
     return ids.length === count ? ids : Array(count).fill(null);
   }
 

@@ -8,20 +8,24 @@ import { createSessionEvents } from "./session_events.js";
 const SLOW_TOPICS = new Set(["pictures", "uploads"]), SLOW_MS = 200;
 
 // Topics: "connection", "session" (all of it), "pictures", "marks", "rankings" (summaries), "results" (of a
-// ranking), "parts" (their scores), "job", "model", "view", "language", "draft", "uploads".
-export function createStore(root, translator) {
+// ranking), "parts" (their scores), "job", "model", "view", "language", "draft", "uploads", "updates" (of
+// libraries), "libraries".
+// tab: "session" for the tab “Rank”, "library" for “Library”.
+export function createStore(root, translator, tab) {
   const listeners = new Set();
   let changed = new Set(), isScheduled = false, slowTimer = null, toldAt = -Infinity;
 
   const store = {
+    tab,
     session: null,      // {id, ends_at, hours}; null until the first state has arrived
     connection: "connecting",  // "connecting", "open", "lost", "ended" (the session does not exist any more), "login"
     limits: null, examples: [], samples: 0, galleries: [],
     pictures: new Map(),  // by id, in the order of the session
     marks: new Map(),     // by picture id: {pick, rating}
     rankings: new Map(),  // summaries by id, oldest first
-    results: new Map(),   // by ranking id: {scored: Map of rows by key, failed: Map of rows by key, isLoaded}
+    results: new Map(),   // by ranking id: {scored: Map of rows by key, failed: Map of rows by key, waiting: [id], isLoaded}
     job: null, model: null, canRestore: 0,
+    updates: new Map(),   // of libraries, by their names
     view: {},             // of this tab alone; change it by setView
     draft: { text: "", exclude: "", example: "" },  // the boxes of the sentence, and a picture's id; change it by setDraft
     texts: translator,
@@ -99,6 +103,7 @@ export function createStore(root, translator) {
     },
     marks(marks) { Object.entries(marks).forEach(([id, mark]) => store.marks.set(id, mark)); note("marks"); },
     model(model) { store.model = model; note("model"); },
+    library(update) { store.updates.set(update.name, update); note("updates"); },
     job(job) { store.job = job; note("job"); },
     ranking(summary) { store.rankings.set(summary.id, summary); note("rankings"); },
     ranking_removed(id) { store.rankings.delete(id); store.results.delete(id); note("rankings"); },
@@ -113,10 +118,12 @@ export function createStore(root, translator) {
   // Fetch the results of a ranking, which then arrive by events while it runs.
   async function loadResults(id) {
     if (store.results.has(id)) return;
-    const results = { scored: new Map(), failed: new Map(), isLoaded: false };
+    const results = { scored: new Map(), failed: new Map(), waiting: [], isLoaded: false };
     store.results.set(id, results);  // first, so that results which arrive meanwhile are kept
     try {
-      addResults(results, await store.api.get(store.path(`rankings/${id}`)));
+      const found = await store.api.get(store.path(`rankings/${id}`));
+      addResults(results, found);
+      results.waiting = found.waiting;
       results.isLoaded = true;
     } catch {
       store.results.delete(id);
