@@ -132,9 +132,9 @@ class Library:
         return catalogue.encoder
 
     @property
-    def encoder_model(self) -> str:
-        """The name of the encoder."""
-        return self._encoder.info.model
+    def encoder_name(self) -> str:
+        """The name of the encoder for people, as in `EncoderRecord.shown`."""
+        return self._encoder_record.shown
 
     @property
     def backend_choice(self) -> BackendChoice | None:

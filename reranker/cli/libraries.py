@@ -59,7 +59,7 @@ def libraries(names: NamesArgument = None, *, check: CheckOption = False, remove
 def _description(facts: LibraryFacts) -> str:
     if facts.counts is None or facts.encoder is None:
         return printable(facts.name)
-    counts, index = facts.counts, facts.index
+    counts, encoder, index = facts.counts, facts.encoder, facts.index
     shown = (
         "none saved; all vectors are compared"
         if index is None
@@ -69,7 +69,7 @@ def _description(facts: LibraryFacts) -> str:
         printable(facts.name),
         f"  pictures  {counts.pictures:,} ({counts.distinct:,} different, {counts.failed:,} unreadable)",
         f"  size      {facts.size_bytes / 1e6:,.1f} MB",
-        f"  encoder   {printable(facts.encoder.shown)}, {facts.encoder.dimensions} dimensions",
+        f"  encoder   {printable(encoder.model)} on {encoder.backend}, {encoder.dimensions} dimensions",
         f"  index     {shown}",
         *(f"  folder    {printable(folder)}" for folder in facts.folders),
     ]

@@ -154,7 +154,7 @@ def _recall_text(found: list[Recall], format_: str, library: Library) -> str:
         raise CommandError(f"Without reranking, the format {format_} holds one query.")
     recalled = found[0].recalled
     if format_ == "json":
-        return recall_as_json(found[0].query.text, library.encoder_model, recalled)
+        return recall_as_json(found[0].query.text, library.encoder_name, recalled)
     if format_ == "csv":
         return recall_as_csv(recalled)
     return "\n".join(map(_table, found))

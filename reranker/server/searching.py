@@ -86,7 +86,7 @@ class Searching:
         for name, library in self._libraries.items():
             facts = library.facts()
             if facts.counts is not None and facts.encoder is not None:
-                summaries.append(LibrarySummary(id=name, pictures=facts.counts.pictures, encoder=facts.encoder.model))
+                summaries.append(LibrarySummary(id=name, pictures=facts.counts.pictures, encoder=facts.encoder.shown))
         return JSONResponse(Libraries(data=summaries).model_dump())
 
     def thumbnail(self, name: str, id_: str) -> Response:
@@ -108,7 +108,7 @@ def search_response(
     return SearchResponse(
         id=f"search-{uuid.uuid4().hex}",
         library=name,
-        encoder=library.encoder_model,
+        encoder=library.encoder_name,
         model=library.reranker.model_name if ranking else None,
         recalled=len(result.recall.recalled),
         none_relevant=ranking is not None and _is_none_relevant(ranking, library.reranker.info),

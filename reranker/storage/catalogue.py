@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reranker.core.errors import FilterInvalid, LibraryBusy, LibraryEncoderDiffers, LibraryMissing, LibraryUnreadable
+from reranker.core.text import well_formed
 from reranker.images.formats import ImageFormat, format_named
 from reranker.storage.sqlite_file import NewerSchema, connect, transaction
 from reranker.storage.vectors import VectorFile
@@ -161,8 +162,10 @@ class EncoderRecord:
 
     @property
     def shown(self) -> str:
-        """Its name for people, with the backend if the vectors depend on it."""
-        return f"{self.model} ({self.backend})" if self.backend == "onnx-int8" else self.model
+        """Its name for people, without the path to a folder, and with the backend if the vectors depend on it."""
+        path = Path(self.model)
+        name = well_formed(path.name if path.is_absolute() else self.model)
+        return f"{name} ({self.backend})" if self.backend == "onnx-int8" else name
 
 
 @dataclass(frozen=True, kw_only=True)

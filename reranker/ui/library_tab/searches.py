@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from reranker.api import Reranker
-from reranker.core.errors import LibraryEncoderDiffers, LibraryMissing, RequestMalformed, RunActive
+from reranker.core.errors import LibraryMissing, RequestMalformed, RunActive
 from reranker.core.text import distinct_names, well_formed
 from reranker.library import RECALL, Library
 from reranker.pipelines.recall import Recalled, SearchQuery
 from reranker.storage.catalogue import PictureFilter
-from reranker.ui.library_tab.names import encoder_name, without_paths
 from reranker.ui.session.admission import new_id
 from reranker.ui.session.ranking_actions import RankingActions
 from reranker.ui.session.records import Picture
@@ -90,7 +89,7 @@ class LibrarySearches:
         return view | {
             "pictures": facts.counts.pictures,
             "folders": list(_by_name(map(Path, facts.folders))),
-            "encoder": encoder_name(facts.encoder.shown),
+            "encoder": facts.encoder.shown,
         }
 
     def search(self, session: Session, request: SearchRequest) -> dict[str, Any]:
@@ -113,15 +112,12 @@ class LibrarySearches:
         return {"rankings": rankings, "pictures": len(ids)}
 
     def _recalled(self, library: Library, query: SearchQuery, request: SearchRequest) -> Sequence[Recalled]:
-        """Raises what `Library.recall` does, without paths."""
-        try:
-            folders = _by_name(library.folders())
-            if request.folder and request.folder not in folders:
-                raise RequestMalformed(where="folder")
-            chosen = (folders[request.folder],) if request.folder else ()
-            return library.recall(query, request.recall, replace(request.where, folders=chosen))
-        except LibraryEncoderDiffers as error:
-            raise without_paths(error) from None
+        """Raises what `Library.recall` does."""
+        folders = _by_name(library.folders())
+        if request.folder and request.folder not in folders:
+            raise RequestMalformed(where="folder")
+        chosen = (folders[request.folder],) if request.folder else ()
+        return library.recall(query, request.recall, replace(request.where, folders=chosen))
 
     def _admit(self, session: Session, recalled: Sequence[Recalled], example: str) -> list[str]:
         """Make the recalled pictures the last ones of a session, in their order, and return the ids of those to rank.

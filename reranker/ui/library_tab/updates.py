@@ -11,7 +11,6 @@ from reranker.core.cancellation import Cancellation
 from reranker.core.errors import LibraryMissing
 from reranker.library import Library
 from reranker.pipelines.indexing import FolderChanges
-from reranker.ui.library_tab.names import without_paths
 from reranker.ui.session.model_state import may_download
 from reranker.ui.session.session import Change
 from reranker.ui.session.statuses import trouble
@@ -60,7 +59,7 @@ class LibraryUpdates:
             changes = library.changes()
             self._carry_out(name, library, changes)
         except Exception as error:
-            self._end(name, state="failed", error=trouble(without_paths(error)).text)
+            self._end(name, state="failed", error=trouble(error).text)
 
     def _carry_out(self, name: str, library: Library, changes: FolderChanges) -> None:
         found = {"removed": len(changes.removed), "unreadable": len(changes.unreadable)}
