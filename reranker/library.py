@@ -246,10 +246,12 @@ class Library:
         )
         next(changed, None)
         yield from self.index(chosen)
+        self.build_index()
         for changes in changed:
             parents = {Path(path).parent for _, path in changes}
             if parents := {parent for parent in parents if parent.is_dir()}:
                 yield from self.carry_out(self.changes(parents))
+                self.build_index()
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

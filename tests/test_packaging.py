@@ -95,7 +95,7 @@ from importlib import import_module
 from pathlib import Path
 for path in sorted(Path("reranker").rglob("*.py")):
     module = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
-    others = "reranker.ui.", "reranker.evaluation.", "reranker.index."
+    others = "reranker.ui.", "reranker.evaluation.", "reranker.index.", "reranker.benchmarks.search"
     if not module.startswith(others) and not module.endswith("__main__"):
         import_module(module)
 import_module("reranker.evaluation.datasets.loading")

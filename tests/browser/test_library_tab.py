@@ -61,6 +61,7 @@ class LibraryTab:
         self.page.wait_for_function("document.querySelector('#search').getAttribute('aria-disabled') !== 'true'")
 
 
+@pytest.mark.extended
 def test_a_page_without_libraries_has_no_such_tab(serve, visit) -> None:
     tab = visit(serve(page_with()))
     assert tab.page.get_by_role("tab").all_inner_texts() == ["Rank", "Evaluate"]

@@ -135,6 +135,7 @@ def test_another_encoder_is_refused_and_taken_on_request(commands, shell: Shell,
     assert shell("search", "a cat", "--library", "holidays").code == DONE, "the encoder is that of the library"
 
 
+@pytest.mark.extended
 def test_the_backend_is_measured_or_remembered(shell: Shell, tmp_path: Path, encoder: Path) -> None:
     numbered_gallery(tmp_path / "pictures", 1, 2)
     done = shell("index", "pictures", "--encoder", encoder, "--backend", "auto")
