@@ -5,7 +5,6 @@ sentence_transformers   its `SentenceTransformer.encode`, if it is installed
 ours                    the indexing of a library, with hashes and a catalogue; in onnx, the same on ONNX Runtime
 """
 
-import gc
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -91,7 +90,6 @@ def _articles(model: str) -> _Method:
             with torch.no_grad():
                 features = network.get_image_features(**processor(images=pictures, return_tensors="pt"))
                 torch.nn.functional.normalize(features.pooler_output, dim=1).numpy()
-            gc.collect()
             torch.cuda.empty_cache()
 
     return encode
