@@ -185,17 +185,17 @@ def measure_library(files: int, folder: Path) -> LibraryFigures:
 
 
 def linked_pictures(count: int, folder: Path) -> list[Path]:
-    """Return links to one small picture, in subfolders of the folder."""
-    original = folder.with_name("original.jpg")
-    folder.mkdir()
-    original.write_bytes(encode_jpeg(Image.new("RGB", (64, 48), "teal"), 80))
-    paths = []
+    """Return links to one small picture in each of several subfolders of the folder."""
+    jpeg = encode_jpeg(Image.new("RGB", (64, 48), "teal"), 80)
+    paths: list[Path] = []
     for number in range(count):
-        subfolder = folder / f"{number // FOLDER_FILES:05}"
+        path = folder / f"{number // FOLDER_FILES:05}" / f"{number:07}.jpg"
         if number % FOLDER_FILES == 0:
-            subfolder.mkdir()
-        paths.append(subfolder / f"{number:07}.jpg")
-        paths[-1].hardlink_to(original)
+            path.parent.mkdir(parents=True)
+            path.write_bytes(jpeg)
+        else:
+            path.hardlink_to(paths[-1])
+        paths.append(path)
     return paths
 
 
@@ -213,6 +213,10 @@ def benchmark(
     """
     indexes: list[IndexFigures] = []
     libraries: list[LibraryFigures] = []
+    if files:
+        report(f"{files:,} files …")
+        with TemporaryDirectory() as folder:
+            libraries.append(measure_library(files, Path(folder)))
     for rows in sizes:
         report(f"{rows:,} vectors …")
         with TemporaryDirectory() as folder:
@@ -220,10 +224,6 @@ def benchmark(
         if indexes[-1].kind == "flat" and rows >= BLOCK_ROWS:
             with TemporaryDirectory() as folder:
                 indexes += measure_index(rows, dimensions, "inverted file", Path(folder))
-    if files:
-        report(f"{files:,} files …")
-        with TemporaryDirectory() as folder:
-            libraries.append(measure_library(files, Path(folder)))
     return {"indexes": list(map(asdict, indexes)), "libraries": list(map(asdict, libraries))}
 
 

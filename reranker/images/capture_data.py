@@ -5,6 +5,7 @@ import logging
 from reranker.core.errors import PictureError
 from reranker.core.types import CaptureData
 from reranker.images.decoding_pool import shared_pool
+from reranker.images.formats import detect_format
 
 _log = logging.getLogger(__name__)
 
@@ -14,6 +15,8 @@ def capture_data(data: bytes, name: str) -> CaptureData:
 
     It is read in a decoding process, which has limits of time and memory. name: of the picture, for the log.
     """
+    if detect_format(data) == "JPEG" and b"Exif" not in data:
+        return CaptureData()
     try:
         return shared_pool().capture_data(data, name)
     except PictureError as error:
