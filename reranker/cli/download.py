@@ -14,8 +14,9 @@ ModelArgument = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="`lychee` (16.6 GB), `lychee-3b` (7.5 GB), `qwen2.5-vl-7b`, `qwen2.5-vl-3b`, or an id of the Hugging Face "
-        "hub such as `vec-ai/lychee-rerank-mm`.",
+        help="`lychee` (16.6 GB), `lychee-3b` (7.5 GB), `qwen2.5-vl-7b`, `qwen2.5-vl-3b`; for libraries `siglip2`, "
+        "`siglip2-so400m`, `chinese-clip`, `git-rsclip`; or an id of the Hugging Face hub such as "
+        "`vec-ai/lychee-rerank-mm`.",
     ),
 ]
 RevisionOption = Annotated[str, typer.Option(metavar="NAME", help="Branch, tag or commit; if empty the main branch.")]

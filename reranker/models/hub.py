@@ -31,7 +31,7 @@ TEMPLATES: Final = {"git-rsclip": "a remote sensing image of {}"}  # what texts 
 GIGABYTES: Final = {"lychee": 16.6, "lychee-3b": 7.5, "qwen2.5-vl-7b": 16.6, "qwen2.5-vl-3b": 7.5}
 INDEX: Final = "model.safetensors.index.json"
 BEST: Final = "lychee"  # the model of "auto", if it can be used
-DOWNLOADED_FILES: Final = ["*.safetensors", "*.json", "*.jinja", "merges.txt", "README.md", "LICENSE*"]
+DOWNLOADED_FILES: Final = ["*.safetensors", "*.json", "*.jinja", "merges.txt", "vocab.txt", "README.md", "LICENSE*"]
 
 Reason = Literal["named", "GPU", "no GPU", "not downloaded"]
 

@@ -3,13 +3,14 @@
 import json
 import shutil
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
 
 from reranker.core.errors import CheckpointMissing, CheckpointNotDownloaded
-from reranker.models.hub import INDEX, REPOSITORIES, choose, folder_of, is_missing, repository_of
+from reranker.models.hub import DOWNLOADED_FILES, INDEX, REPOSITORIES, choose, folder_of, is_missing, repository_of
 
 LYCHEE = REPOSITORIES["lychee"]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -93,3 +94,14 @@ def test_a_name_is_taken_at_its_word() -> None:
 
     assert choose("mine", "", never).name == "mine"
     assert choose("mine", "", never).reason == "named"
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["config.json", "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json", "merges.txt", "vocab.txt"],
+)
+def test_every_file_that_a_tokenizer_or_a_processor_reads_is_downloaded(file: str) -> None:
+    assert any(fnmatch(file, pattern) for pattern in DOWNLOADED_FILES)
+    assert not any(
+        fnmatch(name, pattern) for name in ("pytorch_model.bin", "modeling.py") for pattern in DOWNLOADED_FILES
+    )
