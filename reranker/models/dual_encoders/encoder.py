@@ -17,7 +17,7 @@ from reranker.core.types import BackendChoice, EncoderBackend, EncoderInfo, Enco
 from reranker.images.decoding_pool import DECODING_VERSION
 from reranker.models.dual_encoders.backend_choice import BackendChooser
 from reranker.models.dual_encoders.family import Tokenize
-from reranker.models.dual_encoders.files import DualEncoderFiles
+from reranker.models.dual_encoders.files import DualEncoderFiles, without_advice_on_ids
 from reranker.models.dual_encoders.onnx_cache import CPU, OnnxCache
 from reranker.models.dual_encoders.towers import DTYPES, TorchTowers, Towers
 from reranker.models.hub import TEMPLATES, folder_of
@@ -135,7 +135,7 @@ def _default_precision(device: torch.device) -> str:
 def _load_network(files: DualEncoderFiles, device: torch.device, precision: str) -> PreTrainedModel:
     """Raises `CheckpointBroken` and `ModelOutOfMemory`."""
     try:
-        with report_loading(lambda done, total: None):
+        with report_loading(lambda done, total: None), without_advice_on_ids():
             loaded: Any = files.family.network_class.from_pretrained(
                 files.folder,
                 local_files_only=True,

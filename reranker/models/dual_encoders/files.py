@@ -1,6 +1,9 @@
 """The files of a dual encoder."""
 
 import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Final, cast
 
@@ -14,6 +17,21 @@ from reranker.models.model_files import CONFIG, ModelFiles
 from reranker.models.picture_preprocessing import SquareSettings, is_positive_whole
 
 FAMILIES: Final = {family.model_type: family for family in (SIGLIP, CHINESE_CLIP)}
+
+
+@contextmanager
+def without_advice_on_ids() -> Iterator[None]:
+    """Keep transformers from warning of the ids of <bos> and <eos> that SigLIP's configurations do not set.
+
+    The defaults lie beyond the vocabulary; the ids are those of the tokenizer.
+    """
+    log = logging.getLogger("transformers.configuration_utils")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 class DualEncoderFiles(ModelFiles):
@@ -30,7 +48,8 @@ class DualEncoderFiles(ModelFiles):
     def config(self) -> PretrainedConfig:
         """The configuration of the network, by config.json."""
         try:
-            return self.family.config_class.from_pretrained(self.folder, local_files_only=True)
+            with without_advice_on_ids():
+                return self.family.config_class.from_pretrained(self.folder, local_files_only=True)
         except Exception as error:  # transformers raises errors of many types
             raise CheckpointBroken(name=self.name, file=CONFIG, reason=type(error).__name__) from error
 

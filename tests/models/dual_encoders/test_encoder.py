@@ -191,3 +191,8 @@ def test_a_text_is_put_into_the_template(folders) -> None:
     templated = load_encoder(str(folders["siglip"]), "cpu", template="a picture of {}")
     np.testing.assert_array_equal(templated.encode_texts(["a {} cat"]), plain.encode_texts(["a picture of a {} cat"]))
     assert templated.info.fingerprint != plain.info.fingerprint
+
+
+def test_loading_writes_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    load_encoder("toybox-encoder", "cpu")
+    assert capfd.readouterr() == ("", "")
