@@ -32,7 +32,7 @@ from reranker.core.text import distinct_names
 from reranker.core.types import BackendChoice, Candidate, EncoderBackend, Query
 from reranker.images.decoding_pool import shared_pool
 from reranker.pipelines.indexing import FolderChanges, Indexer, IndexProgress, find_changes
-from reranker.pipelines.library_search import Recall, SearchEvent, SearchResult, search_stream
+from reranker.pipelines.library_search import Recall, SearchEvent, SearchResult, drain, search_stream
 from reranker.pipelines.rank_each import Stream
 from reranker.pipelines.recall import Recalled, Recaller, SearchQuery
 from reranker.storage.catalogue import (
@@ -285,7 +285,7 @@ class Library:
         self, queries: Sequence[str | SearchQuery], count: int = RECALL, where: PictureFilter | None = None
     ) -> list[tuple[Recalled, ...]]:
         """Return what `recall` does for each of several queries, which are encoded together."""
-        checked = [query if isinstance(query, SearchQuery) else self.query(query) for query in queries]
+        checked = [self._checked(query) for query in queries]
         try:
             return self._open()[1].recall(checked, count, where)
         except PictureError as error:
@@ -309,7 +309,7 @@ class Library:
         ranking keeps. reranked: whether the cross-encoder ranks them; it never does for examples alone if it knows
         none, and of several examples, it gets the first.
         """
-        checked = query if isinstance(query, SearchQuery) else self.query(query)
+        checked = self._checked(query)
         found = Recall(query=checked, recalled=self.recall(checked, recall, where))
         return search_stream(found, self._ranked(found, top_k, cancellation) if reranked else None)
 
@@ -323,9 +323,7 @@ class Library:
         reranked: bool = True,
     ) -> SearchResult:
         """Return the last item of `search_stream`."""
-        *_, result = self.search_stream(query, where=where, recall=recall, top_k=top_k, reranked=reranked)
-        assert isinstance(result, SearchResult)
-        return result
+        return drain(self.search_stream(query, where=where, recall=recall, top_k=top_k, reranked=reranked))
 
     def search_each(
         self,
@@ -336,12 +334,14 @@ class Library:
         top_k: int | None = None,
     ) -> Iterator[SearchResult]:
         """Yield the result of each query. They are encoded together, and each picture is prepared once."""
-        checked = [query if isinstance(query, SearchQuery) else self.query(query) for query in queries]
+        checked = [self._checked(query) for query in queries]
         for query, recalled in zip(checked, self.recall_each(checked, recall, where), strict=True):
             found = Recall(query=query, recalled=recalled)
-            *_, result = search_stream(found, self._ranked(found, top_k, None))
-            assert isinstance(result, SearchResult)
-            yield result
+            yield drain(search_stream(found, self._ranked(found, top_k, None)))
+
+    def _checked(self, query: str | SearchQuery) -> SearchQuery:
+        """Return a query that is validated. Raises as `query` does."""
+        return query if isinstance(query, SearchQuery) else self.query(query)
 
     def _ranked(self, found: Recall, top_k: int | None, cancellation: Cancellation | None) -> Stream | None:
         query = self.rerank_query(found.query)

@@ -34,7 +34,7 @@ Kind = Literal["flat", "inverted file"]
 
 @dataclass(frozen=True, kw_only=True)
 class IndexReport:
-    """What is known of a saved index.
+    """Describe a saved index, and what was measured of it.
 
     file: its name. rows, dimensions: of the vectors in it. probes: lists of an inverted file that a query reads.
     recall: share of the first `COMPARED` results of an exact search that it finds. exact_ms, search_ms: medians of one
@@ -72,7 +72,7 @@ class VectorIndex:
 
     @property
     def report(self) -> IndexReport | None:
-        """What is known of the saved index."""
+        """Return the description of the saved index; None if there is none."""
         return None if self._base is None else self._base[1]
 
     @property

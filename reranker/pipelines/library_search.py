@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from reranker.core.types import Candidate, Failed, Ranking, Scored
 from reranker.pipelines.rank_each import Stream
@@ -54,3 +55,9 @@ def search_stream(recall: Recall, ranked: Stream | None) -> Iterator[SearchEvent
         else:
             yield event
     yield SearchResult(recall=recall, ranking=ranking)
+
+
+def drain(events: Iterator[SearchEvent]) -> SearchResult:
+    """Return the result that the events of a search end with."""
+    *_, result = events
+    return cast(SearchResult, result)

@@ -15,7 +15,7 @@ from reranker.core.types import Candidate, Ranking, Scored, ScorerInfo
 from reranker.i18n.error_messages import Language, sentence
 from reranker.images.thumbnails import make_thumbnail
 from reranker.library import Library
-from reranker.pipelines.library_search import SearchResult
+from reranker.pipelines.library_search import SearchResult, drain
 from reranker.pipelines.recall import Recalled, SearchQuery
 from reranker.server.api_schema import (
     Hit,
@@ -48,7 +48,7 @@ class Searching:
         request = SearchRequest.of(parse_json(body, JsonLimits.of(MAX_LIKE)))
         name, library = self._library(request.library)
         query, where = self._query(library, request), _filter(request.filters or SearchFilters())
-        *_, result = library.search_stream(
+        events = library.search_stream(
             query,
             where=where,
             recall=request.recall,
@@ -56,7 +56,7 @@ class Searching:
             reranked=request.rerank,
             cancellation=stop,
         )
-        assert isinstance(result, SearchResult)
+        result = drain(events)
         return JSONResponse(search_response(name, library, result, request.top_n, self._language).model_dump())
 
     def _library(self, name: str | None) -> tuple[str, Library]:
