@@ -96,7 +96,7 @@ class Reranker:
         given = settings or Settings()
         self.settings = given.override(model=model) if model else given
         self.device_queue = DeviceQueue()
-        self._torch_thread = TorchThread()
+        self.torch_thread = TorchThread()
         self._model, self._loading = scorer, threading.Lock()
         self._loaded, self._choosing = (0, 1), threading.Lock()
         self._choice: Choice | None = None
@@ -220,7 +220,7 @@ class Reranker:
                 batch_tokens=engine.batch_tokens or None,
             )
 
-        return self._torch_thread.run(load_model)
+        return self.torch_thread.run(load_model)
 
     def query(self, text: str, exclude: str = "", *, example: Picture | None = None) -> Query:
         """Return a validated query without the white space around its sentences.
@@ -455,7 +455,7 @@ class Reranker:
         """Return what a run works with, for a variant of the loaded model."""
         return ScoringEngine(
             preprocessor=model,
-            executor=LocalExecutor(model, self._torch_thread),
+            executor=LocalExecutor(model, self.torch_thread),
             device_queue=self.device_queue,
             store=self.store,
             prefetch_threads=self.settings.engine.prefetch_threads,

@@ -22,6 +22,7 @@ LAYERS = (
     "i18n",
     "images",
     "storage",
+    "vocabulary",
     "models",
     "engine",
     "index",
@@ -29,6 +30,7 @@ LAYERS = (
     "export",
     "api",
     "library",
+    "tagger",
     "toybox",
     "evaluation",
     "benchmarks",
@@ -70,14 +72,23 @@ INNER_LAYERS = {
         ("memory_budget", "feature_cache"),
         ("executor", "prefetch"),
         ("batching",),
-        ("scoring_run",),
+        ("pair_batches", "scoring_run"),
         ("cross_encoder",),
     ),
 }
 # What schedules batches knows neither torch nor models, so that it can be tested and run without them.
 WITHOUT_MODELS = {
     f"reranker.engine.{name}"
-    for name in ("device_queue", "torch_thread", "results", "executor", "prefetch", "batching", "scoring_run")
+    for name in (
+        "device_queue",
+        "torch_thread",
+        "results",
+        "executor",
+        "prefetch",
+        "batching",
+        "pair_batches",
+        "scoring_run",
+    )
 }
 
 # Where else a heavy library is imported, the program starts slowly.

@@ -29,7 +29,7 @@ from reranker.engine.memory_budget import TokenBudget
 from reranker.engine.scoring_run import ScoringEngine
 from reranker.engine.torch_thread import TorchThread
 from reranker.images.limits import Limits
-from reranker.models.architecture import ImageFeatures
+from reranker.models.architecture import ImageFeatures, ImageSequence
 from reranker.models.scoring.prompts import LYCHEE, RATING, Layout, encode_prompt
 from reranker.pipelines.rerank import rank_stream
 
@@ -213,7 +213,8 @@ def language_tower(setup: BenchmarkSetup, paths: Sequence[Path]) -> Iterator[obj
         totals = accumulate(len(picture.tokens) + len(prompt.after) for picture in pictures)
         count = max(1, bisect_right(list(totals), budget))
         with setup.watch.running():
-            states = checkpoint.model.last_hidden(prefix, pictures[:count], [prompt.after] * count)[:, 0]
+            sequences = [ImageSequence(image=picture, after=prompt.after) for picture in pictures[:count]]
+            states = checkpoint.model.last_hidden(prefix, sequences)[:, 0]
             yield from checkpoint.head.log_odds(states).tolist()
         pictures = pictures[count:]
 

@@ -9,6 +9,8 @@ _PACKAGE: Final = Path(__file__).resolve().parents[1]
 # The sample gallery and the embedded model: inside the package if it is installed, beside it in a clone.
 ASSETS: Final = _PACKAGE / "assets" if (_PACKAGE / "assets").is_dir() else _PACKAGE.parent / "assets"
 
+LABELS: Final = _PACKAGE / "data"  # the vocabularies of the program
+
 
 def cache_folder() -> Path:
     """Return the user's folder for what can be computed again; all programs of this user share it."""

@@ -69,6 +69,9 @@ RerankerError
 │   ├── DatasetFormatUnknown     the format is not supported
 │   ├── DatasetSpecInvalid       the numbers after the dataset's name are wrong
 │   └── DatasetInvalid           the content is wrong; lists every fault
+├── VocabularyError              the labels cannot be used
+│   ├── VocabularyMissing        the file does not exist
+│   └── VocabularyInvalid        the content is wrong; lists every fault
 ├── LibraryMissing               there is no library of this name
 ├── LibraryBusy                  another program changes the library
 ├── LibraryUnwritable            nothing more can be written into a library, such as on a full disk
@@ -96,6 +99,8 @@ DownloadFailureReason = Literal["network", "offline", "unknown", "gated", "no sp
 FieldRule = Literal[
     "object",
     "text",
+    "number",
+    "probability",
     "positive number",
     "positive whole number",
     "three numbers",
@@ -139,13 +144,19 @@ FaultReason = Literal[
     "score",
     "labelled twice",
     "unknown query",
+    "no labels",
+    "label empty",
+    "label too long",
+    "label twice",
+    "unknown parent",
+    "own parent",
     "unknown picture",
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One fault in a dataset.
+    """One fault in a dataset or a vocabulary.
 
     file: name of the file, without folders.
     line: from 1; None if the file has no lines or the fault concerns the whole file.
@@ -668,6 +679,24 @@ class DatasetSpecInvalid(DatasetError):
 @dataclass(eq=False)
 class DatasetInvalid(DatasetError):
     """The content of the dataset is wrong. faults: all that were found, at least one."""
+
+    faults: tuple[Fault, ...]
+
+
+@dataclass(eq=False)
+class VocabularyError(RerankerError):
+    """The labels cannot be used. name: of the vocabulary, or its file as it was given."""
+
+    name: str
+
+
+class VocabularyMissing(VocabularyError):
+    """The file does not exist."""
+
+
+@dataclass(eq=False)
+class VocabularyInvalid(VocabularyError):
+    """The content of the vocabulary is wrong. faults: all that were found, at least one."""
 
     faults: tuple[Fault, ...]
 

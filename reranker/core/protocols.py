@@ -29,6 +29,7 @@ class PreparedImage(Protocol):
 
 ImageT = TypeVar("ImageT", bound=PreparedImage)
 ImageT_co = TypeVar("ImageT_co", bound=PreparedImage, covariant=True)
+ImageT_contra = TypeVar("ImageT_contra", bound=PreparedImage, contravariant=True)
 
 
 class Preprocessor(Protocol[ImageT_co]):
@@ -92,6 +93,16 @@ class Scorer(Protocol[ImageT]):
         """
 
 
+class PairScorer(Protocol[ImageT_contra]):
+    """Optional capability of a scorer: one batch for several queries."""
+
+    def launch_pairs(self, pairs: Sequence[tuple[Query, ImageT_contra]], run_id: str) -> Callable[[], list[Score]]:
+        """Do what `Scorer.launch` does for pairs of a query without an example and an image.
+
+        Pairs may share an image, which is encoded once; a batch takes its tokens for each of them, and about ten more.
+        """
+
+
 class Explainer(Protocol[ImageT]):
     """Optional capability of a scorer: occlusion maps."""
 
@@ -111,7 +122,9 @@ class DeviceStats(Protocol):
         """About how many encoded images the feature cache holds."""
 
 
-class LocalModel(Preprocessor[ImageT], Scorer[ImageT], Explainer[ImageT], DeviceStats, Protocol[ImageT]):
+class LocalModel(
+    Preprocessor[ImageT], Scorer[ImageT], PairScorer[ImageT], Explainer[ImageT], DeviceStats, Protocol[ImageT]
+):
     """A model in this process, with all capabilities."""
 
 
@@ -138,6 +151,9 @@ class Executor(Protocol[ImageT]):
     ) -> "Future[list[Score]]":
         """Start `Scorer.score`."""
 
+    def submit_pairs(self, pairs: Sequence[tuple[Query, ImageT]], run_id: str) -> "Future[list[Score]]":
+        """Start `PairScorer.launch_pairs`, and return its scores."""
+
     def encode(self, batch: Sequence[ImageT], run_id: str) -> "Future[list[ImageT]]":
         """Start `Scorer.encode`."""
 
@@ -154,8 +170,14 @@ class ScoreStore(Protocol):
         key: `EncodedPicture.key` or `PreparedImage.pixel_key`.
         """
 
+    def get_each(self, key: str, queries: Sequence[Query], fingerprint: str) -> dict[Query, Score]:
+        """Return the stored scores of one picture; queries without one are left out."""
+
     def put(self, query: Query, fingerprint: str, scores: Mapping[str, Score]) -> None:
         """Store scores by the keys that `get` takes."""
 
     def put_new(self, query: Query, fingerprint: str, scores: Mapping[str, Score]) -> None:
         """Store those of the scores whose keys have none."""
+
+    def put_new_each(self, key: str, fingerprint: str, scores: Mapping[Query, Score]) -> None:
+        """Store scores of one picture, for those queries that have none."""

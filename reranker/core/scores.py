@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from reranker.core.types import Ranking
+from reranker.core.types import LabelCalibration, Ranking
 
 MAX_DECIMALS: Final = 6
 
@@ -20,6 +20,11 @@ def sigmoid(value: float) -> float:
 def shown_score(log_odds: float, temperature: float = 1.0) -> float:
     """Compute 10 * sigmoid(log_odds / temperature), in [0, 10]."""
     return 10 * sigmoid(log_odds / temperature)
+
+
+def label_confidence(log_odds: float, calibration: LabelCalibration) -> float:
+    """Compute the confidence that a picture has a label, in [0, 1]."""
+    return sigmoid(calibration.slope * log_odds + calibration.intercept)
 
 
 def score_texts(scores: Sequence[float]) -> list[str]:

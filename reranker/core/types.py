@@ -3,8 +3,10 @@
 Nothing here knows torch, gradio or the disk. Every class is frozen and keyword-only, and can be pickled.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
@@ -118,6 +120,39 @@ class Score:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelCalibration:
+    """How the log-odds of a label become a confidence, and from which confidence a picture has the label.
+
+    slope, intercept: of Platt scaling, sigmoid(slope * log_odds + intercept); slope is above 0. threshold: in (0, 1).
+    thresholds: other ones, of labels by their keys.
+    """
+
+    slope: float
+    intercept: float
+    threshold: float
+    thresholds: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether all numbers are in their ranges."""
+        numbers = self.threshold, *(value for _, value in self.thresholds)
+        return (
+            math.isfinite(self.slope)
+            and self.slope > 0
+            and math.isfinite(self.intercept)
+            and all(0 < number < 1 for number in numbers)
+        )
+
+    def threshold_of(self, key: str) -> float:
+        """Return the threshold of a label."""
+        return self._thresholds.get(key, self.threshold)
+
+    @cached_property
+    def _thresholds(self) -> dict[str, float]:
+        return dict(self.thresholds)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScorerInfo:
     """Constant facts about a scorer, for cache keys, results and people.
 
@@ -127,6 +162,7 @@ class ScorerInfo:
     visual_tokens: most visual tokens of a picture. detail_levels: visual tokens at low, usual and high detail.
     temperature: T of the score that people see, 10 * sigmoid(log_odds / T); 1 if the checkpoint is not calibrated.
     relevance_threshold: the score (0 to 10) from which a picture is relevant; None if it is not known.
+    label_calibration: how confident the model is in labels.
     calibration_key: name of the calibration: weights, precision and scoring method, whatever the visual tokens.
     takes_example: whether the checkpoint knows queries with an example; its scores for others mean nothing.
     """
@@ -138,6 +174,7 @@ class ScorerInfo:
     detail_levels: tuple[int, int, int]
     temperature: float
     relevance_threshold: float | None
+    label_calibration: LabelCalibration
     calibration_key: str
     takes_example: bool
     load_warnings: tuple[LoadWarning, ...]

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Generic
+from typing import Generic, TypeVar
 
 from reranker.core.errors import (
     DeviceFailed,
@@ -26,6 +26,7 @@ from reranker.engine.results import ScoreResult, StoredScores, as_picture_error,
 
 _log = logging.getLogger(__name__)
 
+_Item = TypeVar("_Item")
 OnResult = Callable[[str, ScoreResult], None]
 
 
@@ -107,7 +108,7 @@ class BatchRunner(Generic[ImageT]):
         """Return part of a batch that failed, halved further if less fits the device by now."""
         half = self._halves.pop()
         while len(half) > 1 and self._tokens(half) > self._executor.batch_tokens:
-            half, rest = _halve(half)
+            half, rest = halve(half)
             self._halves.append(rest)
         return half
 
@@ -123,7 +124,7 @@ class BatchRunner(Generic[ImageT]):
         """Report the results of the oldest batch. Returns the bytes of its images that are no longer needed."""
         batch, future = self._in_flight.popleft()
         try:
-            result = _result_of(future, len(batch))
+            result = result_of(future, len(batch))
         finally:
             del future  # it holds the error, whose traceback holds the tensors whose memory the next batch needs
             self._ticket.release()
@@ -137,7 +138,7 @@ class BatchRunner(Generic[ImageT]):
     def _report_failure(self, batch: list[ImageT], error: PictureError) -> int:
         """Halve a batch that failed; an image that failed alone is at fault."""
         if len(batch) > 1:
-            self._halves += reversed(_halve(batch))
+            self._halves += reversed(halve(batch))
             return 0
         self._on_result(batch[0].key, error)
         return batch[0].nbytes
@@ -146,7 +147,8 @@ class BatchRunner(Generic[ImageT]):
         """Return the result of each key: a score that is no number is an error."""
         if len(scores) != len(batch):
             return {image.key: PictureUnscored(name="", reason="no answer") for image in batch}
-        return {image.key: self._check(score) for image, score in zip(batch, scores, strict=True)}
+        precision = self._executor.info.precision
+        return {image.key: unless_not_finite(score, precision) for image, score in zip(batch, scores, strict=True)}
 
     def _settled(self, batch: list[ImageT], results: dict[str, ScoreResult]) -> dict[str, ScoreResult]:
         """Store the scores, and return the results with those that other runs have stored for equal pixels."""
@@ -156,13 +158,13 @@ class BatchRunner(Generic[ImageT]):
         self._stored.put(settled)
         return results | settled
 
-    def _check(self, score: Score) -> ScoreResult:
-        if math.isfinite(float32(score.log_odds)):
-            return score
-        return PictureScoreNotFinite(name="", precision=self._executor.info.precision)
+
+def unless_not_finite(score: Score, precision: str) -> ScoreResult:
+    """Return a score, or the error of one that is no number. precision: that of the model."""
+    return score if math.isfinite(float32(score.log_odds)) else PictureScoreNotFinite(name="", precision=precision)
 
 
-def _result_of(future: "Future[list[Score]]", count: int) -> list[Score] | PictureError:
+def result_of(future: "Future[list[Score]]", count: int) -> list[Score] | PictureError:
     """Wait for the scores of a batch of `count` images; return the error without its traceback if it failed.
 
     Raises `DeviceFailed`, which is not the fault of an image.
@@ -214,6 +216,7 @@ def score_prepared(
     return [with_name(results.get(image.key, skipped), name) for image, name in zip(images, names, strict=True)]
 
 
-def _halve(batch: list[ImageT]) -> tuple[list[ImageT], list[ImageT]]:
+def halve(batch: list[_Item]) -> tuple[list[_Item], list[_Item]]:
+    """Return the first and the second half of a batch."""
     middle = (len(batch) + 1) // 2
     return batch[:middle], batch[middle:]

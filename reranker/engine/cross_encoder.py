@@ -13,7 +13,16 @@ import numpy as np
 import torch
 
 from reranker.core.errors import PictureBeyondContext, PictureOutOfMemory
-from reranker.core.types import Candidate, EncodedPicture, OccludedImages, Query, Score, ScorerInfo, Scoring
+from reranker.core.types import (
+    Candidate,
+    EncodedPicture,
+    LabelCalibration,
+    OccludedImages,
+    Query,
+    Score,
+    ScorerInfo,
+    Scoring,
+)
 from reranker.engine.device_errors import unless_out_of_memory
 from reranker.engine.feature_cache import FeatureCache
 from reranker.engine.host_memory import HostCopy, host_bytes
@@ -139,6 +148,7 @@ class CrossEncoder:
         method_digest = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:8]
         calibration_key = f"{checkpoint.digest}-{checkpoint.precision}-{method_digest}"
         calibration = self._calibrations.get(calibration_key)
+        temperature = calibration.temperature if calibration else self._method.temperature
         pixels = map(str, checkpoint.patch_settings.pixel_range(self._visual_tokens))
         parts = (checkpoint.digest, *identity, checkpoint.precision, *pixels, DECODING_VERSION, PATCHIFY_VERSION)
         return ScorerInfo(
@@ -147,8 +157,13 @@ class CrossEncoder:
             precision=checkpoint.precision,
             visual_tokens=self._visual_tokens,
             detail_levels=checkpoint.detail_levels,
-            temperature=calibration.temperature if calibration else self._method.temperature,
+            temperature=temperature,
             relevance_threshold=calibration.relevance_threshold if calibration else checkpoint.relevance_threshold,
+            label_calibration=(
+                self._calibrations.get_labels(calibration_key)
+                or (checkpoint.label_calibration if self._scoring == "yes-no" else None)
+                or LabelCalibration(slope=1 / temperature, intercept=0.0, threshold=0.5)
+            ),
             calibration_key=calibration_key,
             takes_example=checkpoint.takes_example,
             load_warnings=checkpoint.load_warnings,
@@ -257,6 +272,23 @@ class CrossEncoder:
         encoded = None if example is None else self._example(example, run_id)
         numbers = self._on_device(partial(self._launch, query.text, batch, run_id, encoded), batch, encoded)
         return partial(self._finish, batch, numbers, start)
+
+    def launch_pairs(self, pairs: Sequence[tuple[Query, PreparedImage]], run_id: str) -> Callable[[], list[Score]]:
+        """Give the device the work for pairs of a query without an example and an image; as `launch` otherwise."""
+        start = time.perf_counter()
+        batch = [image for _, image in pairs]
+        numbers = self._on_device(partial(self._launch_pairs, pairs, run_id), batch)
+        return partial(self._finish, batch, numbers, start)
+
+    def _launch_pairs(self, pairs: Sequence[tuple[Query, PreparedImage]], run_id: str) -> HostCopy:
+        for query, image in pairs:
+            self._check_length(query.text, [image], None)
+        images = list({image.key: image for _, image in pairs}.values())
+        features = dict(zip((image.key for image in images), self._features(images), strict=True))
+        documents = [Document(image=features[image.key], text=image.text) for _, image in pairs]
+        numbers = HostCopy(self._method.run_each([query.text for query, _ in pairs], documents))
+        self._remember(images, list(features.values()), run_id)
+        return numbers
 
     def _example(self, image: PreparedImage, run_id: str) -> Example:
         """Return the picture of a query. It is encoded without others, as its scores must not depend on a batch."""

@@ -35,16 +35,21 @@ class LocalExecutor(Generic[ImageT]):
         self, query: Query, batch: Sequence[ImageT], run_id: str, example: ImageT | None = None
     ) -> "Future[list[Score]]":
         """Start `Scorer.score`."""
-        if self.capacity == 1:
-            return self._torch_thread.submit(partial(self._model.score, query, batch, run_id, example))
-        launched = self._torch_thread.submit(partial(self._launch, query, batch, run_id, example))
-        return self._waiting.submit(_scores, launched)
+        return self._start(partial(self._model.launch, query, batch, run_id, example))
 
-    def _launch(
-        self, query: Query, batch: Sequence[ImageT], run_id: str, example: ImageT | None
-    ) -> Callable[[], list[Score]]:
+    def submit_pairs(self, pairs: Sequence[tuple[Query, ImageT]], run_id: str) -> "Future[list[Score]]":
+        """Start `PairScorer.launch_pairs`, and return its scores."""
+        return self._start(partial(self._model.launch_pairs, pairs, run_id))
+
+    def _start(self, launch: Callable[[], Callable[[], list[Score]]]) -> "Future[list[Score]]":
+        """Launch a batch in the thread of torch. If another may be in flight, the scores are awaited elsewhere."""
+        if self.capacity == 1:
+            return self._torch_thread.submit(partial(_launch_and_wait, launch))
+        return self._waiting.submit(_scores, self._torch_thread.submit(partial(self._launch, launch)))
+
+    def _launch(self, launch: Callable[[], Callable[[], list[Score]]]) -> Callable[[], list[Score]]:
         """Launch a batch, and read the memory for the next one: during a launch, less is free than afterwards."""
-        wait = self._model.launch(query, batch, run_id, example)
+        wait = launch()
         self._batch_tokens = self._model.batch_tokens
         return wait
 
@@ -55,6 +60,10 @@ class LocalExecutor(Generic[ImageT]):
     def occlude(self, image: ImageT, run_id: str) -> "Future[OccludedImages[ImageT]]":
         """Start `Explainer.occlude`."""
         return self._torch_thread.submit(partial(self._model.occlude, image, run_id))
+
+
+def _launch_and_wait(launch: Callable[[], Callable[[], list[Score]]]) -> list[Score]:
+    return launch()()
 
 
 def _scores(launched: "Future[Callable[[], list[Score]]]") -> list[Score]:

@@ -94,6 +94,9 @@ from reranker.core.errors import (
     TooManyQueries,
     TooManyRequests,
     UploadsFull,
+    VocabularyError,
+    VocabularyInvalid,
+    VocabularyMissing,
 )
 from reranker.core.types import LoadWarning
 
@@ -624,6 +627,22 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "“{name}” cannot be used: {faults} Further faults: {more}.",
         "zh": "“{name}”无法使用：{faults}另有 {more} 处错误。",
     },
+    (VocabularyError, ""): {
+        "en": "The labels “{name}” cannot be used; check the file.",
+        "zh": "标签“{name}”无法使用；请检查文件。",
+    },
+    (VocabularyMissing, ""): {
+        "en": "There are no labels “{name}”; write general, aerial, or the path to a text, CSV or JSON Lines file.",
+        "zh": "没有名为“{name}”的标签；请填写 general、aerial，或文本、CSV、JSON Lines 文件的路径。",
+    },
+    (VocabularyInvalid, "one"): {
+        "en": "The labels “{name}” cannot be used: {faults}",
+        "zh": "标签“{name}”无法使用：{faults}",
+    },
+    (VocabularyInvalid, "several"): {
+        "en": "The labels “{name}” cannot be used: {faults} Further faults: {more}.",
+        "zh": "标签“{name}”无法使用：{faults}另有 {more} 处错误。",
+    },
     (PrecisionUnsuitable, "half"): {
         "en": "No picture got a finite score in {precision}; choose the precision {others}.",
         "zh": "以 {precision} 精度计算时，没有一张图片得到有效分数；请改用 {others} 精度。",
@@ -697,6 +716,8 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
 _FIELD_RULES: Final[dict[FieldRule, dict[Language, str]]] = {
     "object": {"en": "an object, with names and values between curly brackets", "zh": "对象（花括号内的字段名和值）"},
     "text": {"en": "a text", "zh": "文本"},
+    "number": {"en": "a number", "zh": "数值"},
+    "probability": {"en": "a number between 0 and 1", "zh": "0 与 1 之间的数值"},
     "positive number": {"en": "a number above 0", "zh": "大于 0 的数值"},
     "positive whole number": {"en": "a whole number above 0", "zh": "大于 0 的整数"},
     "three numbers": {"en": "a list of three numbers", "zh": "由三个数值组成的列表"},
@@ -771,6 +792,30 @@ _FAULTS: Final[dict[FaultReason, dict[Language, str]]] = {
         "en": "no query has both relevant and irrelevant pictures, so no ranking can be measured; add the pictures "
         "that are missing.",
         "zh": "没有一个查询同时含有相关和不相关的图片，无法衡量排序；请补充图片。",
+    },
+    "no labels": {
+        "en": "there are no labels; write one a line.",
+        "zh": "没有标签；请每行写一个。",
+    },
+    "label empty": {
+        "en": "this label has no name that can be seen; write one.",
+        "zh": "这个标签没有可见的名称；请写上名称。",
+    },
+    "label too long": {
+        "en": "a name of a label has {value} characters; shorten it.",
+        "zh": "标签名称共 {value} 个字符，太长了；请缩短。",
+    },
+    "label twice": {
+        "en": "the name “{value}” is used twice, perhaps in another case or as a synonym; remove one of the two.",
+        "zh": "名称“{value}”重复（不区分大小写，同义词也算在内）；请删除其中一个。",
+    },
+    "unknown parent": {
+        "en": "the parent “{value}” is not a label of this vocabulary; add it, or correct the name.",
+        "zh": "上级标签“{value}”不在词表中；请添加，或更正名称。",
+    },
+    "own parent": {
+        "en": "the parents of “{value}” lead back to it; correct one of them.",
+        "zh": "“{value}”的上级标签形成了循环；请更正其中一个。",
     },
     "empty query": {
         "en": "the query is empty; write what the relevant pictures show.",
@@ -859,6 +904,7 @@ _VARIANTS: Final[dict[type[RerankerError], Callable[[Any], str]]] = {
     PictureScoreNotFinite: lambda error: "half" if _more_precise(error.precision) else "full",
     PrecisionUnsuitable: lambda error: "half" if _more_precise(error.precision) else "full",
     DatasetInvalid: lambda error: "one" if len(error.faults) == 1 else "several",
+    VocabularyInvalid: lambda error: "one" if len(error.faults) == 1 else "several",
     DocumentInvalid: lambda error: error.reason,
     ExampleInvalid: lambda error: error.reason,
     DownloadFailed: lambda error: error.reason,
@@ -898,7 +944,7 @@ def sentence(error: RerankerError, language: Language) -> str:
 
 def _words(error: RerankerError, language: Language) -> dict[str, str]:
     """Return the fields whose words depend on the language."""
-    if isinstance(error, DatasetInvalid):
+    if isinstance(error, DatasetInvalid | VocabularyInvalid):
         return {"faults": fault_sentence(error.faults[0], language), "more": f"{len(error.faults) - 1:,}"}
     if isinstance(error, ExampleUnreadable):
         return {"reason": sentence(error.error, language)}

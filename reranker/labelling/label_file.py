@@ -16,9 +16,9 @@ from filelock import FileLock, Timeout
 
 from reranker.core.errors import LabelFileBusy
 from reranker.evaluation.datasets.faults import Faults, invalid_fields, is_text
-from reranker.evaluation.datasets.file_reading import read_objects
 from reranker.evaluation.datasets.json_lines import HASHES, as_line
 from reranker.storage.atomic_write import append_line, write_atomically
+from reranker.storage.text_files import read_objects
 
 PLAIN_FIELDS: Final = {"query", "pictures", "relevant"}
 LOCK_TIMEOUT_S: Final = 5.0  # a change takes milliseconds

@@ -27,7 +27,7 @@ class ImageFeatures:
 
 @dataclass(frozen=True, kw_only=True)
 class PrefixKV:
-    """Keys and values of the prompt before the image, which all images of a query share.
+    """Keys and values of the start of a prompt, which several sequences share.
 
     layers: for each layer its keys and values, (tokens, key_heads, head_dim) each. next_position: the rotary position
         of the token after them; an example takes fewer positions than it has tokens.
@@ -40,6 +40,22 @@ class PrefixKV:
     def tokens(self) -> int:
         """The number of tokens, at least 1."""
         return len(self.layers[0][0])
+
+    def first(self, count: int) -> "PrefixKV":
+        """Return those of the first `count` tokens, which must all be text: one position each, from 0."""
+        return PrefixKV(layers=tuple((key[:count], value[:count]) for key, value in self.layers), next_position=count)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSequence:
+    """What follows a prefix: text, an image, and text.
+
+    before: ids of the tokens between the prefix and the image. after: ids of those after the image, at least one.
+    """
+
+    image: ImageFeatures
+    after: tuple[int, ...]
+    before: tuple[int, ...] = ()
 
 
 class VisionLanguageModel(Protocol):
@@ -63,17 +79,13 @@ class VisionLanguageModel(Protocol):
     def last_hidden(
         self,
         prefix: PrefixKV,
-        images: Sequence[ImageFeatures],
-        suffixes: Sequence[tuple[int, ...]],
+        sequences: Sequence[ImageSequence],
         branches: Sequence[tuple[int, ...]] = (),
     ) -> torch.Tensor:
-        """Return normed hidden states, (images, 1 + tokens of all branches, hidden).
+        """Return normed hidden states, (sequences, 1 + tokens of all branches, hidden).
 
-        For each image they are the state at the last position, then those of the branches. All images run in one packed
-        pass.
-
-        suffixes: for each image the ids of the tokens after it, at least one. branches: ids of alternative
-            continuations of each sequence, which do not attend to each other.
+        For each sequence they are the state at the last position, then those of the branches. All run in one packed
+        pass. branches: ids of alternative continuations of each sequence, which do not attend to each other.
         """
 
 

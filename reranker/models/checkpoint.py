@@ -12,6 +12,7 @@ from transformers import PretrainedConfig
 
 from reranker.core.errors import CheckpointBroken
 from reranker.core.text import is_well_formed
+from reranker.core.types import LabelCalibration
 from reranker.models.architecture import Architecture
 from reranker.models.context import max_tokens_of, max_visual_tokens
 from reranker.models.memory_plan import WeightCounts
@@ -91,6 +92,25 @@ class CheckpointFiles(ModelFiles):
         if not (is_number(threshold) and 0 < threshold < 10):
             raise self.invalid(SETTINGS, "fits", "score")
         return float(threshold)
+
+    @property
+    def label_calibration(self) -> LabelCalibration | None:
+        """How confident the model is in labels; None if it was not calibrated for them."""
+        fields: Any = self._reranker_settings.get("labels")
+        if fields is None:
+            return None
+        if not isinstance(fields, dict):
+            raise self.invalid(SETTINGS, "labels", "object")
+        slope: Any = fields.get("slope")
+        intercept: Any = fields.get("intercept")
+        threshold: Any = fields.get("threshold")
+        if not (is_number(slope) and slope > 0):
+            raise self.invalid(SETTINGS, "labels.slope", "positive number")
+        if not is_number(intercept):
+            raise self.invalid(SETTINGS, "labels.intercept", "number")
+        if not (is_number(threshold) and 0 < threshold < 1):
+            raise self.invalid(SETTINGS, "labels.threshold", "probability")
+        return LabelCalibration(slope=float(slope), intercept=float(intercept), threshold=float(threshold))
 
     @property
     def takes_example(self) -> bool:

@@ -28,6 +28,7 @@ ENCODERS: Final = {
     "git-rsclip": "lcybuaa/Git-RSCLIP",
 }
 TEMPLATES: Final = {"git-rsclip": "a remote sensing image of {}"}  # what texts are put into
+LANGUAGES: Final = {"chinese-clip": ("zh",), "git-rsclip": ("en",)}  # that an encoder reads; others read both
 GIGABYTES: Final = {"lychee": 16.6, "lychee-3b": 7.5, "qwen2.5-vl-7b": 16.6, "qwen2.5-vl-3b": 7.5}
 INDEX: Final = "model.safetensors.index.json"
 BEST: Final = "lychee"  # the model of "auto", if it can be used

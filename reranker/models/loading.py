@@ -19,7 +19,7 @@ from reranker.core.errors import (
     ModelOutOfMemory,
     QuantizationMissing,
 )
-from reranker.core.types import LoadWarning
+from reranker.core.types import LabelCalibration, LoadWarning
 from reranker.models.architecture import Architecture, VisionLanguageModel
 from reranker.models.checkpoint import CheckpointFiles
 from reranker.models.context import check_detail, max_tokens_of
@@ -50,8 +50,8 @@ class Checkpoint:
     max_tokens: most tokens, visual and text, that the model reads together.
     detail_levels: visual tokens per picture at the lowest, the default and the highest detail. instruction: the one
         that the model was trained with. temperature: of the displayed score. relevance_threshold: the lowest score,
-        between 0 and 10, of a picture that fits its query; None if unknown. takes_example: whether the model knows
-        queries with a picture.
+        between 0 and 10, of a picture that fits its query; None if unknown. label_calibration: None if unknown.
+        takes_example: whether the model knows queries with a picture.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Checkpoint:
     instruction: str
     temperature: float
     relevance_threshold: float | None
+    label_calibration: LabelCalibration | None
     takes_example: bool
     load_warnings: tuple[LoadWarning, ...]
 
@@ -218,6 +219,7 @@ def make_checkpoint_from_files(
         instruction=files.instruction,
         temperature=files.temperature,
         relevance_threshold=files.relevance_threshold,
+        label_calibration=files.label_calibration,
         takes_example=files.takes_example,
     )
 
@@ -253,6 +255,7 @@ def make_checkpoint(
         instruction=DEFAULT_INSTRUCTION,
         temperature=1.0,
         relevance_threshold=None,
+        label_calibration=None,
         takes_example=True,
         load_warnings=_load_warnings(parts.model.language_model),
     )

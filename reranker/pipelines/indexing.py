@@ -4,9 +4,8 @@ Files that have not changed are not opened. Work that was done is kept whenever 
 """
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -25,6 +24,7 @@ from reranker.images.hashing import content_hash
 from reranker.images.limits import Limits
 from reranker.images.reading import read_bytes
 from reranker.pipelines.batch_size import BatchSize
+from reranker.pipelines.read_ahead import read_ahead
 from reranker.storage.catalogue import NEVER_READ, Catalogue, CataloguedPicture, Content, FileStamp
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Indexer:
         progress = IndexProgress(done=0, total=len(changes.changed))
         yield progress
         with ThreadPoolExecutor(THREADS) as threads:
-            for batch in self._in_batches(_read_ahead(threads, self._read, changes.changed)):
+            for batch in self._in_batches(read_ahead(threads, self._read, changes.changed, READ_AHEAD)):
                 progress = self._enter(batch, changes.changed, progress)
                 yield progress
                 if cancellation is not None and cancellation.cancelled:
@@ -216,18 +216,3 @@ class Indexer:
                 batch = []
         if batch:
             yield batch
-
-
-def _read_ahead(threads: ThreadPoolExecutor, read: Callable[[str], _Read], paths: Iterable[str]) -> Iterator[_Read]:
-    """Yield files in order, some of which are read ahead."""
-    waiting: deque[Future[_Read]] = deque()
-    try:
-        for path in paths:
-            waiting.append(threads.submit(read, path))
-            if len(waiting) >= READ_AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()

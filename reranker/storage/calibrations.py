@@ -1,4 +1,4 @@
-"""CalibrationStore that `evaluate --calibrate` has fitted, one JSON file each in the user's data folder.
+"""Calibrations that `evaluate` has fitted, one JSON file each in the user's data folder.
 
 A calibration changes the scores that people see, and never the order. To undo one, delete its file.
 """
@@ -6,15 +6,19 @@ A calibration changes the scores that people see, and never the order. To undo o
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from reranker.config.paths import data_folder
+from reranker.core.types import LabelCalibration
 from reranker.storage.atomic_write import write_atomically
 
 _log = logging.getLogger(__name__)
+
+LABELS: Final = "-labels"  # at the end of the names of calibrations for labels
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,31 +51,62 @@ class CalibrationStore:
 
     def get(self, key: str) -> Calibration | None:
         """The calibration of a scorer; None if there is none, or if its file is unreadable or has invalid numbers."""
-        path = self._path(key)
-        if path is None:
-            return None
-        try:
-            stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            calibration = Calibration(
-                temperature=float(stored["temperature"]), relevance_threshold=float(stored["fits"])
-            )
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            _log.warning("Cannot read a calibration (%s); scores are shown without it", type(error).__name__)
-            return None
-        return calibration if calibration.is_valid else None
+
+        def read(stored: dict[str, Any]) -> Calibration:
+            return Calibration(temperature=float(stored["temperature"]), relevance_threshold=float(stored["fits"]))
+
+        calibration = self._read(key, read)
+        return calibration if calibration and calibration.is_valid else None
 
     def put(self, key: str, calibration: Calibration, about: Mapping[str, Any]) -> None:
         """Store a calibration. Raises `OSError`.
 
         about: how it was fitted, for people who open the file.
         """
-        path = self._path(key)
+        self._write(key, {"temperature": calibration.temperature, "fits": calibration.relevance_threshold, **about})
+
+    def get_labels(self, key: str) -> LabelCalibration | None:
+        """The calibration of a scorer for labels; None as in `get`."""
+
+        def read(stored: dict[str, Any]) -> LabelCalibration:
+            return LabelCalibration(
+                slope=float(stored["slope"]),
+                intercept=float(stored["intercept"]),
+                threshold=float(stored["threshold"]),
+                thresholds=tuple((str(label), float(value)) for label, value in stored["thresholds"].items()),
+            )
+
+        calibration = self._read(f"{key}{LABELS}", read)
+        return calibration if calibration and calibration.is_valid else None
+
+    def put_labels(self, key: str, calibration: LabelCalibration, about: Mapping[str, Any]) -> None:
+        """Store a calibration for labels. Raises `OSError`. about: as in `put`."""
+        stored = {
+            "slope": calibration.slope,
+            "intercept": calibration.intercept,
+            "threshold": calibration.threshold,
+            "thresholds": dict(calibration.thresholds),
+        }
+        self._write(f"{key}{LABELS}", stored | dict(about))
+
+    def _read(self, name: str, read: Callable[[dict[str, Any]], _Read]) -> _Read | None:
+        """Return what `read` makes of a file; None if there is no such file, or it is unreadable."""
+        path = self._path(name)
+        if path is None:
+            return None
+        try:
+            return read(json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            _log.warning("Cannot read a calibration (%s); scores are shown without it", type(error).__name__)
+            return None
+
+    def _write(self, name: str, stored: Mapping[str, Any]) -> None:
+        path = self._path(name)
         if path is None:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        stored = {"temperature": calibration.temperature, "fits": calibration.relevance_threshold, **about}
         write_atomically((json.dumps(stored, ensure_ascii=False, indent=2) + "\n").encode(), path)
 
     def delete(self, key: str) -> None:

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Final, Literal, TypeVar
@@ -46,6 +46,7 @@ _MIGRATIONS: Final[dict[str, str]] = {
     "order by log-odds alone": "ALTER TABLE scores DROP COLUMN order_key",
     "generated text": "ALTER TABLE scores RENAME COLUMN words TO generated_text",
 }
+MAX_VARIABLES: Final = 500  # in one statement
 EVICTED_SHARE: Final = 0.2  # of the scores, the oldest first, each time the store is full
 
 _Result = TypeVar("_Result")
@@ -75,26 +76,45 @@ class SqliteScoreStore:
         content_hash: in hexadecimal. fingerprint: see `Scorer.fingerprint`.
         """
 
-        def select(connection: sqlite3.Connection) -> Score | None:
-            row = connection.execute(
-                "SELECT log_odds, generated_text, visual_tokens FROM scores"
-                " WHERE content_hash = ? AND query_hash = ? AND fingerprint = ?",
-                (bytes.fromhex(content_hash), _query_hash(query), fingerprint),
-            ).fetchone()
-            return None if row is None else _score(*row)
+        return self.get_each(content_hash, [query], fingerprint).get(query)
 
-        return self._run(select)
+    def get_each(self, content_hash: str, queries: Sequence[Query], fingerprint: str) -> dict[Query, Score]:
+        """The stored scores of a picture for queries; those without one are left out. Thread-safe."""
+        by_hash = {_query_hash(query): query for query in queries}
+
+        def select(connection: sqlite3.Connection) -> dict[Query, Score]:
+            found: dict[Query, Score] = {}
+            every = list(by_hash)
+            for start in range(0, len(every), MAX_VARIABLES):
+                hashes = every[start : start + MAX_VARIABLES]
+                rows = connection.execute(
+                    "SELECT query_hash, log_odds, generated_text, visual_tokens FROM scores"
+                    f" WHERE content_hash = ? AND fingerprint = ? AND query_hash IN ({', '.join('?' * len(hashes))})",
+                    (bytes.fromhex(content_hash), fingerprint, *hashes),
+                )
+                scores = ((by_hash[query_hash], _score(*values)) for query_hash, *values in rows)
+                found |= {query: score for query, score in scores if score is not None}
+            return found
+
+        return self._run(select) or {}
 
     def put(self, query: Query, fingerprint: str, scores: Mapping[str, Score]) -> None:
         """Store scores by content hash, all in one transaction. Thread-safe."""
-        self._insert("REPLACE", query, fingerprint, scores)
+        self._insert("REPLACE", fingerprint, [(key, query, score) for key, score in scores.items()])
 
     def put_new(self, query: Query, fingerprint: str, scores: Mapping[str, Score]) -> None:
         """Store those of the scores whose content hashes have none, all in one transaction. Thread-safe."""
-        self._insert("IGNORE", query, fingerprint, scores)
+        self._insert("IGNORE", fingerprint, [(key, query, score) for key, score in scores.items()])
+
+    def put_new_each(self, content_hash: str, fingerprint: str, scores: Mapping[Query, Score]) -> None:
+        """Store scores of one picture, for those queries that have none, all in one transaction. Thread-safe."""
+        self._insert("IGNORE", fingerprint, [(content_hash, query, score) for query, score in scores.items()])
 
     def _insert(
-        self, on_conflict: Literal["REPLACE", "IGNORE"], query: Query, fingerprint: str, scores: Mapping[str, Score]
+        self,
+        on_conflict: Literal["REPLACE", "IGNORE"],
+        fingerprint: str,
+        scores: Iterable[tuple[str, Query, Score]],
     ) -> None:
         rows = [
             (
@@ -106,7 +126,7 @@ class SqliteScoreStore:
                 score.visual_tokens,
                 time.time(),
             )
-            for content_hash, score in scores.items()
+            for content_hash, query, score in scores
         ]
 
         def insert(connection: sqlite3.Connection) -> None:

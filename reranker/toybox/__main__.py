@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from reranker.config.paths import ASSETS
+from reranker.config.paths import ASSETS, LABELS
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
@@ -86,6 +86,14 @@ def measure_search(
 
     report = measure_search(folder, scenes=scenes, captions=captions, recall=recall, report=typer.echo)
     typer.echo(report)
+
+
+@app.command()
+def labels(output: Annotated[Path, typer.Option(help="File for the labels.")] = LABELS / "toybox.jsonl") -> None:
+    """Write the labels of the drawn world."""
+    from reranker.toybox.labels import write_labels  # noqa: PLC0415
+
+    write_labels(output)
 
 
 @app.command()

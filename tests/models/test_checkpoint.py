@@ -171,7 +171,7 @@ OPTIONAL = ["min_pixels", "max_pixels", "resample", "rescale_factor", *WRITTEN]
 FILES = {
     "preprocessor_config.json": changed(OPTIONAL),
     "processor_config.json": st.fixed_dictionaries({"image_processor": changed(OPTIONAL)}) | ANYTHING,
-    "reranker.json": changed(["details", "fits", "instruction", "takes_example", "temperature"]),
+    "reranker.json": changed(["details", "fits", "instruction", "labels", "takes_example", "temperature"]),
     INDEX: st.fixed_dictionaries({"weight_map": st.dictionaries(st.text(max_size=3), ANYTHING, max_size=2) | ANYTHING}),
 }
 

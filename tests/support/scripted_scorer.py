@@ -11,7 +11,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from reranker.core.errors import PictureMissing
-from reranker.core.types import Candidate, EncodedPicture, OccludedImages, Query, Ranking, Score, ScorerInfo, Scoring
+from reranker.core.types import (
+    Candidate,
+    EncodedPicture,
+    LabelCalibration,
+    OccludedImages,
+    Query,
+    Ranking,
+    Score,
+    ScorerInfo,
+    Scoring,
+)
 from reranker.engine.device_queue import DeviceQueue
 from reranker.engine.executor import LocalExecutor
 from reranker.engine.scoring_run import ScoringEngine
@@ -122,6 +132,7 @@ class ScriptedScorer:
             detail_levels=(1, 2, 3),
             temperature=temperature,
             relevance_threshold=None,
+            label_calibration=LabelCalibration(slope=1.0, intercept=0.0, threshold=0.5),
             calibration_key=fingerprint,
             takes_example=True,
             load_warnings=(),
@@ -187,6 +198,10 @@ class ScriptedScorer:
         self, query: Query, batch: Sequence[ScriptedImage], run_id: str, example: ScriptedImage | None = None
     ) -> Callable[[], list[Score]]:
         return partial(self.score, query, batch, run_id, example)
+
+    def launch_pairs(self, pairs: Sequence[tuple[Query, ScriptedImage]], run_id: str) -> Callable[[], list[Score]]:
+        self.batches.append([image.content for _, image in pairs])
+        return lambda: [self._score(self._judge(query, image.content), image) for query, image in pairs]
 
     def encode(self, batch: Sequence[ScriptedImage], run_id: str) -> list[ScriptedImage]:
         return list(batch)

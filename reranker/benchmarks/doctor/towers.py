@@ -15,6 +15,7 @@ from reranker.benchmarks.model_shapes import Model
 from reranker.benchmarks.transformers_reference import TransformersReference
 from reranker.core.types import Candidate
 from reranker.engine.cross_encoder import CrossEncoder, PreparedImage
+from reranker.models.architecture import ImageSequence
 from reranker.models.loading import Checkpoint
 from reranker.models.scoring.prompts import LYCHEE, encode_prompt
 
@@ -52,7 +53,8 @@ def _packed(checkpoint: Checkpoint, images: Sequence[PreparedImage]) -> tuple[li
     """Return the visual tokens and the last hidden state of each picture, by this program."""
     network, prompt = checkpoint.model, encode_prompt(checkpoint.tokenizer, LYCHEE, TEXT)
     features = network.encode_images([image.patches for image in images if image.patches is not None])
-    states = network.last_hidden(network.prefill(prompt.before), features, [prompt.after] * len(features))
+    sequences = [ImageSequence(image=each, after=prompt.after) for each in features]
+    states = network.last_hidden(network.prefill(prompt.before), sequences)
     return [each.tokens for each in features], states[:, 0]
 
 

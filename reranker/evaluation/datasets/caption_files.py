@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from reranker.core.text import is_blank
 from reranker.evaluation.datasets.faults import Faults, invalid_fields, is_id, is_text
-from reranker.evaluation.datasets.file_reading import JSON_ERRORS, numbered_lines, read_text
+from reranker.storage.text_files import JSON_ERRORS, numbered_lines, read_text
 
 SUFFIXES: Final = frozenset({".json", ".token", ".txt", ".csv"})
 _FLICKR_LINE: Final = re.compile(r"(?P<picture>[^\t]+?)(?:#[a-z]+)*#[0-9]+[\t ](?P<caption>.*)")

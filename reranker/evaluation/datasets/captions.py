@@ -15,9 +15,9 @@ from typing import Final
 
 from reranker.evaluation.datasets.caption_files import Caption, read_captions
 from reranker.evaluation.datasets.faults import Faults
-from reranker.evaluation.datasets.file_reading import is_folder
 from reranker.evaluation.datasets.types import Dataset, LabelledPicture, LabelledSet, Sampling, language_of
 from reranker.images.formats import is_picture
+from reranker.storage.text_files import is_folder
 
 _FOLDERS: Final = (
     "images",

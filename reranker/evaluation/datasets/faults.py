@@ -4,34 +4,28 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reranker.core.errors import DatasetInvalid, Fault, FaultReason
+from reranker.core.errors import DatasetInvalid
+from reranker.core.faults import FaultList
 from reranker.core.text import is_well_formed
 from reranker.evaluation.datasets.types import Dataset, LabelledSet
 
 
-class Faults:
-    """The faults of one dataset, collected while it is read, so that all of them can be reported at once."""
+class Faults(FaultList):
+    """The faults of one dataset."""
 
     def __init__(self, dataset_name: str) -> None:
+        super().__init__()
         self._dataset_name = dataset_name
-        self._faults: list[Fault] = []
-
-    def __len__(self) -> int:
-        return len(self._faults)
-
-    def add(self, file: Path, line: int | None, reason: FaultReason, value: str = "") -> None:
-        """Add a fault. The parameters are the fields of `Fault`."""
-        self._faults.append(Fault(file=file.name, line=line, reason=reason, value=value))
 
     def dataset(self, path: Path, sets: Sequence[LabelledSet]) -> Dataset:
         """Return the sets that were read from a file or folder. Raises `DatasetInvalid` if there are faults or no sets.
 
         path: the file or folder that is named if there are no sets.
         """
-        if not sets and not self._faults:
+        if not sets and not len(self):
             self.add(path, None, "no sets")
-        if self._faults:
-            raise DatasetInvalid(name=self._dataset_name, faults=tuple(self._faults))
+        if len(self):
+            raise DatasetInvalid(name=self._dataset_name, faults=tuple(self))
         return Dataset(name=self._dataset_name, sets=tuple(sets))
 
 

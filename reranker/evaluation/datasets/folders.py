@@ -12,10 +12,10 @@ from random import Random
 
 from reranker.core.text import is_blank
 from reranker.evaluation.datasets.faults import Faults, is_text
-from reranker.evaluation.datasets.file_reading import list_folder
 from reranker.evaluation.datasets.types import Dataset, LabelledPicture, LabelledSet, Sampling, language_of
 from reranker.images.formats import is_picture
 from reranker.images.hashing import content_hash
+from reranker.storage.text_files import list_folder
 
 
 def read_folders(folder: Path, name: str, sampling: Sampling | None) -> Dataset | None:

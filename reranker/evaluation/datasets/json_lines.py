@@ -17,9 +17,9 @@ from typing import Any, Final
 from reranker.core.errors import FaultReason
 from reranker.core.text import SURROGATE, is_blank
 from reranker.evaluation.datasets.faults import Faults, invalid_fields, is_id, is_text
-from reranker.evaluation.datasets.file_reading import is_file, read_objects
 from reranker.evaluation.datasets.types import Dataset, LabelledPicture, LabelledSet, language_of
 from reranker.images.hashing import content_hash
+from reranker.storage.text_files import is_file, read_objects
 
 HASHES: Final = "sha256"
 

@@ -17,12 +17,12 @@ from typing import Final
 from reranker.core.errors import DatasetFormatUnknown, DatasetMissing, DatasetSpecInvalid
 from reranker.evaluation.datasets.caption_files import SUFFIXES as CAPTION_SUFFIXES
 from reranker.evaluation.datasets.captions import read_caption_sets
-from reranker.evaluation.datasets.file_reading import is_file, is_folder
 from reranker.evaluation.datasets.folders import read_folders
 from reranker.evaluation.datasets.json_lines import read_json_lines
 from reranker.evaluation.datasets.toybox import draw_toybox_sets
 from reranker.evaluation.datasets.trec import has_qrels, read_trec
 from reranker.evaluation.datasets.types import Dataset, Sampling
+from reranker.storage.text_files import is_file, is_folder
 
 _TOYBOX: Final = "toybox"
 _LAST_NUMBER: Final = re.compile("(?P<path>.*):(?P<number>[0-9]{1,9})", re.DOTALL)

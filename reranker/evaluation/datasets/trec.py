@@ -23,7 +23,10 @@ from typing import Final
 
 from reranker.core.text import is_blank
 from reranker.evaluation.datasets.faults import Faults, invalid_fields, is_id, is_text
-from reranker.evaluation.datasets.file_reading import (
+from reranker.evaluation.datasets.trec_files import Row, read_qrels, read_run
+from reranker.evaluation.datasets.types import Dataset, LabelledPicture, LabelledSet, language_of
+from reranker.images.formats import is_picture
+from reranker.storage.text_files import (
     is_file,
     is_folder,
     list_folder,
@@ -31,9 +34,6 @@ from reranker.evaluation.datasets.file_reading import (
     read_objects,
     read_text,
 )
-from reranker.evaluation.datasets.trec_files import Row, read_qrels, read_run
-from reranker.evaluation.datasets.types import Dataset, LabelledPicture, LabelledSet, language_of
-from reranker.images.formats import is_picture
 
 _QUERIES: Final = ("queries.jsonl", "queries.tsv", "topics.tsv", "queries.txt")
 _QRELS: Final = ("qrels", "qrels.tsv", "qrels.txt")

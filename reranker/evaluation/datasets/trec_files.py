@@ -12,7 +12,7 @@ from typing import Final
 
 from reranker.core.errors import FaultReason
 from reranker.evaluation.datasets.faults import Faults
-from reranker.evaluation.datasets.file_reading import numbered_lines, read_text
+from reranker.storage.text_files import numbered_lines, read_text
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,10 +17,10 @@ from reranker.core.types import BackendChoice, EncoderBackend, EncoderInfo, Enco
 from reranker.images.decoding_pool import DECODING_VERSION
 from reranker.models.dual_encoders.backend_choice import BackendChooser
 from reranker.models.dual_encoders.family import Tokenize
-from reranker.models.dual_encoders.files import DualEncoderFiles, without_advice_on_ids
+from reranker.models.dual_encoders.files import DualEncoderFiles, Logits, without_advice_on_ids
 from reranker.models.dual_encoders.onnx_cache import CPU, OnnxCache
 from reranker.models.dual_encoders.towers import DTYPES, TorchTowers, Towers
-from reranker.models.hub import TEMPLATES, folder_of
+from reranker.models.hub import LANGUAGES, TEMPLATES, folder_of
 from reranker.models.loading import WEIGHTS, check_weights, report_loading
 from reranker.models.memory_plan import choose_device, is_out_of_memory
 from reranker.models.picture_preprocessing import SquareSettings
@@ -31,8 +31,8 @@ _QUANTIZATION_VERSION: Final = "int8-1"  # increase it if the same text or pictu
 class Encoder:
     """A loaded dual encoder. All methods run in one thread at a time.
 
-    template: what a text is put into, with {} in its place. choice: how "auto" has chosen the backend; None if it was
-    given.
+    template: what a text is put into, with {} in its place. logits: of the checkpoint. languages: that it reads, "en"
+    and "zh". choice: how "auto" has chosen the backend; None if it was given.
     """
 
     def __init__(
@@ -41,10 +41,12 @@ class Encoder:
         tokenize: Tokenize,
         info: EncoderInfo,
         template: str = "{}",
+        logits: Logits | None = None,
+        languages: tuple[str, ...] = ("en", "zh"),
         choice: BackendChoice | None = None,
     ) -> None:
-        self.info, self.choice = info, choice
-        self._towers, self._tokenize, self._template = towers, tokenize, template
+        self.info, self.template, self.languages, self.choice = info, template, languages, choice
+        self._towers, self._tokenize, self._logits = towers, tokenize, logits or Logits(scale=1.0, bias=None)
 
     def encode_images(self, batch: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Return the vectors of pictures, which were resized to `info.image_px`: (n, dimensions), of unit length.
@@ -55,7 +57,24 @@ class Encoder:
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors of texts, at least one: (n, dimensions), of unit length. Long texts are cut."""
-        return self._towers.encode_tokens(self._tokenize([self._template.replace("{}", text) for text in texts]))
+        return self._towers.encode_tokens(self._tokenize([self.template.replace("{}", text) for text in texts]))
+
+    def probabilities(self, cosines: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probability that each text fits its picture, (pictures, texts), by the cosines of their vectors.
+
+        Each is judged by itself if the encoder was trained so, as SigLIP was; otherwise the texts share a picture's
+        probability of 1 (softmax, as CLIP).
+        """
+        logits = cosines * self._logits.scale
+        if self._logits.bias is not None:
+            return np.asarray(1 / (1 + np.exp(-np.clip(logits + self._logits.bias, -60, 60))), np.float32)
+        shares = np.exp(logits - logits.max(1, keepdims=True))
+        return np.asarray(shares / shares.sum(1, keepdims=True), np.float32)
+
+    @property
+    def judges_alone(self) -> bool:
+        """Whether `probabilities` judges each text by itself."""
+        return self._logits.bias is not None
 
 
 def load_encoder(
@@ -123,7 +142,8 @@ def load_encoder(
         dimensions=files.family.dimensions(files.config),
         image_px=settings.image_px,
     )
-    return Encoder(towers, tokenize, info, template, choice)
+    languages = LANGUAGES.get(model, ("en", "zh"))
+    return Encoder(towers, tokenize, info, template, files.logits, languages, choice)
 
 
 def _default_precision(device: torch.device) -> str:

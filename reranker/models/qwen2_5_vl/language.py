@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import silu
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoderLayer, Qwen2_5_VLTextModel
 
-from reranker.models.architecture import ImageFeatures, PrefixKV
+from reranker.models.architecture import ImageFeatures, ImageSequence, PrefixKV
 from reranker.models.device_map import device_of_layer
 from reranker.models.layers.attention import PackedSequences, attend
 from reranker.models.layers.rms_norm import rms_norm
@@ -63,32 +63,20 @@ def embed(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> torch.Tensor:
 def last_hidden(
     language: Qwen2_5_VLTextModel,
     prefix: PrefixKV,
-    images: Sequence[ImageFeatures],
-    suffixes: Sequence[tuple[int, ...]],
+    sequences: Sequence[ImageSequence],
     branches: Sequence[tuple[int, ...]] = (),
 ) -> torch.Tensor:
-    """Return normed hidden states, (images, 1 + tokens of all branches, hidden).
+    """Return normed hidden states, (sequences, 1 + tokens of all branches, hidden).
 
-    For each image they are the state at the last position, then those of the branches.
+    For each sequence they are the state at the last position, then those of the branches.
 
-    suffixes: for each image the ids of the tokens after it, at least one. Images may differ in their number of visual
-        tokens, and in their suffixes.
-    branches: ids of alternative continuations, the same for all images.
+    sequences: may differ in their texts and in their number of visual tokens.
+    branches: ids of alternative continuations, the same for all sequences.
     """
-    embedded = {ids: embed(language, ids) for ids in dict.fromkeys((*suffixes, *branches))}
-    continuations = [embedded[ids] for ids in branches]
-    hidden = torch.cat(
-        [
-            part
-            for image, ids in zip(images, suffixes, strict=True)
-            for part in (to_device(image.tokens, embedded[ids].device), embedded[ids], *continuations)
-        ]
-    )
+    hidden = _embed_sequences(language, sequences, branches)
     branch_lengths = tuple(map(len, branches))
-    positions = [
-        _positions_after(prefix, image, len(ids), branch_lengths) for image, ids in zip(images, suffixes, strict=True)
-    ]
-    sequences = PackedSequences(
+    positions = [_positions_after(prefix, each, branch_lengths) for each in sequences]
+    packed = PackedSequences(
         lengths=tuple(each.shape[1] for each in positions),
         prefix_tokens=prefix.tokens,
         branches=branch_lengths,
@@ -97,23 +85,38 @@ def last_hidden(
     rotation = language_rotation(language, to_device(torch.cat(positions, dim=1), hidden.device), hidden.dtype)
     *layers, (last_layer, last_layer_prefix) = zip(_layers(language), prefix.layers, strict=True)
     for layer, layer_prefix in layers:
-        hidden, rotation, sequences = _to_device(device_of_layer(language, layer), hidden, rotation, sequences)
+        hidden, rotation, packed = _to_device(device_of_layer(language, layer), hidden, rotation, packed)
         query, key, value = _project(layer, hidden, rotation)
         scale = layer.self_attn.scaling
-        attended = attend(query, key, value, sequences, scale=scale, causal=True, prefix=layer_prefix)
+        attended = attend(query, key, value, packed, scale=scale, causal=True, prefix=layer_prefix)
         hidden = _finish_layer(layer, hidden, attended)
-    hidden, rotation, sequences = _to_device(device_of_layer(language, last_layer), hidden, rotation, sequences)
-    states = _run_last_layer(last_layer, last_layer_prefix, hidden, rotation, sequences)
-    normed: torch.Tensor = language.norm(states.unflatten(0, (len(images), -1)))
+    hidden, rotation, packed = _to_device(device_of_layer(language, last_layer), hidden, rotation, packed)
+    states = _run_last_layer(last_layer, last_layer_prefix, hidden, rotation, packed)
+    normed: torch.Tensor = language.norm(states.unflatten(0, (len(sequences), -1)))
     return normed
 
 
-def _positions_after(
-    prefix: PrefixKV, image: ImageFeatures, suffix_tokens: int, branch_lengths: Sequence[int]
+def _embed_sequences(
+    language: Qwen2_5_VLTextModel, sequences: Sequence[ImageSequence], branches: Sequence[tuple[int, ...]]
 ) -> torch.Tensor:
-    """Return the rotary positions (3, tokens) of an image, its suffix and its branches, which all start after that."""
-    start = prefix.next_position
-    trunk = rope_positions(start, image.rows, image.columns, suffix_tokens)[:, start:]
+    """Return the states of all sequences, each followed by the branches, (tokens, hidden)."""
+    texts = dict.fromkeys((*branches, *(ids for each in sequences for ids in (each.before, each.after) if ids)))
+    embedded = {ids: embed(language, ids) for ids in texts}
+    device = language.norm.weight.device
+    images = {id(each.image): each.image.tokens for each in sequences}  # each once, whatever share it
+    on_device = {key: to_device(tokens, device) for key, tokens in images.items()}
+    parts: list[torch.Tensor] = []
+    for each in sequences:
+        parts += [embedded[each.before]] if each.before else []
+        parts += [on_device[id(each.image)], embedded[each.after], *(embedded[ids] for ids in branches)]
+    return torch.cat(parts)
+
+
+def _positions_after(prefix: PrefixKV, sequence: ImageSequence, branch_lengths: Sequence[int]) -> torch.Tensor:
+    """Return the rotary positions (3, tokens) of a sequence and its branches, which all start after it."""
+    start, image = prefix.next_position, sequence.image
+    before = start + len(sequence.before)
+    trunk = rope_positions(before, image.rows, image.columns, len(sequence.after))[:, start:]
     branches = [trunk[:, -1:] + 1 + torch.arange(length) for length in branch_lengths]
     return torch.cat((trunk, *branches), dim=1)
 

@@ -6,7 +6,7 @@ from typing import Final
 import torch
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-from reranker.models.architecture import Architecture, ImageFeatures, PrefixKV
+from reranker.models.architecture import Architecture, ImageFeatures, ImageSequence, PrefixKV
 from reranker.models.patchify import Patches, PatchSettings
 from reranker.models.qwen2_5_vl.language import last_hidden, prefill
 from reranker.models.qwen2_5_vl.vision import BytePatchEmbedding, VisionTower, encode_images, pad_ffn
@@ -39,12 +39,11 @@ class Qwen2_5VL:  # noqa: N801 - the name of the model
     def last_hidden(
         self,
         prefix: PrefixKV,
-        images: Sequence[ImageFeatures],
-        suffixes: Sequence[tuple[int, ...]],
+        sequences: Sequence[ImageSequence],
         branches: Sequence[tuple[int, ...]] = (),
     ) -> torch.Tensor:
-        """Return normed hidden states, (images, 1 + tokens of all branches, hidden)."""
-        return last_hidden(self.language, prefix, images, suffixes, branches)
+        """Return normed hidden states, (sequences, 1 + tokens of all branches, hidden)."""
+        return last_hidden(self.language, prefix, sequences, branches)
 
 
 QWEN2_5_VL: Final = Architecture(

@@ -64,5 +64,8 @@ class ScoringMethod(Protocol):
         Call it without gradients, in the thread of torch.
         """
 
+    def run_each(self, queries: Sequence[str], documents: Sequence[Document]) -> torch.Tensor:
+        """Return the same as `run`, with a query of its own for each document, all in one packed pass."""
+
     def read(self, numbers: torch.Tensor) -> list[ScoredDocument]:
         """Return the score of each document by the numbers of `run`, which are in host memory. Thread-safe."""

@@ -1,16 +1,19 @@
 """Encode the prompts of a layout, and keep what recent queries have computed."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
-from reranker.models.architecture import PrefixKV
+from reranker.models.architecture import ImageSequence, PrefixKV
 from reranker.models.loading import Checkpoint
-from reranker.models.scoring.method import Example
+from reranker.models.scoring.method import Document, Example
 from reranker.models.scoring.prompts import EncodedPrompt, Layout, encode_prompt
 
 # Queries whose prefix stays on the device, and the tokens of all of them: 230 MB with the 7B model.
 MAX_PREFIXES: Final = 16
 MAX_PREFIX_TOKENS: Final = 4096
+MAX_PROMPTS: Final = 16_384  # whose ids are remembered: those of the labels of a vocabulary
 
 
 class PromptCache:
@@ -20,6 +23,7 @@ class PromptCache:
         self._checkpoint, self._layout, self._instruction = checkpoint, layout, instruction
         self._prefixes: OrderedDict[tuple[str, str | None], PrefixKV] = OrderedDict()
         self._plain_suffix = self._encode().after
+        self._before = lru_cache(MAX_PROMPTS)(lambda query: self._encode(query).before)
 
     def query_tokens(self, query: str, example: Example | None = None) -> int:
         """Return the number of tokens before the image. Call it in the thread of torch."""
@@ -39,9 +43,26 @@ class PromptCache:
         self._prefixes.move_to_end(key)
         return self._prefixes[key]
 
+    def shared_prefix(self, queries: Sequence[str]) -> tuple[PrefixKV, list[tuple[int, ...]]]:
+        """Return the keys and values of the tokens that the prompts of all queries start with, and for each query the
+        ids of those that follow, up to the image.
+        """
+        before = [self._before(query) for query in queries]
+        count = _common_start(self._before(""), *before)
+        return self.prefix("").first(count), [ids[count:] for ids in before]
+
     def suffix(self, text: str) -> tuple[int, ...]:
         """Return the ids of the tokens after the image, whatever the query. text: of the document. Thread-safe."""
         return self._encode(text=text).after if text else self._plain_suffix
+
+    def sequences(
+        self, documents: Sequence[Document], before: Sequence[tuple[int, ...]] | None = None
+    ) -> list[ImageSequence]:
+        """Return what follows a prefix, for each document. before: ids between the prefix and its image, if any."""
+        return [
+            ImageSequence(before=ids, image=document.image, after=self.suffix(document.text))
+            for document, ids in zip(documents, before or [()] * len(documents), strict=True)
+        ]
 
     def _prefill(self, query: str, example: Example | None) -> PrefixKV:
         prompt, model = self._encode(query, has_example=example is not None), self._checkpoint.model
@@ -60,6 +81,12 @@ class PromptCache:
     def _encode(self, query: str = "", text: str = "", *, has_example: bool = False) -> EncodedPrompt:
         tokenizer = self._checkpoint.tokenizer
         return encode_prompt(tokenizer, self._layout, query, self._instruction, text, has_example=has_example)
+
+
+def _common_start(*sequences: tuple[int, ...]) -> int:
+    """Return how many items all sequences start with."""
+    columns = zip(*sequences, strict=False)
+    return next((count for count, column in enumerate(columns) if len(set(column)) > 1), min(map(len, sequences)))
 
 
 def _key(query: str, example: Example | None) -> tuple[str, str | None]:

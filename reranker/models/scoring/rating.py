@@ -13,6 +13,7 @@ import torch
 from torch.nn.functional import log_softmax
 
 from reranker.core.errors import CheckpointUnsupported
+from reranker.models.architecture import ImageSequence, PrefixKV
 from reranker.models.layers.transfer import to_device
 from reranker.models.loading import Checkpoint
 from reranker.models.scoring.method import Document, Example, ScoredDocument
@@ -60,12 +61,15 @@ class Rating:
 
     def run(self, query: str, documents: Sequence[Document], example: Example | None = None) -> torch.Tensor:
         """Return log-odds and the index of the most probable rating, (documents, 2), by one packed pass."""
-        states = self._model.last_hidden(
-            self._prompts.prefix(query, example),
-            [document.image for document in documents],
-            [self._prompts.suffix(document.text) for document in documents],
-            self._branches,
-        )
+        return self._numbers(self._prompts.prefix(query, example), self._prompts.sequences(documents))
+
+    def run_each(self, queries: Sequence[str], documents: Sequence[Document]) -> torch.Tensor:
+        """Return the same with a query of its own for each document, by one packed pass."""
+        prefix, before = self._prompts.shared_prefix(queries)
+        return self._numbers(prefix, self._prompts.sequences(documents, before))
+
+    def _numbers(self, prefix: PrefixKV, sequences: Sequence[ImageSequence]) -> torch.Tensor:
+        states = self._model.last_hidden(prefix, sequences, self._branches)
         probabilities = rating_probabilities(states.float() @ self._output.T)
         return torch.stack((rating_log_odds(probabilities), probabilities.argmax(dim=1).float()), dim=1)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from reranker.models.architecture import ImageSequence, PrefixKV
 from reranker.models.loading import Checkpoint
 from reranker.models.scoring.method import Document, Example, ScoredDocument
 from reranker.models.scoring.prompt_cache import PromptCache
@@ -40,12 +41,15 @@ class YesNo:
 
     def run(self, query: str, documents: Sequence[Document], example: Example | None = None) -> torch.Tensor:
         """Return log-odds, (documents, 1), by one packed pass that continues the prefix of the query."""
-        states = self._checkpoint.model.last_hidden(
-            self._prompts.prefix(query, example),
-            [document.image for document in documents],
-            [self._prompts.suffix(document.text) for document in documents],
-        )
-        return self._checkpoint.head.log_odds(states)
+        return self._log_odds(self._prompts.prefix(query, example), self._prompts.sequences(documents))
+
+    def run_each(self, queries: Sequence[str], documents: Sequence[Document]) -> torch.Tensor:
+        """Return log-odds, (documents, 1), by one packed pass that continues what the prompts start with."""
+        prefix, before = self._prompts.shared_prefix(queries)
+        return self._log_odds(prefix, self._prompts.sequences(documents, before))
+
+    def _log_odds(self, prefix: PrefixKV, sequences: Sequence[ImageSequence]) -> torch.Tensor:
+        return self._checkpoint.head.log_odds(self._checkpoint.model.last_hidden(prefix, sequences))
 
     def read(self, numbers: torch.Tensor) -> list[ScoredDocument]:
         """Return the log-odds as scores."""

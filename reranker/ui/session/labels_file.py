@@ -12,10 +12,10 @@ from reranker.config.settings import MEGABYTE
 from reranker.core.errors import RequestTooLarge
 from reranker.core.text import well_formed
 from reranker.evaluation.datasets.faults import Faults
-from reranker.evaluation.datasets.file_reading import decode_text, parse_objects
 from reranker.evaluation.datasets.json_lines import HASHES, as_line
 from reranker.labelling.label_file import labelled_names
 from reranker.server.json_bodies import JsonLimits, split_long_strings
+from reranker.storage.text_files import decode_text, parse_objects
 from reranker.ui.session.admission import new_id
 from reranker.ui.session.labelled_queries import Labelled, LabelledPicture, LabelledQueries, PictureIndex
 

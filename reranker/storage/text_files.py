@@ -1,4 +1,4 @@
-"""Read the files and folders of a dataset; what cannot be read becomes a fault."""
+"""Read text files and folders that people have written; what cannot be read becomes a fault."""
 
 import json
 from codecs import BOM_UTF8
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from reranker.evaluation.datasets.faults import Faults
+from reranker.core.faults import FaultList
 from reranker.images.natural_order import natural_key
 
 JSON_ERRORS: Final = (ValueError, RecursionError)
@@ -28,7 +28,7 @@ def is_folder(path: Path) -> bool:
         return False
 
 
-def list_folder(folder: Path, is_wanted: Callable[[Path], bool], faults: Faults) -> list[Path] | None:
+def list_folder(folder: Path, is_wanted: Callable[[Path], bool], faults: FaultList) -> list[Path] | None:
     """Return the wanted entries of a folder in natural order, or None if it cannot be read."""
     try:
         return sorted(filter(is_wanted, folder.iterdir()), key=natural_key)
@@ -37,7 +37,7 @@ def list_folder(folder: Path, is_wanted: Callable[[Path], bool], faults: Faults)
         return None
 
 
-def read_text(file: Path, faults: Faults) -> str:
+def read_text(file: Path, faults: FaultList) -> str:
     """Return the text of a UTF-8 file without its byte order mark; an empty one if the file cannot be read."""
     try:
         data = file.read_bytes()
@@ -47,7 +47,7 @@ def read_text(file: Path, faults: Faults) -> str:
     return decode_text(data, file, faults)
 
 
-def decode_text(data: bytes, file: Path, faults: Faults) -> str:
+def decode_text(data: bytes, file: Path, faults: FaultList) -> str:
     """Return the text of UTF-8 without its byte order mark; an empty one if it is something else.
 
     file: is named in faults.
@@ -83,12 +83,12 @@ def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def read_objects(file: Path, faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_objects(file: Path, faults: FaultList) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the objects of a JSON Lines file with their line numbers."""
     yield from parse_objects(read_text(file, faults), file, faults)
 
 
-def parse_objects(text: str, file: Path, faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:
+def parse_objects(text: str, file: Path, faults: FaultList) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the objects in the text of a JSON Lines file with their line numbers. file: is named in faults."""
     unfinished = text.count("\n") + 1  # the number of the line that has no line break
     for number, line in numbered_lines(text):

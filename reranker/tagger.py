@@ -1,0 +1,199 @@
+"""The Python interface of labels: what pictures show, by a vocabulary, each with a confidence.
+
+A dual encoder proposes labels for each picture, in milliseconds, and the cross-encoder judges those.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reranker.api import Picture, Reranker
+from reranker.config.paths import cache_folder
+from reranker.core.cancellation import Cancellation
+from reranker.core.errors import CheckpointNotDownloaded, FilterInvalid
+from reranker.core.types import Candidate, Failed, LabelCalibration
+from reranker.engine.scoring_run import ScoringEngine
+from reranker.images.decoding_pool import shared_pool
+from reranker.pipelines.label_proposals import PROPOSED, LabelProposals, label_vectors
+from reranker.pipelines.tag import Tagged, TaggingRun, TagOptions
+from reranker.vocabulary.label_files import load_vocabulary
+from reranker.vocabulary.labels import Vocabulary
+
+if TYPE_CHECKING:
+    from reranker.models.dual_encoders.encoder import Encoder
+
+AUTO: Final = "auto"
+NO_ENCODER: Final = "none"
+MOST_WITHOUT_ENCODER: Final = 100  # labels that are all judged by the cross-encoder if there is no dual encoder
+# Of what is on this machine, the first is used.
+PREFERRED: Final = {
+    "photo": ("siglip2-so400m", "siglip2", "chinese-clip"),
+    "aerial": ("git-rsclip", "siglip2-so400m", "siglip2"),
+}
+KnownVector = Callable[[str], NDArray[np.float32] | None]
+
+
+class Tagger:
+    """Labels pictures by a vocabulary.
+
+        tagger = Tagger()
+        for tagged in tagger.tag(["one.jpg", "two.jpg"]):       # `Tagged`, or `Failed` with its reason
+            print(tagged.candidate.name, [(each.label.name.zh, each.confidence) for each in tagged.labels])
+
+    labels: "general", "aerial", "toybox", a file as in `label_files`, or a vocabulary; "auto" is what the toybox knows
+    beside the toybox, else "general". threshold, top_k: as in `TagOptions`. groups: only labels of these groups; all if
+    empty.
+    encoder: a name of `load_encoder`; "auto" is the toybox's beside the toybox, else the best one on this machine;
+    "none" lets the cross-encoder judge all labels. proposed: how many labels it judges otherwise.
+    rerank: whether the cross-encoder judges; else the confidences are those of the dual encoder.
+    reranker: one with the settings of the environment if None. encoder_loaded: a dual encoder to use instead.
+
+    All methods may be called from several threads. Methods raise `VocabularyError`, `FilterInvalid`, `CheckpointError`,
+    `DeviceFailed`.
+    """
+
+    def __init__(
+        self,
+        labels: str | Path | Vocabulary = AUTO,
+        *,
+        threshold: float | None = None,
+        top_k: int | None = None,
+        groups: Iterable[str] = (),
+        encoder: str = AUTO,
+        proposed: int = PROPOSED,
+        rerank: bool = True,
+        reranker: Reranker | None = None,
+        encoder_loaded: "Encoder | None" = None,
+    ) -> None:
+        _check(
+            "threshold", threshold, "0 to 1", threshold is None or (math.isfinite(threshold) and 0 <= threshold <= 1)
+        )
+        _check("top_k", top_k, "a whole number from 1", top_k is None or (type(top_k) is int and top_k >= 1))
+        _check("proposed", proposed, "a whole number from 1", type(proposed) is int and proposed >= 1)
+        _check("encoder", encoder, "another one with rerank=False", rerank or encoder != NO_ENCODER)
+        self.reranker = reranker or Reranker()
+        self.vocabulary = _only(self._vocabulary(labels), list(groups))
+        self.options = TagOptions(threshold=threshold, top_k=top_k)
+        self._encoder_name, self._proposed, self._rerank, self._lock = encoder, proposed, rerank, Lock()
+        self._loaded = encoder_loaded
+
+    def _vocabulary(self, labels: str | Path | Vocabulary) -> Vocabulary:
+        if isinstance(labels, Vocabulary):
+            return labels
+        if labels == AUTO:
+            return load_vocabulary("toybox" if self.reranker.choice.name == "toybox" else "general")
+        return load_vocabulary(labels)
+
+    @property
+    def encoder_name(self) -> str | None:
+        """The name of the dual encoder; None if the cross-encoder judges all labels. Raises `CheckpointError`."""
+        if self._loaded is not None:
+            return self._loaded.info.model
+        if self._encoder_name == NO_ENCODER:
+            return None
+        return self._encoder_name if self._encoder_name != AUTO else self._best_encoder()
+
+    def _best_encoder(self) -> str | None:
+        from reranker.models.hub import is_missing  # noqa: PLC0415 - torch is slow to import
+
+        if self.reranker.choice.name == "toybox":
+            return "toybox-encoder"
+        preferred = PREFERRED[self.vocabulary.domain]
+        if found := next((name for name in preferred if not is_missing(name)), None):
+            return found
+        if self._rerank and len(self.vocabulary) <= MOST_WITHOUT_ENCODER:
+            return None
+        raise CheckpointNotDownloaded(name=preferred[-1] if self.vocabulary.domain == "aerial" else "siglip2")
+
+    @property
+    def _encoder(self) -> "Encoder | None":
+        from reranker.models.dual_encoders.encoder import load_encoder  # noqa: PLC0415 - torch is slow to import
+
+        with self._lock:
+            name = self.encoder_name
+            if self._loaded is None and name is not None:
+                self._loaded = load_encoder(name, self.reranker.settings.model.device)
+            return self._loaded
+
+    @cached_property
+    def _vectors(self) -> NDArray[np.float32]:
+        encoder = self._encoder
+        assert encoder is not None
+        return label_vectors(self.vocabulary, encoder, cache_folder() / "label-vectors")
+
+    @property
+    def calibration(self) -> LabelCalibration:
+        """How log-odds become confidences, and the thresholds; loads what judges."""
+        return self._run(None).calibration
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether confidences only compare labels of a picture: those of a dual encoder that judges none by itself."""
+        encoder = None if self._rerank else self._encoder
+        return encoder is not None and not encoder.judges_alone
+
+    def tag_stream(
+        self,
+        pictures: Sequence[Picture],
+        cancellation: Cancellation | None = None,
+        known_vector: KnownVector | None = None,
+    ) -> Iterator[Tagged | Failed]:
+        """Return an iterator over a `Tagged` or a `Failed` for each picture, in their order.
+
+        cancellation: once cancelled, the remaining pictures come out as skipped. known_vector: returns the vector of
+            the dual encoder for a picture by its content hash, or None.
+        """
+        candidates = [Candidate.of(picture, position) for position, picture in enumerate(pictures)]
+        return self._run(known_vector).run(candidates, cancellation)
+
+    def tag(self, pictures: Sequence[Picture]) -> list[Tagged | Failed]:
+        """Return the items of `tag_stream`."""
+        return list(self.tag_stream(pictures))
+
+    def _run(self, known_vector: KnownVector | None) -> "TaggingRun[Any]":
+        engine = self._engine() if self._rerank else None
+        encoder, proposals = self._encoder, None
+        if encoder is not None:
+            proposals = LabelProposals(
+                encoder=encoder,
+                vectors=self._vectors,
+                run=self.reranker.torch_thread.run,
+                known_vector=known_vector or (lambda content_hash: None),
+                count=self._proposed,
+            )
+        return TaggingRun(
+            self.vocabulary,
+            self.options,
+            engine=engine,
+            proposals=proposals,
+            limits=self.reranker.limits,
+            pool=shared_pool(),
+        )
+
+    def _engine(self) -> ScoringEngine[Any]:
+        detail = self.reranker.settings.model.detail
+        return self.reranker.engine("usual" if detail == "auto" else detail)
+
+
+def _only(vocabulary: Vocabulary, groups: Sequence[str]) -> Vocabulary:
+    """Return the labels of some groups; all if none is named. Raises `FilterInvalid`."""
+    if not groups:
+        return vocabulary
+    known = {name.casefold() for group in vocabulary.groups for name in group.all}
+    for group in groups:
+        names = (
+            " | ".join(group.written("both") for group in vocabulary.groups) or "left out: the labels have no groups"
+        )
+        _check("groups", group, names, group.strip().casefold() in known)
+    return vocabulary.only(groups)
+
+
+def _check(name: str, value: object, expected: str, is_valid: bool) -> None:
+    if not is_valid:
+        raise FilterInvalid(filter=name, value=str(value), expected=expected)
