@@ -4,7 +4,7 @@ A dual encoder proposes labels for each picture, in milliseconds, and the cross-
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -17,6 +17,7 @@ from reranker.api import Picture, Reranker
 from reranker.config.paths import cache_folder
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import CheckpointNotDownloaded, FilterInvalid
+from reranker.core.text import well_formed
 from reranker.core.types import Candidate, Failed, LabelCalibration
 from reranker.engine.scoring_run import ScoringEngine
 from reranker.images.decoding_pool import shared_pool
@@ -36,6 +37,7 @@ PREFERRED: Final = {
     "photo": ("siglip2-so400m", "siglip2", "chinese-clip"),
     "aerial": ("git-rsclip", "siglip2-so400m", "siglip2"),
 }
+LoadEncoder = Callable[[str], "Encoder"]
 KnownVector = Callable[[str], NDArray[np.float32] | None]
 
 
@@ -52,7 +54,8 @@ class Tagger:
     encoder: a name of `load_encoder`; "auto" is the toybox's beside the toybox, else the best one on this machine;
     "none" lets the cross-encoder judge all labels. proposed: how many labels it judges otherwise.
     rerank: whether the cross-encoder judges; else the confidences are those of the dual encoder.
-    reranker: one with the settings of the environment if None. encoder_loaded: a dual encoder to use instead.
+    reranker: one with the settings of the environment if None. load: returns the dual encoder of a name; it is
+    loaded if None.
 
     All methods may be called from several threads. Methods raise `VocabularyError`, `FilterInvalid`, `CheckpointError`,
     `DeviceFailed`.
@@ -69,7 +72,7 @@ class Tagger:
         proposed: int = PROPOSED,
         rerank: bool = True,
         reranker: Reranker | None = None,
-        encoder_loaded: "Encoder | None" = None,
+        load: "LoadEncoder | None" = None,
     ) -> None:
         _check(
             "threshold", threshold, "0 to 1", threshold is None or (math.isfinite(threshold) and 0 <= threshold <= 1)
@@ -80,8 +83,8 @@ class Tagger:
         self.reranker = reranker or Reranker()
         self.vocabulary = _only(self._vocabulary(labels), list(groups))
         self.options = TagOptions(threshold=threshold, top_k=top_k)
-        self._encoder_name, self._proposed, self._rerank, self._lock = encoder, proposed, rerank, Lock()
-        self._loaded = encoder_loaded
+        self._encoder_name, self._proposed, self.is_reranked = encoder, proposed, rerank
+        self._load = load or Taggers(self.reranker).encoder
 
     def _vocabulary(self, labels: str | Path | Vocabulary) -> Vocabulary:
         if isinstance(labels, Vocabulary):
@@ -93,11 +96,15 @@ class Tagger:
     @property
     def encoder_name(self) -> str | None:
         """The name of the dual encoder; None if the cross-encoder judges all labels. Raises `CheckpointError`."""
-        if self._loaded is not None:
-            return self._loaded.info.model
         if self._encoder_name == NO_ENCODER:
             return None
         return self._encoder_name if self._encoder_name != AUTO else self._best_encoder()
+
+    @property
+    def encoder_shown(self) -> str | None:
+        """The name of the dual encoder for people, without the path to a folder."""
+        name = self.encoder_name
+        return None if name is None else well_formed(Path(name).name if Path(name).is_absolute() else name)
 
     def _best_encoder(self) -> str | None:
         from reranker.models.hub import is_missing  # noqa: PLC0415 - torch is slow to import
@@ -107,19 +114,14 @@ class Tagger:
         preferred = PREFERRED[self.vocabulary.domain]
         if found := next((name for name in preferred if not is_missing(name)), None):
             return found
-        if self._rerank and len(self.vocabulary) <= MOST_WITHOUT_ENCODER:
+        if self.is_reranked and len(self.vocabulary) <= MOST_WITHOUT_ENCODER:
             return None
         raise CheckpointNotDownloaded(name=preferred[-1] if self.vocabulary.domain == "aerial" else "siglip2")
 
-    @property
+    @cached_property
     def _encoder(self) -> "Encoder | None":
-        from reranker.models.dual_encoders.encoder import load_encoder  # noqa: PLC0415 - torch is slow to import
-
-        with self._lock:
-            name = self.encoder_name
-            if self._loaded is None and name is not None:
-                self._loaded = load_encoder(name, self.reranker.settings.model.device)
-            return self._loaded
+        name = self.encoder_name
+        return None if name is None else self._load(name)
 
     @cached_property
     def _vectors(self) -> NDArray[np.float32]:
@@ -135,7 +137,7 @@ class Tagger:
     @property
     def is_relative(self) -> bool:
         """Whether confidences only compare labels of a picture: those of a dual encoder that judges none by itself."""
-        encoder = None if self._rerank else self._encoder
+        encoder = None if self.is_reranked else self._encoder
         return encoder is not None and not encoder.judges_alone
 
     def tag_stream(
@@ -143,7 +145,7 @@ class Tagger:
         pictures: Sequence[Picture],
         cancellation: Cancellation | None = None,
         known_vector: KnownVector | None = None,
-    ) -> Iterator[Tagged | Failed]:
+    ) -> Generator[Tagged | Failed, None, None]:
         """Return an iterator over a `Tagged` or a `Failed` for each picture, in their order.
 
         cancellation: once cancelled, the remaining pictures come out as skipped. known_vector: returns the vector of
@@ -157,7 +159,7 @@ class Tagger:
         return list(self.tag_stream(pictures))
 
     def _run(self, known_vector: KnownVector | None) -> "TaggingRun[Any]":
-        engine = self._engine() if self._rerank else None
+        engine = self._engine() if self.is_reranked else None
         encoder, proposals = self._encoder, None
         if encoder is not None:
             proposals = LabelProposals(
@@ -179,6 +181,28 @@ class Tagger:
     def _engine(self) -> ScoringEngine[Any]:
         detail = self.reranker.settings.model.detail
         return self.reranker.engine("usual" if detail == "auto" else detail)
+
+
+class Taggers:
+    """Makes taggers over one reranker that share their dual encoders. Thread-safe."""
+
+    def __init__(self, reranker: Reranker) -> None:
+        self.reranker = reranker
+        self._encoders: dict[str, Encoder] = {}
+        self._lock = Lock()
+
+    def of(self, labels: str | Path | Vocabulary = AUTO, **options: Any) -> Tagger:
+        """Return a tagger. labels, options: as in `Tagger`."""
+        return Tagger(labels, reranker=self.reranker, load=self.encoder, **options)
+
+    def encoder(self, name: str) -> "Encoder":
+        """Return the dual encoder of a name, loaded once. Raises `CheckpointError`."""
+        from reranker.models.dual_encoders.encoder import load_encoder  # noqa: PLC0415 - torch is slow to import
+
+        with self._lock:
+            if name not in self._encoders:
+                self._encoders[name] = load_encoder(name, self.reranker.settings.model.device)
+            return self._encoders[name]
 
 
 def _only(vocabulary: Vocabulary, groups: Sequence[str]) -> Vocabulary:

@@ -27,6 +27,7 @@ from reranker.cli.rank import rank
 from reranker.cli.search import search
 from reranker.cli.serve import serve
 from reranker.cli.streams import OutputLost, check_stdout
+from reranker.cli.tag import tag
 from reranker.cli.verify import verify
 from reranker.cli.watch import watch
 from reranker.core.errors import RerankerError
@@ -44,6 +45,7 @@ _COMMANDS: Final = (
     index,
     search,
     libraries,
+    tag,
     watch,
     serve,
     label,

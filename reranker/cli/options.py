@@ -109,6 +109,40 @@ BackendOption = Annotated[
         "the first call. Default: torch, or int8 for a library that was made with it.",
     ),
 ]
+LabelsOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="Labels to look for: `general`, 1,500 everyday ones in English and Chinese; `aerial`; `toybox`, what the "
+        "toybox knows; or a text file with one a line, a CSV file with the columns en, zh, synonyms, group and parent, "
+        "or JSON Lines with these fields. `auto` is `toybox` beside the toybox, else `general`.",
+    ),
+]
+GroupsOption = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Only labels of this group; may be repeated.")
+]
+TaggingEncoderOption = Annotated[
+    str,
+    typer.Option(
+        "--encoder",
+        metavar="NAME",
+        help="Dual encoder that proposes labels, as for `index`. `auto`: the toybox's beside the toybox, else the best "
+        "one on this machine.",
+    ),
+]
+ProposedOption = Annotated[
+    int,
+    typer.Option(
+        "--candidates",
+        min=0,
+        metavar="N",
+        help="Labels of a picture that the dual encoder proposes, and the reranker judges; 0: it judges all.",
+    ),
+]
+RerankLabelsOption = Annotated[
+    bool,
+    typer.Option("--rerank/--no-rerank", help="Let the reranker judge, or take the dual encoder's own confidences."),
+]
 FiguresOption = Annotated[Path | None, typer.Option(metavar="FILE.json", help="Also write all figures into this file.")]
 
 

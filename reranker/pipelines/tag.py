@@ -5,7 +5,7 @@ encoder all labels are judged; without a cross-encoder the dual encoder's own pr
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Final, Generic
@@ -127,7 +127,7 @@ class TaggingRun(Generic[ImageT]):
 
     def run(
         self, candidates: Sequence[Candidate], cancellation: Cancellation | None = None
-    ) -> Iterator[Tagged | Failed]:
+    ) -> Generator[Tagged | Failed, None, None]:
         """Yield a `Tagged` or a `Failed` for each picture, in their order. Raises `DeviceFailed`.
 
         cancellation: once cancelled, the remaining pictures come out as `PictureSkipped`.

@@ -15,6 +15,8 @@ from reranker.server.api_schema import (
     ScoreResponse,
     SearchRequest,
     SearchResponse,
+    TagRequest,
+    TagResponse,
 )
 from reranker.version import __version__
 
@@ -34,8 +36,8 @@ _TEMPLATE: Final = "#/components/schemas/{model}"
 
 def description(root_path: str, rerank_paths: tuple[str, ...], score_paths: tuple[str, ...]) -> dict[str, Any]:
     """Return the description of the API. root_path: of the server behind a proxy; empty without one."""
-    requests = RerankRequest, ScoreRequest, SearchRequest
-    responses = RerankResponse, ScoreResponse, SearchResponse, Libraries, ErrorResponse, Models
+    requests = RerankRequest, ScoreRequest, SearchRequest, TagRequest
+    responses = RerankResponse, ScoreResponse, SearchResponse, TagResponse, Libraries, ErrorResponse, Models
     models: list[tuple[type[BaseModel], Literal["validation"]]] = [
         (model, "validation") for model in (*requests, *responses)
     ]
@@ -51,6 +53,7 @@ def description(root_path: str, rerank_paths: tuple[str, ...], score_paths: tupl
             **{path: {"post": rerank} for path in rerank_paths},
             **{path: {"post": score} for path in score_paths},
             "/v1/search": {"post": search},
+            "/v1/tag": {"post": _post("Label pictures.", TagRequest, TagResponse)},
             "/v1/libraries": {"get": {"summary": "List the libraries.", "responses": _responses(Libraries)}},
             "/v1/models": {"get": {"summary": "List the model in use.", "responses": _responses(Models)}},
         },

@@ -1,6 +1,6 @@
 """The requests and responses of the HTTP API. They are those of vLLM, Cohere and Jina, with a few more fields."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, ValidationError, model_validator
 
@@ -9,6 +9,7 @@ from reranker.server.documents import DocumentForm, QueryForm
 
 QUERY_NAMES = ("queries", "data_1", "text_1")
 MAX_RECALL = 5000
+MAX_PROPOSED = 1000
 DOCUMENT_NAMES = ("documents", "items", "data_2", "text_2")
 
 
@@ -100,6 +101,57 @@ class SearchRequest(_Request):
     recall: Annotated[int, Field(ge=1, le=MAX_RECALL)] = 200
     rerank: bool = True
     top_n: Annotated[int, Field(ge=1)] = 10
+
+
+class TagRequest(_Request):
+    """Label documents, of which only the pictures count.
+
+    documents: one or several. labels: "general", "aerial" or "toybox", "auto" for one of these, or a list of labels.
+    lang: of the labels in the response: "en", "zh" or "both". threshold: least confidence; as calibrated if null.
+    top_k: most labels of a picture. groups: only labels of these groups. candidates: labels of a picture that the dual
+    encoder proposes and the model judges. rerank: whether the model judges; else the confidences are the encoder's own.
+    """
+
+    documents: SkipValidation[list[DocumentForm] | DocumentForm]
+    labels: str | list[str] = "auto"
+    lang: Literal["en", "zh", "both"] = "en"
+    threshold: Annotated[float | None, Field(ge=0, le=1)] = None
+    top_k: Annotated[int | None, Field(ge=1)] = None
+    groups: list[str] | None = None
+    candidates: Annotated[int, Field(ge=1, le=MAX_PROPOSED)] = 20
+    rerank: bool = True
+
+
+class PictureLabel(BaseModel):
+    """A label of a picture. confidence: probability that it fits. group: of labels; null if it has none."""
+
+    label: str
+    confidence: float
+    group: str | None
+
+
+class PictureLabels(BaseModel):
+    """The labels of a document, most confident first. index: its position in the request, from 0.
+
+    error: the reason in one sentence if it could not be judged, else null.
+    """
+
+    index: int
+    labels: list[PictureLabel]
+    error: str | None
+
+
+class TagResponse(BaseModel):
+    """The labels of all documents, in their order. model: what judged; null if the encoder did.
+
+    encoder: what proposed; null if all labels were judged. vocabulary: name of the labels.
+    """
+
+    id: str
+    model: str | None
+    encoder: str | None
+    vocabulary: str
+    results: list[PictureLabels]
 
 
 class Hit(BaseModel):

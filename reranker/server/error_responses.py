@@ -44,6 +44,7 @@ from reranker.core.errors import (
     TooManyPictures,
     TooManyRequests,
     UploadsFull,
+    VocabularyError,
 )
 from reranker.i18n.error_messages import Language, sentence
 from reranker.i18n.page_texts import LANGUAGES, language_of
@@ -76,6 +77,7 @@ _STATUSES: Final[dict[type[RerankerError], HTTPStatus]] = {
     TooManyAttempts: HTTPStatus.TOO_MANY_REQUESTS,
     UploadsFull: HTTPStatus.INSUFFICIENT_STORAGE,
     RequestError: HTTPStatus.BAD_REQUEST,
+    VocabularyError: HTTPStatus.BAD_REQUEST,
     PictureFileTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     PictureError: HTTPStatus.UNPROCESSABLE_ENTITY,
     PrecisionUnsuitable: HTTPStatus.UNPROCESSABLE_ENTITY,

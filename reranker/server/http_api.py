@@ -1,6 +1,7 @@
 """The HTTP API: `POST /v1/rerank` and `/score` in the form that clients of rerankers use, `/v1/models` and `/health`.
 
-`POST /v1/search` searches the libraries that the server names; `/v1/libraries` lists them.
+`POST /v1/search` searches the libraries that the server names; `/v1/libraries` lists them. `POST /v1/tag` labels
+pictures.
 
     {"query": "a red boat", "documents": ["data:image/png;base64,..."], "top_n": 3}
     -> {"id": ..., "model": ..., "results": [{"index": 0, "relevance_score": 0.98}], "failures": [], "usage": {...}}
@@ -36,6 +37,8 @@ from reranker.server.failed_attempts import FailedAttempts, address_of
 from reranker.server.request_bodies import IDLE_S, RequestBodies, is_json
 from reranker.server.searching import Searching
 from reranker.server.security import is_authorized, security_middleware
+from reranker.server.tagging import Tagging
+from reranker.tagger import Taggers
 
 # The first of each is that of the documentation; Cohere's and vLLM's clients call the others, too.
 RERANK_PATHS: Final = ("/v1/rerank", "/rerank", "/v2/rerank")
@@ -45,15 +48,18 @@ _Endpoint = Callable[[Request], Awaitable[Response]]
 _Answer = Callable[[bytearray, Language, Cancellation], Response]
 
 
-def api_routes(reranker: Reranker, bodies: RequestBodies, libraries: Mapping[str, Library]) -> list[Route]:
+def api_routes(
+    reranker: Reranker, bodies: RequestBodies, libraries: Mapping[str, Library], taggers: Taggers
+) -> list[Route]:
     """Return the routes of the API. libraries: that it searches, by name."""
-    api = _Api(reranker, bodies, libraries)
+    api = _Api(reranker, bodies, libraries, taggers)
     rerank, score = _answering_errors(api.rerank), _answering_errors(api.score)
     return [
         Route("/health", api.health),
         Route("/v1/openapi.json", api.describe),
         Route("/v1/models", _answering_errors(api.models)),
         Route("/v1/search", _answering_errors(api.search), methods=["POST"]),
+        Route("/v1/tag", _answering_errors(api.tag), methods=["POST"]),
         Route("/v1/libraries", _answering_errors(api.libraries)),
         Route("/v1/libraries/{name}/pictures/{id}/thumbnail", _answering_errors(api.thumbnail)),
         *(Route(path, rerank, methods=["POST"]) for path in RERANK_PATHS),
@@ -64,7 +70,7 @@ def api_routes(reranker: Reranker, bodies: RequestBodies, libraries: Mapping[str
 def api_application(reranker: Reranker) -> Starlette:
     """Return an application that serves the API without the page."""
     libraries = named_libraries(reranker.settings.server.libraries, reranker)
-    routes = api_routes(reranker, RequestBodies.of(reranker.settings.limits), libraries)
+    routes = api_routes(reranker, RequestBodies.of(reranker.settings.limits), libraries, Taggers(reranker))
     return Starlette(routes=routes, middleware=security_middleware(reranker.settings.server))
 
 
@@ -85,8 +91,11 @@ def _answering_errors(endpoint: _Endpoint) -> _Endpoint:
 class _Api:
     """The handlers of the API, all of them over one `Reranker`."""
 
-    def __init__(self, reranker: Reranker, bodies: RequestBodies, libraries: Mapping[str, Library]) -> None:
-        self._reranker, self._bodies, self._libraries, self._request_count = reranker, bodies, libraries, 0
+    def __init__(
+        self, reranker: Reranker, bodies: RequestBodies, libraries: Mapping[str, Library], taggers: Taggers
+    ) -> None:
+        self._reranker, self._bodies, self._libraries, self._taggers = reranker, bodies, libraries, taggers
+        self._request_count = 0
         self._failed_attempts = FailedAttempts()
         self._threads: anyio.CapacityLimiter | None = None
 
@@ -106,6 +115,12 @@ class _Api:
         """Search a library of pictures."""
         return await self._answer(
             request, lambda body, language, stop: Searching(self._libraries, language).search(body, stop)
+        )
+
+    async def tag(self, request: Request) -> Response:
+        """Label pictures."""
+        return await self._answer(
+            request, lambda body, language, stop: Tagging(self._taggers, language, stop).tag(body)
         )
 
     async def libraries(self, request: Request) -> Response:

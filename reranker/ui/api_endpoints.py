@@ -11,30 +11,31 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 
-from reranker.api import Reranker
-from reranker.core.errors import ExampleUnreadable, LibraryMissing, TooFewPictures, TooManyPictures
+from reranker.core.errors import ExampleUnreadable, LibraryMissing, RequestMalformed, TooFewPictures, TooManyPictures
 from reranker.core.scores import shown_score
 from reranker.core.text import well_formed
 from reranker.core.types import Candidate, Failed, Query, Ranking, Scored
 from reranker.i18n.error_messages import Language, sentence
 from reranker.i18n.page_texts import language_of, phrase
 from reranker.library import RECALL, Library
-from reranker.server.api_schema import MAX_RECALL
+from reranker.server.api_schema import MAX_RECALL, TagRequest
 from reranker.server.searching import search_response
+from reranker.server.tagging import requested_tagger, tag_response
 from reranker.storage.catalogue import PictureFilter
+from reranker.tagger import Taggers
 from reranker.ui.api_responses import api_response, with_refused
 from reranker.ui.error_toasts import errors_as_sentences
 from reranker.ui.session.model_state import judged_by
 from reranker.ui.uploads import CheckedPictures, Uploads
 
 
-def add_api_endpoints(reranker: Reranker, uploads: Uploads, libraries: Mapping[str, Library], **options: Any) -> None:
+def add_api_endpoints(uploads: Uploads, libraries: Mapping[str, Library], taggers: Taggers, **options: Any) -> None:
     """Add the endpoints to the page whose layout is being defined; that of searches only if there are libraries.
 
     options: of `gradio.events.api`.
     """
-    endpoints = ApiEndpoints(reranker, uploads, libraries)
-    for name in ("rank", "rank_stream", *(["search_library"] if libraries else [])):
+    endpoints = ApiEndpoints(uploads, libraries, taggers)
+    for name in ("rank", "rank_stream", "tag", *(["search_library"] if libraries else [])):
         api(getattr(endpoints, name), api_name=name, **options)
 
 
@@ -44,8 +45,8 @@ class ApiEndpoints:
     MCP clients read the docstrings of the methods.
     """
 
-    def __init__(self, reranker: Reranker, uploads: Uploads, libraries: Mapping[str, Library]) -> None:
-        self._reranker, self._uploads, self._libraries = reranker, uploads, libraries
+    def __init__(self, uploads: Uploads, libraries: Mapping[str, Library], taggers: Taggers) -> None:
+        self._reranker, self._uploads, self._libraries, self._taggers = taggers.reranker, uploads, libraries, taggers
 
     def rank(
         self,
@@ -106,6 +107,43 @@ class ApiEndpoints:
             candidates, checked_query = _with_texts(checked, texts), self._query(query, exclude, example)
             with closing(self._reranker.rank_stream(checked_query, candidates, top_k=top_k)) as stream:
                 yield from self._events(stream, checked, language)
+
+    def tag(
+        self,
+        pictures: list[gr.FileData],
+        request: gr.Request,
+        labels: str = "auto",
+        own_labels: list[str] | None = None,
+        language: str = "en",
+        threshold: float | None = None,
+        top_k: int | None = None,
+    ) -> dict[str, Any]:
+        """Label uploaded pictures: what they show, each label with a confidence.
+
+        Args:
+            pictures: uploaded files, or data URIs (data:image/png;base64,...).
+            labels: a vocabulary: general, aerial, toybox, or auto for the one that suits the model.
+            own_labels: labels in Chinese or English to look for instead, or null.
+            language: of the labels in the result: en, zh or both.
+            threshold: the least confidence of a label, from 0 to 1; as calibrated if null.
+            top_k: the most labels of a picture, all of them if null.
+
+        Returns:
+            model, encoder, vocabulary, and results: index, labels (label, confidence from 0 to 1, group) and error of
+            each picture.
+        """
+        shown_in = language_of(request.headers.get("accept-language"))
+        with errors_as_sentences(shown_in):
+            values = {"documents": [], "labels": own_labels or labels, "lang": language}
+            asked = TagRequest.of(values | {"threshold": threshold, "top_k": top_k})
+            if not isinstance(pictures, list):
+                raise RequestMalformed(where="pictures")
+            checked = self._checked(pictures)
+            tagger = requested_tagger(self._taggers, asked.labels, threshold=asked.threshold, top_k=asked.top_k)
+            judged = tagger.tag_stream(checked.candidates)
+            results = [*checked.refused, *(checked.restored(result) for result in judged)]
+            results.sort(key=lambda result: result.position)
+            return tag_response(tagger, results, asked.lang, shown_in).model_dump()
 
     def search_library(
         self,

@@ -2,27 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any, TypeVar
+from typing import Any
 
-from reranker.core.types import Failed, Ranking, Scored
+from reranker.core.types import Ranking
 from reranker.export.rows import rows
 from reranker.i18n.error_messages import Language
 from reranker.ui.uploads import CheckedPictures
 
-_Event = TypeVar("_Event", bound=Scored | Failed)
-
-
-def _with_original_position(event: _Event, checked: CheckedPictures) -> _Event:
-    """Return an event with its position among all pictures that were given, including the refused ones."""
-    return replace(event, position=checked.positions[event.position])
-
 
 def with_refused(ranking: Ranking, checked: CheckedPictures) -> Ranking:
     """Return a ranking of the allowed pictures with the refused ones among its failures."""
-    failed = [*checked.refused, *(_with_original_position(failure, checked) for failure in ranking.failed)]
+    failed = [*checked.refused, *map(checked.restored, ranking.failed)]
     return replace(
         ranking,
-        scored=tuple(_with_original_position(event, checked) for event in ranking.scored),
+        scored=tuple(map(checked.restored, ranking.scored)),
         failed=tuple(sorted(failed, key=lambda failure: failure.position)),
     )
 

@@ -79,7 +79,7 @@ def launch_settings(services: PageServices) -> dict[str, Any]:
     settings = reranker.settings
     name, _, password = settings.server.auth.partition(":")
     routes = [
-        *api_routes(reranker, RequestBodies.of(settings.limits), services.libraries),
+        *api_routes(reranker, RequestBodies.of(settings.limits), services.libraries, services.taggers),
         *client_routes(),
         *SessionRoutes(services, owner_of).routes(),
     ]

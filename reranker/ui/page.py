@@ -57,7 +57,7 @@ def build_page(services: PageServices) -> gr.Blocks:
         header.click(labels.change_language, None, labels.components, **_UNQUEUED)
         page.load(UploadSweeper(services.uploads).sweep_if_due, None, None, concurrency_limit=None, **_PRIVATE)
         add_api_endpoints(
-            reranker, services.uploads, services.libraries, concurrency_limit=MAX_RUNS, concurrency_id="rank"
+            services.uploads, services.libraries, services.taggers, concurrency_limit=MAX_RUNS, concurrency_id="rank"
         )
     # api_open: whether requests may skip the queue.
     page.queue(max_size=reranker.settings.limits.max_waiting, api_open=False)

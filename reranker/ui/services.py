@@ -9,6 +9,7 @@ from typing import Final, Self
 from reranker.api import Reranker
 from reranker.config.paths import ASSETS, data_folder
 from reranker.library import Library, named_libraries
+from reranker.tagger import Taggers
 from reranker.ui.galleries import Galleries
 from reranker.ui.library_tab.updates import LibraryUpdates
 from reranker.ui.session.admission import Admission, find_samples
@@ -29,6 +30,7 @@ class PageServices:
     model: ModelState
     uploads: Uploads
     libraries: Mapping[str, Library]
+    taggers: Taggers
     examples: tuple[str, ...]
     updates: LibraryUpdates
 
@@ -48,6 +50,7 @@ class PageServices:
             model=ModelState(reranker),
             uploads=uploads,
             libraries=named_libraries(reranker.settings.server.libraries, reranker),
+            taggers=Taggers(reranker),
             examples=tuple(_read_queries(samples / "queries.json")),
             updates=LibraryUpdates(sessions.publish),
         )

@@ -7,18 +7,20 @@ our own functions.
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from gradio.utils import get_upload_folder
 
 from reranker.core.errors import PictureError, PictureForbidden, PictureMissing, PictureUnreadable
-from reranker.core.types import Candidate, Failed
+from reranker.core.types import Candidate, Failed, Scored
+from reranker.pipelines.tag import Tagged
 from reranker.server.base64_text import decode_base64, is_data_uri
 from reranker.ui.path_text import parts_inside
 
 _MAX_NAME_LENGTH: Final = 80
+_Event = TypeVar("_Event", bound=Scored | Failed | Tagged)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,10 @@ class CheckedPictures:
     def paths(self) -> list[Path]:
         """The paths of the candidates that are files."""
         return [candidate.source for candidate in self.candidates if isinstance(candidate.source, Path)]
+
+    def restored(self, event: _Event) -> _Event:
+        """Return an event of an allowed picture with its position in the request."""
+        return replace(event, position=self.positions[event.position])
 
     @property
     def total(self) -> int:

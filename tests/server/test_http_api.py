@@ -132,7 +132,14 @@ def test_a_picture_that_cannot_be_read_fails_alone(api_url: str, pictures: list[
 
 def test_the_description_names_the_endpoints(api_url: str) -> None:
     description = httpx.get(f"{api_url}v1/openapi.json").json()
-    assert set(description["paths"]) == {*RERANK_PATHS, *SCORE_PATHS, "/v1/models", "/v1/search", "/v1/libraries"}
+    assert set(description["paths"]) == {
+        *RERANK_PATHS,
+        *SCORE_PATHS,
+        "/v1/models",
+        "/v1/search",
+        "/v1/tag",
+        "/v1/libraries",
+    }
     responses = description["paths"]["/score"]["post"]["responses"]
     assert {"200", "422", "429", "503"} < set(responses)
     assert len({response["description"] for response in responses.values()}) == len(responses)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from ast import literal_eval
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from reranker.core.errors import DeviceFailed
 from reranker.i18n.error_messages import sentence
 from reranker.library import Library, named_libraries
 from reranker.pipelines.exclusion import combined_log_odds
+from reranker.tagger import Taggers
 from reranker.ui.api_endpoints import ApiEndpoints
 from reranker.ui.uploads import Uploads
 from tests.support.dual_encoders import siglip_folder
@@ -34,7 +36,7 @@ from tests.support.visitor import ELSEWHERE, visitor
 
 def programs(folder: Path, scorer: ScriptedScorer | None = None, **settings) -> ApiEndpoints:
     reranker = Reranker(scorer=scorer or ScriptedScorer(judge=number), settings=Settings.of(model="toybox", **settings))
-    return ApiEndpoints(reranker, Uploads(folder), {})
+    return ApiEndpoints(Uploads(folder), {}, Taggers(reranker))
 
 
 def test_the_stream_tells_of_every_picture_and_ends_with_the_ranking(upload_folder: Path, numbers: list[str]) -> None:
@@ -226,8 +228,8 @@ def test_a_mistake_of_a_program_is_one_sentence(client, query, pictures, top_k, 
     assert str(refused.value).startswith(text)
 
 
-def test_only_the_ranking_is_open_to_programs(client):
-    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/rank", "/rank_stream"]
+def test_only_these_endpoints_are_open_to_programs(client):
+    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/rank", "/rank_stream", "/tag"]
 
 
 # Libraries
@@ -244,7 +246,7 @@ def library(tmp_path: Path) -> Path:
 
 def searching(folder: Path, *libraries: Path) -> ApiEndpoints:
     reranker = Reranker(scorer=ScriptedScorer(judge=number_in), settings=Settings.of(model="toybox", score_store_mb=0))
-    return ApiEndpoints(reranker, Uploads(folder), named_libraries(map(str, libraries), reranker))
+    return ApiEndpoints(Uploads(folder), named_libraries(map(str, libraries), reranker), Taggers(reranker))
 
 
 def test_a_library_is_searched_by_a_sentence_and_by_a_picture(upload_folder: Path, library: Path) -> None:
@@ -279,8 +281,50 @@ def test_clients_of_gradio_and_of_mcp_search_libraries(serve, library: Path) -> 
         found = client.predict("a cat", top_k=1, api_name="/search_library")
     assert [row["name"] for row in found["results"]] == ["4.png"]
     tools, texts, failed = run_async(partial(_called, url, "search_library", query="a cat", top_k=2))
-    assert (tools, failed) == (["rank", "rank_stream", "search_library"], False)
+    assert (tools, failed) == (["rank", "rank_stream", "tag", "search_library"], False)
     assert [row["name"] for row in literal_eval(texts[0])["results"]] == ["4.png", "3.png"]
+
+
+def test_pictures_are_labelled_and_each_one_that_cannot_be_opened_has_its_reason(
+    upload_folder: Path, toybox: Reranker, drawings: list[Path]
+) -> None:
+    uploaded = [upload_folder / path.name for path in drawings]
+    for file, path in zip(uploaded, drawings, strict=True):
+        file.write_bytes(path.read_bytes())
+    page = ApiEndpoints(Uploads(upload_folder), {}, Taggers(toybox))
+    items = [str(uploaded[2]), "/etc/passwd", str(uploaded[1])]
+    answer = page.tag(items, visitor(), own_labels=["cat", "汽车"], language="both")
+    assert [row["index"] for row in answer["results"]] == [0, 1, 2]
+    assert [[each["label"] for each in row["labels"]] for row in answer["results"]] == [["cat"], [], ["汽车"]]
+    assert "passwd" in answer["results"][1]["error"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"labels": "/etc/passwd"}, "must be auto | general | aerial | toybox"),
+        ({"language": "fr"}, "“lang”"),
+        ({"threshold": 3.0}, "“threshold”"),
+        ({"top_k": 0}, "“top_k”"),
+        ({"own_labels": ["a", "A"]}, "is used twice"),
+        ({"own_labels": [3]}, "“labels”"),
+    ],
+)
+def test_a_wrong_request_for_labels_is_a_sentence(
+    upload_folder: Path, numbers: list[str], wrong: dict[str, object], words: str
+) -> None:
+    with pytest.raises(gr.Error, match=re.escape(words)):
+        programs(upload_folder).tag(numbers, visitor(), **wrong)
+
+
+def test_clients_of_gradio_and_of_mcp_label_pictures(mcp_url: str, drawings: list[Path]) -> None:
+    with closing(Client(mcp_url, verbose=False)) as client:
+        found = client.predict([handle_file(path) for path in drawings], language="zh", api_name="/tag")
+    assert "猫" in {each["label"] for each in found["results"][2]["labels"]}
+    uri = f"data:image/png;base64,{base64.b64encode(drawings[2].read_bytes()).decode()}"
+    _, texts, failed = run_async(partial(_called, mcp_url, "tag", pictures=[uri], own_labels=["cat", "a boat"]))
+    assert not failed
+    assert [each["label"] for each in literal_eval(texts[0])["results"][0]["labels"]] == ["cat"]
 
 
 # MCP
@@ -306,7 +350,7 @@ async def _called(url: str, tool: str, **arguments) -> tuple[list[str], list[str
 def test_a_client_of_mcp_finds_the_ranking_and_gets_one(mcp_url: str, drawings: list[Path]) -> None:
     pictures = [f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}" for path in drawings]
     tools, texts, failed = run_async(partial(_called, mcp_url, "rank", query="a black cat", pictures=pictures, top_k=1))
-    assert tools == ["rank", "rank_stream"]
+    assert tools == ["rank", "rank_stream", "tag"]
     assert not failed
     (row,) = literal_eval(texts[0])["results"]
     assert (row["rank"], row["status"], row["score"] > 5) == (1, "scored", True)

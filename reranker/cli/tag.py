@@ -1,0 +1,130 @@
+"""`tag`: write what pictures show, by a vocabulary, each label with a confidence."""
+
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+from reranker.cli.console import DONE, FAILED, argument_text, as_bytes, printable, reranker_of, say
+from reranker.cli.inputs import candidates_at
+from reranker.cli.options import (
+    DetailOption,
+    GroupsOption,
+    InstructionOption,
+    LabelsOption,
+    ModelOption,
+    OutputOption,
+    PrecisionOption,
+    ProposedOption,
+    RerankLabelsOption,
+    TaggingEncoderOption,
+    settings_of,
+)
+from reranker.cli.outputs import check_output, write_output
+from reranker.cli.progress import RANKING_BAR, announce, progress_bar, report_load_warnings
+from reranker.core.types import Failed
+from reranker.export.label_rows import label_object, labels_as_csv, labels_as_json, labels_as_json_lines
+from reranker.pipelines.label_proposals import PROPOSED
+from reranker.pipelines.tag import Tagged
+from reranker.tagger import AUTO, NO_ENCODER, Tagger
+from reranker.vocabulary.labels import LabelLanguage
+
+LabelFormat = Literal["table", "json", "jsonl", "csv"]
+WRITERS: Final = {"json": labels_as_json, "jsonl": labels_as_json_lines, "csv": labels_as_csv}
+
+PathsArgument = Annotated[
+    list[str], typer.Argument(metavar="PATH...", help="Pictures, or folders of pictures, as for `rank`.")
+]
+LanguageOption = Annotated[LabelLanguage, typer.Option("--lang", help="Language of the labels in the result.")]
+ThresholdOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        metavar="CONFIDENCE",
+        help="Least confidence of a label, from 0 to 1. Default: as calibrated.",
+    ),
+]
+TopKOption = Annotated[int | None, typer.Option(min=1, metavar="N", help="Most labels of a picture. Default: all.")]
+FormatOption = Annotated[
+    LabelFormat, typer.Option("--format", help="`table` for reading, `json` or `jsonl` for programs, `csv`.")
+]
+RecursiveOption = Annotated[bool, typer.Option("--recursive", help="Also search the subfolders of a folder.")]
+
+
+def tag(  # noqa: PLR0913 - the options of a command
+    context: typer.Context,
+    paths: PathsArgument,
+    *,
+    labels: LabelsOption = AUTO,
+    lang: LanguageOption = "en",
+    threshold: ThresholdOption = None,
+    top_k: TopKOption = None,
+    group: GroupsOption = None,
+    encoder: TaggingEncoderOption = AUTO,
+    candidates: ProposedOption = PROPOSED,
+    rerank: RerankLabelsOption = True,
+    model: ModelOption = None,
+    precision: PrecisionOption = None,
+    instruction: InstructionOption = None,
+    detail: DetailOption = None,
+    format_: FormatOption = "table",
+    output: OutputOption = None,
+    recursive: RecursiveOption = False,
+) -> int:
+    """Label pictures: a dual encoder proposes labels for each, and the reranker judges those.
+
+    Scores are stored, so a call that was stopped goes on. A picture that cannot be read is listed with the reason. Exit
+    code: 0 if a picture was judged, 1 if none could be, 2 for a mistake in the call.
+
+    ```sh
+    python -m reranker tag assets/gallery --lang both
+    python -m reranker tag photos --labels my-labels.csv --format jsonl --output labels.jsonl
+    ```
+    """
+    settings = settings_of(model=model, precision=precision, instruction=instruction, detail=detail)
+    reranker = reranker_of(context, settings)
+    tagger = Tagger(
+        argument_text(labels),
+        threshold=threshold,
+        top_k=top_k,
+        groups=[argument_text(each) for each in group or ()],
+        encoder=encoder if candidates else NO_ENCODER,
+        proposed=candidates or PROPOSED,
+        rerank=rerank,
+        reranker=reranker,
+    )
+    pictures = candidates_at(paths, recursive)
+    check_output(output, [each.source for each in pictures if isinstance(each.source, Path)])
+    announce(reranker)
+    with closing(tagger.tag_stream(pictures)) as stream:
+        if rerank:
+            report_load_warnings(reranker.load())
+        if tagger.is_relative:
+            say("The confidences only compare the labels of a picture; this dual encoder judges no label by itself.")
+        objects = [label_object(result, lang) for result in _with_progress(stream, len(pictures))]
+    write_output(as_bytes(_table(objects) if format_ == "table" else WRITERS[format_](objects)), output)
+    return DONE if any(each["error"] is None for each in objects) else FAILED
+
+
+def _with_progress(stream: Iterable[Tagged | Failed], total: int) -> Iterable[Tagged | Failed]:
+    with progress_bar(total, RANKING_BAR, unit=" pictures") as bar:
+        for result in stream:
+            yield result
+            bar.set_description_str(f"· {printable(Path(result.candidate.name).name)}", refresh=False)
+            bar.update()
+        bar.set_description_str("", refresh=False)
+
+
+def _table(objects: Iterable[dict[str, Any]]) -> str:
+    """Return a line for each picture, with its labels or its error."""
+    return "".join(f"{printable(each['path'])}: {_line(each)}\n" for each in objects)
+
+
+def _line(picture: dict[str, Any]) -> str:
+    if picture["error"]:
+        return f"failed: {picture['error']}"
+    labels = (f"{printable(each['label'])} {each['confidence']:.0%}" for each in picture["labels"])
+    return ", ".join(labels) or "nothing recognised"
