@@ -3,15 +3,16 @@
 A dual encoder recalls the pictures that may fit, in milliseconds, and the cross-encoder ranks those.
 """
 
+import os
 import shutil
 import sqlite3
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -21,6 +22,7 @@ from reranker.config.paths import cache_folder, data_folder
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import (
     ExampleUnreadable,
+    FilterInvalid,
     LibraryBusy,
     LibraryMissing,
     LibraryUnreadable,
@@ -33,17 +35,23 @@ from reranker.core.types import BackendChoice, Candidate, EncoderBackend, Query
 from reranker.images.decoding_pool import shared_pool
 from reranker.pipelines.indexing import FolderChanges, Indexer, IndexProgress, find_changes
 from reranker.pipelines.library_search import Recall, SearchEvent, SearchResult, drain, search_stream
+from reranker.pipelines.library_tagging import TagProgress, tag_library
 from reranker.pipelines.rank_each import Stream
 from reranker.pipelines.recall import Recalled, Recaller, SearchQuery
+from reranker.pipelines.tag import Tagged, in_order
 from reranker.storage.catalogue import (
     Catalogue,
     CatalogueCounts,
     EncoderRecord,
     FoundPicture,
-    PictureFilter,
     catalogue_size,
 )
+from reranker.storage.picture_filter import PictureFilter
+from reranker.storage.picture_labels import TaggingRecord
 from reranker.storage.vector_cache import VectorCache
+from reranker.tagger import AUTO, Tagger
+from reranker.vocabulary.label_files import from_json_lines, to_json_lines
+from reranker.vocabulary.labels import Vocabulary
 
 if TYPE_CHECKING:
     from reranker.index.vector_index import IndexReport
@@ -246,12 +254,20 @@ class Library:
         )
         next(changed, None)
         yield from self.index(chosen)
-        self.build_index()
+        self._follow(stop)
         for changes in changed:
             parents = {Path(path).parent for _, path in changes}
             if parents := {parent for parent in parents if parent.is_dir()}:
                 yield from self.carry_out(self.changes(parents))
-                self.build_index()
+                self._follow(stop)
+
+    def _follow(self, stop: Event) -> None:
+        """Bring the index up to date with the pictures, and labels if the library has some. stop: ends it."""
+        self.build_index()
+        if self.vocabulary is not None:
+            for _ in self.tag():
+                if stop.is_set():
+                    break
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -264,6 +280,102 @@ class Library:
             raise LibraryBusy(name=self.name) from None
         except (OSError, sqlite3.Error) as error:
             raise LibraryUnwritable(name=self.name, reason=_reason(error)) from error
+
+    # Labels
+
+    def tag(
+        self,
+        labels: str | Path | Vocabulary | None = None,
+        *,
+        cancellation: Cancellation | None = None,
+        **options: Any,
+    ) -> Iterator[TagProgress]:
+        """Label the pictures that have no labels yet; all, if they are to be labelled otherwise than before.
+
+        labels, options: as in `Tagger`, except its encoder, which is that of the library; what was used last if
+        `labels` is None. cancellation: ends it; what was labelled is kept. Raises as `Tagger` does, `LibraryBusy` and
+        `LibraryUnwritable`.
+        """
+        with self._changing():
+            catalogue, _ = self._open()
+            tagger = self._tagger(catalogue, labels, options)
+            vocabulary = tagger.vocabulary
+            record = TaggingRecord(
+                digest=tagger.digest,
+                options=tagger.given,
+                vocabulary=(vocabulary.name, vocabulary.domain, to_json_lines(vocabulary)),
+            )
+            yield from tag_library(
+                catalogue, record, partial(tagger.tag_stream, cancellation=cancellation, known_vector=catalogue.vector)
+            )
+
+    def _tagger(
+        self, catalogue: Catalogue, labels: str | Path | Vocabulary | None, options: Mapping[str, Any]
+    ) -> Tagger:
+        last = catalogue.labels.record()
+        if labels is None and last is not None:
+            labels, options = self._vocabulary(last), {**last.options, **options}
+        return Tagger(
+            AUTO if labels is None else labels,
+            encoder=self._encoder.info.model,
+            load=lambda name: self._encoder,
+            reranker=self.reranker,
+            **options,
+        )
+
+    def _vocabulary(self, record: TaggingRecord) -> Vocabulary:
+        name, domain, text = record.vocabulary
+        return from_json_lines(text, name, "aerial" if domain == "aerial" else "photo")
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The labels that the pictures were labelled with last; None if they were not."""
+        record = self._open()[0].labels.record()
+        return None if record is None else self._vocabulary(record)
+
+    def label_counts(self) -> dict[str, int]:
+        """Return how many pictures have each label, by its key, most frequent first; equal files count once."""
+        return self._open()[0].labels.counts()
+
+    def labels_of(self, content_hashes: Sequence[str]) -> dict[str, dict[str, float]]:
+        """Return the labels of pictures with their confidences, by content hash; none for pictures that have none."""
+        return self._open()[0].labels.of(content_hashes)
+
+    def tagged(self) -> Iterator[Tagged]:
+        """Yield the labels of every picture that was labelled, in the order of their paths; equal files each."""
+        catalogue, vocabulary = self._open()[0], self.vocabulary
+        if vocabulary is None:
+            return
+        for position, (path, content_hash) in enumerate(catalogue.labels.pictures()):
+            (confidences,) = catalogue.labels.of([content_hash]).values()
+            yield Tagged(
+                position=position,
+                candidate=Candidate(name=os.fsdecode(path), source=Path(os.fsdecode(path))),
+                labels=in_order(vocabulary, confidences),
+                confidences=confidences,
+                content_hash=content_hash,
+            )
+
+    def label_keys(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the keys of labels by any of their names, for a `PictureFilter`. Raises `FilterInvalid`."""
+        vocabulary, keys = self.vocabulary, []
+        for name in names:
+            label = vocabulary.find(name) if vocabulary else None
+            if label is None:
+                expected = "a label of the library" if vocabulary else "left out: the library has no labels yet"
+                raise FilterInvalid(filter="label", value=name, expected=expected)
+            keys.append(label.key)
+        return tuple(keys)
+
+    def labelled(self, where: PictureFilter, count: int = RECALL) -> list[tuple[FoundPicture, float]]:
+        """Return the pictures with labels and their confidences, most confident first, equal files once.
+
+        where: with at least one label; the confidence is that of the least confident of them.
+        """
+        catalogue, _ = self._open()
+        found = catalogue.labels.most_confident(where.labels)
+        files = catalogue.files_of(found, where)
+        return [(files[each][0], confidence) for each, confidence in found.items() if each in files][:count]
 
     # Searching
 

@@ -3,6 +3,7 @@
 A dual encoder proposes labels for each picture, in milliseconds, and the cross-encoder judges those.
 """
 
+import hashlib
 import math
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import cached_property
@@ -128,6 +129,29 @@ class Tagger:
         encoder = self._encoder
         assert encoder is not None
         return label_vectors(self.vocabulary, encoder, cache_folder() / "label-vectors")
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The options that decide which labels a picture gets, besides labels and encoder, as the constructor takes."""
+        return {
+            "threshold": self.options.threshold,
+            "top_k": self.options.top_k,
+            "proposed": self._proposed,
+            "rerank": self.is_reranked,
+        }
+
+    @property
+    def digest(self) -> str:
+        """A SHA-256 digest of all that the labels of a picture depend on; loads what judges."""
+        encoder = self._encoder
+        parts = (
+            self.vocabulary.digest,
+            encoder.info.fingerprint if encoder else "",
+            self._engine().executor.info.fingerprint if self.is_reranked else "",
+            repr(self.calibration),
+            repr(sorted(self.given.items())),
+        )
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     @property
     def calibration(self) -> LabelCalibration:

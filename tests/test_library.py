@@ -23,7 +23,7 @@ from reranker.core.errors import (
 from reranker.core.types import Failed, Scored
 from reranker.library import Library, all_libraries
 from reranker.pipelines.library_search import Recall, SearchResult
-from reranker.storage.catalogue import PictureFilter
+from reranker.storage.picture_filter import PictureFilter
 from tests.support.dual_encoders import siglip_folder
 from tests.support.numbered_pictures import nearness, number_in, numbered_gallery, numbered_picture
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer

@@ -1,5 +1,6 @@
 """`search`: find pictures of a library by sentences and examples, in two stages."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -34,9 +35,10 @@ from reranker.cli.outputs import check_holds_several, check_output, render, summ
 from reranker.cli.progress import rank_with_progress
 from reranker.core.types import Ranking
 from reranker.export.recall_rows import recall_as_csv, recall_as_json, recall_rows
+from reranker.export.rows import csv_text
 from reranker.library import DEFAULT_NAME, RECALL, Library
 from reranker.pipelines.library_search import Recall
-from reranker.storage.catalogue import PictureFilter
+from reranker.storage.picture_filter import PictureFilter
 
 QueriesArgument = Annotated[
     list[str] | None,
@@ -65,6 +67,12 @@ FormatsOption = Annotated[
 LeastOption = Annotated[
     int, typer.Option("--min-px", min=0, metavar="PX", help="Only pictures whose shorter side has this many pixels.")
 ]
+LabelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME", help="Only pictures with this label of `tag --library`, in any language; may be repeated."
+    ),
+]
 RerankOption = Annotated[
     bool, typer.Option("--rerank/--no-rerank", help="Rank what was recalled, or keep the order of the first stage.")
 ]
@@ -86,6 +94,7 @@ def search(  # noqa: PLR0913 - the options of a command
     until: UntilOption = "",
     type_: FormatsOption = None,
     min_px: LeastOption = 0,
+    label: LabelOption = None,
     rerank: RerankOption = True,
     model: ModelOption = None,
     precision: PrecisionOption = None,
@@ -106,8 +115,8 @@ def search(  # noqa: PLR0913 - the options of a command
     require_extra("library", "`search`")
     where = PictureFilter.of(folders=in_ or (), since=since, until=until, formats=type_ or (), least_px=min_px)
     texts = [argument_text(query) for query in queries or ()]
-    if not texts and not like:
-        raise CommandError("Write a sentence, or name a picture with --like.")
+    if not texts and not like and not label:
+        raise CommandError("Write a sentence, or name a picture with --like, or a label with --label.")
     if len(texts) > 1:
         check_holds_several(format_)
     silence_transformers()
@@ -117,6 +126,10 @@ def search(  # noqa: PLR0913 - the options of a command
         backend=backend,
         reranker=reranker_of(context, settings_of(model=model, precision=precision)),
     )
+    if label:
+        where = replace(where, labels=opened.label_keys(map(argument_text, label)))
+    if not texts and not like:
+        return _labelled(opened, where, top_k or RECALL, format_, output)
     checked = [
         opened.query(text, argument_text(not_), like=like or (), example_weight=like_weight) for text in texts or [""]
     ]
@@ -138,6 +151,29 @@ def search(  # noqa: PLR0913 - the options of a command
             rankings += rank_with_progress(opened.reranker, [query], each.candidates, top_k)
     write_output(render(rankings, format_, opened.reranker, several=len(texts) > 1), output)
     return summarize(rankings, opened.reranker.info.relevance_threshold, 0.0)
+
+
+def _labelled(library: Library, where: PictureFilter, count: int, format_: str, output: Path | None) -> int:
+    """Write the pictures with labels, most confident first."""
+    found = library.labelled(where, count)
+    if not found:
+        raise CommandError(_why_nothing(library, where))
+    check_output(output, [picture.path for picture, _ in found])
+    rows = [
+        {"path": str(picture.path), "confidence": confidence, "date": picture.date, "sha256": picture.content_hash}
+        for picture, confidence in found
+    ]
+    if format_ == "json":
+        text = json.dumps({"labels": where.labels, "results": rows}, ensure_ascii=False, indent=2) + "\n"
+    elif format_ == "csv":
+        text = csv_text(rows[0], (row.values() for row in rows))
+    elif format_ == "table":
+        lines = [f"{confidence:10.0%}  {printable(str(picture.path))}\n" for picture, confidence in found]
+        text = "confidence  name\n" + "".join(lines)
+    else:
+        raise CommandError(f"The format {format_} holds a ranking; give a sentence.")
+    write_output(as_bytes(text), output)
+    return DONE
 
 
 def _why_nothing(library: Library, where: PictureFilter) -> str:

@@ -14,7 +14,8 @@ from reranker.images.decoding_pool import DecodingPool
 from reranker.images.hashing import content_hash
 from reranker.images.limits import Limits
 from reranker.images.reading import read_bytes
-from reranker.storage.catalogue import Catalogue, FoundPicture, PictureFilter
+from reranker.storage.catalogue import Catalogue, FoundPicture
+from reranker.storage.picture_filter import PictureFilter
 from reranker.storage.vector_cache import VectorCache
 
 if TYPE_CHECKING:

@@ -326,11 +326,14 @@ def chosen_labels(
         threshold = calibration.threshold_of(key) if options.threshold is None else options.threshold
         if confidence >= threshold:
             chosen |= {key, *(parent.key for parent in vocabulary.ancestors(vocabulary.by_key[key]))}
-    depths = {key: len(vocabulary.ancestors(vocabulary.by_key[key])) for key in chosen}
-    ordered = sorted(chosen, key=lambda key: (-confidences[key], -depths[key], key))
-    return tuple(
-        TaggedLabel(label=vocabulary.by_key[key], confidence=confidences[key]) for key in ordered[: options.top_k]
-    )
+    return in_order(vocabulary, {key: confidences[key] for key in chosen})[: options.top_k]
+
+
+def in_order(vocabulary: Vocabulary, confidences: Mapping[str, float]) -> tuple[TaggedLabel, ...]:
+    """Return labels by the confidences of their keys: most confident first, of equal ones the most specific."""
+    depths = {key: len(vocabulary.ancestors(vocabulary.by_key[key])) for key in confidences}
+    ordered = sorted(confidences, key=lambda key: (-confidences[key], -depths[key], key))
+    return tuple(TaggedLabel(label=vocabulary.by_key[key], confidence=confidences[key]) for key in ordered)
 
 
 def _without_data(read: _Read) -> _Read:

@@ -74,13 +74,14 @@ class ScoreRequest(_Request):
 class SearchFilters(_Request):
     """Which pictures are searched. since, until: the first and the last date: "2024", "2024-05" or "2024-05-01".
 
-    formats: such as "JPEG". least_px: of the shorter side.
+    formats: such as "JPEG". least_px: of the shorter side. labels: that a picture must have, by any of their names.
     """
 
     since: str | None = None
     until: str | None = None
     formats: list[str] | None = None
     least_px: Annotated[int | None, Field(ge=0)] = None
+    labels: list[str] | None = None
 
 
 class SearchRequest(_Request):

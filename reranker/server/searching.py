@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -28,7 +29,7 @@ from reranker.server.api_schema import (
 )
 from reranker.server.documents import to_query_parts, to_text
 from reranker.server.json_bodies import JsonLimits, parse_json
-from reranker.storage.catalogue import PictureFilter
+from reranker.storage.picture_filter import PictureFilter
 
 MAX_LIKE = 10  # pictures of one search
 THUMBNAIL_PX, THUMBNAIL_QUALITY = 512, 85
@@ -47,7 +48,7 @@ class Searching:
         """Search a library. stop: ends the ranking."""
         request = SearchRequest.of(parse_json(body, JsonLimits.of(MAX_LIKE)))
         name, library = self._library(request.library)
-        query, where = self._query(library, request), _filter(request.filters or SearchFilters())
+        query, where = self._query(library, request), _filter(library, request.filters or SearchFilters())
         events = library.search_stream(
             query,
             where=where,
@@ -125,13 +126,14 @@ def _is_none_relevant(ranking: Ranking, info: ScorerInfo) -> bool:
     return none_relevant(log_odds, ranking.temperature, info.relevance_threshold)
 
 
-def _filter(filters: SearchFilters) -> PictureFilter:
-    return PictureFilter.of(
+def _filter(library: Library, filters: SearchFilters) -> PictureFilter:
+    where = PictureFilter.of(
         since=filters.since or "",
         until=filters.until or "",
         formats=filters.formats or (),
         least_px=filters.least_px or 0,
     )
+    return replace(where, labels=library.label_keys(filters.labels)) if filters.labels else where
 
 
 def _hit(library: str, recalled: Recalled, scored: Scored | None) -> Hit:

@@ -7,7 +7,6 @@ Paths are stored as bytes, since names of files need not be text.
 
 import json
 import os
-import re
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,14 +14,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final, Self, get_args
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reranker.core.errors import FilterInvalid, LibraryBusy, LibraryEncoderDiffers, LibraryMissing, LibraryUnreadable
+from reranker.core.errors import LibraryBusy, LibraryEncoderDiffers, LibraryMissing, LibraryUnreadable
 from reranker.core.text import well_formed
-from reranker.images.formats import ImageFormat, format_named
+from reranker.images.formats import ImageFormat
+from reranker.storage.picture_filter import DATE, PictureFilter, filter_condition
+from reranker.storage.picture_labels import LABEL_MIGRATIONS, PictureLabels
 from reranker.storage.sqlite_file import NewerSchema, connect, transaction
 from reranker.storage.vectors import VectorFile
 
@@ -48,10 +49,9 @@ _MIGRATIONS: Final[dict[str, str]] = {
         ) WITHOUT ROWID
     """,
     "pictures by content": "CREATE INDEX pictures_by_content ON pictures (content_hash)",
+    **LABEL_MIGRATIONS,
 }
-_DATE_FORM: Final = re.compile(r"[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?")
 KEPT_FILTERS: Final = 16  # whose rows are remembered until the catalogue changes
-_DATE: Final = "COALESCE(taken, strftime('%Y-%m-%dT%H:%M:%S', mtime_ns / 1000000000, 'unixepoch', 'localtime'))"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,48 +110,6 @@ class FoundPicture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureFilter:
-    """Which pictures are searched; all by default.
-
-    folders: only pictures in one of them or in their subfolders. since, until: the first and the last date, as the
-    start of an ISO 8601 date and time: "2024", "2024-05" or "2024-05-01". formats: such as "JPEG". least_px: of the
-    shorter side.
-    """
-
-    folders: tuple[Path, ...] = ()
-    since: str = ""
-    until: str = ""
-    formats: tuple[ImageFormat, ...] = ()
-    least_px: int = 0
-
-    @classmethod
-    def of(
-        cls,
-        *,
-        folders: Iterable[Path] = (),
-        since: str = "",
-        until: str = "",
-        formats: Iterable[str] = (),
-        least_px: int = 0,
-    ) -> Self:
-        """Return the filter of what somebody has written; formats by any of their names. Raises `FilterInvalid`."""
-        chosen = {name: format_named(name) for name in formats}
-        for name, format_ in chosen.items():
-            if format_ is None:
-                raise FilterInvalid(filter="type", value=name, expected=" | ".join(get_args(ImageFormat)))
-        for filter_, date in (("since", since), ("until", until)):
-            if date and not _DATE_FORM.fullmatch(date):
-                raise FilterInvalid(filter=filter_, value=date, expected="2024 | 2024-05 | 2024-05-01")
-        return cls(
-            folders=tuple(folder.expanduser().resolve() for folder in folders),
-            since=since,
-            until=until,
-            formats=tuple(format_ for format_ in chosen.values() if format_ is not None),
-            least_px=least_px,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
 class EncoderRecord:
     """The dual encoder that has made the vectors of a library. backend: as in `EncoderInfo`."""
 
@@ -201,6 +159,7 @@ class Catalogue:
         except BaseException:
             self._connection.close()
             raise
+        self.labels = PictureLabels(self._connection, self._lock)
         self._kept: tuple[tuple[int, int], dict[PictureFilter, NDArray[np.bool_] | None]] = (0, 0), {}
 
     def _check_encoder(self, encoder: EncoderRecord | None) -> tuple[EncoderRecord, VectorFile]:
@@ -354,7 +313,7 @@ class Catalogue:
             return self.vectors.read(count), kept[wanted]
 
     def _mask(self, filter_: PictureFilter, count: int) -> NDArray[np.bool_] | None:
-        condition, values = _condition(filter_)
+        condition, values = filter_condition(filter_)
         found = self._connection.execute(
             f"SELECT row FROM pictures JOIN contents USING (content_hash) WHERE {condition}", values
         )
@@ -364,9 +323,9 @@ class Catalogue:
 
     def files(self, rows: Iterable[int], filter_: PictureFilter | None = None) -> dict[int, list[FoundPicture]]:
         """Return the files that have the vector of each row and pass a filter, in the order of their paths."""
-        condition, values = _condition(filter_ or PictureFilter())
+        condition, values = filter_condition(filter_ or PictureFilter())
         found = self._rows(
-            f"SELECT row, path, content_hash, size, format, width, height, {_DATE}, taken "
+            f"SELECT row, path, content_hash, size, format, width, height, {DATE}, taken "
             "FROM contents JOIN pictures USING (content_hash) "
             f"WHERE row IN (SELECT value FROM json_each(?)) AND {condition} ORDER BY path",
             json.dumps(list(rows)),
@@ -376,6 +335,15 @@ class Catalogue:
         for row, *facts in found:
             files.setdefault(row, []).append(_picture(facts))
         return files
+
+    def files_of(
+        self, content_hashes: Iterable[str], filter_: PictureFilter | None = None
+    ) -> dict[str, list[FoundPicture]]:
+        """Return the files of contents that pass a filter, by content hash, in the order of their paths."""
+        wanted = {bytes.fromhex(each) for each in content_hashes}
+        rows = self._rows("SELECT content_hash, row FROM contents")
+        by_row = {row: digest.hex() for digest, row in rows if digest in wanted}
+        return {by_row[row]: files for row, files in self.files(by_row, filter_).items()}
 
     def failures(self) -> dict[str, str]:
         """Return the errors of the files that have no vector, by path."""
@@ -417,29 +385,6 @@ def _picture(facts: Sequence[Any]) -> FoundPicture:
         date=date,
         taken=taken,
     )
-
-
-def _condition(filter_: PictureFilter) -> tuple[str, list[object]]:
-    """Return a condition of SQL on the tables `pictures` and `contents`, and its values."""
-    conditions, values = ["error IS NULL"], list[object]()
-    if filter_.folders:
-        conditions.append(" OR ".join(["path >= ? AND path < ?"] * len(filter_.folders)).join("()"))
-        for folder in filter_.folders:
-            prefix = os.fsencode(folder).rstrip(os.fsencode(os.sep))
-            values += [prefix + os.fsencode(os.sep), prefix + bytes([ord(os.sep) + 1])]
-    if filter_.since:
-        conditions.append(f"{_DATE} >= ?")
-        values.append(filter_.since)
-    if filter_.until:
-        conditions.append(f"substr({_DATE}, 1, ?) <= ?")
-        values += [len(filter_.until), filter_.until]
-    if filter_.formats:
-        conditions.append(f"format IN ({', '.join('?' * len(filter_.formats))})")
-        values += filter_.formats
-    if filter_.least_px:
-        conditions.append("MIN(width, height) >= ?")
-        values.append(filter_.least_px)
-    return " AND ".join(conditions), values
 
 
 def catalogue_size(folder: Path) -> int:

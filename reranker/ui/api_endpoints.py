@@ -21,7 +21,7 @@ from reranker.library import RECALL, Library
 from reranker.server.api_schema import MAX_RECALL, TagRequest
 from reranker.server.searching import search_response
 from reranker.server.tagging import requested_tagger, tag_response
-from reranker.storage.catalogue import PictureFilter
+from reranker.storage.picture_filter import PictureFilter
 from reranker.tagger import Taggers
 from reranker.ui.api_responses import api_response, with_refused
 from reranker.ui.error_toasts import errors_as_sentences

@@ -6,19 +6,20 @@ a list, and a group may be an object with `en` and `zh`.
 """
 
 import csv
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from io import StringIO
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from reranker.config.paths import LABELS
 from reranker.core.errors import VocabularyInvalid, VocabularyMissing
 from reranker.core.faults import FaultList
 from reranker.core.text import is_blank, is_well_formed
 from reranker.storage.text_files import numbered_lines, parse_objects, read_text
-from reranker.vocabulary.labels import Label, Name, Vocabulary, language_of
+from reranker.vocabulary.labels import Domain, Label, Name, Vocabulary, language_of
 
 BUILT_IN: Final = {  # "toybox" has what the toybox knows
     "general": LABELS / "labels.jsonl",
@@ -60,12 +61,36 @@ def _built_in(name: str) -> Vocabulary:
     return read_vocabulary(BUILT_IN[name], name, "aerial" if name == "aerial" else "photo")
 
 
-def read_vocabulary(file: Path, name: str, domain: Literal["photo", "aerial"] = "photo") -> Vocabulary:
+def read_vocabulary(file: Path, name: str, domain: Domain = "photo") -> Vocabulary:
     """Return the labels of a file that exists. name, domain: as in `Vocabulary`. Raises `VocabularyInvalid`."""
     faults = FaultList()
     text = read_text(file, faults)
     read = {".csv": _csv_entries, ".jsonl": _object_entries}.get(file.suffix.lower(), _text_entries)
     labels = _checked(list(read(text, file, faults)), file, faults)
+    if len(faults):
+        raise VocabularyInvalid(name=name, faults=tuple(faults))
+    return Vocabulary(name=name, labels=tuple(labels), domain=domain)
+
+
+def to_json_lines(vocabulary: Vocabulary) -> str:
+    """Return the labels as the content of a JSON Lines file."""
+    return "".join(json.dumps(_record(label), ensure_ascii=False) + "\n" for label in vocabulary)
+
+
+def _record(label: Label) -> dict[str, Any]:
+    return {
+        "en": label.name.en,
+        "zh": label.name.zh,
+        "synonyms": label.synonyms,
+        "group": None if label.group is None else vars(label.group),
+        "parent": label.parent,
+    }
+
+
+def from_json_lines(text: str, name: str, domain: Domain = "photo") -> Vocabulary:
+    """Return the labels that `to_json_lines` has written. name, domain: as in `Vocabulary`."""
+    file, faults = Path(name), FaultList()
+    labels = _checked(list(_object_entries(text, file, faults)), file, faults)
     if len(faults):
         raise VocabularyInvalid(name=name, faults=tuple(faults))
     return Vocabulary(name=name, labels=tuple(labels), domain=domain)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Final, Literal
 
 LabelLanguage = Literal["en", "zh", "both"]
+Domain = Literal["photo", "aerial"]
 BOTH_SEPARATOR: Final = " / "  # between the two names of a label
 
 
@@ -69,7 +70,7 @@ class Vocabulary:
 
     name: str
     labels: tuple[Label, ...]
-    domain: Literal["photo", "aerial"] = "photo"
+    domain: Domain = "photo"
 
     def __len__(self) -> int:
         return len(self.labels)

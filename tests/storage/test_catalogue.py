@@ -19,8 +19,8 @@ from reranker.storage.catalogue import (
     Content,
     EncoderRecord,
     FileStamp,
-    PictureFilter,
 )
+from reranker.storage.picture_filter import PictureFilter
 from reranker.storage.vectors import VectorFile
 
 ENCODER = EncoderRecord(fingerprint="f", model="m", backend="torch", dimensions=4)

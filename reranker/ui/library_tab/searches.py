@@ -13,7 +13,7 @@ from reranker.core.errors import LibraryMissing, RequestMalformed, RunActive
 from reranker.core.text import distinct_names, well_formed
 from reranker.library import RECALL, Library
 from reranker.pipelines.recall import Recalled, SearchQuery
-from reranker.storage.catalogue import PictureFilter
+from reranker.storage.picture_filter import PictureFilter
 from reranker.ui.session.admission import new_id
 from reranker.ui.session.ranking_actions import RankingActions
 from reranker.ui.session.records import Picture
