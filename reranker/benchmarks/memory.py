@@ -7,16 +7,20 @@ from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import perf_counter
 from typing import Any, Final
 
 import torch
 
+from reranker.api import Reranker
+from reranker.benchmarks.encoder_shapes import encoder_bytes
 from reranker.benchmarks.model_shapes import is_shape, sizes_of
 from reranker.benchmarks.speed import MEGABYTE, Options, open_setup, time_method, write_pictures
-from reranker.config.settings import Device, Precision
+from reranker.config.settings import Device, Precision, Settings
 from reranker.core.errors import ModelOutOfMemory
 from reranker.engine.process_memory import process_bytes
 from reranker.models.memory_plan import CONTEXT_BYTES, GIB, QUANTIZED, WORKING_BYTES, choose_device, is_out_of_memory
+from reranker.tagger import Tagger
 
 CAPS_GIB: Final = (24, 16, 12, 8, 6)
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16", "fp16", "int8", "nf4")
@@ -50,18 +54,32 @@ class MemoryUse:
     images_per_s: float | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class TaggingUse:
+    """The measured memory use of labels by the toybox and its dual encoder, in an own process.
+
+    first_result_ms: of a picture with all labels of the vocabulary at hand.
+    """
+
+    peak_bytes: int | None
+    first_result_ms: float
+    images_per_s: float
+
+
 def memory_report(
     shape: str,
     local_model: str,
+    encoder: str,
     *,
     device: Device = "auto",
     images: int = 24,
     report: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Return which GPUs the model `shape` fits on, and the memory use of `local_model` on this machine.
+    """Return which GPUs the model `shape` fits on, also beside a dual encoder, and the memory use of `local_model`.
 
-    With a GPU both are measured, each in a process with that limit. Returns the content of the JSON output. Raises
-    `ModelShapeUnknown` and the errors of loading. report: called with a description of each step.
+    encoder: a name of `ENCODER_SHAPES`. With a GPU, models are measured, each in a process with that limit. Returns the
+    content of the JSON output. Raises `ModelShapeUnknown` and the errors of loading. report: called with a description
+    of each step.
     """
     chosen = choose_device(device)
     gpu = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else None
@@ -80,6 +98,12 @@ def memory_report(
         "geometry": shape,
         "device": gpu or "CPU",
         "fits": [asdict(fit) for fit in fits],
+        "labels": {
+            "encoder": encoder,
+            "encoder_alone_bytes": encoder_bytes(encoder, alone=True),
+            "fits": [asdict(_with_encoder(shape, encoder, each, cap)) for each in PRECISIONS for cap in CAPS_GIB],
+            "measured": asdict(_in_own_process(measure_tagging, images)),
+        },
         "here": local_model,
         "images": images,
         "measured": measured,
@@ -90,6 +114,34 @@ def _computed(shape: str, precision: str, cap_gib: float) -> GpuFit:
     needed = sizes_of(shape).gpu_bytes(precision)
     fits = needed <= cap_gib * GIB
     return GpuFit(precision=precision, cap_gib=cap_gib, computed=True, fits=fits, needed_bytes=needed)
+
+
+def _with_encoder(shape: str, encoder: str, precision: str, cap_gib: float) -> GpuFit:
+    needed = sizes_of(shape).gpu_bytes(precision) + encoder_bytes(encoder)
+    fits = needed <= cap_gib * GIB
+    return GpuFit(precision=precision, cap_gib=cap_gib, computed=True, fits=fits, needed_bytes=needed)
+
+
+def _in_own_process(measure: Callable[[int], TaggingUse], images: int) -> TaggingUse:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(measure, images).result()
+
+
+def measure_tagging(images: int) -> TaggingUse:
+    """Label so many generated pictures with the toybox and its dual encoder, on the CPU."""
+    reranker = Reranker(settings=Settings.of(model="toybox", device="cpu", score_store_mb=0))
+    with TemporaryDirectory() as folder:
+        paths = write_pictures(Path(folder), images)
+        tagger = Tagger(reranker=reranker)
+        tagger.tag(paths[:1])
+        start = perf_counter()
+        stream = tagger.tag_stream(paths)
+        next(stream)
+        first_s = perf_counter() - start
+        rest = sum(1 for _ in stream)
+        total_s = perf_counter() - start
+    peak = process_bytes("VmHWM")
+    return TaggingUse(peak_bytes=peak, first_result_ms=1000 * first_s, images_per_s=(1 + rest) / total_s)
 
 
 def _measure_on_gpu(computed: GpuFit, shape: str, device: Device, images: int) -> GpuFit:
@@ -159,15 +211,30 @@ def as_table(result: dict[str, Any]) -> str:
     reserve = f"{(CONTEXT_BYTES + WORKING_BYTES) / GIB:.1f} GiB for CUDA and a batch are included"
     caps = "".join(f"{f'{cap} GiB':>10}" for cap in CAPS_GIB)
     lines = [f"{result['geometry']} on a GPU with ...  ({reserve}; ~ marks computed values)", ""]
-    lines.append(f"{'precision':12}{'needs':>12}{caps}")
-    for precision in dict.fromkeys(fit["precision"] for fit in result["fits"]):
-        row = [fit for fit in result["fits"] if fit["precision"] == precision]
-        texts = "".join(f"{_fit_text(fit):>10}" for fit in row)
-        lines.append(f"{precision:12}{_gib(row[0]['needed_bytes']):>12}{texts}")
+    lines += _fit_lines(result["fits"], caps)
+    labels = result["labels"]
+    alone = _gib(labels["encoder_alone_bytes"])
+    lines += ["", f"{result['geometry']} and {labels['encoder']}, for labels  ({labels['encoder']} alone: {alone})", ""]
+    lines += _fit_lines(labels["fits"], caps)
+    use = labels["measured"]
+    lines += [
+        "",
+        f"labels by the toybox and its dual encoder on the CPU: {use['images_per_s']:.1f} pictures/s, the first "
+        f"after {use['first_result_ms']:.0f} ms, {use['peak_bytes'] / MEGABYTE:,.0f} MB",
+    ]
     lines += ["", f"{result['here']} on {result['device']}, {result['images']} pictures, measured:", ""]
     lines.append(f"{'precision':12}{'peak MB':>12}{'first ms':>10}{'pictures/s':>12}")
     lines += [_measured_line(each) for each in result["measured"]]
     return "\n".join(lines) + "\n"
+
+
+def _fit_lines(fits: list[dict[str, Any]], caps: str) -> list[str]:
+    lines = [f"{'precision':12}{'needs':>12}{caps}"]
+    for precision in dict.fromkeys(fit["precision"] for fit in fits):
+        row = [fit for fit in fits if fit["precision"] == precision]
+        texts = "".join(f"{_fit_text(fit):>10}" for fit in row)
+        lines.append(f"{precision:12}{_gib(row[0]['needed_bytes']):>12}{texts}")
+    return lines
 
 
 def _fit_text(fit: dict[str, Any]) -> str:

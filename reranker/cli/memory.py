@@ -1,7 +1,7 @@
 """`memory`: list which model fits on which GPU, in which precision."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,6 +24,10 @@ LocalModelOption = Annotated[
         "--here", metavar="toybox|NAME|PATH", help="Model on this machine that is measured in each precision."
     ),
 ]
+EncoderShape = Literal["siglip2", "siglip2-so400m", "chinese-clip", "git-rsclip"]
+EncoderShapeOption = Annotated[
+    EncoderShape, typer.Option("--encoder", help="Dual encoder beside the model, which `tag` needs.")
+]
 ImagesOption = Annotated[int, typer.Option(min=2, help="Number of pictures; they are generated, in mixed sizes.")]
 
 
@@ -31,14 +35,16 @@ def memory(
     *,
     shape: ShapeOption = "7b",
     local_model: LocalModelOption = "toybox",
+    encoder: EncoderShapeOption = "siglip2",
     device: DeviceOption = "auto",
     images: ImagesOption = 24,
     output: FiguresOption = None,
 ) -> int:
     """List which precisions fit on GPUs of 24 to 6 GiB, and measure the memory use of a model on this machine.
 
-    With a GPU both are measured, each within a limit of that size. Without one, what fits is computed from the shape of
-    the model, and marked as such. A table goes to stdout; --output writes all figures into a JSON file.
+    The same is listed for labels, which need a dual encoder, too. With a GPU, models are measured within a limit of
+    that size. Without one, what fits is computed from the shape of the model, and marked as such. A table goes to
+    stdout; --output writes all figures into a JSON file.
 
     ```sh
     python -m reranker memory
@@ -50,7 +56,7 @@ def memory(
     from reranker.benchmarks.memory import as_table, memory_report  # noqa: PLC0415 - loads torch
 
     silence_transformers()
-    result = memory_report(shape, local_model, device=device, images=images, report=say)
+    result = memory_report(shape, local_model, encoder, device=device, images=images, report=say)
     print_bytes(as_table(result).encode())
     if output is not None:
         write_output(as_bytes(json.dumps(result, indent=2) + "\n"), output)

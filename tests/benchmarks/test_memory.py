@@ -7,10 +7,12 @@ from types import SimpleNamespace
 import pytest
 
 from reranker.benchmarks import memory
+from reranker.benchmarks.encoder_shapes import encoder_bytes, parameter_count
 from reranker.benchmarks.memory import CAPS_GIB, as_table
 from reranker.benchmarks.speed import Options
 from reranker.cli.main import main
 from reranker.core.errors import CheckpointMissing
+from reranker.models.memory_plan import GIB
 
 
 @pytest.fixture
@@ -31,6 +33,11 @@ def test_the_command_lists_what_fits_and_measures_a_local_model(
         (cap, cap in {24, 16, 12, 8}) for cap in CAPS_GIB
     ]
     assert all(fit["computed"] and fit["peak_bytes"] is None for fit in result["fits"])
+    labels = result["labels"]
+    pairs = zip(labels["fits"], result["fits"], strict=True)
+    assert all(pair["needed_bytes"] > alone["needed_bytes"] for pair, alone in pairs)
+    assert labels["encoder_alone_bytes"] < 2 * GIB
+    assert labels["measured"]["images_per_s"] > 0
     (measured,) = result["measured"]
     assert measured["precision"] == "nf4"
     assert measured["peak_bytes"] > 50e6, "a process with torch in it"
@@ -38,8 +45,8 @@ def test_the_command_lists_what_fits_and_measures_a_local_model(
     assert measured["first_result_ms"] > 0
     table = capsysbinary.readouterr().out.decode()
     assert table == as_table(result)
-    assert table.count("~fits") == 4
-    assert table.count("~no") == 1
+    assert table.count("~fits") == 4 + 3
+    assert table.count("~no") == 1 + 2
 
 
 def test_running_out_of_memory_is_a_result_and_other_errors_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,11 +73,30 @@ def test_the_table_says_if_a_model_does_not_fit() -> None:
         "geometry": "7b",
         "device": "CPU",
         "fits": [],
+        "labels": {
+            "encoder": "siglip2",
+            "encoder_alone_bytes": 1,
+            "fits": [],
+            "measured": {"peak_bytes": 1, "first_result_ms": 1.0, "images_per_s": 1.0},
+        },
         "here": "mine",
         "images": 2,
         "measured": [{"precision": "fp32", "peak_bytes": None, "first_result_ms": None, "images_per_s": None}],
     }
     assert as_table(result).splitlines()[-1].split() == ["fp32", "does", "not", "fit"]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "published"),
+    [("siglip2", 375e6), ("siglip2-so400m", 1.14e9), ("git-rsclip", 652e6), ("chinese-clip", 188e6)],
+)
+def test_the_shapes_of_dual_encoders_have_the_published_number_of_parameters(encoder: str, published: float) -> None:
+    assert parameter_count(encoder) == pytest.approx(published, rel=0.005)
+
+
+@pytest.mark.parametrize("encoder", ["siglip2", "chinese-clip"])
+def test_a_base_encoder_alone_takes_less_than_two_gibibytes(encoder: str) -> None:
+    assert encoder_bytes(encoder, alone=True) < 2 * GIB
 
 
 @pytest.mark.usefixtures("one_precision")
