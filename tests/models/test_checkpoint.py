@@ -193,6 +193,7 @@ def read_all(folder, *, counts=False):
         assert files.instruction.encode()
         assert files.max_tokens > 0
         assert files.takes_example in (True, False)
+        assert files.label_calibration is None or files.label_calibration.is_valid
         assert not counts or files.weight_counts.layers > 0
     except CheckpointError as error:
         return error

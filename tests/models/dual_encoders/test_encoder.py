@@ -87,6 +87,31 @@ def test_texts_of_siglip_have_the_vectors_of_transformers(folders, name: str, en
     assert np.abs(vectors[:1] - unpadded).max() > 0.01, "the padding matters"
 
 
+@pytest.mark.parametrize("name", ["siglip", "siglip2"])
+def test_probabilities_of_siglip_are_those_of_transformers(folders, name: str) -> None:
+    """Each text by itself: sigmoid(scale * cosine + bias)."""
+    network = SiglipModel.from_pretrained(folders[name])
+    pixels, tokens = torch.randn(3, 3, IMAGE_PX, IMAGE_PX), torch.randint(2, 20, (2, TEXT_TOKENS))
+    expected = network(input_ids=tokens, pixel_values=pixels).logits_per_image.sigmoid()
+    images = unit(network.get_image_features(pixel_values=pixels).pooler_output)
+    texts = unit(network.get_text_features(input_ids=tokens).pooler_output)
+    encoder = load_encoder(str(folders[name]), "cpu")
+    assert encoder.judges_alone
+    np.testing.assert_allclose(encoder.probabilities(images @ texts.T), expected.detach().numpy(), atol=1e-5)
+
+
+def test_probabilities_of_chinese_clip_are_those_of_transformers(folders) -> None:
+    """The texts share the probability of a picture: softmax(scale * cosine)."""
+    network = ChineseCLIPModel.from_pretrained(folders["chinese-clip"])
+    pixels, tokens = torch.randn(3, 3, IMAGE_PX, IMAGE_PX), torch.randint(5, 20, (4, 6))
+    expected = network(input_ids=tokens, pixel_values=pixels).logits_per_image.softmax(dim=1)
+    images = unit(network.get_image_features(pixel_values=pixels).pooler_output)
+    texts = unit(network.get_text_features(input_ids=tokens).pooler_output)
+    encoder = load_encoder(str(folders["chinese-clip"]), "cpu")
+    assert not encoder.judges_alone
+    np.testing.assert_allclose(encoder.probabilities(images @ texts.T), expected.detach().numpy(), atol=1e-5)
+
+
 def test_canonical_texts() -> None:
     assert canonical("  A Cat, isn't\tit?\n“红色” ") == "a cat isnt it “红色”"
 
