@@ -98,7 +98,7 @@ def tag(  # noqa: PLR0913 - the options of a command
 
     ```sh
     python -m reranker tag assets/gallery --lang both
-    python -m reranker tag photos --labels my-labels.csv --format jsonl --output labels.jsonl
+    python -m reranker tag photos --labels mine.csv --format jsonl
     ```
     """
     if (library is None) == (not paths):
