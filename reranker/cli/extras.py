@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from reranker.cli.console import CommandError
 
-Extra = Literal["eval", "library", "quant", "ui", "mcp"]
+Extra = Literal["eval", "library", "quant", "ui", "mcp", "xmp"]
 
 _EVAL: Final = ("ir_measures", "jinja2", "scipy")
 _UI: Final = ("gradio", "python_multipart", *_EVAL)  # the page has a tab that evaluates
@@ -14,6 +14,7 @@ PACKAGES: Final[dict[Extra, tuple[str, ...]]] = {
     "library": ("faiss", "onnx", "onnxruntime", "onnxscript", "watchfiles"),
     "quant": ("bitsandbytes",),
     "ui": _UI,
+    "xmp": ("lxml",),
     "mcp": ("mcp", *_UI),  # the tools are those of the page
 }
 

@@ -1,6 +1,6 @@
 """`tag`: write what pictures show, by a vocabulary, each label with a confidence."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -25,16 +25,18 @@ from reranker.cli.options import (
     TaggingEncoderOption,
     settings_of,
 )
-from reranker.cli.outputs import check_output, write_output
+from reranker.cli.outputs import check_empty, check_output, write_output
 from reranker.cli.progress import RANKING_BAR, announce, progress_bar, report_load_warnings
+from reranker.core.errors import PictureError, SidecarUnreadable
 from reranker.core.types import Candidate, Failed
+from reranker.export.label_folders import Mode, write_label_folders
 from reranker.export.label_rows import label_object, labels_as_csv, labels_as_json, labels_as_json_lines
 from reranker.i18n.error_messages import sentence
 from reranker.library import Library
 from reranker.pipelines.label_proposals import PROPOSED
 from reranker.pipelines.tag import Tagged
 from reranker.tagger import AUTO, NO_ENCODER, Tagger
-from reranker.vocabulary.labels import LabelLanguage
+from reranker.vocabulary.labels import LabelLanguage, Vocabulary
 
 LabelFormat = Literal["table", "json", "jsonl", "csv"]
 WRITERS: Final = {"json": labels_as_json, "jsonl": labels_as_json_lines, "csv": labels_as_csv}
@@ -67,6 +69,23 @@ TopKOption = Annotated[int | None, typer.Option(min=1, metavar="N", help="Most l
 FormatOption = Annotated[
     LabelFormat, typer.Option("--format", help="`table` for reading, `json` or `jsonl` for programs, `csv`.")
 ]
+XmpOption = Annotated[
+    bool,
+    typer.Option(
+        "--xmp",
+        help="Also add the labels as keywords to the XMP sidecar of each picture (cat.jpg.xmp), where photo programs "
+        "find them. Pictures are not changed, and what else is in a sidecar stays.",
+    ),
+]
+FoldersOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--folders",
+        metavar="DIR",
+        help="Also make a folder for each label in this new or empty folder, with links to its pictures.",
+    ),
+]
+CopyOption = Annotated[bool, typer.Option("--copy", help="Put copies into `--folders` instead of links.")]
 RecursiveOption = Annotated[bool, typer.Option("--recursive", help="Also search the subfolders of a folder.")]
 
 
@@ -89,6 +108,9 @@ def tag(  # noqa: PLR0913 - the options of a command
     detail: DetailOption = None,
     format_: FormatOption = "table",
     output: OutputOption = None,
+    xmp: XmpOption = False,
+    folders: FoldersOption = None,
+    copy: CopyOption = False,
     recursive: RecursiveOption = False,
 ) -> int:
     """Label pictures: a dual encoder proposes labels for each, and the reranker judges those.
@@ -99,6 +121,7 @@ def tag(  # noqa: PLR0913 - the options of a command
     ```sh
     python -m reranker tag assets/gallery --lang both
     python -m reranker tag photos --labels mine.csv --format jsonl
+    python -m reranker tag photos --xmp --lang zh
     ```
     """
     if (library is None) == (not paths):
@@ -113,19 +136,31 @@ def tag(  # noqa: PLR0913 - the options of a command
         "rerank": rerank,
     }
     chosen = None if labels is None else argument_text(labels)
+    if xmp:
+        require_extra("xmp", "`tag --xmp`")
+    check_empty(folders)
     if library is not None:
-        objects = _of_library(library, chosen, options, reranker, lang, output)
+        vocabulary, results = _of_library(library, chosen, options, reranker, output)
     else:
         tagger = Tagger(chosen or AUTO, encoder=encoder if candidates else NO_ENCODER, reranker=reranker, **options)
-        objects = _of_pictures(candidates_at(paths or (), recursive), tagger, lang, output)
+        vocabulary, results = tagger.vocabulary, _of_pictures(candidates_at(paths or (), recursive), tagger, output)
+    kept: list[Tagged | Failed] = []
+    sidecars = _Sidecars(vocabulary, lang)
+    for result in results:
+        kept.append(result)
+        if xmp and isinstance(result, Tagged):
+            sidecars.write(result)
+    if xmp:
+        sidecars.report()
+    if folders is not None:
+        _write_folders(kept, folders, lang, "copy" if copy else "link")
+    objects = [label_object(result, lang) for result in kept]
     write_output(as_bytes(_table(objects) if format_ == "table" else WRITERS[format_](objects)), output)
-    return DONE if any(each["error"] is None for each in objects) else FAILED
+    return DONE if any(isinstance(each, Tagged) for each in kept) else FAILED
 
 
-def _of_pictures(
-    pictures: Sequence[Candidate], tagger: Tagger, lang: LabelLanguage, output: Path | None
-) -> list[dict[str, Any]]:
-    """Label pictures, and return their objects."""
+def _of_pictures(pictures: Sequence[Candidate], tagger: Tagger, output: Path | None) -> Iterator[Tagged | Failed]:
+    """Label pictures, and yield their results."""
     check_output(output, [each.source for each in pictures if isinstance(each.source, Path)])
     announce(tagger.reranker)
     with closing(tagger.tag_stream(pictures)) as stream:
@@ -133,28 +168,73 @@ def _of_pictures(
             report_load_warnings(tagger.reranker.load())
         if tagger.is_relative:
             say("The confidences only compare the labels of a picture; this dual encoder judges no label by itself.")
-        return [label_object(result, lang) for result in _with_progress(stream, len(pictures))]
+        yield from _with_progress(stream, len(pictures))
 
 
 def _of_library(
-    name: str, labels: str | None, options: dict[str, Any], reranker: Reranker, lang: LabelLanguage, output: Path | None
-) -> list[dict[str, Any]]:
-    """Label the pictures of a library that have no labels yet, and return the objects of all."""
+    name: str, labels: str | None, options: dict[str, Any], reranker: Reranker, output: Path | None
+) -> tuple[Vocabulary, Iterator[Tagged | Failed]]:
+    """Label the pictures of a library that have no labels yet, and return the labels of all."""
     require_extra("library", "`tag --library`")
     check_output(output)
     announce(reranker)
     opened = Library(name, reranker=reranker)
-    given = options if labels is not None else {}
+    errors: list[PictureError] = []
     with progress_bar(0, INDEXING_BAR, unit=" pictures") as bar:
-        for progress in opened.tag(labels, **given):
+        for progress in opened.tag(labels, **(options if labels is not None else {})):
             bar.total = progress.total
             bar.update(progress.done - bar.n)
-            for error in progress.errors:
-                say(sentence(error, "en"))
-    return [label_object(tagged, lang) for tagged in opened.tagged()]
+            errors += progress.errors
+    for error in errors:
+        say(sentence(error, "en"))
+    vocabulary = opened.vocabulary
+    assert vocabulary is not None, "its pictures were labelled"
+    return vocabulary, opened.tagged()
 
 
-def _with_progress(stream: Iterable[Tagged | Failed], total: int) -> Iterable[Tagged | Failed]:
+class _Sidecars:
+    """Writes keywords while pictures are labelled, so that a run that is stopped has written those of its pictures."""
+
+    def __init__(self, vocabulary: Vocabulary, lang: LabelLanguage) -> None:
+        self._vocabulary, self._lang = vocabulary, lang
+        self._written, self._problems = 0, list[str]()
+
+    def write(self, tagged: Tagged) -> None:
+        """Write the labels of a picture, which is a file."""
+        from reranker.export.xmp import write_keywords  # noqa: PLC0415 - of the extra `xmp`
+
+        source, labels = tagged.candidate.source, [each.label for each in tagged.labels]
+        assert isinstance(source, Path), "it was typed"
+        try:
+            self._written += bool(labels) and write_keywords(source, labels, self._vocabulary, self._lang) is not None
+        except SidecarUnreadable as error:
+            self._problems.append(sentence(error, "en"))
+        except OSError as error:
+            name = printable(tagged.candidate.name)
+            self._problems.append(f"The sidecar of “{name}” could not be written: {error.strerror}.")
+
+    def report(self) -> None:
+        """Write how many sidecars have changed, and why others could not, to stderr."""
+        for problem in self._problems:
+            say(problem)
+        say(f"Sidecars with new keywords: {self._written}.")
+
+
+def _write_folders(results: Iterable[Tagged | Failed], folder: Path, lang: LabelLanguage, mode: Mode) -> None:
+    """Raises `CommandError` if the folder cannot be written."""
+    tagged = [each for each in results if isinstance(each, Tagged)]
+    unlabelled = "无标签" if lang == "zh" else "no label"
+    shown = printable(str(folder))
+    try:
+        failures = write_label_folders(tagged, folder, lang, unlabelled=unlabelled, mode=mode)
+    except OSError as error:
+        raise CommandError(f"The folders could not be made in “{shown}”: {error.strerror}.", FAILED) from error
+    for failed in failures:
+        say(sentence(failed.error, "en"))
+    say(f"Pictures in folders by label: {len(tagged) - len(failures)}, in “{shown}”.")
+
+
+def _with_progress(stream: Iterable[Tagged | Failed], total: int) -> Iterator[Tagged | Failed]:
     with progress_bar(total, RANKING_BAR, unit=" pictures") as bar:
         for result in stream:
             yield result

@@ -77,6 +77,7 @@ RerankerError
 ├── LibraryUnwritable            nothing more can be written into a library, such as on a full disk
 ├── LibraryUnreadable            the folder of a library or a file in it cannot be opened, or a newer version wrote it
 ├── LibraryEncoderDiffers        another dual encoder has made the vectors of a library
+├── SidecarUnreadable            the file beside a picture, for its keywords, is no XMP
 ├── LabelFileBusy                another program does not stop changing the file of labels
 ├── PrecisionUnsuitable          no picture of a run got a finite score in this precision
 ├── DeviceMissing                there is no GPU that torch can use
@@ -699,6 +700,13 @@ class VocabularyInvalid(VocabularyError):
     """The content of the vocabulary is wrong. faults: all that were found, at least one."""
 
     faults: tuple[Fault, ...]
+
+
+@dataclass(eq=False)
+class SidecarUnreadable(RerankerError):
+    """The sidecar of a picture is no XMP. name: of the file, without folders."""
+
+    name: str
 
 
 @dataclass(eq=False)

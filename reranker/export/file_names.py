@@ -73,6 +73,18 @@ def folder_names(queries: Sequence[str]) -> list[str]:
     return [f"{number:0{digits}}_{_limited(query, 'query')}" for number, query in enumerate(queries, start=1)]
 
 
+def label_folder_names(labels: Sequence[str]) -> list[str]:
+    """A distinct folder name for each label: the safe part of its text; equal ones are numbered."""
+    names = (_limited(label, "label") for label in labels)
+    return _distinct((f"_{name}" if _RESERVED.match(name) else name, "") for name in names)
+
+
+def picture_names(paths: Iterable[str]) -> list[str]:
+    """A distinct file name for each picture: the safe part of its own name; equal ones are numbered."""
+    names = map(safe_name, paths)
+    return _distinct((name, _extension(name)) for name in names)
+
+
 def _digits(count: int) -> int:
     return max(MIN_DIGITS, len(str(count)))
 

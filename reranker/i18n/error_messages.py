@@ -85,6 +85,7 @@ from reranker.core.errors import (
     ServerStopping,
     SessionUnknown,
     SettingInvalid,
+    SidecarUnreadable,
     TextNotUnicode,
     TextTooLong,
     TicketCancelled,
@@ -579,6 +580,10 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "This server has no room for more pictures; close tabs of this page that you do not need, or try again "
         "later.",
         "zh": "服务器没有空间存放更多图片；请关闭不需要的本页面标签，或稍后重试。",
+    },
+    (SidecarUnreadable, ""): {
+        "en": "The file “{name}” is damaged or no XMP, so no keywords were added to it; repair it, or move it away.",
+        "zh": "文件“{name}”已损坏或不是 XMP，未写入关键词；请修复或移走该文件。",
     },
     (LabelFileBusy, ""): {
         "en": "“{name}” is being changed by another program, so nothing was saved; try again in a moment, and close "

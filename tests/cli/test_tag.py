@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from io import StringIO
 from pathlib import Path
 
@@ -105,6 +106,28 @@ def test_a_library_is_labelled_and_searched_by_labels(shell: Shell) -> None:
     assert all("cat" in Path(row["path"]).name for row in ranked.result["results"])
     refused = shell("search", "--library", "drawings", "--label", "giraffe")
     assert (refused.code, "a label of the library" in refused.said[-1]) == (USAGE_ERROR, True)
+
+
+def test_sidecars_are_written_beside_the_pictures(shell: Shell, tmp_path: Path) -> None:
+    for path in (CAT, BALLS):
+        shutil.copy(path, tmp_path / path.name)
+    (tmp_path / f"{BALLS.name}.xmp").write_text("damaged")
+    done = shell("tag", CAT.name, BALLS.name, "--xmp", "--lang", "zh")
+    assert done.code == DONE
+    assert f"“{BALLS.name}.xmp” is damaged" in "".join(done.said)
+    assert done.said[-1] == "Sidecars with new keywords: 1."
+    assert "黑色的猫" in (tmp_path / f"{CAT.name}.xmp").read_text("utf-8")
+    assert (tmp_path / f"{BALLS.name}.xmp").read_text() == "damaged"
+    assert shell("tag", CAT.name, "--xmp", "--lang", "zh").said[-1] == "Sidecars with new keywords: 0."
+
+
+@pytest.mark.parametrize("options", [(), ("--copy",)])
+def test_pictures_are_put_into_folders_by_label(shell: Shell, tmp_path: Path, options: tuple[str, ...]) -> None:
+    assert shell("tag", CAT, BALLS, "--folders", "out", *options).code == DONE
+    assert (tmp_path / "out" / "yellow ball" / BALLS.name).is_symlink() == (not options)
+    assert (tmp_path / "out" / "black cat" / CAT.name).read_bytes() == CAT.read_bytes()
+    refused = shell("tag", CAT, "--folders", "out")
+    assert (refused.code, "is not empty" in refused.said[-1]) == (USAGE_ERROR, True)
 
 
 def test_the_settings_of_the_environment_count(shell: Shell, monkeypatch) -> None:
