@@ -113,7 +113,7 @@ LabelsOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE",
-        help="Labels to look for: `general`, 1,500 everyday ones in English and Chinese; `aerial`; `toybox`, what the "
+        help="Labels to look for: `general`, 3,900 everyday ones in English and Chinese; `aerial`; `toybox`, what the "
         "toybox knows; or a text file with one a line, a CSV file with the columns en, zh, synonyms, group and parent, "
         "or JSON Lines with these fields. Default: `toybox` beside the toybox, else `general`.",
     ),
