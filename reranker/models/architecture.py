@@ -114,12 +114,14 @@ class VisionLanguageModel(Protocol):
 class Architecture:
     """Reads and runs the checkpoints of one `model_type`.
 
-    patch_settings: used for what the checkpoint does not say about its image processor. wrap: takes the network,
-        its patch settings and the device of its vision tower.
+    patch_settings: used for what the checkpoint does not say about its image processor. instruction: the search task of
+        the prompt, if neither the settings nor the checkpoint name one. wrap: takes the network, its patch settings and
+        the device of its vision tower.
     """
 
     model_type: str
     config_class: type[PretrainedConfig]
     network_class: type[PreTrainedModel]
     patch_settings: PatchSettings
+    instruction: str
     wrap: Callable[[Any, PatchSettings, torch.device], VisionLanguageModel]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from reranker.benchmarks.model_shapes import config_of
+from reranker.benchmarks.random_configs import config_of
 from reranker.core.errors import ModelOutOfMemory, QuantizationMissing
 from reranker.core.types import Candidate, Query, Scoring
 from reranker.engine.cross_encoder import CrossEncoder

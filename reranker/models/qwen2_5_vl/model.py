@@ -13,6 +13,7 @@ from reranker.models.layers.patch_embedding import BytePatchEmbedding
 from reranker.models.patchify import Patches, PatchSettings
 from reranker.models.qwen2_5_vl.positions import language_rotation
 from reranker.models.qwen2_5_vl.vision import VisionTower, encode_images, pad_ffn
+from reranker.models.scoring.prompts import INSTRUCTIONS
 
 
 class Qwen2_5VL:  # noqa: N801 - the name of the model
@@ -63,5 +64,6 @@ QWEN2_5_VL: Final = Architecture(
         min_pixels=4 * 28 * 28,
         max_pixels=1280 * 28 * 28,
     ),
+    instruction=INSTRUCTIONS["web"],
     wrap=Qwen2_5VL,
 )

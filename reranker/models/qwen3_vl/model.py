@@ -60,5 +60,7 @@ QWEN3_VL: Final = Architecture(
         min_pixels=4 * 32 * 32,
         max_pixels=1280 * 32 * 32,
     ),
+    # That of the official code of Qwen3-VL-Reranker.
+    instruction="Given a search query, retrieve relevant candidates that answer the query.",
     wrap=Qwen3VL,
 )

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from reranker.benchmarks.model_shapes import config_of
+from reranker.benchmarks.random_configs import config_of
 from reranker.models.layers.patch_embedding import BytePatchEmbedding
 from reranker.models.loading import load_checkpoint
 from reranker.models.patchify import Patches
