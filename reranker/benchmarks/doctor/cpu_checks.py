@@ -28,7 +28,7 @@ BATCH_TOLERANCE: Final = 1e-4  # log-odds in float32, as docs/architecture.md pr
 IMAGES: Final = 24
 SMALL_SHAPE: Final = "2x128"
 TOWER_SIZES: Final = ((300, 220), (120, 400))  # width and height
-TOWER_TOLERANCE: Final = 1e-4  # in float32
+TOWER_TOLERANCE: Final = 1e-5  # in float32
 
 Check = Callable[[CheckContext], Finding]
 
