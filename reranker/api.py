@@ -123,10 +123,10 @@ class Reranker:
 
     def _choose(self) -> "Choice":
         from reranker.models.hub import choose  # noqa: PLC0415
-        from reranker.models.memory_plan import choose_device  # noqa: PLC0415
+        from reranker.models.memory_plan import gpu_bytes  # noqa: PLC0415
 
         model = self.settings.model
-        return choose(model.name, model.revision, lambda: choose_device(model.device).type == "cuda")
+        return choose(model.name, model.revision, lambda: gpu_bytes(model.device))
 
     @property
     def model_name(self) -> str:
@@ -136,11 +136,11 @@ class Reranker:
     @property
     def downloadable(self) -> str | None:
         """The model that is wanted, is not on this machine, and can be fetched by `download`; else None."""
-        from reranker.models.hub import BEST, is_missing  # noqa: PLC0415
+        from reranker.models.hub import is_missing  # noqa: PLC0415
 
         model = self.settings.model
         if model.name == "auto":
-            return BEST if self.choice.reason == "not downloaded" else None
+            return self.choice.best if self.choice.reason == "not downloaded" else None
         return model.name if is_missing(model.name, model.revision) else None
 
     def download(self, report: Callable[[int, int], None] = lambda done, total: None) -> None:

@@ -52,7 +52,9 @@ INNER_LAYERS = {
     "models": (
         ("context", "patchify", "picture_preprocessing", "layers", "hub", "scoring.prompts"),
         ("architecture", "device_map", "download", "model_files"),
-        ("qwen2_5_vl.positions", "qwen2_5_vl.vision", "qwen2_5_vl.language", "qwen2_5_vl.model"),
+        ("decoder",),
+        ("qwen2_5_vl.positions", "qwen2_5_vl.vision", "qwen2_5_vl.model"),
+        ("qwen3_vl.positions", "qwen3_vl.vision", "qwen3_vl.model"),
         ("registry", "memory_plan", "occlusion", "scoring.method"),
         ("checkpoint",),
         ("loading",),

@@ -14,7 +14,8 @@ import torch
 
 from reranker.api import Reranker
 from reranker.benchmarks.encoder_shapes import encoder_bytes
-from reranker.benchmarks.model_shapes import is_shape, sizes_of
+from reranker.benchmarks.model_shapes import sizes_of
+from reranker.benchmarks.random_configs import is_shape
 from reranker.benchmarks.speed import MEGABYTE, Options, open_setup, time_method, write_pictures
 from reranker.config.settings import Device, Precision, Settings
 from reranker.core.errors import ModelOutOfMemory

@@ -28,7 +28,14 @@ class TransformersReference:
 
     def __init__(self, model: Model, visual_tokens: int) -> None:
         self._model = model
-        self._processor = Qwen2VLImageProcessorPil(size=processor_size(model.checkpoint, visual_tokens))
+        settings = model.checkpoint.patch_settings
+        self._processor = Qwen2VLImageProcessorPil(
+            size=processor_size(model.checkpoint, visual_tokens),
+            patch_size=settings.patch_px,
+            merge_size=settings.merge,
+            image_mean=list(settings.mean),
+            image_std=list(settings.std),
+        )
 
     def inputs(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> BatchFeature:
         """Return the inputs of the network for prompts, and for the RGB pictures of all prompts; padded on the left."""

@@ -37,10 +37,13 @@ ShapeOption = Annotated[
     str,
     typer.Option(
         "--geometry",
-        metavar="toybox|3b|7b|LAYERSxWIDTH|PATH",
-        help="Model that scores the pictures: 3b and 7b have the shapes of lychee-rerank-mm and random weights, "
-        "LAYERSxWIDTH any other shape.",
+        metavar="toybox|3b|7b|2b|8b|LAYERSxWIDTH|PATH",
+        help="Model that scores the pictures: 3b and 7b have the shapes of lychee-rerank-mm, 2b and 8b those of "
+        "Qwen3-VL-Reranker, LAYERSxWIDTH any other shape, all with random weights.",
     ),
+]
+ArchitectureOption = Annotated[
+    Literal["qwen2_5_vl", "qwen3_vl"], typer.Option(help="Architecture of a shape LAYERSxWIDTH.")
 ]
 TokensOption = Annotated[int, typer.Option(min=0, help="Visual tokens a picture; 0: the model's usual number.")]
 ImagesOption = Annotated[int, typer.Option(min=2, help="Number of pictures; they are generated, in mixed sizes.")]
@@ -64,6 +67,7 @@ def benchmark(  # noqa: PLR0913 - the options of a command
     subject: SubjectArgument = "scoring",
     *,
     shape: ShapeOption = "toybox",
+    architecture: ArchitectureOption = "qwen2_5_vl",
     visual_tokens: TokensOption = 0,
     images: ImagesOption = 50,
     rounds: RoundsOption = 3,
@@ -104,12 +108,13 @@ def benchmark(  # noqa: PLR0913 - the options of a command
             else _search(_sizes(vectors), dimensions, files)
         )
         return _written(result, table, output)
+    from reranker.benchmarks.random_configs import is_by_size  # noqa: PLC0415 - loads torch
     from reranker.benchmarks.speed import Options, as_table  # noqa: PLC0415 - loads torch
     from reranker.benchmarks.speed import benchmark as run_benchmark  # noqa: PLC0415
 
     silence_transformers()
     options = Options(
-        shape=shape,
+        shape=f"{architecture}:{shape}" if is_by_size(shape) else shape,
         methods=_checked_methods(methods),
         images=images,
         rounds=rounds,

@@ -14,8 +14,8 @@ ShapeOption = Annotated[
     str,
     typer.Option(
         "--geometry",
-        metavar="3b|7b|LAYERSxWIDTH|PATH",
-        help="Model for which GPUs are listed; 7b is lychee-rerank-mm.",
+        metavar="3b|7b|2b|8b|LAYERSxWIDTH|PATH",
+        help="Model for which GPUs are listed; 7b is lychee-rerank-mm, 2b and 8b are Qwen3-VL-Reranker.",
     ),
 ]
 LocalModelOption = Annotated[

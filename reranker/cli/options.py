@@ -16,9 +16,10 @@ ModelOption = Annotated[
     typer.Option(
         metavar="NAME|PATH",
         help="Model that scores the pictures: `toybox`, the small built-in model, which knows drawings, not "
-        "photographs; `lychee` (vec-ai/lychee-rerank-mm) or `lychee-3b`; `qwen2.5-vl-7b` or `qwen2.5-vl-3b`; an id of "
-        "the Hugging Face hub; or a folder with a Qwen2.5-VL checkpoint. `auto` is lychee if there is a CUDA GPU and "
-        "its files are on this machine, else the toybox. Default: RERANKER_MODEL, else `auto`. Nothing is downloaded "
+        "photographs; `lychee` (vec-ai/lychee-rerank-mm) or `lychee-3b`; `qwen3-vl-reranker-2b` or `-8b`; the instruct "
+        "models `qwen2.5-vl-7b`, `-3b`, `qwen3-vl-2b`, `-4b`, `-8b`; an id of the Hugging Face hub; or a folder with a "
+        "checkpoint of Qwen2.5-VL or Qwen3-VL. `auto` is the best one on this machine for its CUDA GPU (from 16 GB "
+        "lychee first, below the 2B), else the toybox. Default: RERANKER_MODEL, else `auto`. Nothing is downloaded "
         "automatically; see the command `download`.",
     ),
 ]

@@ -21,15 +21,15 @@ TERMINAL_INTERVAL_S, LOG_INTERVAL_S = 0.1, 10.0
 
 WHY_THE_TOYBOX: Final = {
     "no GPU": "Using the toybox, which knows drawings, not photographs: lychee needs a CUDA GPU, and there is none.",
-    "not downloaded": "Using the toybox, which knows drawings, not photographs: the files of lychee are not on this "
-    "machine; download them with: python -m reranker download lychee",
+    "not downloaded": "Using the toybox, which knows drawings, not photographs: the files of {model} are not on this "
+    "machine; download them with: python -m reranker download {model}",
 }
 
 
 def announce(reranker: Reranker) -> None:
     """Write which model is about to be loaded, which takes a while, if the user did not name it."""
     if reranker.choice.name == "toybox" and reranker.choice.reason != "named":
-        say(WHY_THE_TOYBOX[reranker.choice.reason])
+        say(WHY_THE_TOYBOX[reranker.choice.reason].format(model=reranker.choice.best))
     if sys.stderr.isatty():
         typer.echo("Loading the model ...\r", err=True, nl=False)
     silence_transformers()

@@ -88,9 +88,9 @@ class ModelSettings(_Group):
 
     name: str = _setting(
         "auto",
-        '"toybox"; "lychee", "lychee-3b", "qwen2.5-vl-7b" or "qwen2.5-vl-3b"; an id of the Hugging Face hub; or a '
-        'folder with a checkpoint. "auto" is lychee if there is a CUDA GPU and its files are on this machine, else the '
-        "toybox.",
+        '"toybox"; "lychee", "lychee-3b"; "qwen3-vl-reranker-2b", "qwen3-vl-reranker-8b"; "qwen2.5-vl-7b", '
+        '"qwen2.5-vl-3b", "qwen3-vl-2b", "qwen3-vl-4b", "qwen3-vl-8b"; an id of the Hugging Face hub; or a folder '
+        'with a checkpoint. "auto" is the best of those on this machine for its CUDA GPU, else the toybox.',
         key="model",
     )
     revision: str = _setting("", "Branch, tag or commit of a model of the hub; its main branch if empty.")

@@ -199,8 +199,10 @@ class CrossEncoder:
     @property
     def cache_capacity(self) -> int:
         """About how many encoded images the feature cache holds at this detail."""
-        weight = self._checkpoint.model.language.embed_tokens.weight
-        image_bytes = self._visual_tokens * int(weight.shape[1]) * int(weight.element_size())
+        model = self._checkpoint.model
+        weight = model.language.embed_tokens.weight
+        token_bytes = model.states_per_token * int(weight.shape[1]) * int(weight.element_size())
+        image_bytes = self._visual_tokens * token_bytes
         return self._cache.max_bytes // host_bytes(image_bytes, pinned=self._checkpoint.device.type == "cuda")
 
     def identify(self, candidate: Candidate) -> EncodedPicture:

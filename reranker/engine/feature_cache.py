@@ -28,7 +28,7 @@ class _Entry:
 
     def image(self) -> CachedImage:
         """Return the image once its features are copied."""
-        features = ImageFeatures(tokens=self.copy.wait(), rows=self.rows, columns=self.columns)
+        features = ImageFeatures(states=self.copy.wait(), rows=self.rows, columns=self.columns)
         return CachedImage(features=features, pixel_hash=self.pixel_hash)
 
 
@@ -60,10 +60,10 @@ class FeatureCache:
     def put(self, key: str, features: ImageFeatures, pixel_hash: str, run_id: str) -> None:
         """Store an image if there is space or something to evict for it."""
         with self._lock:
-            pinned = features.tokens.is_cuda
-            if key in self._entries or not self._make_space(host_bytes(features.tokens.nbytes, pinned=pinned), run_id):
+            states = features.states
+            if key in self._entries or not self._make_space(host_bytes(states.nbytes, pinned=states.is_cuda), run_id):
                 return
-            copy = HostCopy(features.tokens)
+            copy = HostCopy(states)
             self._entries[key] = _Entry(
                 copy=copy, rows=features.rows, columns=features.columns, pixel_hash=pixel_hash, run_id=run_id
             )

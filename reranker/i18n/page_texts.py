@@ -42,10 +42,10 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
         "zh": "给照片排序可用 lychee-rerank-mm；它需要 NVIDIA 显卡，而这台机器没有。",
     },
     "not downloaded": {
-        "en": "For photographs there is lychee-rerank-mm; it is not on this machine yet, and nothing is downloaded "
-        "unasked (python -m reranker download lychee).",
-        "zh": "给照片排序可用 lychee-rerank-mm；这台机器上还没有它，程序不会自动下载"
-        "（命令：python -m reranker download lychee）。",
+        "en": "For photographs there is {model}; it is not on this machine yet, and nothing is downloaded unasked "
+        "(python -m reranker download {model}).",
+        "zh": "给照片排序可用 {model}；这台机器上还没有它，程序不会自动下载"
+        "（命令：python -m reranker download {model}）。",
     },
     "named": {
         "en": "For photographs, start the program with RERANKER_MODEL=lychee.",

@@ -17,12 +17,29 @@ from reranker.models.patchify import Patches, PatchSettings
 class ImageFeatures:
     """The visual tokens of one image.
 
-    tokens: (rows * columns, hidden), row by row. rows, columns: the grid of visual tokens.
+    states: (1 + layers, rows * columns, hidden), row by row: what the language tower reads, and what is added to the
+    states of its first layers (DeepStack, arXiv 2406.04334), of which there may be none. rows, columns: the grid of
+    visual tokens.
     """
 
-    tokens: torch.Tensor
+    states: torch.Tensor
     rows: int
     columns: int
+
+    @classmethod
+    def of(cls, tokens: torch.Tensor, rows: int, columns: int) -> "ImageFeatures":
+        """Make features of what the language tower reads alone, (rows * columns, hidden)."""
+        return cls(states=tokens[None], rows=rows, columns=columns)
+
+    @property
+    def tokens(self) -> torch.Tensor:
+        """What the language tower reads, (rows * columns, hidden)."""
+        return self.states[0]
+
+    @property
+    def deepstack(self) -> torch.Tensor:
+        """What is added after its first layers, (layers, rows * columns, hidden)."""
+        return self.states[1:]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +82,10 @@ class VisionLanguageModel(Protocol):
     def language(self) -> Any:
         """The language tower of transformers, which has `layers`, `norm` and `embed_tokens`."""
 
+    @property
+    def states_per_token(self) -> int:
+        """The states of a visual token in `ImageFeatures.states`."""
+
     def encode_images(self, images: Sequence[Patches]) -> list[ImageFeatures]:
         """Run the vision tower over all images in one packed pass."""
 
@@ -93,12 +114,14 @@ class VisionLanguageModel(Protocol):
 class Architecture:
     """Reads and runs the checkpoints of one `model_type`.
 
-    patch_settings: used for what the checkpoint does not say about its image processor. wrap: takes the network,
-        its patch settings and the device of its vision tower.
+    patch_settings: used for what the checkpoint does not say about its image processor. instruction: the search task of
+        the prompt, if neither the settings nor the checkpoint name one. wrap: takes the network, its patch settings and
+        the device of its vision tower.
     """
 
     model_type: str
     config_class: type[PretrainedConfig]
     network_class: type[PreTrainedModel]
     patch_settings: PatchSettings
+    instruction: str
     wrap: Callable[[Any, PatchSettings, torch.device], VisionLanguageModel]

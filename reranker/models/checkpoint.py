@@ -20,7 +20,6 @@ from reranker.models.model_files import CONFIG, ModelFiles
 from reranker.models.patchify import PatchSettings
 from reranker.models.picture_preprocessing import VisionShape, is_number, is_positive_whole
 from reranker.models.registry import ARCHITECTURES
-from reranker.models.scoring.prompts import DEFAULT_INSTRUCTION
 
 DEFAULT_DETAILS: Final = (256, 512, 1280)  # visual tokens, if reranker.json does not have them
 SETTINGS: Final = "reranker.json"
@@ -122,8 +121,8 @@ class CheckpointFiles(ModelFiles):
 
     @property
     def instruction(self) -> str:
-        """The instruction of reranker.json; `DEFAULT_INSTRUCTION` if it has none."""
-        instruction = self._reranker_settings.get("instruction", DEFAULT_INSTRUCTION)
+        """The instruction of reranker.json; that of the architecture if it has none."""
+        instruction = self._reranker_settings.get("instruction", self.architecture.instruction)
         if not (isinstance(instruction, str) and is_well_formed(instruction)):
             raise self.invalid(SETTINGS, "instruction", "text")
         return instruction

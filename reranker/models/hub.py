@@ -20,6 +20,11 @@ REPOSITORIES: Final = {
     "lychee-3b": "vec-ai/lychee-rerank-mm-3b",
     "qwen2.5-vl-7b": "Qwen/Qwen2.5-VL-7B-Instruct",
     "qwen2.5-vl-3b": "Qwen/Qwen2.5-VL-3B-Instruct",
+    "qwen3-vl-reranker-2b": "Qwen/Qwen3-VL-Reranker-2B",
+    "qwen3-vl-reranker-8b": "Qwen/Qwen3-VL-Reranker-8B",
+    "qwen3-vl-2b": "Qwen/Qwen3-VL-2B-Instruct",
+    "qwen3-vl-4b": "Qwen/Qwen3-VL-4B-Instruct",
+    "qwen3-vl-8b": "Qwen/Qwen3-VL-8B-Instruct",
 }
 ENCODERS: Final = {
     "siglip2": "google/siglip2-base-patch16-256",
@@ -29,9 +34,19 @@ ENCODERS: Final = {
 }
 TEMPLATES: Final = {"git-rsclip": "a remote sensing image of {}"}  # what texts are put into
 LANGUAGES: Final = {"chinese-clip": ("zh",), "git-rsclip": ("en",)}  # that an encoder reads; others read both
-GIGABYTES: Final = {"lychee": 16.6, "lychee-3b": 7.5, "qwen2.5-vl-7b": 16.6, "qwen2.5-vl-3b": 7.5}
+GIGABYTES: Final = {
+    "lychee": 16.6,
+    "lychee-3b": 7.5,
+    "qwen2.5-vl-7b": 16.6,
+    "qwen2.5-vl-3b": 7.5,
+    "qwen3-vl-reranker-2b": 4.3,
+    "qwen3-vl-2b": 4.3,
+}
 INDEX: Final = "model.safetensors.index.json"
-BEST: Final = "lychee"  # the model of "auto", if it can be used
+LARGE_GPU_BYTES: Final = 15 * 2**30  # from which the weights of lychee fit in BF16: a GPU that is sold with 16 GB
+# The models of "auto", best first: on a GPU of that size, and on a smaller one.
+BEST_LARGE: Final = ("lychee", "qwen3-vl-reranker-8b", "qwen3-vl-reranker-2b")
+BEST_SMALL: Final = ("qwen3-vl-reranker-2b", "lychee-3b", "lychee")
 DOWNLOADED_FILES: Final = ["*.safetensors", "*.json", "*.jinja", "merges.txt", "vocab.txt", "README.md", "LICENSE*"]
 
 Reason = Literal["named", "GPU", "no GPU", "not downloaded"]
@@ -41,23 +56,30 @@ Reason = Literal["named", "GPU", "no GPU", "not downloaded"]
 class Choice:
     """The model that scores, by a name other than "auto", and why.
 
-    reason: "named" if the user named it; "GPU" if there is a GPU and the files of `BEST` are on this machine; "no GPU"
-        or "not downloaded" if the toybox is used instead.
+    reason: "named" if the user named it; "GPU" if there is a GPU and the files of the model are on this machine; "no
+        GPU" or "not downloaded" if the toybox is used instead. best: the model that should be downloaded then.
     """
 
     name: str
     reason: Reason
+    best: str = BEST_LARGE[0]
 
 
-def choose(model: str, revision: str, has_gpu: Callable[[], bool]) -> Choice:
-    """Return the model of a setting. `has_gpu` is called for "auto" only."""
+def choose(model: str, revision: str, gpu_bytes: Callable[[], int]) -> Choice:
+    """Return the model of a setting; of "auto", the best one on this machine for its GPU.
+
+    gpu_bytes: returns the memory of the GPU, 0 without one; called for "auto" only.
+    """
     if model != "auto":
         return Choice(name=model, reason="named")
-    if not has_gpu():
+    memory = gpu_bytes()
+    if not memory:
         return Choice(name="toybox", reason="no GPU")
-    if is_missing(BEST, revision):
-        return Choice(name="toybox", reason="not downloaded")
-    return Choice(name=BEST, reason="GPU")
+    best = BEST_LARGE if memory >= LARGE_GPU_BYTES else BEST_SMALL
+    found = next((name for name in best if not is_missing(name, revision)), None)
+    if found is None:
+        return Choice(name="toybox", reason="not downloaded", best=best[0])
+    return Choice(name=found, reason="GPU", best=best[0])
 
 
 def repository_of(model: str) -> str | None:

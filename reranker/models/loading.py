@@ -36,7 +36,6 @@ from reranker.models.memory_plan import (
 )
 from reranker.models.model_files import ModelFiles
 from reranker.models.patchify import PatchSettings
-from reranker.models.scoring.prompts import DEFAULT_INSTRUCTION
 
 Report = Callable[[int, int], None]
 WEIGHTS: Final = "*.safetensors"
@@ -252,7 +251,7 @@ def make_checkpoint(
         patch_settings=patch_settings,
         max_tokens=max_tokens_of(name, network.config),
         detail_levels=detail_levels,
-        instruction=DEFAULT_INSTRUCTION,
+        instruction=architecture.instruction,
         temperature=1.0,
         relevance_threshold=None,
         label_calibration=None,

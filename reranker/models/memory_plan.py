@@ -95,6 +95,12 @@ def choose_device(device: Device) -> torch.device:
     return torch.device("cpu")
 
 
+def gpu_bytes(device: Device) -> int:
+    """Return the memory of the GPU of a setting; 0 if it is the CPU. Raises `DeviceMissing`."""
+    chosen = choose_device(device)
+    return int(torch.cuda.get_device_properties(chosen).total_memory) if chosen.type == "cuda" else 0
+
+
 def unquantized_precision(device: torch.device, *, large: bool) -> str:
     """Return the precision without quantization that suits a device.
 

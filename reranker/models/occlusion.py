@@ -37,9 +37,10 @@ def occluded(image: ImageFeatures, rows: int, columns: int) -> list[ImageFeature
     A token that is covered in part is mixed with the mean by the covered share.
     """
     row_shares, column_shares = _covered_shares(image.rows, rows), _covered_shares(image.columns, columns)
-    shares = (row_shares[:, None, :, None] * column_shares[None, :, None, :]).reshape(rows * columns, -1, 1)
-    copies = torch.lerp(image.tokens, image.tokens.mean(dim=0), shares.to(image.tokens))  # (cells, tokens, hidden)
-    return [ImageFeatures(tokens=tokens, rows=image.rows, columns=image.columns) for tokens in copies]
+    shares = (row_shares[:, None, :, None] * column_shares[None, :, None, :]).reshape(rows * columns, 1, -1, 1)
+    # (cells, states of a token, tokens, hidden)
+    copies = torch.lerp(image.states, image.states.mean(dim=1, keepdim=True), shares.to(image.states))
+    return [ImageFeatures(states=states, rows=image.rows, columns=image.columns) for states in copies]
 
 
 def _covered_shares(tokens: int, cells: int) -> torch.Tensor:

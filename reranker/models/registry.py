@@ -3,5 +3,6 @@
 from typing import Final
 
 from reranker.models.qwen2_5_vl.model import QWEN2_5_VL
+from reranker.models.qwen3_vl.model import QWEN3_VL
 
-ARCHITECTURES: Final = {architecture.model_type: architecture for architecture in (QWEN2_5_VL,)}
+ARCHITECTURES: Final = {architecture.model_type: architecture for architecture in (QWEN2_5_VL, QWEN3_VL)}

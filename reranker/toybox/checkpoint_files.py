@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
+from reranker.models.layers.patch_embedding import BytePatchEmbedding
 from reranker.models.qwen2_5_vl.model import QWEN2_5_VL
-from reranker.models.qwen2_5_vl.vision import BytePatchEmbedding
 from reranker.toybox.differentiable_attention import WINDOW_ATTENTION
 from reranker.toybox.model_config import DEFAULT_VISUAL_TOKENS, DETAIL_LEVELS, toybox_config
 from reranker.toybox.tokenizer import SPECIAL_TOKENS

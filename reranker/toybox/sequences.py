@@ -7,7 +7,7 @@ import torch
 from transformers import DynamicCache, PreTrainedTokenizerFast
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextModel
 
-from reranker.models.qwen2_5_vl.positions import rope_positions
+from reranker.models.layers.multimodal_positions import rope_positions
 from reranker.models.scoring.prompts import EncodedPrompt, Layout, encode_prompt
 from reranker.toybox.differentiable_attention import MATRIX_ATTENTION, causal_mask
 

@@ -7,7 +7,7 @@ from tests.support.fake_streams import FakeStreams
 
 
 def features(value=0.0, tokens=1):
-    return ImageFeatures(tokens=torch.full((tokens, 2), value), rows=1, columns=tokens)
+    return ImageFeatures.of(tokens=torch.full((tokens, 2), value), rows=1, columns=tokens)
 
 
 def test_the_cache_keeps_to_its_bytes_and_evicts_the_least_recently_used():

@@ -14,8 +14,8 @@ from reranker.evaluation.datasets.toybox import draw_toybox_sets
 from reranker.evaluation.datasets.types import Sampling
 from reranker.evaluation.results import Comparison, EvaluationResult
 from reranker.evaluation.runner import ModelRun, evaluate_stream
+from reranker.models import decoder
 from reranker.models.layers.yes_no_head import YesNoHead
-from reranker.models.qwen2_5_vl import language
 from reranker.models.scoring import yes_no
 
 DATASET = draw_toybox_sets(Sampling(sets=24, candidates=5, seed=7))
@@ -70,7 +70,7 @@ def test_positions_of_one_dimension(correct, monkeypatch):
     def sequential_positions(before: int, rows: int, columns: int, after: int) -> torch.Tensor:
         return torch.arange(before + rows * columns + after).expand(3, -1)
 
-    monkeypatch.setattr(language, "rope_positions", sequential_positions)
+    monkeypatch.setattr(decoder, "rope_positions", sequential_positions)
     assert is_significant_drop(compare_with(correct))
 
 

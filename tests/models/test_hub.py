@@ -10,9 +10,20 @@ import pytest
 from huggingface_hub import constants
 
 from reranker.core.errors import CheckpointMissing, CheckpointNotDownloaded
-from reranker.models.hub import DOWNLOADED_FILES, INDEX, REPOSITORIES, choose, folder_of, is_missing, repository_of
+from reranker.models.hub import (
+    DOWNLOADED_FILES,
+    INDEX,
+    LARGE_GPU_BYTES,
+    REPOSITORIES,
+    Choice,
+    choose,
+    folder_of,
+    is_missing,
+    repository_of,
+)
 
 LYCHEE = REPOSITORIES["lychee"]
+LARGE, SMALL = LARGE_GPU_BYTES, LARGE_GPU_BYTES - 1  # bytes of a GPU
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -63,8 +74,8 @@ def lychee_is_here() -> Iterator[Path]:
 
 
 def test_auto_is_lychee_only_with_a_gpu_and_its_files(lychee_is_here: Path) -> None:
-    assert (choose("auto", "", lambda: True).name, choose("auto", "", lambda: True).reason) == ("lychee", "GPU")
-    assert (choose("auto", "", lambda: False).name, choose("auto", "", lambda: False).reason) == ("toybox", "no GPU")
+    assert choose("auto", "", lambda: LARGE) == Choice(name="lychee", reason="GPU", best="lychee")
+    assert choose("auto", "", lambda: 0) == Choice(name="toybox", reason="no GPU")
     assert folder_of("lychee") == lychee_is_here
     assert folder_of("lychee", COMMIT) == lychee_is_here
     with pytest.raises(CheckpointNotDownloaded):
@@ -75,7 +86,20 @@ def test_auto_is_lychee_only_with_a_gpu_and_its_files(lychee_is_here: Path) -> N
 def test_a_model_that_is_here_in_part_is_not_here(lychee_is_here: Path, gone: str) -> None:
     (lychee_is_here / gone).unlink()
     assert is_missing("lychee")
-    assert choose("auto", "", lambda: True).reason == "not downloaded"
+    assert choose("auto", "", lambda: LARGE).reason == "not downloaded"
+
+
+def test_auto_prefers_the_2b_on_a_gpu_that_is_too_small_for_lychee(lychee_is_here: Path) -> None:
+    assert choose("auto", "", lambda: SMALL).name == "lychee"  # nothing smaller is here
+    small = in_the_cache(REPOSITORIES["qwen3-vl-reranker-2b"])
+    try:
+        assert choose("auto", "", lambda: SMALL).name == "qwen3-vl-reranker-2b"
+        assert choose("auto", "", lambda: LARGE).name == "lychee"
+        shutil.rmtree(lychee_is_here)
+        assert choose("auto", "", lambda: LARGE).name == "qwen3-vl-reranker-2b"
+        lychee_is_here.mkdir()
+    finally:
+        shutil.rmtree(small.parents[1])
 
 
 def test_an_index_that_cannot_be_read_is_no_model(lychee_is_here: Path) -> None:
@@ -84,12 +108,12 @@ def test_an_index_that_cannot_be_read_is_no_model(lychee_is_here: Path) -> None:
 
 
 def test_auto_without_the_files_is_the_toybox_and_says_why() -> None:
-    chosen = choose("auto", "", lambda: True)
-    assert (chosen.name, chosen.reason) == ("toybox", "not downloaded")
+    for memory, best in ((LARGE, "lychee"), (SMALL, "qwen3-vl-reranker-2b")):
+        assert choose("auto", "", lambda: memory) == Choice(name="toybox", reason="not downloaded", best=best)  # noqa: B023
 
 
 def test_a_name_is_taken_at_its_word() -> None:
-    def never() -> bool:
+    def never() -> int:
         raise AssertionError("nobody asks for a card")
 
     assert choose("mine", "", never).name == "mine"

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from reranker.benchmarks.model_shapes import config_of
+from reranker.benchmarks.random_configs import architecture_of, config_of
 from reranker.core.errors import ModelOutOfMemory, QuantizationMissing
 from reranker.core.types import Candidate, Query, Scoring
 from reranker.engine.cross_encoder import CrossEncoder
@@ -60,12 +60,14 @@ def test_a_gpu_has_its_index(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("7b", 676_550_144, 6_525_621_760, 544_997_376, 544_997_376),
         ("3b", 668_684_288, 3_754_622_976 - 668_684_288 - 311_164_928, 311_164_928, 0),
+        ("2b", 406_957_056, 2_127_532_032 - 406_957_056 - 311_164_928, 311_164_928, 0),
+        ("8b", 576_388_336, 6_946_075_648, 622_329_856, 622_329_856),
     ],
 )
 def test_the_parts_of_the_published_models(
     geometry: str, vision: int, layers: int, embedding: int, output: int
 ) -> None:
-    counts = WeightCounts.from_config(QWEN2_5_VL, config_of(geometry))
+    counts = WeightCounts.from_config(architecture_of(geometry), config_of(geometry))
     assert (counts.vision, counts.layers) == (vision, layers)
     assert (counts.embedding, counts.output) == (embedding, output)
 

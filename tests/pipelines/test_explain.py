@@ -219,24 +219,24 @@ def test_words_come_with_their_rating():
 
 def pictured(rows: int, columns: int) -> ImageFeatures:
     tokens = torch.randn(rows * columns, 3, generator=torch.Generator().manual_seed(rows * 97 + columns))
-    return ImageFeatures(tokens=tokens, rows=rows, columns=columns)
+    return ImageFeatures.of(tokens=tokens, rows=rows, columns=columns)
 
 
 def turned(picture: ImageFeatures, turn) -> ImageFeatures:
     grid = turn(picture.tokens.unflatten(0, (picture.rows, picture.columns)))
-    return ImageFeatures(tokens=grid.flatten(0, 1), rows=grid.shape[0], columns=grid.shape[1])
+    return ImageFeatures.of(tokens=grid.flatten(0, 1), rows=grid.shape[0], columns=grid.shape[1])
 
 
 def test_what_is_blanked_by_hand():
     """Of four tokens in a row with mean 0, and two patches: each reaches half of its side into the other."""
-    picture = ImageFeatures(tokens=torch.tensor([[8.0], [4.0], [-4.0], [-8.0]]), rows=1, columns=4)
+    picture = ImageFeatures.of(tokens=torch.tensor([[8.0], [4.0], [-4.0], [-8.0]]), rows=1, columns=4)
     first, second = occluded(picture, 1, 2)
     assert first.tokens.tolist() == [[0], [0], [0], [-8]]
     assert second.tokens.tolist() == [[8], [0], [0], [0]]
 
 
 def test_a_token_that_is_partly_covered_is_partly_blanked():
-    picture = ImageFeatures(tokens=torch.tensor([[8.0], [4.0], [-12.0]]), rows=3, columns=1)
+    picture = ImageFeatures.of(tokens=torch.tensor([[8.0], [4.0], [-12.0]]), rows=3, columns=1)
     first, second = occluded(picture, 2, 1)
     assert torch.allclose(first.tokens, torch.tensor([[0.0], [0.0], [-12 * 0.75]]), atol=1e-5)
     assert torch.allclose(second.tokens, torch.tensor([[8 * 0.75], [0.0], [0.0]]), atol=1e-5)

@@ -11,7 +11,8 @@ from reranker.benchmarks.doctor.checks import Finding
 from reranker.benchmarks.doctor.context import SCORINGS, CheckContext
 from reranker.benchmarks.doctor.scores import Agreement, agreement_finding, drawn_pictures, measure_batch_invariance
 from reranker.benchmarks.doctor.speeds import measure_speeds
-from reranker.benchmarks.model_shapes import Model
+from reranker.benchmarks.doctor.towers import measure_towers
+from reranker.benchmarks.model_shapes import Model, random_model
 from reranker.benchmarks.parity import GOLDEN_TOLERANCE, measure_parity, read_golden_file
 from reranker.benchmarks.speed import product_tflops
 from reranker.config.paths import ASSETS
@@ -19,11 +20,15 @@ from reranker.config.settings import Settings
 from reranker.core.errors import SettingInvalid
 from reranker.i18n.error_messages import sentence
 from reranker.models.memory_plan import DTYPES, multiplies_bf16
+from reranker.models.registry import ARCHITECTURES
 
 CPU: Final = torch.device("cpu")
 GOLDEN_FILE: Final = ASSETS / "parity" / "toybox.json"
 BATCH_TOLERANCE: Final = 1e-4  # log-odds in float32, as docs/architecture.md promises
 IMAGES: Final = 24
+SMALL_SHAPE: Final = "2x128"
+TOWER_SIZES: Final = ((300, 220), (120, 400))  # width and height
+TOWER_TOLERANCE: Final = 1e-5  # in float32
 
 Check = Callable[[CheckContext], Finding]
 
@@ -51,6 +56,24 @@ def parity(context: CheckContext) -> Finding:
         sentence=f"Scores of the toybox differ by at most {today:.1e} log-odds from those of transformers "
         f"({report.tolerance:g} is allowed), and by {golden:.1e} from the golden file ({GOLDEN_TOLERANCE:g}).",
         figures={"from_transformers": today, "from_golden_file": golden},
+    )
+
+
+def towers(context: CheckContext) -> Finding:
+    """Compare both towers of each architecture, in a small shape with random weights, with those of transformers."""
+    largest: dict[str, float] = {}
+    for model_type in ARCHITECTURES:
+        model = context.run(partial(random_model, f"{model_type}:{SMALL_SHAPE}", CPU, "fp32"))
+        differences = context.run(
+            partial(measure_towers, model, context.scorer(model), drawn_pictures(sizes=TOWER_SIZES)[: len(TOWER_SIZES)])
+        )
+        largest[model_type] = max(differences.vision, differences.language)
+    shown = ", ".join(f"{model_type} {value:.1e}" for model_type, value in largest.items())
+    return Finding(
+        passed=all(value <= TOWER_TOLERANCE for value in largest.values()),
+        sentence=f"Both towers of each architecture differ from those of transformers by at most, relative to their "
+        f"length: {shown} ({TOWER_TOLERANCE:g} is allowed).",
+        figures=largest,
     )
 
 
@@ -95,6 +118,7 @@ CPU_CHECKS: Final[Mapping[str, Check]] = {
     "settings": settings,
     "attention": attention,
     "parity": parity,
+    "towers": towers,
     "batch invariance": batch_invariance,
     "matrix product": matrix_product,
     "speed": speed,

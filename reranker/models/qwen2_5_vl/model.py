@@ -1,15 +1,19 @@
 """Implement `reranker.models.architecture` for Qwen2.5-VL (arXiv 2502.13923)."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import torch
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from reranker.models.architecture import Architecture, ImageFeatures, ImageSequence, PrefixKV
+from reranker.models.decoder import Decoder, last_hidden, prefill
+from reranker.models.layers.patch_embedding import BytePatchEmbedding
 from reranker.models.patchify import Patches, PatchSettings
-from reranker.models.qwen2_5_vl.language import last_hidden, prefill
-from reranker.models.qwen2_5_vl.vision import BytePatchEmbedding, VisionTower, encode_images, pad_ffn
+from reranker.models.qwen2_5_vl.positions import language_rotation
+from reranker.models.qwen2_5_vl.vision import VisionTower, encode_images, pad_ffn
+from reranker.models.scoring.prompts import INSTRUCTIONS
 
 
 class Qwen2_5VL:  # noqa: N801 - the name of the model
@@ -22,6 +26,8 @@ class Qwen2_5VL:  # noqa: N801 - the name of the model
         embedding = BytePatchEmbedding(visual.patch_embed, patch_settings).to(device)
         self.vision, self._device = VisionTower(network=visual, embedding=embedding), device
         self.language = network.model.language_model
+        self.states_per_token = 1
+        self._decoder = Decoder(language=self.language, rotation=partial(language_rotation, self.language))
         if device.type not in ("cpu", "meta"):
             for block in self.vision.blocks:
                 pad_ffn(block)
@@ -34,7 +40,7 @@ class Qwen2_5VL:  # noqa: N801 - the name of the model
         self, ids: Sequence[int], example: ImageFeatures | None = None, ids_after: Sequence[int] = ()
     ) -> PrefixKV:
         """Run the tokens of the prompt before the image."""
-        return prefill(self.language, ids, example, ids_after)
+        return prefill(self._decoder, ids, example, ids_after)
 
     def last_hidden(
         self,
@@ -43,7 +49,7 @@ class Qwen2_5VL:  # noqa: N801 - the name of the model
         branches: Sequence[tuple[int, ...]] = (),
     ) -> torch.Tensor:
         """Return normed hidden states, (sequences, 1 + tokens of all branches, hidden)."""
-        return last_hidden(self.language, prefix, sequences, branches)
+        return last_hidden(self._decoder, prefix, sequences, branches)
 
 
 QWEN2_5_VL: Final = Architecture(
@@ -58,5 +64,6 @@ QWEN2_5_VL: Final = Architecture(
         min_pixels=4 * 28 * 28,
         max_pixels=1280 * 28 * 28,
     ),
+    instruction=INSTRUCTIONS["web"],
     wrap=Qwen2_5VL,
 )

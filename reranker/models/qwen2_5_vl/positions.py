@@ -13,23 +13,6 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
 from reranker.models.layers.rotary import Rotation
 
 
-def rope_positions(before: int, rows: int, columns: int, after: int) -> torch.Tensor:
-    """Return M-RoPE positions (3, tokens) of time, height and width for text, an image, and text again.
-
-    The three positions of a text token are equal. The rows x columns visual tokens share one position in time; their
-    height and width positions are their row and column, counted from the end of the text before. The text after the
-    image continues at the larger of the two. Equal to `Qwen2_5_VLModel.get_rope_index` of transformers for one still
-    image (M-RoPE: arXiv 2409.12191).
-
-    before, after: text tokens before and after the image.
-    """
-    row = torch.arange(rows).repeat_interleave(columns)
-    image = torch.stack((torch.zeros_like(row), row, torch.arange(columns).repeat(rows))) + before
-    first = torch.arange(before).expand(3, -1)
-    start = before + max(rows, columns)
-    return torch.cat((first, image, torch.arange(start, start + after).expand(3, -1)), dim=1)
-
-
 def language_rotation(language: Qwen2_5_VLTextModel, positions: torch.Tensor, dtype: torch.dtype) -> Rotation:
     """Return the rotation of the language tower for positions (3, tokens).
 

@@ -5,56 +5,22 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 import torch
-from torch import nn
-from torch.nn.functional import linear, pad, silu
+from torch.nn.functional import pad, silu
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
-    Qwen2_5_VisionPatchEmbed,
     Qwen2_5_VisionTransformerPretrainedModel,
     Qwen2_5_VLVisionBlock,
 )
 
 from reranker.models.architecture import ImageFeatures
 from reranker.models.layers.attention import PackedSequences, attend
+from reranker.models.layers.patch_embedding import BytePatchEmbedding
 from reranker.models.layers.rms_norm import rms_norm
 from reranker.models.layers.rotary import Rotation
 from reranker.models.layers.transfer import to_device
-from reranker.models.patchify import Patches, PatchSettings
+from reranker.models.patchify import Patches
 from reranker.models.qwen2_5_vl.positions import vision_rotation, window_layout
 
 FFN_MULTIPLE: Final = 64  # of columns, for which matrix kernels of GPUs have tiles
-
-
-class BytePatchEmbedding(nn.Module):
-    """The patch embedding of Qwen2.5-VL for one still image, from bytes.
-
-    The original is a 3-D convolution over two equal frames, whose stride is the size of its kernel. One matrix product
-    with the kernel summed over time gives the same result from half the pixels. The weights are those of the original:
-    if they are frozen, as in inference, they are summed once; in training at every call.
-    """
-
-    mean: torch.Tensor
-    std: torch.Tensor
-    frozen_kernel: torch.Tensor | None
-
-    def __init__(self, original: Qwen2_5_VisionPatchEmbed, settings: PatchSettings) -> None:
-        super().__init__()
-        self.proj = original.proj
-        pixels = settings.patch_px**2
-        self.register_buffer("mean", 255 * torch.tensor(settings.mean).repeat_interleave(pixels), persistent=False)
-        self.register_buffer("std", 255 * torch.tensor(settings.std).repeat_interleave(pixels), persistent=False)
-        frozen_kernel = None if self.proj.weight.requires_grad else self._kernel()
-        self.register_buffer("frozen_kernel", frozen_kernel, persistent=False)
-
-    def _kernel(self) -> torch.Tensor:
-        """Return the weights summed over time in float32, (hidden, channels * patch_px ** 2)."""
-        weight = self.proj.weight
-        return weight.sum(dim=2, dtype=torch.float32).flatten(1).to(weight.dtype)
-
-    def forward(self, patches: torch.Tensor) -> torch.Tensor:
-        """Normalize and embed patches, uint8 (patches, channels * patch_px ** 2). Returns (patches, hidden)."""
-        kernel = self._kernel() if self.frozen_kernel is None else self.frozen_kernel
-        values = (patches.float() - self.mean) / self.std
-        return linear(values.to(kernel.dtype), kernel)
 
 
 def pad_ffn(block: Qwen2_5_VLVisionBlock, multiple: int = FFN_MULTIPLE) -> None:
@@ -116,7 +82,7 @@ def encode_images(tower: VisionTower, images: Sequence[Patches], device: torch.d
     merged = network.merger(hidden)  # (visual tokens, hidden), window by window
     tokens = torch.empty_like(merged).index_copy_(0, order, merged)
     return [
-        ImageFeatures(tokens=part, rows=rows, columns=columns)
+        ImageFeatures.of(part, rows, columns)
         for part, (rows, columns) in zip(tokens.split(counts), shapes, strict=True)
     ]
 

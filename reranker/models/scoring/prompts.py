@@ -6,7 +6,7 @@ document's text. The picture of a query, its example, is before the query's text
 a number, as the articles on which this program is based do.
 
 The instruction of a prompt is the first that exists of: that of the settings (a name of `INSTRUCTIONS` or a sentence),
-that of `reranker.json` in the folder of the checkpoint, `DEFAULT_INSTRUCTION`.
+that of `reranker.json` in the folder of the checkpoint, that of the architecture.
 """
 
 import re

@@ -104,7 +104,7 @@ class ModelState:
         return {
             language: " ".join(
                 [
-                    *([phrase(choice.reason, language)] if choice.name == _TOYBOX else []),
+                    *([phrase(choice.reason, language, model=choice.best)] if choice.name == _TOYBOX else []),
                     *(load_warning_text(warning, language) for warning in warnings),
                 ]
             )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from types import ModuleType
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from reranker.benchmarks.doctor.cpu_checks import GOLDEN_FILE
 from reranker.benchmarks.doctor.scores import drawn_pictures
 from reranker.benchmarks.doctor.speeds import Speeds
 from reranker.benchmarks.parity import read_golden_file
+from reranker.models.qwen2_5_vl import vision
+from reranker.models.qwen3_vl import vision as qwen3_vision
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +26,7 @@ def few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 PARITY = pytest.param(cpu_checks.parity, marks=pytest.mark.extended)
 
 
-@pytest.mark.parametrize("check", [cpu_checks.settings, PARITY, cpu_checks.batch_invariance])
+@pytest.mark.parametrize("check", [cpu_checks.settings, PARITY, cpu_checks.towers, cpu_checks.batch_invariance])
 def test_this_program_passes(check: Callable, context: CheckContext) -> None:
     found = check(context)
     assert found.passed
@@ -35,6 +38,15 @@ def test_a_disturbed_vision_embedding_fails(check: Callable, context: CheckConte
     """The mean of all patches of a batch is added to each, so every picture changes the others."""
     with disturbed(context.toybox, lambda patches: patches + patches.mean(dim=0)):
         assert not check(context).passed
+
+
+@pytest.mark.parametrize("planted", [vision, qwen3_vision])
+def test_wrong_rotary_positions_of_either_architecture_fail(
+    planted: ModuleType, context: CheckContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotation = planted.vision_rotation
+    monkeypatch.setattr(planted, "vision_rotation", lambda network, at: rotation(network, at + (at > 3).long()))
+    assert not cpu_checks.towers(context).passed
 
 
 def test_scores_unlike_those_of_the_golden_file_fail(context: CheckContext, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from reranker.models.qwen2_5_vl.positions import rope_positions
+from reranker.models.layers.multimodal_positions import rope_positions
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(7, 7), (5, 9), (1, 40), (40, 1)])

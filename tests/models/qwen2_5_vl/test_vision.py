@@ -6,11 +6,12 @@ import torch
 from torch import nn
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from reranker.benchmarks.model_shapes import config_of
+from reranker.benchmarks.random_configs import config_of
+from reranker.models.layers.patch_embedding import BytePatchEmbedding
 from reranker.models.loading import load_checkpoint
 from reranker.models.patchify import Patches
 from reranker.models.qwen2_5_vl.model import QWEN2_5_VL, Qwen2_5VL
-from reranker.models.qwen2_5_vl.vision import BytePatchEmbedding, pad_ffn
+from reranker.models.qwen2_5_vl.vision import pad_ffn
 from tests.support.fake_gpus import pretended_gpus
 
 

@@ -1,28 +1,40 @@
-"""Run the language tower of Qwen2.5-VL over a prompt and packed images.
+"""Run the language tower of a vision-language model over a prompt and packed images.
 
-The prompt before the image, with the example of the query, is the same for all images, so it runs once per query
+The tower is one of the Qwen family: RMS norms, grouped heads that may be normed themselves, a gated FFN with SiLU. The
+prompt before the image, with the example of the query, is the same for all images, so it runs once per query
 (`prefill`). The last layer runs only for the tail of each sequence, because no other state of it is used.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import cast
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Any
 
 import torch
 from torch.nn.functional import silu
-from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoderLayer, Qwen2_5_VLTextModel
 
 from reranker.models.architecture import ImageFeatures, ImageSequence, PrefixKV
 from reranker.models.device_map import device_of_layer
 from reranker.models.layers.attention import PackedSequences, attend
+from reranker.models.layers.multimodal_positions import rope_positions
 from reranker.models.layers.rms_norm import rms_norm
 from reranker.models.layers.rotary import Rotation
 from reranker.models.layers.transfer import to_device
-from reranker.models.qwen2_5_vl.positions import language_rotation, rope_positions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoder:
+    """A language tower of transformers, with `layers`, `norm` and `embed_tokens`.
+
+    rotation: returns the rotation for positions (3, tokens), in a precision.
+    """
+
+    language: Any
+    rotation: Callable[[torch.Tensor, torch.dtype], Rotation]
 
 
 def prefill(
-    language: Qwen2_5_VLTextModel,
+    decoder: Decoder,
     ids: Sequence[int],
     example: ImageFeatures | None = None,
     ids_after: Sequence[int] = (),
@@ -31,29 +43,56 @@ def prefill(
 
     ids: of the text, up to the example if there is one. ids_after: of the text after the example.
     """
+    language = decoder.language
     hidden, positions = embed(language, ids), torch.arange(len(ids)).expand(3, -1)
+    injection = None
     if example is not None:
         tokens = to_device(example.tokens, hidden.device)
         hidden = torch.cat((hidden, tokens, embed(language, ids_after)))
         positions = rope_positions(len(ids), example.rows, example.columns, len(ids_after))
-    rotation = language_rotation(language, to_device(positions, hidden.device), hidden.dtype)
+        injection = _Injection.of([(len(ids), example)], hidden.device)
+    rotation = decoder.rotation(to_device(positions, hidden.device), hidden.dtype)
     sequences = PackedSequences(lengths=(len(hidden),), device=hidden.device)
     keys_and_values = []
-    for layer in _layers(language):
+    for number, layer in enumerate(language.layers):
         hidden, rotation, sequences = _to_device(device_of_layer(language, layer), hidden, rotation, sequences)
         query, key, value = _project(layer, hidden, rotation)
         keys_and_values.append((key, value))
         attended = attend(query, key, value, sequences, scale=layer.self_attn.scaling, causal=True)
-        hidden = _finish_layer(layer, hidden, attended)
+        hidden = _injected(_finish_layer(layer, hidden, attended), injection, number)
     return PrefixKV(layers=tuple(keys_and_values), next_position=int(positions.max()) + 1)
 
 
-def _layers(language: Qwen2_5_VLTextModel) -> list[Qwen2_5_VLDecoderLayer]:
-    """Return the layers, in the order of the forward pass."""
-    return list(cast(Iterable[Qwen2_5_VLDecoderLayer], language.layers))
+@dataclass(frozen=True, kw_only=True)
+class _Injection:
+    """Features that are added to states after the first layers, at the positions of images.
+
+    rows: of the packed states, (visual tokens of all images,). features: for each of these layers, (visual tokens,
+    hidden).
+    """
+
+    rows: torch.Tensor
+    features: torch.Tensor
+
+    @classmethod
+    def of(cls, images: Sequence[tuple[int, ImageFeatures]], device: torch.device) -> "_Injection | None":
+        """Make it of images with the first of their rows; None if they have no such features."""
+        if not images or not len(images[0][1].deepstack):
+            return None
+        rows = torch.cat([torch.arange(first, first + len(image.tokens)) for first, image in images])
+        features = torch.cat([to_device(image.deepstack, device) for _, image in images], dim=1)
+        return cls(rows=to_device(rows, device), features=features)
 
 
-def embed(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> torch.Tensor:
+def _injected(hidden: torch.Tensor, injection: _Injection | None, layer: int) -> torch.Tensor:
+    """Add the features of a layer, by its number from 0, to the states that it has computed. Changes them."""
+    if injection is None or layer >= len(injection.features):
+        return hidden
+    rows, features = injection.rows.to(hidden.device), injection.features[layer].to(hidden.device)
+    return hidden.index_add_(0, rows, features)
+
+
+def embed(language: Any, ids: Sequence[int]) -> torch.Tensor:
     """Return the embeddings of tokens, (tokens, hidden), on the device of the first layer."""
     table = language.embed_tokens
     states: torch.Tensor = table(torch.tensor(ids, device=table.weight.device))
@@ -61,7 +100,7 @@ def embed(language: Qwen2_5_VLTextModel, ids: Sequence[int]) -> torch.Tensor:
 
 
 def last_hidden(
-    language: Qwen2_5_VLTextModel,
+    decoder: Decoder,
     prefix: PrefixKV,
     sequences: Sequence[ImageSequence],
     branches: Sequence[tuple[int, ...]] = (),
@@ -73,23 +112,27 @@ def last_hidden(
     sequences: may differ in their texts and in their number of visual tokens.
     branches: ids of alternative continuations, the same for all sequences.
     """
+    language = decoder.language
     hidden = _embed_sequences(language, sequences, branches)
     branch_lengths = tuple(map(len, branches))
     positions = [_positions_after(prefix, each, branch_lengths) for each in sequences]
+    starts = accumulate((each.shape[1] for each in positions), initial=0)
+    images = [(start + len(each.before), each.image) for start, each in zip(starts, sequences, strict=False)]
+    injection = _Injection.of(images, hidden.device)
     packed = PackedSequences(
         lengths=tuple(each.shape[1] for each in positions),
         prefix_tokens=prefix.tokens,
         branches=branch_lengths,
         device=hidden.device,
     )
-    rotation = language_rotation(language, to_device(torch.cat(positions, dim=1), hidden.device), hidden.dtype)
-    *layers, (last_layer, last_layer_prefix) = zip(_layers(language), prefix.layers, strict=True)
-    for layer, layer_prefix in layers:
+    rotation = decoder.rotation(to_device(torch.cat(positions, dim=1), hidden.device), hidden.dtype)
+    *layers, (last_layer, last_layer_prefix) = zip(language.layers, prefix.layers, strict=True)
+    for number, (layer, layer_prefix) in enumerate(layers):
         hidden, rotation, packed = _to_device(device_of_layer(language, layer), hidden, rotation, packed)
         query, key, value = _project(layer, hidden, rotation)
         scale = layer.self_attn.scaling
         attended = attend(query, key, value, packed, scale=scale, causal=True, prefix=layer_prefix)
-        hidden = _finish_layer(layer, hidden, attended)
+        hidden = _injected(_finish_layer(layer, hidden, attended), injection, number)
     hidden, rotation, packed = _to_device(device_of_layer(language, last_layer), hidden, rotation, packed)
     states = _run_last_layer(last_layer, last_layer_prefix, hidden, rotation, packed)
     normed: torch.Tensor = language.norm(states.unflatten(0, (len(sequences), -1)))
@@ -97,7 +140,7 @@ def last_hidden(
 
 
 def _embed_sequences(
-    language: Qwen2_5_VLTextModel, sequences: Sequence[ImageSequence], branches: Sequence[tuple[int, ...]]
+    language: Any, sequences: Sequence[ImageSequence], branches: Sequence[tuple[int, ...]]
 ) -> torch.Tensor:
     """Return the states of all sequences, each followed by the branches, (tokens, hidden)."""
     texts = dict.fromkeys((*branches, *(ids for each in sequences for ids in (each.before, each.after) if ids)))
@@ -130,20 +173,35 @@ def _to_device(
     return hidden.to(device), rotation.to(device), replace(sequences, device=device)
 
 
-def _project(
-    layer: Qwen2_5_VLDecoderLayer, hidden: torch.Tensor, rotation: Rotation
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _project(layer: Any, hidden: torch.Tensor, rotation: Rotation) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the rotated query and key, and the value, (tokens, heads, head_dim) each."""
-    normed = rms_norm(layer.input_layernorm, hidden)
-    query, key, value = (
-        project(normed).unflatten(-1, (-1, layer.self_attn.head_dim))
-        for project in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj)
-    )
-    return rotation.rotate(query), rotation.rotate(key), value
+    normed, attention = rms_norm(layer.input_layernorm, hidden), layer.self_attn
+    query = rotation.rotate(_query(attention, normed))
+    return query, rotation.rotate(_key(attention, normed)), _heads(attention, attention.v_proj(normed))
 
 
-def _finish_layer(layer: Qwen2_5_VLDecoderLayer, hidden: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
-    """Run the part of a layer after attention, with residuals. SiLU, the activation of Qwen2.5-VL, runs in place.
+def _query(attention: Any, normed: torch.Tensor) -> torch.Tensor:
+    return _normed_heads(attention, attention.q_proj(normed), "q_norm")
+
+
+def _key(attention: Any, normed: torch.Tensor) -> torch.Tensor:
+    return _normed_heads(attention, attention.k_proj(normed), "k_norm")
+
+
+def _normed_heads(attention: Any, projected: torch.Tensor, norm: str) -> torch.Tensor:
+    """Split projected states into heads, and norm each head if the tower does so."""
+    heads = _heads(attention, projected)
+    return rms_norm(getattr(attention, norm), heads) if hasattr(attention, norm) else heads
+
+
+def _heads(attention: Any, projected: torch.Tensor) -> torch.Tensor:
+    head_dim: int = attention.head_dim
+    split: torch.Tensor = projected.unflatten(-1, (-1, head_dim))
+    return split
+
+
+def _finish_layer(layer: Any, hidden: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+    """Run the part of a layer after attention, with residuals. SiLU runs in place.
 
     hidden: the input of the layer, (tokens, hidden). attended: (tokens, heads, head_dim). Returns (tokens, hidden).
     """
@@ -155,7 +213,7 @@ def _finish_layer(layer: Qwen2_5_VLDecoderLayer, hidden: torch.Tensor, attended:
 
 
 def _run_last_layer(
-    layer: Qwen2_5_VLDecoderLayer,
+    layer: Any,
     prefix: tuple[torch.Tensor, torch.Tensor],
     hidden: torch.Tensor,
     rotation: Rotation,
@@ -168,10 +226,8 @@ def _run_last_layer(
     tail = sequences.tail_tokens
     normed, tail_rotation = rms_norm(layer.input_layernorm, hidden), rotation.select(tail)
     attention = layer.self_attn
-    heads = (-1, attention.head_dim)
-    query = tail_rotation.rotate(attention.q_proj(normed[tail]).unflatten(-1, heads))
-    key = rotation.rotate(attention.k_proj(normed).unflatten(-1, heads))
-    value = attention.v_proj(normed).unflatten(-1, heads)
+    query = tail_rotation.rotate(_query(attention, normed[tail]))
+    key, value = rotation.rotate(_key(attention, normed)), _heads(attention, attention.v_proj(normed))
     scale = attention.scaling
     attended = attend(query, key, value, sequences, scale=scale, causal=True, prefix=prefix, tail_only=True)
     return _finish_layer(layer, hidden[tail], attended)
