@@ -7,6 +7,7 @@ from typing import Any, Final
 from reranker.toybox.captions import CHINESE_COLOURS, CHINESE_NAMES, CLOTHES, ENGLISH_NAMES
 from reranker.toybox.scenes import COLOURS, PEOPLE, THINGS, Scene
 
+LABELS_SEED: Final = 2_000_003  # of scenes whose labels are evaluated, which training does not see
 THING_GROUP: Final = {"en": "things", "zh": "物体"}
 COLOUR_GROUP: Final = {"en": "colours of things", "zh": "物体的颜色"}
 PLACE_GROUP: Final = {"en": "places", "zh": "地点"}
