@@ -1,5 +1,6 @@
 """An evaluation of labels as text tables for a terminal."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -90,13 +91,16 @@ def _group_table(groups: Mapping[Name | None, LabelMetrics]) -> str:
     if not groups:
         return ""
     names = [group.written("en") if group else _NO_GROUP for group in groups]
-    width = max(MIN_NAME_WIDTH, *map(len, names)) + 2
+    width = max(MIN_NAME_WIDTH, *map(_cells, names)) + 2
     head = (
         f"{'by group':{width}}{'labels':>8}{'precision':>11}{'recall':>9}{'micro F1':>10}{'95 % interval':>16}"
         f"{'macro F1':>10}{'mAP':>9}{'cal. error':>12}"
     )
     return "\n".join(
-        [head, *(f"{name:{width}}{_group_line(each)}" for name, each in zip(names, groups.values(), strict=True))]
+        [
+            head,
+            *(f"{_padded(name, width)}{_group_line(each)}" for name, each in zip(names, groups.values(), strict=True)),
+        ]
     )
 
 
@@ -121,10 +125,10 @@ def _lowest_table(labels: Sequence[LabelFigures]) -> str:
     lowest = lowest_f1(labels)
     if not lowest:
         return ""
-    width = max(MIN_NAME_WIDTH, *(len(each.label.key) for each in lowest)) + 2
+    width = max(MIN_NAME_WIDTH, *(_cells(each.label.key) for each in lowest)) + 2
     columns = f"{'pictures':>10}{'precision':>11}{'recall':>9}{'F1':>9}{'AP':>9}{'threshold':>11}{'best':>7}"
     head = f"{'lowest F1':{width}}{columns}"
-    return "\n".join([head, *(f"{each.label.key:{width}}{_label_line(each)}" for each in lowest)])
+    return "\n".join([head, *(f"{_padded(each.label.key, width)}{_label_line(each)}" for each in lowest)])
 
 
 def _label_line(figures: LabelFigures) -> str:
@@ -142,6 +146,15 @@ def _failed(evaluation: LabelEvaluation) -> str:
     if len(evaluation.failed) > MAX_FAILED:
         lines.append(f"failed: {len(evaluation.failed) - MAX_FAILED:,} more")
     return "\n".join(lines)
+
+
+def _cells(text: str) -> int:
+    """Return the width of a text in a terminal, where Chinese characters take two cells."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - _cells(text))
 
 
 def _percent(share: float | None) -> str:

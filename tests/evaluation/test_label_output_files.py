@@ -121,3 +121,9 @@ def test_metrics_that_are_not_defined_are_left_out() -> None:
 def test_who_judged_is_said_in_a_line() -> None:
     assert judged_by_text({**JUDGED_BY, "encoder": None}) == "judged by toybox fp32 yes-no, all labels"
     assert judged_by_text({"rerank": False, "encoder": "siglip2"}) == "judged by siglip2 alone"
+
+
+def test_chinese_names_take_two_cells_a_character() -> None:
+    table = as_label_table(evaluation_of([[0.1, 0.9]], [[1, 1]], vocabulary_of(["黑色的猫", "cat"])), JUDGED_BY)
+    chinese, english = table.rstrip("\n").splitlines()[-2:]
+    assert len(chinese) + 4 == len(english)
