@@ -96,7 +96,8 @@ FolderOption = Annotated[
         "--output",
         metavar="DIR",
         help="Write report.html, results.json, results.csv, TREC runs and all scores into this folder. Scores that it "
-        "already has are not computed again, so the same call resumes an evaluation that was stopped.",
+        "already has are not computed again, so the same call resumes an evaluation that was stopped. With --labels: "
+        "labels.json and labels.csv.",
     ),
 ]
 CalibrateOption = Annotated[
@@ -104,7 +105,8 @@ CalibrateOption = Annotated[
     typer.Option(
         "--calibrate/--uncalibrate",
         help="Fit the temperature and the relevance threshold of the scores that people see on half of the sets, and "
-        "store them if they improve the scores of the other half; or remove what is stored. No order ever changes.",
+        "store them if they improve the scores of the other half; or remove what is stored. No order ever changes. With "
+        "--labels: the confidences and thresholds of labels, on half of the pictures.",
         show_default=False,
     ),
 ]
@@ -147,7 +149,8 @@ def evaluate(  # noqa: PLR0913 - the options of a command
     choice = LabelChoice(groups=group, encoder=encoder, candidates=candidates, rerank=rerank)
     if labels is not None:
         several = {"model": model, "precision": precision, "scoring": scoring, "detail": detail}
-        given = {key: one_value(f"--{key}", value) for key, value in several.items() if value is not None}
+        single = {key: one_value(f"--{key}", value) for key, value in several.items()}
+        given = {key: value for key, value in single.items() if value is not None}
         tagger = choice.tagger(labels, context, settings.override(**given))
         if output is not None:
             _check_keeps(output, dataset, LABEL_FILES)

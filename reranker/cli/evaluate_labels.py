@@ -92,7 +92,8 @@ class LabelChoice:
             "--candidates": self.candidates is not None,
             "--no-rerank": not self.rerank,
         }
-        for option in (option for option, is_given in given.items() if is_given):
+        option = next((option for option, is_given in given.items() if is_given), None)
+        if option is not None:
             raise CommandError(f"{option} is for labels; add --labels, or leave it out.")
 
     def tagger(self, labels: str, context: typer.Context, settings: Settings) -> Tagger:
@@ -109,9 +110,10 @@ class LabelChoice:
 
 def one_value(option: str, value: str | None) -> str | None:
     """Return the value of an option that takes several only for rankings. Raises `CommandError`."""
-    if value is not None and len([part for part in value.split(",") if part.strip()]) > 1:
+    values = [part.strip() for part in (value or "").split(",") if part.strip()]
+    if len(values) > 1:
         raise CommandError(f"{option} takes one value together with --labels; make a call for each.")
-    return value
+    return values[0] if values else None
 
 
 def evaluate_labels(tagger: Tagger, choice: LabelChoice, spec: str, output: Path | None, calibrate: bool | None) -> int:
@@ -197,10 +199,10 @@ def _run(tagger: Tagger, choice: LabelChoice, dataset: LabelDataset) -> LabelEva
 
 def _judged_by(tagger: Tagger, choice: LabelChoice) -> dict[str, Any]:
     """Return how labels are found, by the names of settings and options: for those who repeat a result."""
-    encoder = tagger.encoder_name
+    encoder = tagger.encoder_shown
     by_encoder = {
         "rerank": choice.rerank,
-        "encoder": None if encoder is None else Path(encoder).name if Path(encoder).is_absolute() else encoder,
+        "encoder": encoder,
         "candidates": None if encoder is None or not choice.rerank else choice.candidates or PROPOSED,
         "groups": choice.groups or [],
     }

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from reranker.config.paths import ASSETS, LABELS
+from reranker.pipelines.label_proposals import PROPOSED
 from reranker.vocabulary.labels import LabelLanguage
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
@@ -95,6 +96,7 @@ def measure_labels(
     compared: Annotated[
         int, typer.Option(min=1, help="Of these, scenes in which two stages are compared with one, with 300 labels.")
     ] = 100,
+    candidates: Annotated[int, typer.Option(min=1, help="Labels of a scene that two stages judge.")] = PROPOSED,
 ) -> None:
     """Measure labels in two languages, with nothing to find, and in two stages against one.
 
@@ -102,7 +104,8 @@ def measure_labels(
     """
     from reranker.toybox.label_evaluation import measure_labels  # noqa: PLC0415
 
-    typer.echo(measure_labels(scenes=scenes, compared=min(compared, scenes), report=typer.echo))
+    report = measure_labels(scenes=scenes, compared=min(compared, scenes), proposed=candidates, report=typer.echo)
+    typer.echo(report)
 
 
 @app.command()

@@ -5,20 +5,19 @@ Scenes are those of the dataset `toybox` of `evaluate --labels`. No score is sto
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Final
 
 from reranker.api import Reranker
 from reranker.config.settings import Settings
+from reranker.pipelines.label_proposals import PROPOSED
 from reranker.pipelines.tag import Tagged
-from reranker.tagger import NO_ENCODER, Tagger
+from reranker.tagger import AUTO, NO_ENCODER, Tagger
 from reranker.toybox.drawing import png_bytes
-from reranker.toybox.labels import LABELS_SEED, labels_of, write_labels
+from reranker.toybox.labels import LABELS_SEED, labels_of, labels_text
 from reranker.toybox.scenes import Scene, random_scene
-from reranker.vocabulary.label_files import load_vocabulary
+from reranker.vocabulary.label_files import from_json_lines, load_vocabulary
 from reranker.vocabulary.labels import Label, LabelLanguage, Vocabulary
 
 OFFERED: Final = 10  # labels that a scene does not have
@@ -42,6 +41,7 @@ class LabelReport:
 
     scenes: int
     compared: int
+    proposed: int
     english_f1: float
     chinese_f1: float
     equal: float
@@ -53,10 +53,13 @@ class LabelReport:
     added_found: tuple[float, float]
 
 
-def measure_labels(*, scenes: int, compared: int, report: Callable[[str], None]) -> LabelReport:
+def measure_labels(
+    *, scenes: int, compared: int, proposed: int = PROPOSED, report: Callable[[str], None]
+) -> LabelReport:
     """Draw scenes, and label them in all ways.
 
-    compared: of them, scenes that are asked for `LARGE` labels. report: takes lines of progress.
+    compared: of them, scenes that are asked for `LARGE` labels. proposed: labels of a scene that two stages judge.
+    report: takes lines of progress.
     """
     rng = Random(LABELS_SEED)
     drawn = [random_scene(rng) for _ in range(scenes)]
@@ -64,17 +67,18 @@ def measure_labels(*, scenes: int, compared: int, report: Callable[[str], None])
     truth = [frozenset(labels_of(scene)) for scene in drawn]
     report(f"{scenes} scenes are drawn")
     reranker = _reranker()
-    english, chinese = (_labels_in(language, reranker, pictures) for language in ("en", "zh"))
+    english, chinese = (_labels_in(language, reranker, pictures, proposed) for language in ("en", "zh"))
     english_f1, chinese_f1 = micro_f1(english, truth), micro_f1(chinese, truth)
     equal = agreement(english, chinese)
     report(f"F1 {english_f1:.2%} in English, {chinese_f1:.2%} in Chinese; {equal:.2%} of the labels are equal")
     nothing = _share_without(reranker, pictures, truth, rng)
     report(f"{nothing:.2%} got none of {OFFERED} absent labels")
-    two, one = _both_ways(pictures[:compared], report)
+    two, one = _both_ways(pictures[:compared], proposed, report)
     known = frozenset(load_vocabulary("toybox").by_key)
     return LabelReport(
         scenes=scenes,
         compared=compared,
+        proposed=proposed,
         english_f1=english_f1,
         chinese_f1=chinese_f1,
         equal=equal,
@@ -144,14 +148,11 @@ def _keys(tagger: Tagger, pictures: Sequence[bytes]) -> list[Keys]:
     return found
 
 
-def _labels_in(language: LabelLanguage, reranker: Reranker, pictures: Sequence[bytes]) -> list[Keys]:
+def _labels_in(language: LabelLanguage, reranker: Reranker, pictures: Sequence[bytes], proposed: int) -> list[Keys]:
     """Return the labels of each picture by their keys, found by their names in one language."""
-    both = load_vocabulary("toybox")
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "labels.jsonl"
-        write_labels(file, language)
-        tagger = Tagger(file, reranker=reranker)
-    keys = {one.key: label.key for one, label in zip(tagger.vocabulary, both, strict=True)}
+    labels = from_json_lines(labels_text(language), f"labels in {language}")
+    keys = {one.key: label.key for one, label in zip(labels, load_vocabulary("toybox"), strict=True)}
+    tagger = Tagger(labels, proposed=proposed, reranker=reranker)
     return [frozenset(keys[key] for key in each) for each in _keys(tagger, pictures)]
 
 
@@ -165,13 +166,15 @@ def _share_without(reranker: Reranker, pictures: Sequence[bytes], truth: Sequenc
     return without / len(pictures)
 
 
-def _both_ways(pictures: Sequence[bytes], report: Callable[[str], None]) -> tuple[_Labelled, _Labelled]:
+def _both_ways(pictures: Sequence[bytes], proposed: int, report: Callable[[str], None]) -> tuple[_Labelled, _Labelled]:
     """Return the labels of `LARGE` in two stages and in one, a few pictures at a time.
 
     Each way has a reranker of its own, so that none finds features of a picture that the other has encoded.
     """
     vocabulary, warm = large_vocabulary(), [png_bytes(_other_scene())]
-    taggers = [Tagger(vocabulary, encoder=encoder, reranker=_reranker()) for encoder in ("auto", NO_ENCODER)]
+    taggers = [
+        Tagger(vocabulary, encoder=encoder, proposed=proposed, reranker=_reranker()) for encoder in (AUTO, NO_ENCODER)
+    ]
     labels: list[list[Keys]] = [[], []]
     seconds = [0.0, 0.0]
     for tagger in taggers:

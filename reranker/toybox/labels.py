@@ -78,5 +78,9 @@ def labels_of(scene: Scene) -> set[str]:
 
 def write_labels(file: Path, language: LabelLanguage = "both") -> None:
     """Write the labels as a vocabulary file, with their names in both languages or in one."""
-    lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in label_records(language)]
-    file.write_text("".join(lines), encoding="utf-8")
+    file.write_text(labels_text(language), encoding="utf-8")
+
+
+def labels_text(language: LabelLanguage = "both") -> str:
+    """Return the labels as the content of a JSON Lines file."""
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in label_records(language))
