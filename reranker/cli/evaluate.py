@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +25,16 @@ from reranker.cli.console import (
     reranker_of,
     say,
 )
+from reranker.cli.evaluate_labels import (
+    CandidatesOption,
+    EncoderOption,
+    GroupsOption,
+    LabelChoice,
+    LabelsOption,
+    RerankOption,
+    evaluate_labels,
+    one_value,
+)
 from reranker.cli.extras import require_extra
 from reranker.cli.options import InstructionOption, RevisionOption, settings_of
 from reranker.cli.outputs import is_same_file
@@ -35,6 +45,7 @@ from reranker.core.errors import DatasetInvalid, QueryTooLong
 from reranker.core.types import Scoring
 from reranker.evaluation.datasets.loading import open_dataset
 from reranker.evaluation.datasets.types import Dataset
+from reranker.evaluation.label_output_files import FILE_NAMES as LABEL_FILES
 from reranker.evaluation.results import Evaluation, EvaluationResult
 from reranker.evaluation.results_log import ResultsLog
 from reranker.evaluation.text_table import as_table
@@ -85,7 +96,8 @@ FolderOption = Annotated[
         "--output",
         metavar="DIR",
         help="Write report.html, results.json, results.csv, TREC runs and all scores into this folder. Scores that it "
-        "already has are not computed again, so the same call resumes an evaluation that was stopped.",
+        "already has are not computed again, so the same call resumes an evaluation that was stopped. With --labels: "
+        "labels.json and labels.csv.",
     ),
 ]
 CalibrateOption = Annotated[
@@ -93,16 +105,22 @@ CalibrateOption = Annotated[
     typer.Option(
         "--calibrate/--uncalibrate",
         help="Fit the temperature and the relevance threshold of the scores that people see on half of the sets, and "
-        "store them if they improve the scores of the other half; or remove what is stored. No order ever changes.",
+        "store them if they improve the scores of the other half; or remove what is stored. No order ever changes. "
+        "With --labels: the confidences and thresholds of labels, on half of the pictures.",
         show_default=False,
     ),
 ]
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - the options of a command
     context: typer.Context,
     dataset: DatasetArgument,
     *,
+    labels: LabelsOption = None,
+    group: GroupsOption = None,
+    encoder: EncoderOption = None,
+    candidates: CandidatesOption = None,
+    rerank: RerankOption = True,
     model: ModelsOption = None,
     revision: RevisionOption = None,
     precision: PrecisionsOption = None,
@@ -115,20 +133,32 @@ def evaluate(
     """Measure how well labelled pictures are ranked by each model, precision, scoring method and detail.
 
     The table on stdout has: how often a relevant picture is first and among the first three, MRR, nDCG@10, recall, and
-    the separation of right and wrong pictures, with 95 % intervals; and which configurations differ significantly.
+    the separation of right and wrong pictures, with 95 % intervals; and which configurations differ significantly. With
+    `--labels` it is how right the labels of pictures are: precision, recall, F1, mAP and the calibration error.
 
     ```sh
     python -m reranker evaluate toybox:127:15 --precision fp32,bf16,int8 --output toybox-figures
     python -m reranker evaluate labels.jsonl --scoring yes-no,rating
     python -m reranker evaluate captions_val2017.json:200:15 --model lychee --detail low,usual
+    python -m reranker evaluate instances_val2017.json --labels general
     ```
     """
     require_extra("eval", "`evaluate`")
     check_stdout()
     settings = settings_of(revision=revision, instruction=instruction)
+    choice = LabelChoice(groups=group, encoder=encoder, candidates=candidates, rerank=rerank)
+    if labels is not None:
+        several = {"model": model, "precision": precision, "scoring": scoring, "detail": detail}
+        single = {key: one_value(f"--{key}", value) for key, value in several.items()}
+        given = {key: value for key, value in single.items() if value is not None}
+        tagger = choice.tagger(labels, context, settings.override(**given))
+        if output is not None:
+            _check_keeps(output, dataset, LABEL_FILES)
+        return evaluate_labels(tagger, choice, dataset, output, calibrate)
+    choice.check_unused()
     grid = _grid(settings, model, precision, scoring, detail)
     if output is not None:
-        _check_keeps(output, dataset)
+        _check_keeps(output, dataset, _file_names())
     labelled = _open_dataset(dataset)
     _check_queries(labelled, settings)
     evaluation = _run(context, labelled, grid, None if output is None else _open_results_log(output))
@@ -194,17 +224,24 @@ def _open_dataset(spec: str) -> Dataset:
     raise CommandError("\n".join(faults))
 
 
-def _check_keeps(folder: Path, spec: str) -> None:
-    """Raise `CommandError` if the results would replace the dataset, or be read as one of its queries."""
+def _file_names() -> tuple[str, ...]:
     from reranker.evaluation.output_files import FILE_NAMES  # noqa: PLC0415 - scipy takes a second
 
+    return (*FILE_NAMES, RESULTS_LOG)
+
+
+def _check_keeps(folder: Path, spec: str, names: Iterable[str]) -> None:
+    """Raise `CommandError` if the results would replace the dataset, or be read as a part of it.
+
+    names: of the files of the results.
+    """
     dataset = Path(re.sub(r"(:\d+)+$", "", spec))
-    if any(is_same_file(folder / name, dataset) for name in (*FILE_NAMES, RESULTS_LOG)):
+    if any(is_same_file(folder / name, dataset) for name in names):
         raise CommandError(f"The results would replace the dataset “{printable(str(dataset))}”; name another folder.")
     if dataset.is_dir() and folder.resolve().is_relative_to(dataset.resolve()):
         shown = printable(str(folder))
         raise CommandError(
-            f"The folder “{shown}” is inside the dataset, where it would be read as a query; name another."
+            f"The folder “{shown}” is inside the dataset, where it would be read as a part of it; name another."
         )
 
 

@@ -118,7 +118,7 @@ WeightFault = Literal["missing", "shape"]
 VectorFault = Literal["cosine", "recall"]
 DeviceFault = Literal["build", "none"]
 TemplateFault = Literal["empty", "too long", "braces", "field"]
-SpecReason = Literal["not allowed", "too many", "sets", "candidates"]
+SpecReason = Literal["not allowed", "too many", "sets", "candidates", "scenes"]
 FaultReason = Literal[
     "no access",
     "not UTF-8",
@@ -152,6 +152,11 @@ FaultReason = Literal[
     "unknown parent",
     "own parent",
     "unknown picture",
+    "unknown category",
+    "label both",
+    "confidence",
+    "no known labels",
+    "nothing annotated",
 ]
 
 
@@ -668,10 +673,11 @@ class DatasetFormatUnknown(DatasetError):
 
 @dataclass(eq=False)
 class DatasetSpecInvalid(DatasetError):
-    """The numbers after the dataset's name, `:sets:candidates:seed`, are wrong.
+    """The numbers after the dataset's name, `:sets:candidates:seed` or `:scenes:seed`, are wrong.
 
     reason: "not allowed" if the dataset defines its own sets; "too many" for more than three numbers; "sets" if there
-        would be fewer sets than one; "candidates" if a set would have fewer pictures than two.
+        would be fewer sets than one; "candidates" if a set would have fewer pictures than two; "scenes" for fewer
+        scenes than one, or more than two numbers.
     """
 
     reason: SpecReason

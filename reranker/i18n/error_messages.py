@@ -624,6 +624,11 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "The second number after “{name}” is the number of pictures in a set; it must be 2 or more.",
         "zh": "“{name}”后面的第二个数字是每组的图片数；须不小于 2。",
     },
+    (DatasetSpecInvalid, "scenes"): {
+        "en": "After “{name}” stand the number of scenes to draw, at least 1, and perhaps a seed, as in {name}:300:0; "
+        "correct them.",
+        "zh": "“{name}”后面应是要绘制的场景数（不小于 1），还可加随机种子，形如 {name}:300:0；请更正。",
+    },
     (DatasetInvalid, "one"): {
         "en": "“{name}” cannot be used: {faults}",
         "zh": "“{name}”无法使用：{faults}",
@@ -885,6 +890,26 @@ _FAULTS: Final[dict[FaultReason, dict[Language, str]]] = {
     "unknown picture": {
         "en": "there is no picture “{value}”; add it, or remove this line.",
         "zh": "没有图片“{value}”；请添加该图片，或删除这一行。",
+    },
+    "unknown category": {
+        "en": "there is no category “{value}”; add it, or remove what refers to it.",
+        "zh": "没有类别“{value}”；请添加该类别，或删除引用它的内容。",
+    },
+    "label both": {
+        "en": "“{value}” is among the labels and among the absent ones; remove it from one of the two lists.",
+        "zh": "“{value}”既在标签中，又在不存在的标签中；请从其中一个列表删除。",
+    },
+    "confidence": {
+        "en": "the confidence “{value}” is not a number from 0 to 1; write 1 if the label is there, 0 if it is not.",
+        "zh": "置信度“{value}”不是 0 到 1 之间的数字；有该标签请写 1，没有请写 0。",
+    },
+    "no known labels": {
+        "en": "none of its labels is among those that are evaluated; choose other labels, or add these as synonyms.",
+        "zh": "其中没有一个标签在所评测的词表中；请换用其他词表，或把这些标签加为同义词。",
+    },
+    "nothing annotated": {
+        "en": "there is no picture with labels; add some.",
+        "zh": "没有带标签的图片；请添加。",
     },
 }
 _REASONS_WITH_PATHS: Final[set[FaultReason]] = {

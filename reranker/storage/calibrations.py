@@ -110,8 +110,15 @@ class CalibrationStore:
         write_atomically((json.dumps(stored, ensure_ascii=False, indent=2) + "\n").encode(), path)
 
     def delete(self, key: str) -> None:
-        """Delete a calibration, if there is one. Raises `OSError`."""
-        path = self._path(key)
+        """Delete a calibration, if there is one; that for labels stays. Raises `OSError`."""
+        self._delete(key)
+
+    def delete_labels(self, key: str) -> None:
+        """Delete a calibration for labels, if there is one; that of rankings stays. Raises `OSError`."""
+        self._delete(f"{key}{LABELS}")
+
+    def _delete(self, name: str) -> None:
+        path = self._path(name)
         if path is not None:
             path.unlink(missing_ok=True)
 

@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from reranker.config.paths import ASSETS, LABELS
+from reranker.pipelines.label_proposals import PROPOSED
+from reranker.vocabulary.labels import LabelLanguage
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
@@ -89,11 +91,32 @@ def measure_search(
 
 
 @app.command()
-def labels(output: Annotated[Path, typer.Option(help="File for the labels.")] = LABELS / "toybox.jsonl") -> None:
+def measure_labels(
+    scenes: Annotated[int, typer.Option(min=10, help="Scenes to label.")] = 1000,
+    compared: Annotated[
+        int, typer.Option(min=1, help="Of these, scenes in which two stages are compared with one, with 300 labels.")
+    ] = 100,
+    candidates: Annotated[int, typer.Option(min=1, help="Labels of a scene that two stages judge.")] = PROPOSED,
+) -> None:
+    """Measure labels in two languages, with nothing to find, and in two stages against one.
+
+    `python -m reranker evaluate toybox:1000:0 --labels toybox` measures the other figures of the same scenes.
+    """
+    from reranker.toybox.label_evaluation import measure_labels  # noqa: PLC0415
+
+    report = measure_labels(scenes=scenes, compared=min(compared, scenes), proposed=candidates, report=typer.echo)
+    typer.echo(report)
+
+
+@app.command()
+def labels(
+    output: Annotated[Path, typer.Option(help="File for the labels.")] = LABELS / "toybox.jsonl",
+    language: Annotated[LabelLanguage, typer.Option(help="Language of their names.")] = "both",
+) -> None:
     """Write the labels of the drawn world."""
     from reranker.toybox.labels import write_labels  # noqa: PLC0415
 
-    write_labels(output)
+    write_labels(output, language)
 
 
 @app.command()

@@ -6,7 +6,9 @@ from typing import Any, Final
 
 from reranker.toybox.captions import CHINESE_COLOURS, CHINESE_NAMES, CLOTHES, ENGLISH_NAMES
 from reranker.toybox.scenes import COLOURS, PEOPLE, THINGS, Scene
+from reranker.vocabulary.labels import LabelLanguage, language_of
 
+LABELS_SEED: Final = 2_000_003  # of scenes whose labels are evaluated, which training does not see
 THING_GROUP: Final = {"en": "things", "zh": "物体"}
 COLOUR_GROUP: Final = {"en": "colours of things", "zh": "物体的颜色"}
 PLACE_GROUP: Final = {"en": "places", "zh": "地点"}
@@ -21,8 +23,24 @@ PLACE_NAMES: Final = {
 }
 
 
-def label_records() -> list[dict[str, Any]]:
-    """Return the labels as objects of a vocabulary file."""
+def label_records(language: LabelLanguage = "both") -> list[dict[str, Any]]:
+    """Return the labels as objects of a vocabulary file, with their names in both languages or in one."""
+    records = _records()
+    if language == "both":
+        return records
+    names = {record["en"]: record[language] for record in records}
+    return [
+        {
+            language: record[language],
+            "synonyms": [name for name in record.get("synonyms", ()) if language_of(name) == language],
+            "group": record["group"],
+            **({"parent": names[record["parent"]]} if "parent" in record else {}),
+        }
+        for record in records
+    ]
+
+
+def _records() -> list[dict[str, Any]]:
     records = [
         {
             "en": ENGLISH_NAMES[thing][0],
@@ -58,7 +76,11 @@ def labels_of(scene: Scene) -> set[str]:
     return labels
 
 
-def write_labels(file: Path) -> None:
-    """Write the labels as a vocabulary file."""
-    lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in label_records()]
-    file.write_text("".join(lines), encoding="utf-8")
+def write_labels(file: Path, language: LabelLanguage = "both") -> None:
+    """Write the labels as a vocabulary file, with their names in both languages or in one."""
+    file.write_text(labels_text(language), encoding="utf-8")
+
+
+def labels_text(language: LabelLanguage = "both") -> str:
+    """Return the labels as the content of a JSON Lines file."""
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in label_records(language))

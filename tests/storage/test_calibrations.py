@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from reranker.core.types import LabelCalibration
 from reranker.storage.calibrations import Calibration, CalibrationStore
 
 CALIBRATION = Calibration(temperature=0.5, relevance_threshold=6.0)
@@ -20,6 +21,18 @@ def test_a_stored_calibration_can_be_read_and_deleted(tmp_path: Path) -> None:
     calibrations.delete("model")
     calibrations.delete("model")
     assert calibrations.get("model") is None
+
+
+def test_calibrations_of_rankings_and_labels_are_stored_apart(tmp_path: Path) -> None:
+    calibrations, labels = CalibrationStore(tmp_path), LabelCalibration(slope=2.0, intercept=-1.0, threshold=0.4)
+    calibrations.put("model", CALIBRATION, {})
+    calibrations.put_labels("model", labels, {})
+    calibrations.delete("model")
+    assert (calibrations.get("model"), calibrations.get_labels("model")) == (None, labels)
+    calibrations.put("model", CALIBRATION, {})
+    calibrations.delete_labels("model")
+    calibrations.delete_labels("model")
+    assert (calibrations.get("model"), calibrations.get_labels("model")) == (CALIBRATION, None)
 
 
 def test_the_file_keeps_its_keys_and_says_how_the_calibration_was_fitted(tmp_path: Path) -> None:

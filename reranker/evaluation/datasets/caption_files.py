@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from reranker.core.faults import FaultList
 from reranker.core.text import is_blank
 from reranker.evaluation.datasets.faults import Faults, invalid_fields, is_id, is_text
 from reranker.storage.text_files import JSON_ERRORS, numbered_lines, read_text
@@ -48,7 +49,8 @@ def read_captions(file: Path, faults: Faults) -> list[Caption] | None:
     return None if captions is None else list(captions)
 
 
-def _is_filled_text(value: object) -> bool:
+def is_filled_text(value: object) -> bool:
+    """Return whether a value is a text in which something can be seen."""
     return is_text(value) and not is_blank(str(value))
 
 
@@ -62,19 +64,19 @@ def _parse_json(file: Path, text: str, faults: Faults) -> Iterator[Caption] | No
     except JSON_ERRORS as error:
         faults.add(file, getattr(error, "lineno", None), "not JSON")
         return iter(())
-    if _has_objects(content, "images", "file_name") and _has_objects(content, "annotations", "caption"):
+    if has_objects(content, "images", "file_name") and has_objects(content, "annotations", "caption"):
         return _parse_coco(file, content, faults)
-    return _parse_karpathy(file, content, faults) if _has_objects(content, "images", "sentences") else None
+    return _parse_karpathy(file, content, faults) if has_objects(content, "images", "sentences") else None
 
 
-def _has_objects(content: object, name: str, field: str) -> bool:
+def has_objects(content: object, name: str, field: str) -> bool:
     """Whether the content has a list of this name in which at least one object has the field."""
     entries = content.get(name) if isinstance(content, dict) else None
     return isinstance(entries, list) and any(isinstance(entry, dict) and field in entry for entry in entries)
 
 
-def _valid_entries(
-    file: Path, entries: list[Any], path: str, fields: Mapping[str, Callable[[object], bool]], faults: Faults
+def valid_entries(
+    file: Path, entries: list[Any], path: str, fields: Mapping[str, Callable[[object], bool]], faults: FaultList
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the objects of a list whose fields are valid, each with its path in the file, such as `images[3]`."""
     for index, entry in enumerate(entries):
@@ -87,11 +89,11 @@ def _valid_entries(
 
 
 def _parse_coco(file: Path, content: dict[str, Any], faults: Faults) -> Iterator[Caption]:
-    image_fields = {"id": is_id, "file_name": _is_filled_text}
-    images = _valid_entries(file, content["images"], "images", image_fields, faults)
+    image_fields = {"id": is_id, "file_name": is_filled_text}
+    images = valid_entries(file, content["images"], "images", image_fields, faults)
     names = {image["id"]: image["file_name"] for _, image in images}
-    fields = {"image_id": is_id, "caption": _is_filled_text}
-    for _, entry in _valid_entries(file, content["annotations"], "annotations", fields, faults):
+    fields = {"image_id": is_id, "caption": is_filled_text}
+    for _, entry in valid_entries(file, content["annotations"], "annotations", fields, faults):
         if entry["image_id"] in names:
             yield _caption(entry["caption"], names[entry["image_id"]])
         else:
@@ -99,15 +101,15 @@ def _parse_coco(file: Path, content: dict[str, Any], faults: Faults) -> Iterator
 
 
 def _parse_karpathy(file: Path, content: dict[str, Any], faults: Faults) -> Iterator[Caption]:
-    fields = {"filename": _is_filled_text, "sentences": lambda value: isinstance(value, list)}
-    images = list(_valid_entries(file, content["images"], "images", fields, faults))
+    fields = {"filename": is_filled_text, "sentences": lambda value: isinstance(value, list)}
+    images = list(valid_entries(file, content["images"], "images", fields, faults))
     has_test_split = any(image.get("split") == "test" for _, image in images)
     for path, image in images:
         if has_test_split and image.get("split") != "test":
             continue
         name, folder = image["filename"], image.get("filepath")
         paths = (f"{folder}/{name}", name) if folder else (name,)
-        sentences = _valid_entries(file, image["sentences"], f"{path}.sentences", {"raw": _is_filled_text}, faults)
+        sentences = valid_entries(file, image["sentences"], f"{path}.sentences", {"raw": is_filled_text}, faults)
         yield from (_caption(sentence["raw"], *paths) for _, sentence in sentences)
 
 
@@ -135,7 +137,7 @@ def _parse_flickr(file: Path, text: str, faults: Faults) -> Iterator[Caption]:
 def _parse_csv(file: Path, text: str, delimiter: str, columns: list[str], faults: Faults) -> Iterator[Caption]:
     picture = next(index for index, name in enumerate(columns) if name in _PICTURE_COLUMNS)
     caption = next(index for index, name in enumerate(columns) if name in _CAPTION_COLUMNS)
-    for number, row in islice(_csv_rows(text, delimiter), 1, None):
+    for number, row in islice(csv_rows(text, delimiter), 1, None):
         cells = _repair_row(row, columns) if delimiter == "|" else row
         if len(cells) != len(columns) or not cells[picture].strip():
             faults.add(file, number, "columns", delimiter.join(columns))
@@ -151,7 +153,7 @@ def _repair_row(cells: list[str], columns: list[str]) -> list[str]:
     return [*cells[:-1], *match.groups()] if match else cells
 
 
-def _csv_rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def csv_rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows that are not blank, with the number of their first line. A malformed row has one empty cell."""
     lines, is_quoted = StringIO(text, newline=""), delimiter == ","
     reader = csv.reader(lines, delimiter=delimiter, quotechar='"' if is_quoted else None, strict=True)

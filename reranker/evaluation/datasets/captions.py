@@ -1,36 +1,20 @@
 """Datasets drawn from picture captions: a caption is the query, its picture is relevant, and other pictures are not.
 
-Pictures are searched in the folder of the file, in the folders that the common datasets use, and in such folders next
-to the file's own: COCO has `annotations/` next to `val2017/`. Nothing is downloaded. Pictures that are missing are left
-out with their captions, since many people have only a part of a dataset. A caption may also describe other pictures;
-only pictures with the same caption are never candidates for each other's query.
+Pictures are searched as in `picture_finder`. Nothing is downloaded. Pictures that are missing are left out with their
+captions, since many people have only a part of a dataset. A caption may also describe other pictures; only pictures
+with the same caption are never candidates for each other's query.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Final
 
 from reranker.evaluation.datasets.caption_files import Caption, read_captions
 from reranker.evaluation.datasets.faults import Faults
+from reranker.evaluation.datasets.picture_finder import EXAMPLE_FOLDERS, PictureFinder
 from reranker.evaluation.datasets.types import Dataset, LabelledPicture, LabelledSet, Sampling, language_of
-from reranker.images.formats import is_picture
-from reranker.storage.text_files import is_folder
-
-_FOLDERS: Final = (
-    "images",
-    "Images",
-    "flickr30k-images",
-    "flickr30k_images",
-    "Flicker8k_Dataset",
-    "val2017",
-    "train2017",
-    "val2014",
-    "train2014",
-)
-_EXAMPLE_FOLDERS: Final = "images, flickr30k-images, val2017"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,43 +36,16 @@ def read_caption_sets(file: Path, name: str, sampling: Sampling) -> Dataset | No
     captions = read_captions(file, faults)
     if captions is None:
         return None
-    pictures = _captioned_pictures(captions, _PictureFinder(file.parent))
+    pictures = _captioned_pictures(captions, PictureFinder(file.parent))
     if not len(faults) and captions and not pictures:
-        faults.add(file, None, "pictures elsewhere", _EXAMPLE_FOLDERS)
+        faults.add(file, None, "pictures elsewhere", EXAMPLE_FOLDERS)
     elif not len(faults) and len(pictures) == 1:
         faults.add(file, None, "too few pictures", "1")
     sets = [] if len(faults) else list(islice(_draw_sets(pictures, sampling), sampling.sets))
     return faults.dataset(file, sets)
 
 
-class _PictureFinder:
-    """Finds the pictures of a file of captions; each folder is listed once."""
-
-    def __init__(self, base: Path) -> None:
-        nearby = [base, *(base / name for name in _FOLDERS), *(base / ".." / name for name in _FOLDERS)]
-        self._folders = [folder for folder in nearby if is_folder(folder)]
-        self._files: dict[Path, Mapping[str, Path]] = {}
-
-    def find(self, paths: Sequence[str]) -> Path | None:
-        """Return the first picture that one of the paths leads to, with or without its extension, or None."""
-        for candidate in (folder / path for folder in self._folders for path in paths):
-            if candidate.parent not in self._files:
-                self._files[candidate.parent] = _pictures_in(candidate.parent)
-            if file := self._files[candidate.parent].get(candidate.name):
-                return file
-        return None
-
-
-def _pictures_in(folder: Path) -> Mapping[str, Path]:
-    """Return the pictures of a folder by name, and by stem if no picture has that as its name."""
-    try:
-        files = sorted(file for file in folder.iterdir() if is_picture(file.name))
-    except (OSError, ValueError):  # ValueError: a name that no folder can have
-        return {}
-    return {file.stem: file for file in reversed(files)} | {file.name: file for file in files}
-
-
-def _captioned_pictures(captions: Sequence[Caption], finder: _PictureFinder) -> list[_CaptionedPicture]:
+def _captioned_pictures(captions: Sequence[Caption], finder: PictureFinder) -> list[_CaptionedPicture]:
     """Return the pictures that exist, in the order of the file."""
     sources: dict[tuple[str, ...], Path | None] = {}
     pictures: dict[Path, _CaptionedPicture] = {}

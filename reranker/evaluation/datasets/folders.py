@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
+from reranker.core.faults import FaultList
 from reranker.core.text import is_blank
 from reranker.evaluation.datasets.faults import Faults, is_text
 from reranker.evaluation.datasets.types import Dataset, LabelledPicture, LabelledSet, Sampling, language_of
@@ -25,25 +26,27 @@ def read_folders(folder: Path, name: str, sampling: Sampling | None) -> Dataset 
     others. What is drawn stays in natural order. Raises `DatasetInvalid`.
     """
     faults = Faults(name)
-    listings = {sub: list_folder(sub, _is_picture_file, faults) for sub in _sub_folders(folder, faults)}
+    listings = {sub: list_folder(sub, is_picture_file, faults) for sub in sub_folders(folder, faults)}
     files_by_folder = {sub: files for sub, files in listings.items() if files is not None}
     if not any(files_by_folder.values()) and not len(faults):
         return None
     _check_folders(files_by_folder, faults)
-    originals = _originals([file for files in files_by_folder.values() for file in files], faults)
-    pictures = list(dict.fromkeys(originals.values()))
-    relevant = {sub: {originals[file] for file in files if file in originals} for sub, files in files_by_folder.items()}
+    firsts = originals([file for files in files_by_folder.values() for file in files], faults)
+    pictures = list(dict.fromkeys(firsts.values()))
+    relevant = {sub: {firsts[file] for file in files if file in firsts} for sub, files in files_by_folder.items()}
     for sub, own in relevant.items():
         if own and len(own) == len(pictures):
             faults.add(sub, None, "only relevant pictures")
     return faults.dataset(folder, [] if len(faults) else list(_sets(relevant, pictures, sampling)))
 
 
-def _sub_folders(folder: Path, faults: Faults) -> list[Path]:
+def sub_folders(folder: Path, faults: FaultList) -> list[Path]:
+    """Return the folders in a folder that are not hidden, in natural order."""
     return list_folder(folder, lambda path: not path.name.startswith(".") and path.is_dir(), faults) or []
 
 
-def _is_picture_file(path: Path) -> bool:
+def is_picture_file(path: Path) -> bool:
+    """Return whether a path is that of a picture that is not hidden."""
     return is_picture(path.name) and path.is_file()
 
 
@@ -57,22 +60,22 @@ def _check_folders(files_by_folder: Mapping[Path, Sequence[Path]], faults: Fault
             faults.add(sub, None, "no pictures")
 
 
-def _originals(files: Sequence[Path], faults: Faults) -> dict[Path, Path]:
+def originals(files: Sequence[Path], faults: FaultList) -> dict[Path, Path]:
     """Map each file that can be read to the first file with the same bytes. Only files of the same size are read."""
-    originals: dict[Path, Path] = {}
+    firsts: dict[Path, Path] = {}
     first_by_hash: dict[str, Path] = {}
     sizes = _sizes(files, faults)
     shared_sizes = {size for size, count in Counter(sizes.values()).items() if count > 1}
     for file, size in sizes.items():
         try:
             is_shared = size in shared_sizes
-            originals[file] = first_by_hash.setdefault(content_hash(file.read_bytes()), file) if is_shared else file
+            firsts[file] = first_by_hash.setdefault(content_hash(file.read_bytes()), file) if is_shared else file
         except OSError:
             faults.add(file, None, "no access")
-    return originals
+    return firsts
 
 
-def _sizes(files: Sequence[Path], faults: Faults) -> dict[Path, int]:
+def _sizes(files: Sequence[Path], faults: FaultList) -> dict[Path, int]:
     sizes = {}
     for file in files:
         try:

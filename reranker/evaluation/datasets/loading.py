@@ -33,7 +33,7 @@ def open_dataset(spec: str) -> Dataset:
 
     If a file or folder has numbers at the end of its name, they are part of the name. Raises a `DatasetError`.
     """
-    location, numbers = _split_spec(spec)
+    location, numbers = split_spec(spec)
     path = Path(location)
     name = path.name if path.name not in ("", "..") else path.resolve().name
     if location == _TOYBOX:
@@ -46,7 +46,8 @@ def open_dataset(spec: str) -> Dataset:
     raise DatasetMissing(name=name)
 
 
-def _split_spec(spec: str) -> tuple[str, tuple[int, ...]]:
+def split_spec(spec: str) -> tuple[str, tuple[int, ...]]:
+    """Return the name or path of a dataset, and the numbers after it."""
     location, numbers = spec, tuple[int, ...]()
     while (match := _LAST_NUMBER.fullmatch(location)) and not (is_file(Path(location)) or is_folder(Path(location))):
         location, numbers = match["path"], (int(match["number"]), *numbers)
@@ -70,7 +71,7 @@ def _with_numbers(dataset: Dataset, sampling: Sampling) -> Dataset:
     return replace(dataset, name=f"{dataset.name}:{sampling}")
 
 
-def _refuse_numbers(name: str, numbers: tuple[int, ...]) -> None:
+def refuse_numbers(name: str, numbers: tuple[int, ...]) -> None:
     """Raise `DatasetSpecInvalid` if there are numbers."""
     if numbers:
         raise DatasetSpecInvalid(name=name, reason="not allowed")
@@ -78,7 +79,7 @@ def _refuse_numbers(name: str, numbers: tuple[int, ...]) -> None:
 
 def _open_folder(folder: Path, name: str, numbers: tuple[int, ...]) -> Dataset:
     if has_qrels(folder):
-        _refuse_numbers(name, numbers)
+        refuse_numbers(name, numbers)
         return read_trec(folder, name)
     sampling = _sampling(name, numbers) if numbers else None
     dataset = read_folders(folder, name, sampling)
@@ -90,7 +91,7 @@ def _open_folder(folder: Path, name: str, numbers: tuple[int, ...]) -> Dataset:
 def _open_file(file: Path, name: str, numbers: tuple[int, ...]) -> Dataset:
     suffix = file.suffix.lower()
     if suffix == ".jsonl":
-        _refuse_numbers(name, numbers)
+        refuse_numbers(name, numbers)
         return read_json_lines(file, name)
     if suffix in CAPTION_SUFFIXES:
         sampling = _sampling(name, numbers)
