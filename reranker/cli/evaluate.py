@@ -105,8 +105,8 @@ CalibrateOption = Annotated[
     typer.Option(
         "--calibrate/--uncalibrate",
         help="Fit the temperature and the relevance threshold of the scores that people see on half of the sets, and "
-        "store them if they improve the scores of the other half; or remove what is stored. No order ever changes. With "
-        "--labels: the confidences and thresholds of labels, on half of the pictures.",
+        "store them if they improve the scores of the other half; or remove what is stored. No order ever changes. "
+        "With --labels: the confidences and thresholds of labels, on half of the pictures.",
         show_default=False,
     ),
 ]
