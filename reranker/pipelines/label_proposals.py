@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-PROPOSED: Final = 20  # labels that are proposed for a picture
+PROPOSED: Final = 30  # labels that are proposed for a picture
 ALONE_THRESHOLD: Final = 0.5  # of an encoder that judges each label by itself
 SHARED_THRESHOLD: Final = 0.1  # of one whose labels share a probability of 1
 BATCH: Final = 256  # sentences that are encoded together

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation, ValidationError, model_validator
 
 from reranker.core.errors import RequestMalformed
+from reranker.pipelines.label_proposals import PROPOSED
 from reranker.server.documents import DocumentForm, QueryForm
 
 QUERY_NAMES = ("queries", "data_1", "text_1")
@@ -119,7 +120,7 @@ class TagRequest(_Request):
     threshold: Annotated[float | None, Field(ge=0, le=1)] = None
     top_k: Annotated[int | None, Field(ge=1)] = None
     groups: list[str] | None = None
-    candidates: Annotated[int, Field(ge=1, le=MAX_PROPOSED)] = 20
+    candidates: Annotated[int, Field(ge=1, le=MAX_PROPOSED)] = PROPOSED
     rerank: bool = True
 
 
