@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from reranker.benchmarks.model_shapes import Model
-from reranker.benchmarks.transformers_reference import processor_size
+from reranker.benchmarks.transformers_reference import processor_settings
 from reranker.models.hub import TOYBOX
 from reranker.models.scoring.prompts import IMAGE_PAD, LYCHEE, VISION_END, VISION_START
 
@@ -46,7 +46,8 @@ def cross_encoder(model: Model, visual_tokens: int) -> Any:
     transformer.model, transformer.processor.tokenizer = model.network, checkpoint.tokenizer
     transformer.processor.tokenizer.padding_side = "left"
     transformer.processor.chat_template = _template()
-    transformer.processor.image_processor.size = processor_size(checkpoint, visual_tokens)
+    for name, value in processor_settings(checkpoint, visual_tokens).items():
+        setattr(transformer.processor.image_processor, name, value)
     yes, no = (checkpoint.tokenizer.encode(word, add_special_tokens=False)[0] for word in ("yes", "no"))
     return CrossEncoder(
         modules=[transformer, LogitScore(yes, no)], device=str(checkpoint.device), activation_fn=torch.nn.Identity()

@@ -14,10 +14,17 @@ from reranker.models.loading import Checkpoint
 from reranker.models.scoring.prompts import IMAGE_PAD
 
 
-def processor_size(checkpoint: Checkpoint, visual_tokens: int) -> dict[str, int]:
-    """Return the pixel range of a checkpoint at a detail, as `size` of transformers' image processor."""
-    smallest, largest = checkpoint.patch_settings.pixel_range(visual_tokens)
-    return {"shortest_edge": smallest, "longest_edge": largest}
+def processor_settings(checkpoint: Checkpoint, visual_tokens: int) -> dict[str, Any]:
+    """Return the settings of transformers' image processor for a checkpoint, for pictures of at most `visual_tokens`."""
+    settings = checkpoint.patch_settings
+    smallest, largest = settings.pixel_range(visual_tokens)
+    return {
+        "size": {"shortest_edge": smallest, "longest_edge": largest},
+        "patch_size": settings.patch_px,
+        "merge_size": settings.merge,
+        "image_mean": list(settings.mean),
+        "image_std": list(settings.std),
+    }
 
 
 class TransformersReference:
@@ -28,14 +35,7 @@ class TransformersReference:
 
     def __init__(self, model: Model, visual_tokens: int) -> None:
         self._model = model
-        settings = model.checkpoint.patch_settings
-        self._processor = Qwen2VLImageProcessorPil(
-            size=processor_size(model.checkpoint, visual_tokens),
-            patch_size=settings.patch_px,
-            merge_size=settings.merge,
-            image_mean=list(settings.mean),
-            image_std=list(settings.std),
-        )
+        self._processor = Qwen2VLImageProcessorPil(**processor_settings(model.checkpoint, visual_tokens))
 
     def inputs(self, images: Sequence[Image.Image], prompts: Sequence[str]) -> BatchFeature:
         """Return the inputs of the network for prompts, and for the RGB pictures of all prompts; padded on the left."""

@@ -81,9 +81,10 @@ def test_a_later_pass_has_the_budget_of_the_first_and_runs_no_trial(monkeypatch:
 
 
 @pytest.mark.baseline
-def test_sentence_transformers_has_almost_equal_scores(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["toybox", "qwen3_vl:3x128"])
+def test_sentence_transformers_has_almost_equal_scores(tmp_path: Path, name: str) -> None:
     torch_thread = TorchThread()
-    setup = BenchmarkSetup(torch_thread.run(lambda: open_model("toybox", "cpu", "fp32")), torch_thread, 49, 10**8)
+    setup = BenchmarkSetup(torch_thread.run(lambda: open_model(name, "cpu", "fp32")), torch_thread, 49, 10**8)
     paths = write_pictures(tmp_path, 10)
     alone, theirs = (
         torch_thread.run(lambda method=method: list(METHODS[method](setup, paths)))
