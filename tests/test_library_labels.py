@@ -13,27 +13,12 @@ from filelock import FileLock
 from reranker import Reranker, Settings
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import FilterInvalid, LibraryBusy, LibraryMissing
-from reranker.core.types import Query
 from reranker.library import Library
 from reranker.storage.picture_filter import PictureFilter
-from reranker.vocabulary.labels import Label, Name, Vocabulary
 from tests.support.dual_encoders import siglip_folder
-from tests.support.numbered_pictures import number_in, numbered_gallery, numbered_picture
+from tests.support.libraries import AT_LEAST, at_least
+from tests.support.numbered_pictures import numbered_gallery, numbered_picture
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, until
-
-AT_LEAST = Vocabulary(
-    name="at least",
-    labels=(
-        Label(name=Name(en="3", zh="三")),
-        Label(name=Name(en="6", zh="六"), parent="3"),
-        Label(name=Name(en="9", zh="九"), synonyms=("nine",), parent="6"),
-    ),
-)
-
-
-def at_least(query: Query, content: bytes) -> float:
-    """Return the number of the picture less that of the label, so that pictures from it on have the label."""
-    return number_in(query, content) - float(query.text) + 0.5
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from reranker.models.scoring.prompts import IMAGE_PAD
 
 
 def processor_settings(checkpoint: Checkpoint, visual_tokens: int) -> dict[str, Any]:
-    """Return the settings of transformers' image processor for a checkpoint, for pictures of at most `visual_tokens`."""
+    """Return the settings of transformers' image processor for pictures of at most `visual_tokens`."""
     settings = checkpoint.patch_settings
     smallest, largest = settings.pixel_range(visual_tokens)
     return {

@@ -10,7 +10,7 @@ from PIL import Image
 
 from reranker import Reranker, Settings
 from tests.support.browser import Tab
-from tests.support.libraries import indexed, numbered_library
+from tests.support.libraries import at_least, indexed, labelled, numbered_library
 from tests.support.numbered_pictures import nearness, number_in, numbered_gallery, numbered_picture
 from tests.support.paced_scorer import PacedScorer
 from tests.support.scripted_scorer import ScriptedScorer
@@ -193,6 +193,24 @@ def test_an_update_is_told_to_everybody_and_offered_to_the_owner(serve, visit, h
     other.said(".library-update-text", "更新完成：已读取 1/1 个文件 · 1 个文件已不存在")
     other.search("一只猫")
     assert other.names(4)[0] == "3.5.png"
+
+
+def test_pictures_are_labelled_and_a_label_is_searched_for_alone(serve, visit, holidays: Path) -> None:
+    tab = LibraryTab(visit(serve(page_with(labelled(holidays), scorer=ScriptedScorer(judge=at_least)))))
+    label = tab.page.locator(".library-filters label", has_text="Label").locator("select")
+    label.select_option("3 (1)")
+    numbered_gallery(holidays.parent / "pictures" / "new", 3.5, 7)
+    tab.page.get_by_role("button", name="Update").click()
+    tab.said(".library-update-text", "Up to date: 2 of 2 files read")
+    tab.page.get_by_role("button", name="Label all pictures").click()
+    tab.said(".library-update-text", "All pictures have their labels already")
+    label.select_option("3 (3)")
+    tab.page.locator("#search").click()
+    assert tab.names(3) == ["7.png", "3.5.png", "2.5.png"]
+    label.select_option("6 (1)")
+    tab.page.locator("#search").click()
+    tab.ended()
+    assert tab.names(1) == ["7.png"]
 
 
 @pytest.mark.extended

@@ -29,7 +29,8 @@ class SearchRequest:
     """What the page searches a library for.
 
     example: id of a picture of the session that the others should be like, or empty. folder: a name that
-    `LibrarySearches.view` has listed, or empty for all. where: the other filters. recall: how many pictures are ranked.
+    `LibrarySearches.view` has listed, or empty for all. label: a key of one of its labels, or empty. where: the other
+    filters. recall: how many pictures are ranked.
     """
 
     library: str
@@ -37,6 +38,7 @@ class SearchRequest:
     exclude: str = ""
     example: str = ""
     folder: str = ""
+    label: str = ""
     where: PictureFilter = field(default_factory=PictureFilter)
     recall: int = RECALL
 
@@ -56,6 +58,7 @@ class SearchRequest:
             exclude=text_field(body, "exclude", ""),
             example=text_field(body, "example", ""),
             folder=text_field(body, "folder", ""),
+            label=text_field(body, "label", ""),
             where=where,
             recall=number_field(body, "recall", range(1, max_recall + 1)) or min(RECALL, max_recall),
         )
@@ -75,20 +78,27 @@ class LibrarySearches:
         return self._libraries[name]
 
     def views(self) -> list[dict[str, Any]]:
-        """Return what the page shows of each library. problem: why it cannot be searched, in each language, or null."""
+        """Return what the page shows of each library.
+
+        labels: its labels with their names in each language, and how many pictures have them, most frequent first.
+        problem: why it cannot be searched, in each language, or null.
+        """
         return [self._view(name) for name in self._libraries]
 
     def _view(self, name: str) -> dict[str, Any]:
-        view = {"name": name, "pictures": 0, "folders": [], "encoder": "", "problem": None}
+        view = {"name": name, "pictures": 0, "folders": [], "labels": [], "encoder": "", "problem": None}
+        library = self._libraries[name]
         try:
-            facts = self._libraries[name].facts()
+            facts = library.facts()
             if facts.problem is not None or facts.counts is None or facts.encoder is None:
                 return view | {"problem": facts.problem and trouble(facts.problem).text}
+            labels = _label_views(library)
         except Exception as error:
             return view | {"problem": trouble(error).text}
         return view | {
             "pictures": facts.counts.pictures,
             "folders": list(_by_name(map(Path, facts.folders))),
+            "labels": labels,
             "encoder": facts.encoder.shown,
         }
 
@@ -117,7 +127,8 @@ class LibrarySearches:
         if request.folder and request.folder not in folders:
             raise RequestMalformed(where="folder")
         chosen = (folders[request.folder],) if request.folder else ()
-        return library.recall(query, request.recall, replace(request.where, folders=chosen))
+        labels = library.label_keys([request.label] if request.label else [])
+        return library.recall(query, request.recall, replace(request.where, folders=chosen, labels=labels))
 
     def _admit(self, session: Session, recalled: Sequence[Recalled], example: str) -> list[str]:
         """Make the recalled pictures the last ones of a session, in their order, and return the ids of those to rank.
@@ -153,6 +164,18 @@ def _picture(recalled: Recalled, known: Picture | None, first_group: int) -> Pic
         alike=picture.alike if recalled.alike is None else first_group + recalled.alike,
         place=0,
     )
+
+
+def _label_views(library: Library) -> list[dict[str, Any]]:
+    vocabulary = library.vocabulary
+    if vocabulary is None:
+        return []
+    labels = ((vocabulary.find(key), count) for key, count in library.label_counts().items())
+    return [
+        {"key": label.key, "en": label.name.written("en"), "zh": label.name.written("zh"), "pictures": count}
+        for label, count in labels
+        if label is not None
+    ]
 
 
 def _by_name(folders: Iterable[Path]) -> dict[str, Path]:

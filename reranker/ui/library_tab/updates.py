@@ -1,8 +1,8 @@
-"""Bring libraries up to date with the folders that they know, in threads, and tell all browsers how far."""
+"""Bring libraries and their labels up to date, in threads, and tell all browsers how far."""
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from starlette.requests import Request
 
@@ -14,6 +14,9 @@ from reranker.pipelines.indexing import FolderChanges
 from reranker.ui.session.model_state import may_download
 from reranker.ui.session.session import Change
 from reranker.ui.session.statuses import trouble
+
+# What is done: the folders of a library are read and its labels kept current, or all its pictures are labelled.
+Work = Literal["update", "labels"]
 
 
 class LibraryUpdates:
@@ -28,8 +31,8 @@ class LibraryUpdates:
         """Return how far the updates are, or how they have ended; see `_show`."""
         return list(self._views.values())
 
-    def start(self, name: str, library: Library) -> None:
-        """Start to update a library, unless that is being done. Returns at once. Raises `LibraryMissing`.
+    def start(self, name: str, library: Library, work: Work = "update") -> None:
+        """Start to work on a library, unless that is being done. Returns at once. Raises `LibraryMissing`.
 
         name: by which browsers know it.
         """
@@ -39,8 +42,8 @@ class LibraryUpdates:
             if name in self._running:
                 return
             self._running[name] = Cancellation()
-            self._show(name, state="comparing")
-        threading.Thread(target=self._run, args=(name, library), name="reranker-update", daemon=True).start()
+            self._show(name, state="comparing", work=work)
+        threading.Thread(target=self._run, args=(name, library, work), name="reranker-update", daemon=True).start()
 
     def stop(self, name: str) -> None:
         """Stop the update of a library after its batch, if there is one. Returns at once."""
@@ -54,12 +57,23 @@ class LibraryUpdates:
         for name in list(self._running):
             self.stop(name)
 
-    def _run(self, name: str, library: Library) -> None:
+    def _run(self, name: str, library: Library, work: Work) -> None:
         try:
-            changes = library.changes()
-            self._carry_out(name, library, changes)
+            if work == "labels":
+                counts = self._label(name, library)
+                self._end(name, work=work, state=_end_state(counts), **counts)
+            else:
+                self._carry_out(name, library, library.changes())
         except Exception as error:
-            self._end(name, state="failed", error=trouble(error).text)
+            self._end(name, work=work, state="failed", error=trouble(error).text)
+
+    def _label(self, name: str, library: Library) -> dict[str, int]:
+        """Label pictures as they were before, or by the labels that suit the model. Returns the last counts."""
+        counts = dict[str, int]()
+        for progress in library.tag(cancellation=self._running[name]):
+            counts = {"done": progress.done, "total": progress.total, "failed": progress.failed}
+            self._show(name, work="labels", state="running", **counts)
+        return counts
 
     def _carry_out(self, name: str, library: Library, changes: FolderChanges) -> None:
         found = {"removed": len(changes.removed), "unreadable": len(changes.unreadable)}
@@ -67,10 +81,12 @@ class LibraryUpdates:
         for progress in library.carry_out(changes, cancellation=cancellation):
             counts = {"done": progress.done, "total": progress.total, "failed": progress.failed}
             self._show(name, state="running", **found, **counts)
-        is_complete = counts["done"] == counts["total"]
-        if is_complete and not cancellation.cancelled:
+        state = _end_state(counts)
+        if state == "done" and not cancellation.cancelled:
             library.build_index()
-        self._end(name, state="done" if is_complete else "stopped", **found, **counts)
+            if library.vocabulary is not None:
+                state = _end_state(self._label(name, library))
+        self._end(name, state=state, **found, **counts)
 
     def _end(self, name: str, **view: Any) -> None:
         with self._lock:
@@ -78,13 +94,18 @@ class LibraryUpdates:
             self._show(name, **view)
 
     def _show(self, name: str, **view: Any) -> None:
-        """Tell how far an update is: "comparing", "running", "done", "stopped" or "failed", and counts of files.
+        """Tell how far some work is: "comparing", "running", "done", "stopped" or "failed", and counts of files.
 
-        removed: files that are gone. failed: files that cannot be read; unreadable: folders. error: in each language.
+        work: see `Work`; the labels of an update are told as "labels" until they are done. removed: files that are
+        gone. failed: files that cannot be read; unreadable: folders. error: in each language.
         """
         counts = dict.fromkeys(("done", "total", "failed", "removed", "unreadable"), 0)
-        self._views[name] = {"name": name, **counts, "error": None, **view}
+        self._views[name] = {"name": name, "work": "update", **counts, "error": None, **view}
         self._publish({"library": self._views[name]})
+
+
+def _end_state(counts: dict[str, int]) -> Literal["done", "stopped"]:
+    return "done" if counts["done"] == counts["total"] else "stopped"
 
 
 def may_update(request: Request, server: ServerSettings) -> bool:

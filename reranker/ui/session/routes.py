@@ -108,6 +108,7 @@ class SessionRoutes:
             self._route(f"{session}/libraries", cls._libraries, "GET"),
             self._route(f"{session}/libraries/search", cls._search, "POST"),
             self._route(f"{session}/libraries/update", cls._update_library, "POST"),
+            self._route(f"{session}/libraries/label", cls._label_library, "POST"),
             self._route(f"{session}/libraries/stop", cls._stop_update, "POST"),
             self._route(f"{picture}/thumbnail", cls._thumbnail, "GET"),
             self._route(f"{picture}/full", cls._full, "GET"),
@@ -309,6 +310,11 @@ class SessionRoutes:
     async def _update_library(self, request: Request, _: Session) -> Response:
         name = await self._updated_library(request)
         await run_in_threadpool(self._updates.start, name, self._searches.library(name))
+        return Response(status_code=204)
+
+    async def _label_library(self, request: Request, _: Session) -> Response:
+        name = await self._updated_library(request)
+        await run_in_threadpool(self._updates.start, name, self._searches.library(name), "labels")
         return Response(status_code=204)
 
     async def _stop_update(self, request: Request, _: Session) -> Response:

@@ -16,7 +16,7 @@ from reranker import Reranker
 from reranker.config.paths import data_folder
 from reranker.library import Library
 from tests.support.dual_encoders import siglip_folder
-from tests.support.libraries import indexed, numbered_library
+from tests.support.libraries import at_least, indexed, labelled, numbered_library
 from tests.support.numbered_pictures import nearness, numbered_gallery
 from tests.support.paced_scorer import PacedScorer
 from tests.support.page_session import PageSession, Watcher, is_ended, names_by_score, opened
@@ -120,6 +120,7 @@ def test_what_is_shown_tells_no_paths(open_tab, holidays: Path, tmp_path: Path) 
         "name": "holidays",
         "pictures": 5,
         "folders": ["pictures"],
+        "labels": [],
         "encoder": "encoder",
         "problem": None,
     }
@@ -156,6 +157,7 @@ def test_filters_and_what_must_not_be_there(open_tab, holidays: Path, tmp_path: 
         ({"until": "20240201"}, 400, "20240201"),
         ({"type": "EXE"}, 400, "EXE"),
         ({"folder": "/etc"}, 400, "folder"),
+        ({"label": "cat"}, 400, "The filter “label” is “cat”"),
         ({"min_px": -1}, 400, "min_px"),
         ({"recall": 0}, 400, "recall"),
         ({"recall": 1001}, 400, "recall"),
@@ -238,6 +240,33 @@ def update_of(state: dict[str, Any]) -> dict[str, Any]:
     return state.get("updates", {}).get("holidays", {})
 
 
+def test_pictures_are_labelled_for_all_and_found_by_their_labels(open_tab, holidays: Path, tmp_path: Path) -> None:
+    session = open_tab(labelled(holidays), scorer=ScriptedScorer(judge=at_least))
+    other = PageSession.create(session.client)
+    (view,) = session.get("libraries").json()["libraries"]
+    assert view["labels"] == [{"key": "3", "en": "3", "zh": "三", "pictures": 1}]
+    assert names_by_score(searched(session, text="0", label="3")) == ["3.5.png"]
+    numbered_gallery(tmp_path / "pictures" / "new", 7, 5)
+    with other.watched() as watcher:
+        assert session.post("libraries/update", {"library": "holidays"}).status_code == 204
+        updated = watcher.wait(lambda state: update_of(state).get("state") in ("done", "failed", "stopped"))
+    assert (update_of(updated)["work"], update_of(updated)["done"]) == ("update", 2), "new pictures are labelled, too"
+    (view,) = session.get("libraries").json()["libraries"]
+    assert [(label["key"], label["pictures"]) for label in view["labels"]] == [("3", 3), ("6", 1)]
+    assert names_by_score(searched(session, text="0", label="3")) == ["7.png", "5.png", "3.5.png"]
+
+
+def test_labels_of_a_library_are_made_on_request(open_tab, holidays: Path) -> None:
+    session = open_tab(holidays, scorer=ScriptedScorer(judge=nearness), model="toybox")
+    with session.watched() as watcher:
+        assert session.post("libraries/label", {"library": "holidays"}).status_code == 204
+        state = watcher.wait(lambda state: update_of(state).get("state") in ("done", "failed", "stopped"))
+    view = update_of(state)
+    assert (view["work"], view["state"], view["done"], view["error"]) == ("labels", "done", 5, None)
+    with closing(Library(holidays, reranker=Reranker(scorer=ScriptedScorer()))) as library:
+        assert library.vocabulary is not None
+
+
 def test_an_update_reads_the_known_folders_and_is_told_to_all(open_tab, holidays: Path, tmp_path: Path) -> None:
     session = open_tab(holidays)
     other = PageSession.create(session.client)
@@ -276,7 +305,7 @@ def test_a_library_that_is_gone_is_not_made_by_an_update(open_tab, tmp_path: Pat
 def test_guests_cannot_update(open_tab, holidays: Path, tmp_path: Path, guests) -> None:
     session = open_tab(holidays, **guests)
     assert session.get("libraries").json()["may_update"] is False
-    for path in ("update", "stop"):
+    for path in ("update", "label", "stop"):
         answer = session.post(f"libraries/{path}", {"library": "holidays"})
         assert answer.status_code == 403
         assert "only on the computer that runs the program" in sentence(answer)

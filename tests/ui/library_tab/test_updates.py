@@ -21,7 +21,7 @@ TOTAL = 3
 class PacedLibrary(Library):
     """Reads one file whenever the test allows it."""
 
-    exists = True
+    exists, vocabulary = True, None
 
     def __init__(self) -> None:
         super().__init__("paced")

@@ -3,9 +3,11 @@
 // All of it is asked for again after a connection was lost, and after an update of a library.
 export function createLibraries(store) {
   const libraries = {
-    list: [],  // {name, pictures, folders: [name], encoder, problem: {en, zh} or null}
+    list: [],  // {name, pictures, folders: [name], labels: [{key, en, zh, pictures}], encoder, problem: {en, zh} or null}
     mayUpdate: false,
     isLoaded: false,
+    // The label of the chosen library that pictures must have, or undefined.
+    get label() { return libraries.chosen?.labels.find(({ key }) => key === store.draft.label); },
     get chosen() { return libraries.list.find(({ name }) => name === store.draft.library) ?? libraries.list[0] ?? null; },
     update, load,
   };

@@ -9,7 +9,7 @@ const FORMATS = ["JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "GIF", "BMP"];
 // onChange: (values of the draft).
 export function createLibraryBox(store, libraries, labels, onChange) {
   const { texts } = store;
-  const select = createElement("select", { id: "library-name", onchange: () => onChange({ library: select.value, folder: "" }) });
+  const select = createElement("select", { id: "library-name", onchange: () => onChange({ library: select.value, folder: "", label: "" }) });
   const title = labels.text(createElement("label", { for: "library-name" }), "library_title");
   const facts = createElement("p", { class: "library-facts muted" });
   const problem = createElement("p", { class: "library-problem", role: "alert", hidden: true });
@@ -31,11 +31,15 @@ export function createLibraryBox(store, libraries, labels, onChange) {
     facts.hidden = !facts.textContent;
     setText(problem, problemOf(libraries, texts));
     problem.hidden = !problem.textContent;
-    const { folder, since, until, type, min_px: minPx, recall } = store.draft;
+    const { folder, label, since, until, type, min_px: minPx, recall } = store.draft;
     drawOptions(fields.folder, ["", ...chosen?.folders ?? []], (name) => name || texts.t("library_all_folders"));
     drawOptions(fields.type, ["", ...FORMATS], (name) => name || texts.t("library_all_types"));
     fields.folder.value = chosen?.folders.includes(folder) ? folder : "";
     fields.type.value = type ?? "";
+    const named = new Map(chosen?.labels.map((each) => [each.key, texts.t("library_label_option", { name: texts.text(each), pictures: each.pictures })]));
+    drawOptions(fields.label, ["", ...named.keys()], (key) => named.get(key) ?? texts.t("library_all_labels"));
+    fields.label.value = libraries.label ? label : "";
+    fields.label.parentElement.hidden = !named.size;
     const values = [[fields.since, since], [fields.until, until], [fields.minPx, minPx], [fields.recall, recall]];
     for (const [input, value] of values) if (document.activeElement !== input) input.value = value ?? "";
     if (store.limits) fields.recall.max = store.limits.max_pictures;
@@ -75,12 +79,13 @@ function createFields(labels, onChange) {
   const numberOf = (input) => input.value === "" ? null : Math.max(Number(input.min), Math.floor(Number(input.value)));
   const folder = createElement("select", { onchange: () => onChange({ folder: folder.value }) });
   const type = createElement("select", { onchange: () => onChange({ type: type.value }) });
+  const label = createElement("select", { onchange: () => onChange({ label: label.value }) });
   const since = createElement("input", { type: "date", oninput: () => onChange({ since: since.value }) });
   const until = createElement("input", { type: "date", oninput: () => onChange({ until: until.value }) });
   const minPx = createElement("input", { type: "number", min: 0, max: 100_000, inputmode: "numeric", oninput: () => onChange({ min_px: numberOf(minPx) }) });
   const recall = createElement("input", { type: "number", min: 1, inputmode: "numeric", oninput: () => onChange({ recall: numberOf(recall) }) });
-  const labelled = [["library_folder", folder], ["library_since", since], ["library_until", until], ["library_type", type],
+  const labelled = [["library_label", label], ["library_folder", folder], ["library_since", since], ["library_until", until], ["library_type", type],
     ["library_min_px", minPx], ["library_recall", recall]];
   const nodes = labelled.map(([key, input]) => createElement("label", {}, labels.text(createElement("span"), key), input));
-  return { folder, type, since, until, minPx, recall, nodes };
+  return { label, folder, type, since, until, minPx, recall, nodes };
 }

@@ -1,4 +1,4 @@
-// The update of the chosen library: how far it is, for everybody; and the buttons, for the owner of the server.
+// The update of the chosen library and its labels: how far it is, for everybody; and the buttons, for the owner of the server.
 
 import { createElement } from "./elements.js";
 import { setText } from "./labels.js";
@@ -7,12 +7,13 @@ import { isRunning } from "./libraries.js";
 export function createLibraryUpdate(store, libraries, labels) {
   const { texts } = store;
   const start = labels.text(createElement("button", { type: "button", class: "button", onclick: () => ask("update") }), "library_update");
+  const label = labels.text(createElement("button", { type: "button", class: "button", onclick: () => ask("label") }), "library_label_all");
   const stop = labels.text(createElement("button", { type: "button", class: "button", onclick: () => ask("stop") }), "library_stop");
   const text = createElement("p", { class: "library-update-text", role: "status" });
   const bar = createElement("i");
   const progress = createElement("div", { class: "progress", role: "progressbar", "aria-valuemin": 0, hidden: true }, bar);
   labels.attribute(progress, "aria-label", "library_progress");
-  const node = createElement("div", { class: "library-update" }, start, stop, text, progress);
+  const node = createElement("div", { class: "library-update" }, start, label, stop, text, progress);
   let trouble = null;  // () -> why nothing was started
 
   async function ask(what) {
@@ -30,6 +31,7 @@ export function createLibraryUpdate(store, libraries, labels) {
     const update = store.updates.get(chosen?.name);
     const isBusy = isRunning(update), hadFocus = node.contains(document.activeElement);
     start.hidden = !mayUpdate || isBusy || !chosen?.encoder;
+    label.hidden = start.hidden || !chosen.pictures;
     stop.hidden = !mayUpdate || !isBusy;
     if (hadFocus && document.activeElement.hidden) (isBusy ? stop : start).focus({ preventScroll: true });
     const sentence = trouble?.() ?? updateText(update, texts);
@@ -50,10 +52,14 @@ export function createLibraryUpdate(store, libraries, labels) {
 
 function updateText(update, texts) {
   if (!update) return "";
-  const { state, done, total, failed, removed, unreadable, error } = update;
-  if (state === "comparing") return texts.t("library_comparing");
+  const { state, work, done, total, failed, removed, unreadable, error } = update;
+  const isLabels = work === "labels";
+  if (state === "comparing") return texts.t(isLabels ? "library_preparing_labels" : "library_comparing");
   if (state === "failed") return texts.text(error);
-  const head = { running: "library_reading", stopped: "library_stopped", done: total || removed ? "library_updated" : "library_unchanged" }[state];
+  const isChanged = Boolean(total || removed);
+  const head = isLabels
+    ? { running: "library_labelling", stopped: "library_labels_stopped", done: isChanged ? "library_labelled" : "library_labels_unchanged" }[state]
+    : { running: "library_reading", stopped: "library_stopped", done: isChanged ? "library_updated" : "library_unchanged" }[state];
   return [
     texts.t(head, { done, total }),
     removed && texts.t("library_removed", { count: removed }),

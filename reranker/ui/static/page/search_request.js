@@ -11,7 +11,7 @@ export function createSearchRequest(store, libraries, box) {
   function problem() {
     if (!libraries.isLoaded) return "connection_connecting";
     if (problemOf(libraries, store.texts)) return "unusable";
-    if (!store.draft.text.trim() && !exampleOf(store)) return "query_empty";
+    if (!store.draft.text.trim() && !exampleOf(store) && !libraries.label) return "query_empty";
     if (lengthProblem(store)) return "too_long";
     if (box.hasWrongDate) return "library_wrong_date";
     const { since, until } = store.draft;
@@ -23,11 +23,16 @@ export function createSearchRequest(store, libraries, box) {
     return key === "too_long" ? lengthProblem(store) : t(key);
   }
 
+  // A label alone is searched for by its name.
+  function textOf({ text }) {
+    return text.trim() || (exampleOf(store) ? "" : store.texts.text(libraries.label));
+  }
+
   async function send() {
     const { name, folders } = libraries.chosen;
-    const { text, exclude, folder, since, until, type, min_px: minPx } = store.draft;
+    const { exclude, folder, since, until, type, min_px: minPx } = store.draft;
     const wanted = {
-      library: name, text: text.trim(), exclude: exclude.trim(), example: exampleOf(store)?.id ?? "",
+      library: name, text: textOf(store.draft), label: libraries.label?.key ?? "", exclude: exclude.trim(), example: exampleOf(store)?.id ?? "",
       folder: folders.includes(folder) ? folder : "", since: since ?? "", until: until ?? "", type: type ?? "",
       min_px: minPx ?? 0, recall: recallOf(store),
     };
