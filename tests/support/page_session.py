@@ -169,12 +169,16 @@ def apply_change(state: Values, change: Values) -> None:
             state["pictures"].pop(id_, None)
     elif kind == "marks":
         state["marks"].update(value)
-    elif kind in ("model", "job"):
+    elif kind in ("model", "job", "tagging", "tagging_problem", "own_labels"):
         state[kind] = value
     elif kind == "ranking":
         state["rankings"][value["id"]] = value
     elif kind == "library":
         state.setdefault("updates", {})[value["name"]] = value
+    elif kind == "label_corrections":
+        state[kind].update(value)
+    elif kind == "tagged":
+        state.setdefault(kind, []).extend(value["judged"] + value["failed"])
     elif kind == "ranking_removed":
         state["rankings"].pop(value, None)
     else:
