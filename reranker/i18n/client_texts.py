@@ -269,11 +269,11 @@ CLIENT_TEXTS: Final[dict[str, dict[Language, str]]] = {
     "tagging_choice_auto": {"en": "Automatic", "zh": "自动选择"},
     "tagging_choice_general": {"en": "General", "zh": "通用"},
     "tagging_choice_aerial": {"en": "Aerial pictures", "zh": "航拍与卫星影像"},
-    "tagging_choice_toybox": {"en": "Toybox", "zh": "玩具箱"},
+    "tagging_choice_toybox": {"en": "Toybox drawings", "zh": "toybox 手绘场景"},
     "tagging_choice_own": {"en": "Own labels", "zh": "自定义标签"},
     "tagging_name_general": {"en": "General", "zh": "通用"},
     "tagging_name_aerial": {"en": "Aerial pictures", "zh": "航拍与卫星影像"},
-    "tagging_name_toybox": {"en": "Toybox", "zh": "玩具箱"},
+    "tagging_name_toybox": {"en": "Toybox drawings", "zh": "toybox 手绘场景"},
     "tagging_about_auto": {
         "en": "What suits the model that is loaded: {name}, {count} labels.",
         "zh": "按已加载的模型自动选用：{name}，共 {count} 个标签。",

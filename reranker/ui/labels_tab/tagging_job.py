@@ -65,7 +65,8 @@ class TaggingJob:
     def start(self) -> None:
         """Start the thread. Raises `RunActive` if the session has a job."""
         self._session.start_job(self)
-        self._show(loading=None if self._tagger.reranker.is_loaded else 0.0)
+        is_loaded = self._tagger.reranker.is_loaded
+        self._show(loading=None if is_loaded else 0.0, preparing=is_loaded)
         threading.Thread(target=self._run, name="reranker-tagging", daemon=True).start()
 
     def stop(self) -> None:

@@ -68,7 +68,7 @@ export function createRunBar(store, run, request, labels, filter) {
 
   function drawProgress(job) {
     const isShown = run.isBusy && run.isFollowed;
-    const isKnown = isShown && job && job.total > 0 && job.loading == null;
+    const isKnown = isShown && job && job.total > 0 && job.loading == null && !job.preparing;
     progress.classList.toggle("is-active", Boolean(isShown));
     progress.classList.toggle("is-waiting", Boolean(isShown && !isKnown));
     bar.style.transform = `scaleX(${isKnown ? job.done / job.total : isShown ? 1 : 0})`;

@@ -6,7 +6,7 @@ import { createPictureLabels } from "./picture_labels.js";
 import { createSessionEvents } from "./session_events.js";
 
 // While hundreds of files arrive, drawing each by itself would take longer than their upload.
-const SLOW_TOPICS = new Set(["pictures", "uploads"]), SLOW_MS = 200;
+const SLOW_TOPICS = new Set(["pictures", "uploads", "tagged"]), SLOW_MS = 200;
 
 // Topics: "connection", "session" (all of it), "pictures", "marks", "rankings" (summaries), "results" (of a
 // ranking), "parts" (their scores), "job", "model", "view", "language", "draft", "uploads", "updates" (of

@@ -23,12 +23,13 @@ function widthOf(text) {
 
 // How many of the labels fit into some lines. Measured without a layout of the page, as this is asked for many pictures.
 export function chipsThatFit(labels, language, width, lines) {
-  const room = (line) => width - (line === lines ? MORE_PX : 0);
+  const room = (line, isLast) => width - (line === lines && !isLast ? MORE_PX : 0);
   let line = 1, x = 0, count = 0;
   for (const label of labels) {
+    const isLast = count === labels.length - 1;
     const chip = Math.min(width, widthOf(nameOf(label, language)) + CHIP_PX);
-    if (x > 0 && x + chip > room(line)) [line, x] = [line + 1, 0];
-    if (line > lines || (line === lines && chip > room(line) && count > 0)) break;
+    if (x > 0 && x + chip > room(line, isLast)) [line, x] = [line + 1, 0];
+    if (line > lines || (chip > room(line, isLast) && count > 0)) break;
     x += chip + GAP_PX;
     count += 1;
   }
