@@ -156,7 +156,7 @@ class Tagger:
     @property
     def calibration(self) -> LabelCalibration:
         """How log-odds become confidences, and the thresholds; loads what judges."""
-        return self._run(None).calibration
+        return self.run().calibration
 
     @property
     def is_relative(self) -> bool:
@@ -176,13 +176,14 @@ class Tagger:
             the dual encoder for a picture by its content hash, or None.
         """
         candidates = [Candidate.of(picture, position) for position, picture in enumerate(pictures)]
-        return self._run(known_vector).run(candidates, cancellation)
+        return self.run(known_vector).run(candidates, cancellation)
 
     def tag(self, pictures: Sequence[Picture]) -> list[Tagged | Failed]:
         """Return the items of `tag_stream`."""
         return list(self.tag_stream(pictures))
 
-    def _run(self, known_vector: KnownVector | None) -> "TaggingRun[Any]":
+    def run(self, known_vector: KnownVector | None = None) -> "TaggingRun[Any]":
+        """Return a run, which also tells how many others go first. Loads what judges. known_vector: as above."""
         engine = self._engine() if self.is_reranked else None
         encoder, proposals = self._encoder, None
         if encoder is not None:

@@ -146,6 +146,7 @@ FaultReason = Literal[
     "labelled twice",
     "unknown query",
     "no labels",
+    "too many labels",
     "label empty",
     "label too long",
     "label twice",

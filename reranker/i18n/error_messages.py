@@ -807,6 +807,10 @@ _FAULTS: Final[dict[FaultReason, dict[Language, str]]] = {
         "en": "there are no labels; write one a line.",
         "zh": "没有标签；请每行写一个。",
     },
+    "too many labels": {
+        "en": "there are more than {value} labels; leave some out.",
+        "zh": "标签超过 {value} 个；请删减一些。",
+    },
     "label empty": {
         "en": "this label has no name that can be seen; write one.",
         "zh": "这个标签没有可见的名称；请写上名称。",

@@ -14,6 +14,7 @@ LABELS: Final[dict[str, dict[Language, str]]] = {
     "reranker.rank": {"en": "Rank", "zh": "排序"},
     "reranker.stop": {"en": "Stop", "zh": "停止"},
     "reranker.library_tab": {"en": "Library", "zh": "图库"},
+    "reranker.labels_tab": {"en": "Labels", "zh": "标签"},
     "reranker.evaluate_tab": {"en": "Evaluate", "zh": "评测"},
     "reranker.evaluate_lead": {
         "en": "How well does the model rank **your** pictures? Write a sentence, mark the pictures that match it, and "
@@ -51,6 +52,7 @@ PHRASES: Final[dict[str, dict[Language, str]]] = {
         "en": "For photographs, start the program with RERANKER_MODEL=lychee.",
         "zh": "要给照片排序，请以 RERANKER_MODEL=lychee 启动程序。",
     },
+    "own_labels": {"en": "own labels", "zh": "自己的标签"},
     "loading": {"en": "Loading the model …", "zh": "正在加载模型……"},
     "reading": {"en": "{done}/{total} · reading the pictures", "zh": "{done}/{total} · 正在读取图片"},
     "progress": {"en": "{done}/{total} · {name}", "zh": "{done}/{total} · {name}"},

@@ -18,6 +18,7 @@ from reranker.core.errors import DeviceFailed, PictureError, PictureSkipped, Tic
 from reranker.core.protocols import ImageT
 from reranker.core.scores import label_confidence
 from reranker.core.types import Candidate, EncodedPicture, Failed, LabelCalibration, Query, Score
+from reranker.engine.device_queue import Ticket
 from reranker.engine.pair_batches import PairBatches
 from reranker.engine.results import failure
 from reranker.engine.scoring_run import ScoringEngine, new_run_id
@@ -119,11 +120,17 @@ class TaggingRun(Generic[ImageT]):
         self._fingerprint = engine.executor.info.fingerprint if engine else ""
         # Of two names the English one is asked, so that pictures have the same labels in both languages.
         self._queries = [Query(text=label.name.written("en")) for label in vocabulary]
+        self._ticket: Ticket | None = None
 
     @property
     def _proposed(self) -> LabelProposals:
         assert self._proposals is not None
         return self._proposals
+
+    @property
+    def queue_position(self) -> int | None:
+        """The `Ticket.queue_position` of the run; None before it judges."""
+        return self._ticket.queue_position if self._ticket else None
 
     def run(
         self, candidates: Sequence[Candidate], cancellation: Cancellation | None = None
@@ -240,6 +247,7 @@ class TaggingRun(Generic[ImageT]):
         """Score the labels of each picture, in one batch if the device has room for it."""
         assert self._engine is not None
         ticket, run_id = self._engine.device_queue.ticket(stop), new_run_id()
+        self._ticket = ticket
         in_flight: deque[tuple[_Prepared[ImageT], PairBatches[ImageT]]] = deque()
         try:
             for each in prepared:

@@ -19,6 +19,7 @@ STATIC: Final = StaticFiles(Path(__file__).with_name("static"))
 
 HEADER: Final = '<div class="reranker reranker-header"></div>'
 APP: Final = '<div class="reranker reranker-app"></div>'
+LABELS_TAB: Final = '<div class="reranker reranker-labels"></div>'
 LIBRARY: Final = '<div class="reranker reranker-library"></div>'
 STATUS: Final = '<div class="status"></div>'
 LABEL_GRID: Final = '<div class="label-grid-parent"></div>'

@@ -3,8 +3,8 @@
     services = PageServices.of(Reranker("toybox"))
     build_page(services).launch(**launch_settings(services))
 
-The scripts draw the tabs “Rank” and “Library” and talk to the routes of `session`. The tab “Evaluate” is made of
-Gradio's components.
+The scripts draw the tabs “Rank”, “Library” and “Labels” and talk to the routes of `session`. The tab “Evaluate” is made
+of Gradio's components.
 """
 
 from typing import Any, Final
@@ -13,7 +13,7 @@ import gradio as gr
 
 from reranker.i18n.page_texts import TITLE
 from reranker.ui.api_endpoints import add_api_endpoints
-from reranker.ui.components import APP, HEADER, LIBRARY, LabelTexts, label, scripted
+from reranker.ui.components import APP, HEADER, LABELS_TAB, LIBRARY, LabelTexts, label, scripted
 from reranker.ui.evaluate_tab.evaluate_handlers import EvaluateHandlers
 from reranker.ui.evaluate_tab.evaluation_runs import EvaluationRuns
 from reranker.ui.evaluate_tab.label_handlers import LabelHandlers
@@ -49,6 +49,8 @@ def build_page(services: PageServices) -> gr.Blocks:
             if services.libraries:
                 with gr.Tab(label("library_tab")):
                     scripted(LIBRARY, "library.js", elem_id="library")
+            with gr.Tab(label("labels_tab")):
+                scripted(LABELS_TAB, "picture_labels.js", elem_id="labels")
             with gr.Tab(label("evaluate_tab"), render_children=True) as tab:
                 evaluate_tab = EvaluateTab(evaluate_handlers)
         connect_evaluate_tab(evaluate_tab, tab, label_handlers, evaluate_handlers)

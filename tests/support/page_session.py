@@ -167,9 +167,9 @@ def apply_change(state: Values, change: Values) -> None:
         state["can_restore"] = change["can_restore"]
         for id_ in value:
             state["pictures"].pop(id_, None)
-    elif kind == "marks":
-        state["marks"].update(value)
-    elif kind in ("model", "job"):
+    elif kind in ("marks", "label_corrections"):
+        state[kind].update(value)
+    elif kind in ("model", "job", "tagging", "tagging_problem", "own_labels"):
         state[kind] = value
     elif kind == "ranking":
         state["rankings"][value["id"]] = value
@@ -178,8 +178,16 @@ def apply_change(state: Values, change: Values) -> None:
     elif kind == "ranking_removed":
         state["rankings"].pop(value, None)
     else:
-        assert kind == "scored", change
-        state["results"].setdefault(value["ranking"], []).extend(value["scored"] + value["failed"])
+        add_results(state, kind, value)
+
+
+def add_results(state: Values, kind: str, value: Values) -> None:
+    """Add results of a run: of a ranking, or the labels of pictures."""
+    if kind == "tagged":
+        state.setdefault("tagged", []).extend(value["judged"] + value["failed"])
+        return
+    assert kind == "scored", value
+    state["results"].setdefault(value["ranking"], []).extend(value["scored"] + value["failed"])
 
 
 def comparable(state: Values) -> Values:

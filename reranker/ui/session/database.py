@@ -2,8 +2,8 @@
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, TypeVar
@@ -39,8 +39,31 @@ _MIGRATIONS: Final[dict[str, str]] = {
             session TEXT NOT NULL, id TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (session, id)
         ) WITHOUT ROWID
     """,
+    "tagging": """
+        CREATE TABLE tagging (
+            session TEXT NOT NULL, part TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (session, part)
+        )
+    """,
+    "picture_labels": """
+        CREATE TABLE picture_labels (
+            session TEXT NOT NULL, id TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (session, id)
+        ) WITHOUT ROWID
+    """,
+    "label_corrections": """
+        CREATE TABLE label_corrections (
+            session TEXT NOT NULL, id TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (session, id)
+        ) WITHOUT ROWID
+    """,
 }
-_TABLES: Final = ("pictures", "rankings", "labelled_queries", "labelled_pictures")
+_TABLES: Final = (
+    "pictures",
+    "rankings",
+    "labelled_queries",
+    "labelled_pictures",
+    "tagging",
+    "picture_labels",
+    "label_corrections",
+)
 
 _Result = TypeVar("_Result")
 
@@ -50,7 +73,8 @@ class StoredSession:
     """A session as it was stored. used_at_s: when it was last used, in seconds since 1970.
 
     pictures, summaries of rankings, labelled queries: positions and JSON texts, in their order.
-    labelled_pictures: JSON texts.
+    labelled_pictures: JSON texts. tagging: JSON texts by the names of the parts. picture_labels, label_corrections:
+    ids of pictures and JSON texts.
     """
 
     owner: str
@@ -59,6 +83,9 @@ class StoredSession:
     summaries: Sequence[tuple[int, str]]
     labelled_queries: Sequence[tuple[int, str]] = ()
     labelled_pictures: Sequence[str] = ()
+    tagging: Mapping[str, str] = field(default_factory=dict)
+    picture_labels: Sequence[tuple[str, str]] = ()
+    label_corrections: Sequence[tuple[str, str]] = ()
 
 
 class SessionDatabase:
@@ -111,7 +138,14 @@ class SessionDatabase:
             summaries=[(position, content) for position, content in self._rows(summaries, session)],
             labelled_queries=[(position, content) for position, content in self._rows(queries, session)],
             labelled_pictures=[content for (content,) in self._rows(labelled, session)],
+            tagging=dict(self._rows("SELECT part, content FROM tagging WHERE session = ?", session)),
+            picture_labels=self._of_pictures("picture_labels", session),
+            label_corrections=self._of_pictures("label_corrections", session),
         )
+
+    def _of_pictures(self, table: str, session: str) -> list[tuple[str, str]]:
+        rows = self._rows(f"SELECT id, content FROM {table} WHERE session = ?", session)
+        return [(id_, content) for id_, content in rows]
 
     def delete(self, session: str) -> None:
         """Delete a session with all that is in it."""
@@ -159,6 +193,29 @@ class SessionDatabase:
     def delete_labelled_pictures(self, session: str, ids: Iterable[str]) -> None:
         """Delete what labelled queries knew of pictures."""
         self._change("DELETE FROM labelled_pictures WHERE session = ? AND id = ?", [(session, id_) for id_ in ids])
+
+    def put_tagging(self, session: str, part: str, content: str | None) -> None:
+        """Store a part of what is known of the labels of pictures, as JSON; None deletes it."""
+        if content is None:
+            self._change("DELETE FROM tagging WHERE session = ? AND part = ?", [(session, part)])
+        else:
+            self._change("INSERT OR REPLACE INTO tagging VALUES (?, ?, ?)", [(session, part, content)])
+
+    def put_picture_labels(self, session: str, pictures: Iterable[tuple[str, str]]) -> None:
+        """Store the labels of pictures, each as its id and its JSON."""
+        rows = [(session, *picture) for picture in pictures]
+        self._change("INSERT OR REPLACE INTO picture_labels VALUES (?, ?, ?)", rows)
+
+    def delete_picture_labels(self, session: str) -> None:
+        """Delete the labels of all pictures, but no corrections."""
+        self._change("DELETE FROM picture_labels WHERE session = ?", [(session,)])
+
+    def put_label_correction(self, session: str, id_: str, content: str | None) -> None:
+        """Store what somebody has corrected of the labels of a picture, as JSON; None deletes it."""
+        if content is None:
+            self._change("DELETE FROM label_corrections WHERE session = ? AND id = ?", [(session, id_)])
+        else:
+            self._change("INSERT OR REPLACE INTO label_corrections VALUES (?, ?, ?)", [(session, id_, content)])
 
     def close(self) -> None:
         """Close the file."""

@@ -1,11 +1,7 @@
 """Make the files that people download: exactly the pictures that the page shows, in the order shown."""
 
 import os
-import re
-import secrets
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final
@@ -13,7 +9,7 @@ from typing import IO, Any, Final
 from starlette.types import Scope
 
 from reranker.api import Reranker
-from reranker.core.errors import PathUnknown, RequestMalformed, TooManyQueries
+from reranker.core.errors import RequestMalformed, TooManyQueries
 from reranker.core.text import well_formed
 from reranker.core.types import Ranking, Scored
 from reranker.export.archive import write_archive, write_archive_of_several
@@ -22,21 +18,21 @@ from reranker.export.file_names import DEFAULT_TEMPLATE, check_template
 from reranker.export.rows import as_csv, as_json, rankings_as_csv, rankings_as_json
 from reranker.i18n.error_messages import Language
 from reranker.server.error_responses import requested_language
+from reranker.ui.session.export_files import ExportFiles
 from reranker.ui.session.ranking_actions import MAX_QUERIES
 from reranker.ui.session.records import RankingHeader, is_unmatched, order
 from reranker.ui.session.session import Session
-from reranker.ui.upload_quota import UploadQuota
 
 FORMATS: Final = ("csv", "json", "html", "zip")
+FILES: Final = frozenset(f"ranking.{format_}" for format_ in FORMATS)
 _MEMBER_BYTES: Final = 1_000  # of a ZIP file for each picture, besides its own bytes; names have at most 255
-_TOKEN: Final = re.compile(r"[0-9a-f]{32}")
 
 
 class Exports:
-    """Writes files into the folder of a session, one of each name. quota: of all sessions."""
+    """Writes rankings into files. Thread-safe. files: of all sessions."""
 
-    def __init__(self, reranker: Reranker, quota: UploadQuota) -> None:
-        self._reranker, self._quota = reranker, quota
+    def __init__(self, reranker: Reranker, files: ExportFiles) -> None:
+        self._reranker, self._files = reranker, files
 
     def write(self, session: Session, request: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
         """Write a file and return its address, its name and its size in bytes.
@@ -57,23 +53,13 @@ class Exports:
         chosen = [self._chosen(session, each) for each in wanted]
         language = requested_language(scope)
         name = f"ranking.{format_}"
-        with self._new_file(session, name, _size_bytes(chosen) if format_ == "zip" else 0) as (file, token):
+        with self._files.new(session, name, _size_bytes(chosen) if format_ == "zip" else 0) as (file, url):
             if format_ == "zip":
                 self._write_archive(chosen, file, template)
             else:
                 file.write(well_formed(self._text(format_, chosen, language)).encode())
             byte_count = file.tell()
-        url = f"sessions/{session.id}/exports/{token}/{name}"
         return {"url": url, "name": name, "bytes": byte_count}
-
-    def find(self, session: Session, token: str, name: str) -> Path:
-        """Return a file that `write` has made. Raises `PathUnknown`."""
-        file = session.folder / "exports" / token / name
-        if not _TOKEN.fullmatch(token) or name not in {f"ranking.{format_}" for format_ in FORMATS}:
-            raise PathUnknown
-        if not file.is_file():
-            raise PathUnknown
-        return file
 
     def _text(self, format_: str, chosen: Sequence["_Chosen"], language: Language) -> str:
         """Return several rankings as one text, or a single one in the form that can be opened again."""
@@ -117,26 +103,6 @@ class Exports:
             failed=() if keys is not None else results.ranking(header).failed,
         )
         return _Chosen(header=header, ranking=ranking, ranks=tuple(ranks[key] for key in shown))
-
-    @contextmanager
-    def _new_file(self, session: Session, name: str, byte_count: int) -> Iterator[tuple[IO[bytes], str]]:
-        """Open a file that appears under its name once it is complete, in place of an earlier one of that name.
-
-        Yields it and its token, which cannot be guessed. byte_count: what it may take. Raises `UploadsFull`.
-        """
-        folder, token = session.folder / "exports", secrets.token_hex(16)
-        for earlier in folder.glob(f"*/{name}"):
-            shutil.rmtree(earlier.parent, ignore_errors=True)
-        target = folder / token / name
-        target.parent.mkdir(parents=True)
-        part = target.with_suffix(".part")
-        try:
-            with self._quota.reserve(byte_count) as reservation, part.open("xb") as file:
-                yield file, token
-                reservation.count(file.tell())
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, kw_only=True)

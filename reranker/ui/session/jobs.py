@@ -219,8 +219,6 @@ class RankJob:
 
     def _show(self, loading: float | None = None) -> None:
         done, elapsed_s = sum(part.done for part in self._parts), self._elapsed_s
-        rate = done / elapsed_s if done > 1 and elapsed_s > 0 else None
-        says_time = done >= SHARE_BEFORE_TIME_LEFT * self._total or elapsed_s >= SECONDS_BEFORE_TIME_LEFT
         self._session.show_job(
             {
                 "rankings": [part.header.id for part in self._parts],
@@ -228,8 +226,7 @@ class RankJob:
                 "done": done,
                 "total": self._total,
                 "name": self._name,
-                "rate": rate,
-                "left_s": (self._total - done) / rate if rate and says_time else None,
+                **pace(done, self._total, elapsed_s),
                 "place": self._stream.queue_position if self._stream else None,
                 "loading": loading,
                 "coarse": (self._stream.coarse_count if self._stream else None) or None,
@@ -241,6 +238,13 @@ class RankJob:
     def _memory(self) -> str | None:
         memory = self._reranker.load().device_memory if self._reranker.is_loaded else None
         return None if memory is None else memory_text(*memory)
+
+
+def pace(done: int, total: int, elapsed_s: float) -> dict[str, float | None]:
+    """Return the pictures per second and the seconds left, each None as long as it would be a guess."""
+    rate = done / elapsed_s if done > 1 and elapsed_s > 0 else None
+    says_time = done >= SHARE_BEFORE_TIME_LEFT * total or elapsed_s >= SECONDS_BEFORE_TIME_LEFT
+    return {"rate": rate, "left_s": (total - done) / rate if rate and says_time else None}
 
 
 def end_state(results: Results) -> str:

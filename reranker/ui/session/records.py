@@ -237,7 +237,7 @@ def stored_results(
     """
     scored = [[*scored_row(key, each), each.position, each.content_hash] for key, each in results.scored.items()]
     failed = [
-        [None if is_unmatched(key) else key, _error_json(each.error), each.candidate.name, each.position]
+        [None if is_unmatched(key) else key, error_json(each.error), each.candidate.name, each.position]
         for key, each in results.failed.items()
     ]
     failed += [
@@ -272,7 +272,9 @@ def read_results(text: str, pictures: Mapping[str, Picture]) -> tuple[RankingHea
         results.add(key or unmatched_key(position), event)
     for key, error, name, position in stored["failed"]:
         candidate = _candidate(key, name, pictures)
-        results.add(key or unmatched_key(position), Failed(position=position, candidate=candidate, error=_error(error)))
+        results.add(
+            key or unmatched_key(position), Failed(position=position, candidate=candidate, error=read_error(error))
+        )
     return header, results
 
 
@@ -318,7 +320,7 @@ def _candidate(key: str | None, name: str, pictures: Mapping[str, Picture]) -> C
 
 def picture_json(picture: Picture) -> str:
     """Return a picture as the JSON of the database."""
-    fields = {**vars(picture), "path": str(picture.path), "error": picture.error and _error_json(picture.error)}
+    fields = {**vars(picture), "path": str(picture.path), "error": picture.error and error_json(picture.error)}
     return json.dumps(fields)
 
 
@@ -326,14 +328,16 @@ def read_picture(text: str) -> Picture:
     """Return the picture that `picture_json` has written."""
     fields = json.loads(text)
     size = fields["size"] and tuple(fields["size"])
-    error = fields["error"] and _error(fields["error"])
+    error = fields["error"] and read_error(fields["error"])
     return Picture(**{**fields, "path": Path(fields["path"]), "size": size, "error": error})
 
 
-def _error_json(error: PictureError) -> dict[str, Any]:
+def error_json(error: PictureError) -> dict[str, Any]:
+    """Return an error as the JSON of the database."""
     return {"type": type(error).__name__, **vars(error)}
 
 
-def _error(fields: dict[str, Any]) -> PictureError:
+def read_error(fields: dict[str, Any]) -> PictureError:
+    """Return the error that `error_json` has written."""
     error_class: type[PictureError] = getattr(errors, fields["type"])
     return error_class(**{name: value for name, value in fields.items() if name != "type"})

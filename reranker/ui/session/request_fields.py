@@ -27,3 +27,13 @@ def texts_field(body: dict[str, Any], name: str) -> list[str]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise RequestMalformed(where=name)
     return values
+
+
+def share_field(body: dict[str, Any], name: str) -> float | None:
+    """Return a number from 0 to 1 of a request, or None if it is missing. Raises `RequestMalformed`."""
+    value = body.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise RequestMalformed(where=name)
+    return float(value)

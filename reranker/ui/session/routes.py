@@ -27,11 +27,14 @@ from reranker.images.thumbnails import make_thumbnail, smaller_thumbnail
 from reranker.server.error_responses import error_response
 from reranker.server.json_bodies import JsonLimits, parse_whole_json
 from reranker.server.request_bodies import RequestBodies
+from reranker.ui.labels_tab.label_exports import FILES as LABEL_FILES
+from reranker.ui.labels_tab.label_routes import Handler, PictureLabelRoutes
 from reranker.ui.library_tab.searches import LibrarySearches, SearchRequest
 from reranker.ui.library_tab.updates import may_update
 from reranker.ui.services import PageServices
 from reranker.ui.session.events import event_stream
-from reranker.ui.session.exports import Exports
+from reranker.ui.session.export_files import ExportFiles
+from reranker.ui.session.exports import FILES, Exports
 from reranker.ui.session.labels_file import EVALUATION_FILE, LABELS_FILE, save_labels
 from reranker.ui.session.model_state import may_download
 from reranker.ui.session.ranking_actions import MAX_QUERIES, MAX_SAVED_MB, MIN_PICTURES, RankingActions
@@ -48,7 +51,7 @@ SMALL_PX: Final = 192  # of a thumbnail among many
 MAX_FULL_PX: Final = 4096  # longer side of the picture that is shown alone
 FULL_QUALITY: Final = 90
 # At the same time; others wait.
-SLOTS: Final = {"uploads": 8, "pictures": 8, "questions": 8, "exports": 4, "saved": 1, "searches": 4}
+SLOTS: Final = {"uploads": 8, "pictures": 8, "questions": 8, "exports": 4, "saved": 1, "searches": 4, "labels": 4}
 _ONCE: Final = {"Cache-Control": "no-store"}
 _FOR_EVER: Final = {"Cache-Control": "private, max-age=31536000, immutable"}
 
@@ -67,13 +70,17 @@ class SessionRoutes:
         limits = reranker.settings.limits
         quota = shared_quota(sessions.folder, limits.max_uploads_mb * MEGABYTE)
         self._rankings = RankingActions(reranker, sessions, quota)
-        self._exports = Exports(reranker, quota)
+        self._files = ExportFiles(quota, FILES | LABEL_FILES)
+        self._exports = Exports(reranker, self._files)
         self._searches = LibrarySearches(services.libraries, reranker, self._rankings)
         self._updates = services.updates
         self._uploads = UploadReceiver(quota, limits.max_picture_mb)
         self._bodies = RequestBodies(BODIES_AT_ONCE * MAX_SAVED_MB * MEGABYTE)
         self._json_limits = JsonLimits(max_plain_bytes=MAX_BODY_MB * MEGABYTE, max_values=400 * limits.max_pictures)
         self._slots: dict[str, anyio.CapacityLimiter] = {}
+        self._picture_labels = PictureLabelRoutes(
+            services.taggers, self._files, self._bodies, self._body, self._in_slot
+        )
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -113,6 +120,10 @@ class SessionRoutes:
             self._route(f"{picture}/thumbnail", cls._thumbnail, "GET"),
             self._route(f"{picture}/full", cls._full, "GET"),
             self._route(f"{picture}/details", cls._details, "GET"),
+            *(
+                self._route(f"{session}/{each.path}", _unbound(each.handler), each.method)
+                for each in self._picture_labels.routes()
+            ),
         ]
 
     def _route(self, path: str, handler: _Handler, method: str) -> Route:
@@ -274,7 +285,7 @@ class SessionRoutes:
 
     async def _exported(self, request: Request, session: Session) -> Response:
         token, name = request.path_params["token"], request.path_params["name"]
-        file = await run_in_threadpool(self._exports.find, session, token, name)
+        file = await run_in_threadpool(self._files.find, session, token, name)
         return FileResponse(file, filename=file.name, headers=_ONCE)
 
     async def _labels(self, _: Request, session: Session) -> Response:
@@ -366,6 +377,11 @@ def _attachment(content: bytes, name: str, media_type: str) -> Response:
 async def _picture(request: Request, session: Session) -> Picture:
     """Return the picture of a path. Raises `RankingUnknown`."""
     return await run_in_threadpool(session.picture, request.path_params["picture"])
+
+
+def _unbound(handler: Handler) -> _Handler:
+    """Return a handler of another class as one of `SessionRoutes`."""
+    return lambda _, request, session: handler(request, session)
 
 
 async def _cancel_on_disconnect(request: Request, cancellation: Cancellation) -> None:

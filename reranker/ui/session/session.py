@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from reranker.core.errors import RankingUnknown, RerankerError, RunActive, SessionUnknown
 from reranker.storage.thumbnail_store import ThumbnailStore
+from reranker.ui.labels_tab.picture_labels import PictureLabels
 from reranker.ui.session.background_run import BackgroundRun
 from reranker.ui.session.database import SessionDatabase, StoredSession
 from reranker.ui.session.labelled_queries import Evaluated, LabelledQueries
@@ -83,6 +84,7 @@ class Session:
         self._next_position = count(1)
         self._is_stored = False
         self.labelled = LabelledQueries(id_, database, self.lock, self._begin_change)
+        self.picture_labels = PictureLabels(id_, database, self.lock, self._begin_change, self.publish)
         self.evaluation, self.ordering = BackgroundRun[Evaluated](), BackgroundRun[None]()
         self._job: Job | None = None
         self._job_view: dict[str, Any] | None = None
@@ -100,6 +102,7 @@ class Session:
             if (view := self._readable(read_summary, content)) is not None:
                 self._summaries[view["id"]], self._positions[view["id"]] = view, position
         self.labelled.restore(stored, self._readable)
+        self.picture_labels.restore(stored, self._readable)
         self._next_position = count(1 + max(self._positions.values(), default=0))
         for view in list(self._summaries.values()):
             if view["state"] == "running":  # when the program ended
@@ -157,6 +160,7 @@ class Session:
                 "rankings": list(self._summaries.values()),
                 "job": self._job_view,
                 "can_restore": len(self._removed),
+                **self.picture_labels.view(),
             }
 
     def watch(self, notify: Notify) -> dict[str, Any]:

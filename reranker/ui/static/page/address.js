@@ -1,5 +1,6 @@
 // What the address of the page keeps: the session of each tab, and the language. Its entry in the browser's history keeps
-// the drafts, since a page in a frame may not store anything. tab: "session" of “Rank”, "library" of “Library”.
+// the drafts, since a page in a frame may not store anything. tab: "session" of “Rank”,
+// "library" of “Library”, "labels" of “Labels”.
 
 const LANGUAGES = ["en", "zh"];
 

@@ -3,16 +3,20 @@
 import { droppedFiles } from "./dropped_files.js";
 import { createElement } from "./elements.js";
 
+const targets = [];  // of all tabs; the one that is visible takes the files
 const STALE_MS = 500;  // a drag says often where it is; without a word, it has left the window
 
-// app: files are taken while it is visible. onFiles: ([{file, path, isAlone}]). onNoFiles: () after a drop of text or links.
-export function createDropTarget(app, labels, { onFiles, onNoFiles }) {
+// app: files are taken while it is visible. kinds: key of the text that says what is taken. onFiles: ([{file, path, isAlone}]).
+// onNoFiles: () after a drop of text or links.
+export function createDropTarget(app, labels, { kinds = "upload_drop_kinds", onFiles, onNoFiles }) {
   const text = labels.text(createElement("p"), "upload_drop_here");
-  const details = labels.text(createElement("p", { class: "drop-details" }), "upload_drop_kinds");
+  const details = labels.text(createElement("p", { class: "drop-details" }), kinds);
   const node = createElement("div", { class: "drop-overlay", hidden: true, "aria-hidden": "true" }, createElement("div", {}, text, details));
   let isOwnDrag = false, timer = null;
 
   const isHere = () => app.checkVisibility();
+  // Whether another tab handles it. Without any that is visible, the first one keeps a drop from leading to another page.
+  const isForOthers = () => !isHere() && (targets[0] !== app || targets.some((target) => target.checkVisibility()));
   const hasFiles = (event) => !isOwnDrag && event.dataTransfer.types.includes("Files");
   const isText = (event) => !hasFiles(event) && event.target.closest?.("input, textarea");  // browsers put it there
 
@@ -23,7 +27,7 @@ export function createDropTarget(app, labels, { onFiles, onNoFiles }) {
   }
 
   function handleDrag(event) {
-    if (event.defaultPrevented || isText(event)) return;
+    if (event.defaultPrevented || isText(event) || isForOthers()) return;
     event.preventDefault();
     const isTaken = hasFiles(event) && isHere();
     event.dataTransfer.dropEffect = isTaken ? "copy" : "none";
@@ -32,7 +36,7 @@ export function createDropTarget(app, labels, { onFiles, onNoFiles }) {
 
   async function handleDrop(event) {
     show(false);
-    if (event.defaultPrevented || isText(event)) return;
+    if (event.defaultPrevented || isText(event) || isForOthers()) return;
     event.preventDefault();
     if (isOwnDrag || !isHere()) return;
     if (!hasFiles(event)) return onNoFiles();
@@ -46,6 +50,7 @@ export function createDropTarget(app, labels, { onFiles, onNoFiles }) {
     onFiles(files.map((file) => ({ file: named(file), path: file.name, isAlone: true })));
   }
 
+  targets.push(app);
   window.addEventListener("dragstart", () => { isOwnDrag = true; });
   window.addEventListener("dragend", () => { isOwnDrag = false; });
   window.addEventListener("dragenter", handleDrag);

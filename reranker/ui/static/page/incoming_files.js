@@ -1,6 +1,6 @@
 // Files that people bring in, of all kinds: pictures are uploaded, saved rankings opened, and lists of sentences filled in.
 
-import { sortFiles } from "./file_kinds.js";
+import { RANKED, sortFiles } from "./file_kinds.js";
 import { sentencesOfFile } from "./sentences.js";
 
 // fill: ([sentence], name of the file). complain: (() -> sentence).
@@ -9,7 +9,7 @@ export function createIncoming(store, uploads, { fill, complain }) {
 
   // files: [{file, path, isAlone}].
   function take(files) {
-    const { pictures, others, saved, sentences } = sortFiles(files);
+    const { pictures, others, saved, sentences } = sortFiles(files, RANKED);
     others.forEach((file) => uploads.refuse(() => t("upload_no_picture", { name: file.name })));
     if (pictures.length) uploads.add(pictures);
     saved.forEach(openSaved);

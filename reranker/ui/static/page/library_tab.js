@@ -2,6 +2,7 @@
 
 import { firstLanguage } from "./address.js";
 import { createConnectionNotice } from "./connection_notice.js";
+import { followLanguage } from "./document_language.js";
 import { createElement } from "./elements.js";
 import { createLabels } from "./labels.js";
 import { createLibraries } from "./libraries.js";
@@ -28,12 +29,6 @@ export async function start(element, root) {
   element.replaceChildren(...tab.nodes);
   followLanguage(store);
   followSession(store, tab.connection);
-}
-
-// The header, which is part of the tab “Rank”, tells the language to the document.
-function followLanguage(store) {
-  const follow = () => store.setLanguage(document.documentElement.lang.startsWith("zh") ? "zh" : "en");
-  new MutationObserver(follow).observe(document.documentElement, { attributeFilter: ["lang"] });
 }
 
 function createTab(store, element) {

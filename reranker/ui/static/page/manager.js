@@ -22,7 +22,7 @@ export function createManager(store, labels, onRemove) {
     onChange: () => draw(),
     onRemove: (id) => remove(chosen.has(id) ? chosen.ids() : [id]),
   });
-  const node = createElement("div", { class: "manager", id: "manager", hidden: true }, tools, hint, grid.node);
+  const node = createElement("div", { class: "manager", id: store.idOf("manager"), hidden: true }, tools, hint, grid.node);
 
   // The pictures that the search finds.
   function found() {

@@ -26,7 +26,7 @@ export function createFacts(store, labels) {
   }
 
   function drawList() {
-    const facts = [...scoreFacts(row, texts), ...fileFacts(row.picture, texts),
+    const facts = [...(row.score === undefined ? [] : scoreFacts(row, texts)), ...fileFacts(row.picture, texts),
       ...(camera.get(row.id) ?? []).map(([name, value]) => [texts.text(name), value])];
     list.replaceChildren(...facts.map(([name, value]) => createElement("div", {}, createElement("dt", {}, name), createElement("dd", {}, value))));
   }

@@ -8,15 +8,15 @@ import { createFileInputs, createFirstSources, createMoreSources } from "./sourc
 import { createStrip } from "./strip.js";
 import { createUploadProgress } from "./upload_progress.js";
 
-// onFiles: ([{file, path, isAlone}]).
-export function createPictures(store, uploads, labels, onFiles) {
+// onFiles: ([{file, path, isAlone}]). takesSaved: whether the tab opens saved rankings.
+export function createPictures(store, uploads, labels, onFiles, { takesSaved = true } = {}) {
   const { t } = store.texts;
-  const inputs = createFileInputs(onFiles);
+  const inputs = createFileInputs(store, onFiles, takesSaved);
   const actions = { addSamples: () => addFrom("samples"), addGallery: (name) => addFrom("galleries", { name }) };
   const first = createFirstSources(store, labels, inputs, actions);
   const more = createMoreSources(store, labels, inputs, actions);
   const manage = createElement("button", {
-    type: "button", class: "plain manage", "aria-controls": "manager", onclick: () => unfold(manager.node.hidden),
+    type: "button", class: "plain manage", "aria-controls": store.idOf("manager"), onclick: () => unfold(manager.node.hidden),
   });
   const manager = createManager(store, labels, remove);
   const strip = createStrip(store, uploads, () => unfold(true));
@@ -25,8 +25,8 @@ export function createPictures(store, uploads, labels, onFiles) {
   const trouble = createMessage(labels, "is-trouble", () => { said = null; });
   const head = createElement("div", { class: "step-head" },
     createElement("span", { class: "step-number", "aria-hidden": "true" }, "1"),
-    labels.text(createElement("h2", { id: "step-pictures" }), "pictures_title"), manage, more.node);
-  const node = createElement("section", { class: "step pictures", "aria-labelledby": "step-pictures" },
+    labels.text(createElement("h2", { id: store.idOf("step-pictures") }), "pictures_title"), manage, more.node);
+  const node = createElement("section", { class: "step pictures", "aria-labelledby": store.idOf("step-pictures") },
     head, inputs.node, first.node, strip.node, progress.node, trouble.node, removed.node);
   let isAdding = false, isUndoClosed = false, lastRemoved = 0, said = null;
 

@@ -23,6 +23,7 @@ export function createRankRequest(store, uploads) {
   }
 
   return {
+    hasEnded: (id) => store.rankings.has(id) && store.rankings.get(id).state !== "running",
     problem, send,
     sentenceOf: (key) => key === "too_long" ? lengthProblem(store) : t(key, { least: store.limits?.min_pictures ?? 0 }),
     ids: { start: "rank", stop: "stop" },

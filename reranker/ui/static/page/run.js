@@ -3,8 +3,8 @@
 import { keepDraft } from "./address.js";
 
 // request: what a run is of in this tab: {problem: () -> key of the sentence that says why nothing can start, or null;
-// sentenceOf: (key); send: () -> ids of the rankings}. complain: (() -> sentence), says beside the box of the sentence why
-// nothing starts. onStart: () at once after the press.
+// sentenceOf: (key); send: () -> ids of the rankings; hasEnded: (id) -> whether one is there and does not run; busy: a key}.
+// complain: (() -> sentence), says beside the box of the sentence why nothing starts. onStart: () at once after the press.
 export function createRun(store, request, { complain, onStart }) {
   let started = null;  // ids of the rankings that the server has accepted and that have not begun yet
 
@@ -39,13 +39,12 @@ export function createRun(store, request, { complain, onStart }) {
   // The key of the sentence that says why nothing can start, or null.
   function problemNow() {
     if (store.connection !== "open") return { connecting: "connection_connecting", login: "connection_login" }[store.connection] ?? "server_gone";
-    return store.job ? "run_busy" : request.problem();
+    return store.job ? request.busy ?? "run_busy" : request.problem();
   }
 
   // A run has begun once there is a job, or has ended already if it was quick. A lost connection frees the button.
   function update() {
-    const hasEnded = started?.some((id) => store.rankings.has(id) && store.rankings.get(id).state !== "running");
-    if (store.job || hasEnded || store.connection !== "open") [run.isStarting, started] = [false, null];
+    if (store.job || started?.some(request.hasEnded) || store.connection !== "open") [run.isStarting, started] = [false, null];
   }
 
   async function stop() {

@@ -6,7 +6,8 @@ import { setText } from "./labels.js";
 import { createRunEvents } from "./run_events.js";
 import { statusText } from "./run_status.js";
 
-// request: what a run is of, and in words: {ids: of the buttons; step: its number, or null; title: a key; buttonText, isReady, idleText}.
+// request: what a run is of, and in words: {ids: of the buttons; step: its number, or null; title: a key; buttonText, isReady, idleText;
+// endText: what is said at the end, or null}.
 // filter: a node of the results.
 export function createRunBar(store, run, request, labels, filter) {
   const { t } = store.texts;
@@ -14,7 +15,7 @@ export function createRunBar(store, run, request, labels, filter) {
   const stop = createElement("button", { type: "button", id: request.ids.stop, class: "button big stop", hidden: true, onclick: run.stop });
   const sentence = createElement("p", { class: "run-sentence" });
   const status = createElement("p", { class: "status" });
-  const events = createRunEvents(store, run, labels);
+  const events = createRunEvents(store, run, labels, request);
   const bar = createElement("i");
   const progress = createElement("div", { class: "progress run-progress" }, bar);
   const line = createElement("div", { class: "run-line" },
@@ -67,7 +68,7 @@ export function createRunBar(store, run, request, labels, filter) {
 
   function drawProgress(job) {
     const isShown = run.isBusy && run.isFollowed;
-    const isKnown = isShown && job && job.total > 0 && job.loading == null;
+    const isKnown = isShown && job && job.total > 0 && job.loading == null && !job.preparing;
     progress.classList.toggle("is-active", Boolean(isShown));
     progress.classList.toggle("is-waiting", Boolean(isShown && !isKnown));
     bar.style.transform = `scaleX(${isKnown ? job.done / job.total : isShown ? 1 : 0})`;

@@ -4,9 +4,10 @@ import { createElement } from "./elements.js";
 import { titleOf } from "./example.js";
 
 const ANNOUNCE_MS = 5000, LONG_MS = 20_000;
-const TITLE = document.title;  // both tabs write their progress into it
+const TITLE = document.title;  // all tabs write their progress into it
 
-export function createRunEvents(store, run, labels) {
+// request: see run_bar.js.
+export function createRunEvents(store, run, labels, request) {
   const { t } = store.texts;
   const spoken = createElement("p", { class: "visually-hidden", role: "status" });
   const button = labels.text(createElement("button", { type: "button", class: "plain notify", hidden: true, onclick: askToNotify }), "run_notify");
@@ -30,10 +31,15 @@ export function createRunEvents(store, run, labels) {
 
   function end() {
     [startedAt, spokenAt] = [null, 0];
+    const text = request.endText ?? rankingText();
+    if (!text) return;
+    spoken.textContent = text;
+    if (document.hidden) notify(text);
+  }
+
+  function rankingText() {
     const ranking = store.rankings.get(store.view.ranking);
-    if (!ranking) return;
-    spoken.textContent = t("run_ended", { count: ranking.scored, query: titleOf(ranking, store.texts) });
-    if (document.hidden) notify(ranking);
+    return ranking ? t("run_ended", { count: ranking.scored, query: titleOf(ranking, store.texts) }) : null;
   }
 
   // Frames of other sites are denied without a question, and a question that was answered is not asked again.
@@ -45,10 +51,10 @@ export function createRunEvents(store, run, labels) {
     Notification.requestPermission();
   }
 
-  function notify(ranking) {
+  function notify(text) {
     if (window.Notification?.permission !== "granted") return;
     try {
-      new Notification(t("run_ended", { count: ranking.scored, query: titleOf(ranking, store.texts) }));
+      new Notification(text);
     } catch { /* Chrome on Android has them in service workers only */ }
   }
 

@@ -19,6 +19,7 @@ export function statusText(store, run, idle) {
 function jobText(job, t) {
   if (job.stopping) return t("run_stopping", job);
   if (job.loading != null) return t("run_loading", { percent: Math.round(100 * job.loading) });
+  if (job.preparing) return t("tagging_preparing");
   const parts = [  // what matters most comes first, as a narrow window cuts the end
     t("run_done_of", { done: job.done, total: job.total }),
     job.place ? t("run_place", { count: job.place }) : "",

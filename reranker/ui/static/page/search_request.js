@@ -48,6 +48,7 @@ export function createSearchRequest(store, libraries, box) {
   }
 
   return {
+    hasEnded: (id) => store.rankings.has(id) && store.rankings.get(id).state !== "running",
     problem, sentenceOf, send,
     ids: { start: "search", stop: "stop-search" },
     step: null,

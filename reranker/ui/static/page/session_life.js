@@ -3,7 +3,7 @@
 import { addressedSession, keepDraft, keepSession, keptDraft } from "./address.js";
 
 const RETRY_MS = 2000;
-const TABS = ["session", "library"];
+const TABS = ["session", "library", "labels"];
 const ENDED = 404;
 
 // Follow the session of the address. A new one is made without it, and when that one has ended.
@@ -52,7 +52,7 @@ function ignoreEnded(error) {
   if (error.status !== ENDED) throw error;
 }
 
-// Delete the sessions of both tabs with all that they have, and start another one. The other tab notices it by itself.
+// Delete the sessions of all tabs with all that they have, and start another one. The other tabs notice it by themselves.
 export async function forgetSession(store, notice) {
   const { id } = store.session, others = TABS.filter((tab) => tab !== store.tab).map(addressedSession).filter(Boolean);
   store.disconnect();  // first, so that its end is no surprise

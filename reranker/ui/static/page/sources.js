@@ -7,8 +7,9 @@ import { createPopover } from "./popover.js";
 
 export const PICTURES = "image/*,.heic,.heif,.avif,.tif,.tiff";
 
-// Hidden inputs that open the dialogs of the system. onFiles: ([{file, path, isAlone}]).
-export function createFileInputs(onFiles) {
+// Hidden inputs that open the dialogs of the system. onFiles: ([{file, path, isAlone}]). takesSaved: whether the tab opens
+// saved rankings.
+export function createFileInputs(store, onFiles, takesSaved) {
   const input = (attributes) => {
     const node = createElement("input", {
       type: "file", multiple: true, class: "hidden-file", tabindex: "-1", "aria-hidden": "true", ...attributes,
@@ -16,9 +17,9 @@ export function createFileInputs(onFiles) {
     });
     return node;
   };
-  const files = input({ id: "choose-files", accept: PICTURES });
-  const folder = input({ id: "choose-folder", webkitdirectory: true });
-  const saved = input({ id: "choose-saved", accept: ".json,application/json" });
+  const files = input({ id: store.idOf("choose-files"), accept: PICTURES });
+  const folder = input({ id: store.idOf("choose-folder"), webkitdirectory: true });
+  const saved = takesSaved ? input({ id: store.idOf("choose-saved"), accept: ".json,application/json" }) : null;
   return { node: createElement("div", { class: "file-inputs" }, files, folder, saved), files, folder, saved };
 }
 
@@ -72,7 +73,7 @@ export function createMoreSources(store, labels, inputs, actions) {
         [t("pictures_files"), () => inputs.files.click()], [t("pictures_folder"), () => inputs.folder.click()],
         store.samples > 0 && [t("pictures_samples", { count: store.samples }), actions.addSamples],
         ...store.galleries.map((name) => [t("pictures_gallery", { name }), () => actions.addGallery(name)]),
-        [t("pictures_saved"), () => inputs.saved.click()],
+        inputs.saved && [t("pictures_saved"), () => inputs.saved.click()],
       ];
       list.replaceChildren(...entries.filter(Boolean).map(([text, run]) => menuItem(menu, text, run)));
     },

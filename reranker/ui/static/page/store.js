@@ -2,15 +2,16 @@
 // Listeners are told which topics have changed, at most once a frame.
 
 import { createApi } from "./api.js";
+import { createPictureLabels } from "./picture_labels.js";
 import { createSessionEvents } from "./session_events.js";
 
 // While hundreds of files arrive, drawing each by itself would take longer than their upload.
-const SLOW_TOPICS = new Set(["pictures", "uploads"]), SLOW_MS = 200;
+const SLOW_TOPICS = new Set(["pictures", "uploads", "tagged"]), SLOW_MS = 200;
 
 // Topics: "connection", "session" (all of it), "pictures", "marks", "rankings" (summaries), "results" (of a
 // ranking), "parts" (their scores), "job", "model", "view", "language", "draft", "uploads", "updates" (of
-// libraries), "libraries".
-// tab: "session" for the tab “Rank”, "library" for “Library”.
+// libraries), "libraries", "tagging" (a run and its labels), "tagged" (labels of pictures), "corrections", "choices".
+// tab: "session" for the tab “Rank”, "library" for “Library”, "labels" for “Labels”.
 export function createStore(root, translator, tab) {
   const listeners = new Set();
   let changed = new Set(), isScheduled = false, slowTimer = null, toldAt = -Infinity;
@@ -34,6 +35,8 @@ export function createStore(root, translator, tab) {
     setView(values) { Object.assign(store.view, values); note("view"); },
     setDraft(values) { Object.assign(store.draft, values); note("draft"); },
     setLanguage(language) { translator.language = language; note("language"); },
+    // The id of an element, of which another tab may have one, too.
+    idOf: (name) => tab === "session" ? name : `${tab}-${name}`,
     path: (rest) => `sessions/${store.session.id}/${rest}`,
     // Hundreds of these are shown at a time, and a browser keeps the pixels of all that it has shown.
     smallUrl: (picture) => store.api.urlOf(store.path(`pictures/${picture}/thumbnail?size=small`)),
@@ -43,6 +46,7 @@ export function createStore(root, translator, tab) {
     disconnect: () => events.stop(),
     loadResults, note,
   };
+  store.pictureLabels = createPictureLabels(store);  // see there
   const events = createSessionEvents(store.api, {
     onState: applyState, onChange: applyChange,
     onConnection(connection) {
@@ -79,6 +83,7 @@ export function createStore(root, translator, tab) {
     store.pictures = new Map(state.pictures.map((picture) => [picture.id, picture]));
     store.marks = new Map(Object.entries(state.marks));
     store.rankings = new Map(state.rankings.map((ranking) => [ranking.id, ranking]));
+    store.pictureLabels.applyState(state);
     const known = [...store.results.keys()];
     store.results.clear();
     known.filter((id) => store.rankings.has(id)).forEach(loadResults);
@@ -107,6 +112,7 @@ export function createStore(root, translator, tab) {
     job(job) { store.job = job; note("job"); },
     ranking(summary) { store.rankings.set(summary.id, summary); note("rankings"); },
     ranking_removed(id) { store.rankings.delete(id); store.results.delete(id); note("rankings"); },
+    ...store.pictureLabels.appliers,
     scored(more) { if (store.results.has(more.ranking)) addResults(store.results.get(more.ranking), more); note("results"); },
   };
 
