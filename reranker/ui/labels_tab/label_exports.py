@@ -126,7 +126,8 @@ def final_labels(
 ) -> tuple[TaggedLabel, ...]:
     """Return the labels of a picture with its correction, most confident first.
 
-    Those that somebody has added or confirmed are there whatever the options say. `static/page/tagging_labels.js` does
+    Those that somebody has added or confirmed are there whatever the options say. One that was removed takes those that
+    imply it with it. `static/page/tagging_labels.js` does
     the same.
     """
     present = {key for key, state in correction.states.items() if state != "absent"}
@@ -135,7 +136,13 @@ def final_labels(
     if header is not None:
         unlimited = TagOptions(threshold=options.threshold)
         chosen = chosen_labels(header.vocabulary, outcome.confidences, header.calibration, unlimited)
-        judged = [each for each in chosen if each.label.key not in correction.states]
+        removed = correction.states.keys() - present
+        judged = [
+            each
+            for each in chosen
+            if each.label.key not in present
+            and removed.isdisjoint(label.key for label in (each.label, *header.vocabulary.ancestors(each.label)))
+        ]
     room = None if options.top_k is None else max(0, options.top_k - len(by_hand))
     every = [*by_hand, *judged[:room]]
     return tuple(sorted(every, key=lambda each: -each.confidence))

@@ -18,7 +18,7 @@ export function nameOf({ en, zh }, language) {
 export function shownLabels(vocabulary, judged, correction, { threshold, most }) {
   const byHand = Object.entries(correction.states).filter(([, state]) => state !== "absent");
   const found = vocabulary && judged ? chosenLabels(vocabulary, judged, threshold) : [];
-  const automatic = found.filter(({ key }) => !(key in correction.states));
+  const automatic = found.filter((label) => !(label.key in correction.states) && !impliesAbsent(label, vocabulary, correction));
   const room = most === null ? automatic.length : Math.max(0, most - byHand.length);
   const confidences = new Map(judged?.map(([index, confidence]) => [vocabulary?.labels[index].key, confidence]));
   const manual = byHand.map(([key, by]) => {
@@ -26,6 +26,12 @@ export function shownLabels(vocabulary, judged, correction, { threshold, most })
     return { key, en, zh, by, confidence: by === "confirmed" ? confidences.get(key) ?? BY_HAND : BY_HAND };
   });
   return [...manual, ...automatic.slice(0, room)].sort((one, other) => other.confidence - one.confidence);
+}
+
+// Whether somebody has taken away what a label implies.
+function impliesAbsent({ parent }, { labels }, { states }) {
+  for (let each = parent; each >= 0; each = labels[each].parent) if (states[labels[each].key] === "absent") return true;
+  return false;
 }
 
 // A label that is chosen brings its parents.
