@@ -54,7 +54,7 @@ def test_every_file_that_is_no_module_is_named() -> None:
 def test_the_ranges_admit_the_versions_that_the_app_pins() -> None:
     pins = dict(re.findall(r"^([\w.-]+)==([\w.]+)$", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
     pinned = {canonicalize_name(name): version for name, version in pins.items()}
-    for requirement in installed.requirements("mcp", "quant"):
+    for requirement in installed.requirements(*installed.EXTRAS):
         assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), requirement
         assert {each.operator for each in requirement.specifier} == {">=", "<"}, requirement
 
@@ -88,7 +88,7 @@ def distributions_of(modules: set[str] | tuple[str, ...]) -> set[str]:
 
 @pytest.mark.extended
 def test_the_core_alone_imports_everything_else_and_ranks() -> None:
-    """Everything but the page, the metrics and the index; the server, too, which must not need Gradio."""
+    """Everything but the page, the metrics, the index and XMP; the server, too, which must not need Gradio."""
     code = f"""
 import json, sys
 from importlib import import_module
@@ -96,6 +96,7 @@ from pathlib import Path
 for path in sorted(Path("reranker").rglob("*.py")):
     module = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
     others = "reranker.ui.", "reranker.evaluation.", "reranker.index.", "reranker.benchmarks.search"
+    others += ("reranker.export.xmp",)
     if not module.startswith(others) and not module.endswith("__main__"):
         import_module(module)
 import_module("reranker.evaluation.datasets.loading")
@@ -144,13 +145,14 @@ services = PageServices.of(Reranker("toybox"))
 launch_settings(services)
 print(sorted(build_page(services).get_api_info()["named_endpoints"]))
 """
-    assert installed.run_code(code, extras=["ui"], options=["-OO"]) == "['/rank', '/rank_stream']"
+    assert installed.run_code(code, extras=["ui"], options=["-OO"]) == "['/rank', '/rank_stream', '/tag']"
 
 
 @pytest.mark.parametrize(
     ("command", "extra"),
     [
         (["evaluate", "toybox"], "eval"),
+        pytest.param(["tag", "assets/gallery", "--xmp"], "xmp", marks=pytest.mark.extended),
         pytest.param(["serve", "--mcp"], "mcp", marks=pytest.mark.extended),
         pytest.param(["serve", "--share", "--auth", "name:password"], "ui", marks=pytest.mark.extended),
     ],
