@@ -64,7 +64,7 @@ class LibraryTab:
 @pytest.mark.extended
 def test_a_page_without_libraries_has_no_such_tab(serve, visit) -> None:
     tab = visit(serve(page_with()))
-    assert tab.page.get_by_role("tab").all_inner_texts() == ["Rank", "Evaluate"]
+    assert tab.page.get_by_role("tab").all_inner_texts() == ["Rank", "Labels", "Evaluate"]
 
 
 def test_the_recalled_are_there_at_once_and_move_up_when_they_are_scored(serve, visit, holidays: Path) -> None:

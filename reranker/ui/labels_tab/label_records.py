@@ -20,13 +20,14 @@ State = Literal["added", "confirmed", "absent"]
 class TaggingHeader:
     """A run without its results.
 
-    choice: of a vocabulary, as people made it: "auto", "general" and so on, or `OWN`. groups: by their keys; all labels
-    if empty. vocabulary: the labels that were judged. judge: tells models apart. model, encoder: for people. total: of
-    pictures. state: running, done, stopped or failed. error: why it failed.
+    choice: of a vocabulary, as people made it: "auto", "general" and so on, or `OWN`. source: digest of all its labels.
+    groups: by their keys; all labels if empty. vocabulary: the labels that were judged. judge: tells models apart.
+    model, encoder: for people. total: of pictures. state: running, done, stopped or failed. error: why it failed.
     """
 
     id: str
     choice: str
+    source: str
     groups: tuple[str, ...]
     vocabulary: Vocabulary
     calibration: LabelCalibration = field(default=LabelCalibration(slope=1.0, intercept=0.0, threshold=0.5))
@@ -44,6 +45,7 @@ class TaggingHeader:
         return {
             "id": self.id,
             "choice": self.choice,
+            "source": self.source,
             "groups": list(self.groups),
             "vocabulary": self.vocabulary.name,
             "labels": len(self.vocabulary),
@@ -100,7 +102,13 @@ class OwnLabels:
     def view(self) -> dict[str, Any]:
         """What the browser knows of it."""
         groups = groups_view(self.vocabulary)
-        return {"name": self.name, "text": self.text, "labels": len(self.vocabulary), "groups": groups}
+        return {
+            "name": self.name,
+            "text": self.text,
+            "labels": len(self.vocabulary),
+            "groups": groups,
+            "source": self.vocabulary.digest,
+        }
 
 
 def group_key(group: Name) -> str:

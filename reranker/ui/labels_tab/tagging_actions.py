@@ -1,8 +1,8 @@
 """What people do on the tab “Labels”: choose labels, bring their own, start, and correct."""
 
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -95,9 +95,15 @@ class TaggingActions:
             raise TooFewPictures(count=0, min_count=1)
         if session.is_running:
             raise RunActive
-        tagger = self._tagger(session, request, language)
+        vocabulary, groups = self._wanted(session, request, language)
+        tagger = self._tagger(vocabulary, groups)
         header = TaggingHeader(
-            id=new_id(), choice=request.choice, groups=request.groups, vocabulary=tagger.vocabulary, total=len(pictures)
+            id=new_id(),
+            choice=request.choice,
+            source=vocabulary.digest,
+            groups=tuple(groups),
+            vocabulary=tagger.vocabulary,
+            total=len(pictures),
         )
         missing = set(session.picture_labels.remaining([picture.id for picture in pictures]))
         remaining = [picture for picture in pictures if picture.id in missing]
@@ -113,16 +119,17 @@ class TaggingActions:
         missing = set(session.picture_labels.remaining([picture.id for picture in pictures]))
         if not missing:
             raise NothingToRetry
-        again = TaggingHeader(
-            id=new_id(), choice=header.choice, groups=header.groups, vocabulary=header.vocabulary, total=len(missing)
-        )
+        again = replace(header, id=new_id(), total=len(missing), state="running", seconds=0.0, error=None)
         remaining = [picture for picture in pictures if picture.id in missing]
-        TaggingJob(session, self._checked(self._taggers.of(header.vocabulary)), again, pictures, remaining).start()
+        TaggingJob(session, self._tagger(header.vocabulary, ()), again, pictures, remaining).start()
         return again.id
 
-    def _tagger(self, session: Session, request: TaggingRequest, language: Language) -> Tagger:
+    def _wanted(
+        self, session: Session, request: TaggingRequest, language: Language
+    ) -> tuple[Vocabulary, Sequence[str]]:
+        """Return the labels of a request, and the groups of them; labels that were typed are kept for the session."""
         if request.choice != OWN:
-            return self._checked(self._taggers.of(request.choice, groups=request.groups))
+            return self._taggers.of(request.choice).vocabulary, request.groups
         if request.text is not None:
             name = phrase("own_labels", language)
             typed = OwnLabels(name="", text=request.text, vocabulary=_parsed(request.text.encode(), name))
@@ -131,12 +138,11 @@ class TaggingActions:
         if own is None:
             raise RequestMalformed(where="text")
         known = {group_key(group) for group in own.vocabulary.groups}
-        return self._checked(
-            self._taggers.of(own.vocabulary, groups=[each for each in request.groups if each in known])
-        )
+        return own.vocabulary, [group for group in request.groups if group in known]
 
-    def _checked(self, tagger: Tagger) -> Tagger:
-        """Raise the error of a dual encoder that is not there, before anything begins."""
+    def _tagger(self, vocabulary: Vocabulary, groups: Sequence[str]) -> Tagger:
+        """Return a tagger. Raises the error of a dual encoder that is not there, before anything begins."""
+        tagger = self._taggers.of(vocabulary, groups=groups)
         _ = tagger.encoder_name
         return tagger
 

@@ -21,6 +21,7 @@ export function createTaggingExport(store, shown, labels) {
   let isBusy = false;
 
   async function download(format) {
+    if (isBusy) return;
     isBusy = true;
     setText(outcome, texts.t("export_preparing"));
     outcome.classList.remove("is-error");
@@ -50,7 +51,10 @@ export function createTaggingExport(store, shown, labels) {
     setText(popover.button, texts.t("tagging_download", { count: shown.entries.length }));
     popover.button.disabled = !hasLabels;
     const isCorrected = shown.entries.some(({ correction }) => correction.checked || Object.keys(correction.states).length);
-    buttons.forEach((button, index) => { button.disabled = isBusy || (FORMATS[index] === "corrected" && !isCorrected); });
+    buttons.forEach((button, index) => {
+      button.disabled = FORMATS[index] === "corrected" && !isCorrected;
+      button.setAttribute("aria-disabled", String(isBusy));  // not disabled, because that would take the focus
+    });
   }
 
   return { node: popover.node, button: popover.button, draw };

@@ -26,7 +26,8 @@ export function createTaggingRequest(store, shown, uploads) {
     const { run, own } = pictureLabels;
     const { vocabulary, groups, text } = store.draft;
     if (run.choice !== vocabulary || [...run.groups].sort().join("\n") !== [...groups].sort().join("\n")) return false;
-    return vocabulary !== OWN || own?.name || own?.text === text;
+    if (vocabulary !== OWN) return true;
+    return run.source === own?.source && (Boolean(own.name) || own.text === text);
   }
 
   function idleText() {
