@@ -77,6 +77,15 @@ def test_what_people_say_counts_more_than_the_model(found, correction: Correctio
 
 
 @given(confidences, options)
+def test_a_removed_label_takes_with_it_what_implies_it(found, chosen: TagOptions) -> None:
+    correction = Correction(states={"animal": "absent"}, names={"animal": LABELS.by_key["animal"].name})
+    labels = final_labels(HEADER, Outcome(confidences=found), correction, chosen)
+    assert {each.label.key for each in labels} <= {"tree"}
+    added = Correction(states={**correction.states, "cat": "added"}, names=correction.names | {"cat": Name(en="cat")})
+    assert "cat" in {each.label.key for each in final_labels(HEADER, Outcome(confidences=found), added, chosen)}
+
+
+@given(confidences, options)
 def test_without_corrections_the_labels_are_those_of_the_run(found, chosen: TagOptions) -> None:
     expected = chosen_labels(LABELS, found, HEADER.calibration, chosen)
     assert final_labels(HEADER, Outcome(confidences=found), Correction(), chosen) == expected
