@@ -91,6 +91,7 @@ def test_no_picture_at_all_is_a_failure(shell: Shell, tmp_path: Path) -> None:
     assert shell("tag", "broken.png").code == FAILED
 
 
+@pytest.mark.extended
 def test_a_library_is_labelled_and_searched_by_labels(shell: Shell) -> None:
     assert shell("index", GALLERY, "--library", "drawings").code == DONE
     first = shell("tag", "--library", "drawings", "--format", "jsonl")
