@@ -27,6 +27,9 @@ VIEWS = (
     "compared",
     "library",
     "searched",
+    "labels",
+    "labelled",
+    "corrected",
     "evaluate",
 )
 
@@ -86,8 +89,34 @@ def views(tab: Tab, pictures: list) -> Iterator[str]:
     page.locator(".library-update-text", has_text=re.compile("Up to date|已是最新")).wait_for()
     yield "searched"
     page.get_by_role("tab").nth(2).click()
+    yield from labels_views(page, pictures)
+    page.get_by_role("tab").nth(3).click()
     page.locator("#label-query").wait_for()
     yield "evaluate"
+
+
+def labels_views(page: Any, pictures: list) -> Iterator[str]:
+    """Bring the tab “Labels” into each view, and yield its name."""
+    page.locator(".reranker-labels[data-session]:not([data-session=''])").wait_for()
+    page.locator("#labels-vocabulary").select_option("own")
+    page.locator("#own-labels").fill("cat\ndog\n鸟\n" + "\n".join(map(str, range(9))))
+    page.locator(".tagging .step-head").wait_for()
+    yield "labels"
+    page.locator("#labels-choose-files").set_input_files(pictures)
+    page.wait_for_function("document.querySelector('.reranker-labels').dataset.count === '4'")
+    page.locator("#label-pictures").click()
+    page.locator(".tagging-counts tbody button").first.click()
+    page.locator(".tag-more").first.click()
+    page.locator("#stop-labels").wait_for(state="hidden")
+    yield "labelled"
+    page.locator(".tag-card .card-open").first.click()
+    page.locator(".tag-input").fill("mine")
+    page.keyboard.press("Enter")
+    page.locator(".lightbox .tag-chip.is-by-hand").wait_for()
+    page.locator(".lightbox .tag-chip:not(.is-by-hand) .tag-remove").first.click()
+    page.locator(".tag-absent li").wait_for()
+    yield "corrected"
+    page.keyboard.press("Escape")
 
 
 @pytest.mark.parametrize(
