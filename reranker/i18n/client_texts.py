@@ -649,6 +649,7 @@ CLIENT_TEXTS: Final[dict[str, dict[Language, str]]] = {
     "lightbox_tokens": {"en": "Visual tokens", "zh": "视觉 token"},
     "lightbox_time": {"en": "Time of its batch", "zh": "所在批次用时"},
     "lightbox_from_cache": {"en": "none, from cache", "zh": "无，来自缓存"},
+    "lightbox_labels": {"en": "Labels in the library", "zh": "图库中的标签"},
     "lightbox_words": {"en": "The model wrote", "zh": "模型的回答"},
     "lightbox_pixels": {"en": "Pixels", "zh": "像素"},
     "lightbox_file_size": {"en": "File size", "zh": "文件大小"},

@@ -211,6 +211,9 @@ def test_pictures_are_labelled_and_a_label_is_searched_for_alone(serve, visit, h
     tab.page.locator("#search").click()
     tab.ended()
     assert tab.names(1) == ["7.png"]
+    tab.page.locator(f"{SCORED} .card-open").first.click()
+    tab.page.locator(".reranker-library .facts summary").click()
+    tab.said(".facts", "Labels in the library")
 
 
 @pytest.mark.extended

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from reranker.api import Reranker
-from reranker.core.errors import LibraryMissing, RequestMalformed, RunActive
+from reranker.core.errors import LibraryMissing, RequestMalformed, RerankerError, RunActive
 from reranker.core.text import distinct_names, well_formed
 from reranker.library import RECALL, Library
 from reranker.pipelines.recall import Recalled, SearchQuery
+from reranker.pipelines.tag import in_order
 from reranker.storage.picture_filter import PictureFilter
 from reranker.ui.session.admission import new_id
 from reranker.ui.session.ranking_actions import RankingActions
@@ -20,6 +21,7 @@ from reranker.ui.session.records import Picture
 from reranker.ui.session.request_fields import number_field, text_field
 from reranker.ui.session.session import Session
 from reranker.ui.session.statuses import trouble
+from reranker.vocabulary.labels import Label
 
 MAX_PX: Final = 100_000  # of the shorter side of a picture
 
@@ -102,6 +104,20 @@ class LibrarySearches:
             "encoder": facts.encoder.shown,
         }
 
+    def labels(self, picture: Picture) -> list[dict[str, Any]]:
+        """Return the labels that a picture has in the first library that knows it, most confident first."""
+        for library in self._libraries.values():
+            try:
+                vocabulary, sha256 = library.vocabulary, picture.sha256 or ""
+                confidences = library.labels_of([sha256])[sha256]
+            except RerankerError:
+                continue  # the tab says why the library cannot be read
+            if vocabulary is not None and confidences:
+                return [
+                    {**_names(each.label), "confidence": each.confidence} for each in in_order(vocabulary, confidences)
+                ]
+        return []
+
     def search(self, session: Session, request: SearchRequest) -> dict[str, Any]:
         """Recall pictures of a library, and start to rank them.
 
@@ -171,11 +187,11 @@ def _label_views(library: Library) -> list[dict[str, Any]]:
     if vocabulary is None:
         return []
     labels = ((vocabulary.find(key), count) for key, count in library.label_counts().items())
-    return [
-        {"key": label.key, "en": label.name.written("en"), "zh": label.name.written("zh"), "pictures": count}
-        for label, count in labels
-        if label is not None
-    ]
+    return [{"key": label.key, **_names(label), "pictures": count} for label, count in labels if label is not None]
+
+
+def _names(label: Label) -> dict[str, str]:
+    return {"en": label.name.written("en"), "zh": label.name.written("zh")}
 
 
 def _by_name(folders: Iterable[Path]) -> dict[str, Path]:

@@ -356,7 +356,9 @@ class SessionRoutes:
 
     async def _details(self, request: Request, session: Session) -> Response:
         picture = await _picture(request, session)
-        return JSONResponse({"rows": await self._in_slot("pictures", self._admission.examination.details, picture)})
+        rows = await self._in_slot("pictures", self._admission.examination.details, picture)
+        labels = await self._in_slot("searches", self._searches.labels, picture)
+        return JSONResponse({"rows": rows, "labels": labels})
 
     async def _body(self, request: Request) -> dict[str, Any]:
         """Return the JSON object of a request. Raises `RequestError`."""

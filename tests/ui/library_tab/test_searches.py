@@ -1,6 +1,7 @@
 """Libraries on the page: searched in two stages, by their names, and only read."""
 
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -245,7 +246,10 @@ def test_pictures_are_labelled_for_all_and_found_by_their_labels(open_tab, holid
     other = PageSession.create(session.client)
     (view,) = session.get("libraries").json()["libraries"]
     assert view["labels"] == [{"key": "3", "en": "3", "zh": "三", "pictures": 1}]
-    assert names_by_score(searched(session, text="0", label="3")) == ["3.5.png"]
+    ranked = searched(session, text="0", label="3")
+    assert names_by_score(ranked) == ["3.5.png"]
+    (label,) = session.get(f"pictures/{ranked['scored'][0][0]}/details").json()["labels"]
+    assert (label["zh"], label["confidence"]) == ("三", pytest.approx(1 / (1 + math.exp(-1))))
     numbered_gallery(tmp_path / "pictures" / "new", 7, 5)
     with other.watched() as watcher:
         assert session.post("libraries/update", {"library": "holidays"}).status_code == 204

@@ -168,7 +168,7 @@ def test_pictures_are_shown_and_kept_by_the_browser(session: PageSession) -> Non
         assert (answer.status_code, answer.content[:2]) == (200, b"\xff\xd8")
         assert "immutable" in answer.headers["cache-control"]
         assert "private" in answer.headers["cache-control"]
-    assert session.get(f"pictures/{id_}/details").json() == {"rows": []}
+    assert session.get(f"pictures/{id_}/details").json() == {"rows": [], "labels": []}
 
 
 def test_files_are_in_the_order_in_which_they_were_sent(open_page) -> None:

@@ -1,33 +1,36 @@
-// What is known of a picture and its score, folded: exact numbers, the file, and what the camera wrote.
+// What is known of a picture and its score, folded: exact numbers, the file, what the camera wrote, its labels in a library.
 
 import { createElement } from "./elements.js";
 import { bytesText, countText, takenText } from "./formats.js";
+import { percentOf } from "./tagging_labels.js";
 
 const EXACT_DECIMALS = 4;
+const NO_DETAILS = Object.freeze({ rows: [], labels: [] });
 
 export function createFacts(store, labels) {
   const { texts } = store;
   const list = createElement("dl");
-  const node = createElement("details", { class: "facts", ontoggle: () => { if (node.open && row) loadCamera(); } },
+  const node = createElement("details", { class: "facts", ontoggle: () => { if (node.open && row) loadDetails(); } },
     labels.text(createElement("summary"), "lightbox_details"), list);
-  const camera = new Map();  // rows of the server by picture
+  const details = new Map();  // {rows: of the camera, labels: in a library}, by picture
   let row = null;
 
-  async function loadCamera() {
+  async function loadDetails() {
     const { id } = row;
-    if (id === null || camera.has(id)) return;
-    camera.set(id, []);
+    if (id === null || details.has(id)) return;
+    details.set(id, NO_DETAILS);
     try {
-      camera.set(id, (await store.api.get(store.path(`pictures/${id}/details`))).rows);
+      details.set(id, await store.api.get(store.path(`pictures/${id}/details`)));
     } catch {
-      camera.delete(id);  // asked again when the details are opened again
+      details.delete(id);  // asked again when the details are opened again
     }
     if (row.id === id) drawList();
   }
 
   function drawList() {
+    const { rows, labels: found } = details.get(row.id) ?? NO_DETAILS;
     const facts = [...(row.score === undefined ? [] : scoreFacts(row, texts)), ...fileFacts(row.picture, texts),
-      ...(camera.get(row.id) ?? []).map(([name, value]) => [texts.text(name), value])];
+      ...rows.map(([name, value]) => [texts.text(name), value]), ...labelFacts(found, texts)];
     list.replaceChildren(...facts.map(([name, value]) => createElement("div", {}, createElement("dt", {}, name), createElement("dd", {}, value))));
   }
 
@@ -35,7 +38,7 @@ export function createFacts(store, labels) {
     node,
     draw(newRow) {
       row = newRow;
-      if (node.open) loadCamera();
+      if (node.open) loadDetails();
       drawList();
     },
   };
@@ -48,6 +51,11 @@ function scoreFacts(row, texts) {
   else if (row.latencyMs) facts.push(["lightbox_time", `${countText(Math.round(row.latencyMs), texts.language)} ms`]);
   if (row.words) facts.push(["lightbox_words", row.words]);
   return facts.map(([key, value]) => [texts.t(key), value]);
+}
+
+function labelFacts(found, texts) {
+  const written = found.map((label) => `${texts.text(label)} ${percentOf(label.confidence)}`);
+  return written.length ? [[texts.t("lightbox_labels"), written.join(" · ")]] : [];
 }
 
 function fileFacts(picture, texts) {
