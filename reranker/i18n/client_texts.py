@@ -374,6 +374,7 @@ CLIENT_TEXTS: Final[dict[str, dict[Language, str]]] = {
     "tagging_fold": {"en": "Show fewer labels of {name}", "zh": "收起 {name} 的标签"},
     "tagging_check": {"en": "All labels are right", "zh": "标签全部正确"},
     "tagging_check_of": {"en": "All labels of {name} are right", "zh": "{name} 的标签全部正确"},
+    "tagging_corrected": {"en": "labels removed by hand", "zh": "已手动移除标签"},
     "tagging_checked": {"en": "checked", "zh": "已核对"},
     "tagging_checked_button": {"en": "✓ Checked: all labels are right", "zh": "✓ 已核对：标签全部正确"},
     "tagging_add": {"en": "Add a label", "zh": "添加标签"},

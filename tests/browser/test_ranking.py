@@ -335,7 +335,8 @@ def test_the_language_is_switched_with_all_that_was_said(ranked) -> None:
     assert ranked.page.locator("#rank").inner_text() == "排序"
     assert ranked.facts("张图片").startswith("4 张图片 · ")
     assert "4" in ranked.page.locator(".filter-counts", has_text="显示").inner_text()
-    assert ranked.page.get_by_role("tab").all_inner_texts() == ["排序", "评测"]
+    ranked.page.get_by_role("tab", name="评测").wait_for()
+    assert ranked.page.get_by_role("tab").all_inner_texts() == ["排序", "标签", "评测"]
     assert ranked.page.evaluate("[document.documentElement.lang, location.search]") == ["zh-CN", "?lang=zh"]
     words = ranked.page.locator(".reranker").evaluate_all("all => all.map(one => one.innerText).join(' ')")
     # Words of the model's notice, of the examples, of keys and formats, and of what screen readers heard before.

@@ -10,14 +10,15 @@ export function createTaggingCard(store, id, actions) {
   const image = createElement("img", { src: store.thumbnailUrl(id), alt: "", decoding: "async", draggable: "false" });
   const open = createElement("button", { type: "button", class: "card-open", onclick: () => actions.open(id) }, image);
   const name = createElement("span", { class: "card-name" });
+  const mark = createElement("span", { class: "tag-corrected", "aria-hidden": "true", hidden: true }, "✎");
   const check = createElement("button", { type: "button", class: "tag-tool tag-check", onclick: () => actions.check(id) }, "✓");
   const add = createElement("button", { type: "button", class: "tag-tool tag-add", onclick: () => actions.add(id) }, "+");
   const chips = createElement("div", { class: "tag-chips" });
   const more = createElement("button", { type: "button", class: "tag-more", onclick: () => actions.fold(id) });
   const note = createElement("p", { class: "tag-note" });
   const place = createElement("div", { class: "tag-place" }, chips, more, note);
-  const card = createElement("li", { class: "card tag-card" }, open, createElement("div", { class: "tag-line" }, name, check, add), place);
-  card.parts = { open, name, check, add, chips, more, note, place };
+  const card = createElement("li", { class: "card tag-card" }, open, createElement("div", { class: "tag-line" }, name, mark, check, add), place);
+  card.parts = { open, name, mark, check, add, chips, more, note, place };
   card.actions = { filter: actions.filter, remove: (label) => actions.remove(id, label) };
   // Chips are reached by Tab from the card that has the focus only.
   card.setStop = (isStop) => {
@@ -40,6 +41,8 @@ export function updateTaggingCard(card, entry, view, texts) {
   parts.check.setAttribute("aria-label", t("tagging_check_of", { name: picture.name }));
   parts.check.title = t("tagging_check");
   parts.check.hidden = entry.state !== "judged" && !labels.length && !correction.checked;
+  parts.mark.hidden = !isCorrected(correction);
+  parts.mark.title = t("tagging_corrected");
   parts.add.setAttribute("aria-label", t("tagging_add_to", { name: picture.name }));
   parts.add.title = t("tagging_add");
   card.classList.toggle("is-checked", correction.checked);
@@ -75,9 +78,12 @@ function noteOf({ state, labels, failure }, texts) {
   return "";
 }
 
+// Whether somebody has taken labels away, which cannot be seen in the others.
+const isCorrected = ({ states }) => Object.values(states).includes("absent");
+
 function labelOf({ picture, labels, correction, state, failure }, { language }, texts) {
   const { t } = texts;
   const listed = labels.map((label) => t("tagging_chip", { label: nameOf(label, language), state: label.by ? t(`tagging_by_${label.by}`) : percentOf(label.confidence) }));
   const what = state === "failed" ? [texts.text(failure.reason)] : listed.length ? listed : state === "judged" ? [t("tagging_nothing")] : [];
-  return [picture.name, ...what, correction.checked && t("tagging_checked")].filter(Boolean).join(t("results_comma"));
+  return [picture.name, ...what, isCorrected(correction) && t("tagging_corrected"), correction.checked && t("tagging_checked")].filter(Boolean).join(t("results_comma"));
 }

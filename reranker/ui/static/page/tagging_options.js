@@ -13,7 +13,10 @@ export function createTaggingOptions(store, labels) {
   const slider = createElement("input", { type: "range", min: 1, max: 99, step: 1, oninput: () => store.setDraft({ threshold: Number(slider.value) / 100 }) });
   const value = createElement("output", { class: "tagging-threshold" });
   const reset = labels.text(createElement("button", { type: "button", class: "plain", onclick: resetThreshold }), "tagging_threshold_reset");
-  const most = createElement("input", { type: "number", min: 1, max: MOST, inputmode: "numeric", oninput: () => store.setDraft({ most: mostOf(most.value) }) });
+  const most = createElement("input", {
+    type: "number", min: 1, max: MOST, inputmode: "numeric",
+    oninput: () => store.setDraft({ most: mostOf(most.value) }), onchange: () => { most.value = mostOf(most.value) ?? ""; },
+  });
   labels.attribute(most, "placeholder", "tagging_most_all");
   const field = (key, input, ...more) => createElement("div", { class: "tagging-field" },
     createElement("label", {}, labels.text(createElement("span"), key), input), ...more);

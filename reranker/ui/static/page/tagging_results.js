@@ -34,7 +34,7 @@ export function createTaggingResults(store, shown) {
     draw(topics) {
       if (topics.has("language")) labels.refresh();
       node.hidden = !store.pictures.size;
-      node.classList.toggle("has-counts", shown.counts.length > 0);
+      node.classList.toggle("has-counts", store.pictureLabels.run !== null || shown.counts.length > 0);
       [headline, filter, counts, board, lightbox, corrections].forEach((part) => part.draw(topics));
     },
   };
