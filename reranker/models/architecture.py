@@ -38,7 +38,7 @@ class ImageFeatures:
 
     @property
     def deepstack(self) -> torch.Tensor:
-        """What is added after its first layers, (layers, rows * columns, hidden)."""
+        """The states that are added after its first layers, (layers, rows * columns, hidden)."""
         return self.states[1:]
 
 

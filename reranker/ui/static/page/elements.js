@@ -12,6 +12,14 @@ export function createElement(tag, attributes = {}, ...children) {
   return node;
 }
 
+// Let the browser save the file of an address. parent: where the link is for a moment.
+export function saveFile(parent, href, name) {
+  const link = createElement("a", { href, download: name, hidden: true });
+  parent.append(link);
+  link.click();
+  link.remove();
+}
+
 // Put children in the order of items, each made once by its key and updated in place: no scroll, focus or image is lost.
 // make: (item) -> node. update: (node, item).
 export function updateByKey(parent, items, keyOf, make, update) {

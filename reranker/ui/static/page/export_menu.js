@@ -1,6 +1,6 @@
 // The menu of downloads. Every file has exactly the pictures that are shown, in the order in which they are shown.
 
-import { createElement } from "./elements.js";
+import { createElement, saveFile } from "./elements.js";
 import { bytesText } from "./formats.js";
 import { createExportPlan } from "./export_plan.js";
 import { setText } from "./labels.js";
@@ -48,7 +48,7 @@ export function createExportMenu(store, shown, labels) {
     try {
       const rankings = await plan.rankings(scope);
       const file = await store.api.post(store.path("exports"), { format, rankings, template: template.value.trim() || DEFAULT_TEMPLATE });
-      save(file);
+      saveFile(popover.node, store.api.urlOf(file.url), file.name);
       setText(outcome, texts.t("export_done", { name: file.name, size: bytesText(file.bytes) }));
     } catch (error) {
       setText(outcome, error.message);
@@ -56,13 +56,6 @@ export function createExportMenu(store, shown, labels) {
     }
     isBusy = false;
     draw();
-  }
-
-  function save({ url, name }) {
-    const link = createElement("a", { href: store.api.urlOf(url), download: name, hidden: true });
-    popover.node.append(link);
-    link.click();
-    link.remove();
   }
 
   function drawExample() {

@@ -1,7 +1,7 @@
 // The menu of downloads of the tab “Labels”. Every file has exactly the pictures that are shown, in their order. Another
 // format is a line here and one in labels_tab/label_exports.py.
 
-import { createElement } from "./elements.js";
+import { createElement, saveFile } from "./elements.js";
 import { bytesText } from "./formats.js";
 import { setText } from "./labels.js";
 import { createPopover } from "./popover.js";
@@ -29,7 +29,7 @@ export function createTaggingExport(store, shown, labels) {
     try {
       const pictures = shown.entries.map(({ picture }) => picture.id);
       const file = await store.api.post(store.path("picture-labels/exports"), { format, pictures, language: shown.language, ...shown.options });
-      save(file);
+      saveFile(popover.node, store.api.urlOf(file.url), file.name);
       setText(outcome, texts.t("export_done", { name: file.name, size: bytesText(file.bytes) }));
     } catch (error) {
       setText(outcome, error.message);
@@ -37,13 +37,6 @@ export function createTaggingExport(store, shown, labels) {
     }
     isBusy = false;
     draw();
-  }
-
-  function save({ url, name }) {
-    const link = createElement("a", { href: store.api.urlOf(url), download: name, hidden: true });
-    popover.node.append(link);
-    link.click();
-    link.remove();
   }
 
   function draw() {
