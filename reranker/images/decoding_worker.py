@@ -16,13 +16,14 @@ Or, without decoding:
 An empty message of the program ends it early, and so does an error, which the process answers instead.
 """
 
+import ctypes
 import os
 import signal
 import sys
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Literal
 
 import pillow_heif
 
@@ -35,6 +36,7 @@ from reranker.images.messages import read_message, write_message
 
 # With equal priority on two busy cores, the first result of a run came after 370 ms, and after 40 ms so.
 NICENESS: Final = 10
+KEPT_BYTES: Final = 32_000_000  # of freed memory, for the next picture: memory from the system costs time
 SPARE_BYTES: Final = 256_000_000  # of addresses, for libraries that are loaded late, stacks, and heaps of threads
 
 
@@ -44,6 +46,7 @@ def main(compute_s: float, clock_s: float) -> None:
     compute_s: processor time for a picture, in seconds. clock_s: time for each of its steps, however busy the machine.
     """
     requests, responses = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    most_bytes = _used_bytes("resident") + KEPT_BYTES
     os.dup2(2, 1)  # what a library prints is no response
     pillow_heif.options.DECODE_THREADS = 1  # there are as many processes as CPUs
     if sys.platform != "win32":
@@ -51,20 +54,23 @@ def main(compute_s: float, clock_s: float) -> None:
     with suppress(EOFError, BrokenPipeError):
         write_message(responses, {})  # ready
         while True:
-            _converse(requests, responses, compute_s, clock_s)
+            _converse(requests, responses, compute_s, clock_s, most_bytes)
             _limit_memory(None)
             _kill_after("ITIMER_PROF", 0)
 
 
-def _converse(requests: IO[bytes], responses: IO[bytes], compute_s: float, clock_s: float) -> None:
+def _converse(requests: IO[bytes], responses: IO[bytes], compute_s: float, clock_s: float, most_bytes: int) -> None:
     """Have the conversation about one picture. Raises `EOFError` at the end of stdin.
 
     The picture is not held any more when its last message is sent: the program gives its memory to others then.
+    most_bytes: what this process may keep.
     """
     try:
         last = _decode_one(requests, responses, compute_s, clock_s)
     except PictureError as error:
         last = {"error": type(error).__name__, **vars(error)}, b""
+    if _used_bytes("resident") > most_bytes:
+        _return_freed_memory()
     if last is not None:
         write_message(responses, *last)
 
@@ -119,12 +125,26 @@ def _kill_after(timer: str, seconds: float) -> None:
         signal.setitimer(getattr(signal, timer), seconds)
 
 
+def _used_bytes(kind: Literal["addresses", "resident"]) -> int:
+    """Return how much memory this process uses; 0 where the system does not tell."""
+    if sys.platform != "linux":
+        return 0
+    pages = Path("/proc/self/statm").read_text().split()
+    return int(pages[0 if kind == "addresses" else 1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _return_freed_memory() -> None:
+    """Let the allocator of glibc give back what it keeps, which can be as much as the last picture took."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def _limit_memory(more_bytes: int | None) -> None:
     """Allow so many more bytes than are in use now, or any number; only on Linux, where addresses can be limited."""
     if sys.platform == "linux":
         import resource  # noqa: PLC0415 - does not exist elsewhere
 
-        used_bytes = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        most = resource.RLIM_INFINITY if more_bytes is None else used_bytes + more_bytes + SPARE_BYTES
+        most = resource.RLIM_INFINITY if more_bytes is None else _used_bytes("addresses") + more_bytes + SPARE_BYTES
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))

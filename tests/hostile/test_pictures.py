@@ -123,6 +123,23 @@ def test_a_picture_is_not_held_any_more_when_it_is_answered():
         process.kill()
 
 
+def test_a_process_keeps_little_of_the_memory_that_pictures_have_freed():
+    """The allocator keeps blocks of 19 MB after the second picture that needs them, and not those of 75 MB."""
+    with subprocess.Popen(worker_command(9, 90), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        read_message(process.stdout)
+        idle = resident_bytes(process.pid)
+        for _ in range(3):
+            write_message(process.stdin, {"limits": asdict(Limits()), "target_pixels": None}, webp_bomb(2500))
+            needed_bytes = read_message(process.stdout)[0]["needed_bytes"]
+            write_message(process.stdin, {"granted_bytes": needed_bytes})
+            read_message(process.stdout)
+            assert resident_bytes(process.pid) > idle + 50 * MEGABYTE
+            write_message(process.stdin, {"size": (280, 280)})
+            read_message(process.stdout, 280 * 280 * 3)
+            assert resident_bytes(process.pid) < idle + 40 * MEGABYTE
+        process.kill()
+
+
 @pytest.mark.extended
 def test_any_number_of_the_largest_pictures_takes_less_than_two_gigabytes():
     assert decode_at_once(8, 10_000, Limits()) < 2000 * MEGABYTE
