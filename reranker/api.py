@@ -188,7 +188,7 @@ class Reranker:
         with self._loading:
             if self._model is None:
                 self._model = self._load()
-            self.device_queue.resize(self._model.in_flight)
+            self.device_queue.grow(self._model.in_flight)
             return self._model
 
     @property

@@ -20,7 +20,7 @@ from reranker.benchmarks.model_shapes import Model
 from reranker.benchmarks.sentence_transformers_baseline import cross_encoder, missing_requirement
 from reranker.benchmarks.transformers_reference import TransformersReference
 from reranker.core.errors import PictureOutOfMemory
-from reranker.core.types import Candidate, Failed, Query, Score, Scored
+from reranker.core.types import Candidate, Failed, Query, Scored, ScoreResult
 from reranker.engine.cross_encoder import CrossEncoder, PreparedImage
 from reranker.engine.device_queue import DeviceQueue
 from reranker.engine.executor import LocalExecutor
@@ -167,7 +167,7 @@ class _TimedExecutor(LocalExecutor[PreparedImage]):
 
     def submit(
         self, query: Query, batch: Sequence[PreparedImage], run_id: str, example: PreparedImage | None = None
-    ) -> "Future[list[Score]]":
+    ) -> "Future[Sequence[ScoreResult]]":
         self._setup.watch.begin()
         future = super().submit(query, batch, run_id, example)
         future.add_done_callback(lambda _: self._setup.watch.end())

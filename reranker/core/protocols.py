@@ -4,7 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol, Self, TypeVar
 
-from reranker.core.types import Candidate, EncodedPicture, OccludedImages, Query, Score, ScorerInfo, Scoring
+from reranker.core.types import (
+    Candidate,
+    EncodedPicture,
+    OccludedImages,
+    Query,
+    Score,
+    ScoreResult,
+    ScorerInfo,
+    Scoring,
+)
 
 
 class PreparedImage(Protocol):
@@ -25,6 +34,10 @@ class PreparedImage(Protocol):
     @property
     def nbytes(self) -> int:
         """Bytes of host memory that it holds."""
+
+    @property
+    def home(self) -> str | None:
+        """The worker that has its features; None if there is none, or one worker only. A batch has one home."""
 
 
 ImageT = TypeVar("ImageT", bound=PreparedImage)
@@ -129,9 +142,9 @@ class LocalModel(
 
 
 class Executor(Protocol[ImageT]):
-    """Runs the calls of one scorer on its device, and returns futures.
+    """Runs the calls of one scorer on its devices, and returns futures.
 
-    Calls run in the order of submission. Who may submit next is decided by the `DeviceQueue`.
+    Calls start in the order of submission. Who may submit next is decided by the `DeviceQueue`.
     """
 
     @property
@@ -144,14 +157,18 @@ class Executor(Protocol[ImageT]):
 
     @property
     def capacity(self) -> int:
-        """The number of batches that may be in flight, at least 1."""
+        """The number of batches that may be in flight, at least `workers`."""
+
+    @property
+    def workers(self) -> int:
+        """The number of devices that work side by side, at least 1."""
 
     def submit(
         self, query: Query, batch: Sequence[ImageT], run_id: str, example: ImageT | None = None
-    ) -> "Future[list[Score]]":
-        """Start `Scorer.score`."""
+    ) -> "Future[Sequence[ScoreResult]]":
+        """Start `Scorer.score`. The result of an image is its error if its workers have ended again and again."""
 
-    def submit_pairs(self, pairs: Sequence[tuple[Query, ImageT]], run_id: str) -> "Future[list[Score]]":
+    def submit_pairs(self, pairs: Sequence[tuple[Query, ImageT]], run_id: str) -> "Future[Sequence[ScoreResult]]":
         """Start `PairScorer.launch_pairs`, and return its scores."""
 
     def encode(self, batch: Sequence[ImageT], run_id: str) -> "Future[list[ImageT]]":

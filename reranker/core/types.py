@@ -119,6 +119,9 @@ class Score:
     stage: int = 0
 
 
+ScoreResult = Score | PictureError
+
+
 @dataclass(frozen=True, kw_only=True)
 class LabelCalibration:
     """How the log-odds of a label become a confidence, and from which confidence a picture has the label.

@@ -4,10 +4,10 @@ import logging
 import math
 import sys
 from array import array
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from reranker.core.errors import (
@@ -19,10 +19,10 @@ from reranker.core.errors import (
     TicketCancelled,
 )
 from reranker.core.protocols import Executor, ImageT
-from reranker.core.types import Query, Score
+from reranker.core.types import Query, Score, ScoreResult
 from reranker.engine.device_queue import Ticket
 from reranker.engine.prefetch import PrefetchBuffer
-from reranker.engine.results import ScoreResult, StoredScores, as_picture_error, with_name
+from reranker.engine.results import StoredScores, as_picture_error, with_name
 
 _log = logging.getLogger(__name__)
 
@@ -59,13 +59,14 @@ class BatchRunner(Generic[ImageT]):
         self._query, self._executor, self._buffer, self._ticket = query, executor, buffer, ticket
         self._run_id, self._stored, self._on_result = run_id, stored, on_result
         self._halves: list[list[ImageT]] = []
-        self._in_flight: deque[tuple[list[ImageT], Future[list[Score]]]] = deque()
+        self._in_flight: dict[Future[Sequence[ScoreResult]], list[ImageT]] = {}
+        self._done: SimpleQueue[Future[Sequence[ScoreResult]]] = SimpleQueue()
 
     def run(self) -> None:
         """Score until the buffer is empty and closed, or the ticket is cancelled. Raises `DeviceFailed`."""
         try:
-            while self._halves or self._in_flight or self._buffer.wait():
-                self._step()
+            while self._step():
+                pass
         except TicketCancelled:
             _log.debug("Cancelled before the next batch")
         finally:
@@ -73,18 +74,27 @@ class BatchRunner(Generic[ImageT]):
                 with suppress(DeviceFailed):  # of a run that ends anyway
                     self._finish()
 
-    def _step(self) -> None:
-        """Submit a batch if the device takes another one; else finish the oldest.
-
-        An idle device takes a batch of whatever size; one that works takes the next when that is full.
-        """
-        if len(self._in_flight) < self._executor.capacity and (self._halves or self._has_batch()):
+    def _step(self) -> bool:
+        """Report a batch that is done, or submit one that the devices take. Returns False if there is nothing left."""
+        self._buffer.wait_until(lambda: not self._done.empty() or self._can_submit())
+        if self._done.empty() and self._can_submit():
             self._submit()
         elif self._in_flight:
             self._finish()
+        else:
+            return False
+        return True
 
-    def _has_batch(self) -> bool:
-        return self._buffer.has_ready(self._executor.batch_tokens if self._in_flight else 1, self._example_tokens)
+    def _can_submit(self) -> bool:
+        """Whether the devices take another batch: an idle one of whatever size, those that work when it is full."""
+        in_flight, executor = len(self._in_flight), self._executor
+        if in_flight >= executor.capacity:
+            return False
+        if self._halves:
+            return True
+        return self._buffer.has_ready(
+            1 if in_flight < executor.workers else executor.batch_tokens, self._example_tokens
+        )
 
     def _submit(self) -> None:
         """Submit one batch of what is ready: an idle device costs more than a small batch."""
@@ -92,14 +102,21 @@ class BatchRunner(Generic[ImageT]):
         try:
             # Images are taken only now that a slot is free: more became ready during the wait.
             batch = self._next_half() if self._halves else self._take()
-            if batch:
-                future = self._executor.submit(self._query, batch, self._run_id, self._example)
-                self._in_flight.append((batch, future))
+            if not batch:  # the run was closed a moment ago
+                self._ticket.release()
+                return
+            future = self._executor.submit(self._query, batch, self._run_id, self._example)
         except BaseException:
             self._ticket.release()
             raise
-        if not batch:  # the run was closed a moment ago
-            self._ticket.release()
+        self._in_flight[future] = batch
+        future.add_done_callback(self._note_done)
+
+    def _note_done(self, future: "Future[Sequence[ScoreResult]]") -> None:
+        """Give the slot back, whoever waits to report the batch: that thread may be waiting for another slot."""
+        self._ticket.release()
+        self._done.put(future)
+        self._buffer.notify()
 
     def _take(self) -> list[ImageT]:
         return self._buffer.take(self._executor.batch_tokens, self._example_tokens)
@@ -116,18 +133,18 @@ class BatchRunner(Generic[ImageT]):
         return sum(image.tokens + self._example_tokens for image in batch)
 
     def _finish(self) -> None:
-        """Wait for the oldest batch, and report it."""
+        """Wait for a batch that is done, and report it."""
         # The batch gets no name here: a name would hold its images while the thread waits for the next ones.
         self._buffer.release(self._report())
 
     def _report(self) -> int:
-        """Report the results of the oldest batch. Returns the bytes of its images that are no longer needed."""
-        batch, future = self._in_flight.popleft()
+        """Report the results of a batch. Returns the bytes of its images that are no longer needed."""
+        future = self._done.get()
+        batch = self._in_flight.pop(future)
         try:
             result = result_of(future, len(batch))
         finally:
             del future  # it holds the error, whose traceback holds the tensors whose memory the next batch needs
-            self._ticket.release()
         if isinstance(result, PictureError):
             return self._report_failure(batch, result)
         results = self._settled(batch, self._checked(batch, result))
@@ -143,7 +160,7 @@ class BatchRunner(Generic[ImageT]):
         self._on_result(batch[0].key, error)
         return batch[0].nbytes
 
-    def _checked(self, batch: list[ImageT], scores: Sequence[Score]) -> dict[str, ScoreResult]:
+    def _checked(self, batch: list[ImageT], scores: Sequence[ScoreResult]) -> dict[str, ScoreResult]:
         """Return the result of each key: a score that is no number is an error."""
         if len(scores) != len(batch):
             return {image.key: PictureUnscored(name="", reason="no answer") for image in batch}
@@ -159,12 +176,14 @@ class BatchRunner(Generic[ImageT]):
         return results | settled
 
 
-def unless_not_finite(score: Score, precision: str) -> ScoreResult:
-    """Return a score, or the error of one that is no number. precision: that of the model."""
-    return score if math.isfinite(float32(score.log_odds)) else PictureScoreNotFinite(name="", precision=precision)
+def unless_not_finite(result: ScoreResult, precision: str) -> ScoreResult:
+    """Return a result, or the error of a score that is no number. precision: that of the model."""
+    if isinstance(result, PictureError) or math.isfinite(float32(result.log_odds)):
+        return result
+    return PictureScoreNotFinite(name="", precision=precision)
 
 
-def result_of(future: "Future[list[Score]]", count: int) -> list[Score] | PictureError:
+def result_of(future: "Future[Sequence[ScoreResult]]", count: int) -> Sequence[ScoreResult] | PictureError:
     """Wait for the scores of a batch of `count` images; return the error without its traceback if it failed.
 
     Raises `DeviceFailed`, which is not the fault of an image.

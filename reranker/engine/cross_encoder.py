@@ -76,6 +76,11 @@ class PreparedImage:
         return self.visual_tokens + self.text_tokens
 
     @property
+    def home(self) -> None:
+        """Nothing: there is one worker only."""
+        return None
+
+    @property
     def nbytes(self) -> int:
         """Bytes of host memory that it holds beside the feature cache."""
         return 0 if self.patches is None else self.patches.values.nbytes

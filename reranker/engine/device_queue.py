@@ -7,11 +7,15 @@ batches.
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import TypeVar
 
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import TicketCancelled
+
+_Result = TypeVar("_Result")
 
 
 class DeviceQueue:
@@ -26,10 +30,10 @@ class DeviceQueue:
         self._waiting: deque[Ticket] = deque()
         self._holders: list[Ticket] = []
 
-    def resize(self, capacity: int) -> None:
-        """Change the number of slots, once it is known what the device takes."""
+    def grow(self, capacity: int) -> None:
+        """Have at least so many slots, once it is known what the devices take."""
         with self._changed:
-            self._capacity = capacity
+            self._capacity = max(self._capacity, capacity)
             self._changed.notify_all()
 
     def ticket(self, cancellation: Cancellation | None = None) -> "Ticket":
@@ -116,6 +120,20 @@ class Ticket:
     def release(self) -> None:
         """Give the slot back."""
         self._queue.release(self)
+
+    def submit(self, start: Callable[[], "Future[_Result]"]) -> "Future[_Result]":
+        """Wait for a slot and start a batch, which holds the slot until it is done. Raises `TicketCancelled`.
+
+        The slot does not wait for whoever reads the result: that one may be waiting for another slot.
+        """
+        self.acquire()
+        try:
+            future = start()
+        except BaseException:
+            self.release()
+            raise
+        future.add_done_callback(lambda _: self.release())
+        return future
 
     @contextmanager
     def slot(self) -> Iterator[None]:

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Generic
+from typing import Final, Generic
 
 from reranker.core.protocols import ImageT, LocalModel
-from reranker.core.types import OccludedImages, Query, Score, ScorerInfo
+from reranker.core.types import OccludedImages, Query, ScoreResult, ScorerInfo
 from reranker.engine.torch_thread import TorchThread
+
+_Wait = Callable[[], Sequence[ScoreResult]]
+_Launch = Callable[[], _Wait]
 
 
 class LocalExecutor(Generic[ImageT]):
@@ -15,6 +18,8 @@ class LocalExecutor(Generic[ImageT]):
 
     A GPU is given the next batch while it works on one; another thread waits for the scores.
     """
+
+    workers: Final = 1
 
     def __init__(self, model: LocalModel[ImageT], torch_thread: TorchThread) -> None:
         self._model, self._torch_thread, self.capacity = model, torch_thread, model.in_flight
@@ -33,21 +38,21 @@ class LocalExecutor(Generic[ImageT]):
 
     def submit(
         self, query: Query, batch: Sequence[ImageT], run_id: str, example: ImageT | None = None
-    ) -> "Future[list[Score]]":
+    ) -> "Future[Sequence[ScoreResult]]":
         """Start `Scorer.score`."""
         return self._start(partial(self._model.launch, query, batch, run_id, example))
 
-    def submit_pairs(self, pairs: Sequence[tuple[Query, ImageT]], run_id: str) -> "Future[list[Score]]":
+    def submit_pairs(self, pairs: Sequence[tuple[Query, ImageT]], run_id: str) -> "Future[Sequence[ScoreResult]]":
         """Start `PairScorer.launch_pairs`, and return its scores."""
         return self._start(partial(self._model.launch_pairs, pairs, run_id))
 
-    def _start(self, launch: Callable[[], Callable[[], list[Score]]]) -> "Future[list[Score]]":
+    def _start(self, launch: _Launch) -> "Future[Sequence[ScoreResult]]":
         """Launch a batch in the thread of torch. If another may be in flight, the scores are awaited elsewhere."""
         if self.capacity == 1:
             return self._torch_thread.submit(partial(_launch_and_wait, launch))
         return self._waiting.submit(_scores, self._torch_thread.submit(partial(self._launch, launch)))
 
-    def _launch(self, launch: Callable[[], Callable[[], list[Score]]]) -> Callable[[], list[Score]]:
+    def _launch(self, launch: _Launch) -> _Wait:
         """Launch a batch, and read the memory for the next one: during a launch, less is free than afterwards."""
         wait = launch()
         self._batch_tokens = self._model.batch_tokens
@@ -62,10 +67,10 @@ class LocalExecutor(Generic[ImageT]):
         return self._torch_thread.submit(partial(self._model.occlude, image, run_id))
 
 
-def _launch_and_wait(launch: Callable[[], Callable[[], list[Score]]]) -> list[Score]:
+def _launch_and_wait(launch: _Launch) -> Sequence[ScoreResult]:
     return launch()()
 
 
-def _scores(launched: "Future[Callable[[], list[Score]]]") -> list[Score]:
+def _scores(launched: "Future[_Wait]") -> Sequence[ScoreResult]:
     """Wait for a batch to be launched, and for its scores."""
     return launched.result()()

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Generic
 
 from reranker.core.errors import PictureError
 from reranker.core.protocols import Executor, ImageT
-from reranker.core.types import Query, Score
+from reranker.core.types import Query, ScoreResult
 from reranker.engine.batching import halve, result_of, unless_not_finite
 from reranker.engine.device_queue import Ticket
-from reranker.engine.results import ScoreResult
 
 QUERY_TOKENS: Final = 16  # about what a short query takes in a batch, besides the image
 
@@ -20,7 +20,7 @@ Pair = tuple[Query, ImageT]
 @dataclass(kw_only=True)
 class _Started(Generic[ImageT]):
     batch: list[Pair[ImageT]]
-    scores: "Future[list[Score]]"
+    scores: "Future[Sequence[ScoreResult]]"
 
 
 class PairBatches(Generic[ImageT]):
@@ -50,12 +50,8 @@ class PairBatches(Generic[ImageT]):
         return batch
 
     def _submit(self, batch: list[Pair[ImageT]]) -> "_Started[ImageT]":
-        self._ticket.acquire()
-        try:
-            return _Started(batch=batch, scores=self._executor.submit_pairs(batch, self._run_id))
-        except BaseException:
-            self._ticket.release()
-            raise
+        scores = self._ticket.submit(partial(self._executor.submit_pairs, batch, self._run_id))
+        return _Started(batch=batch, scores=scores)
 
     def finish(self) -> list[ScoreResult]:
         """Return the result of each pair, in their order. A batch that fails is scored again in halves."""
@@ -72,9 +68,8 @@ class PairBatches(Generic[ImageT]):
         finally:
             self._started = None
             del started  # it holds the error, whose traceback holds tensors
-            self._ticket.release()
         if not isinstance(scores, PictureError):
-            return [unless_not_finite(score, self._executor.info.precision) for score in scores]
+            return [unless_not_finite(each, self._executor.info.precision) for each in scores]
         if len(batch) == 1:
             return [scores]
         return [result for half in halve(batch) for result in self._results(self._submit(half))]
@@ -84,4 +79,3 @@ class PairBatches(Generic[ImageT]):
         if self._started:
             started, self._started = self._started, None
             started.scores.exception()
-            self._ticket.release()

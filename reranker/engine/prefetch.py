@@ -1,8 +1,8 @@
 """Reads and prepares pictures ahead of the device, bounded in bytes."""
 
 import threading
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from typing import Generic
 
 from reranker.core.errors import DeviceFailed, ExampleUnreadable
@@ -12,7 +12,7 @@ from reranker.engine.results import ResultCollector, StoredScores, failure
 
 
 class PrefetchBuffer(Generic[ImageT]):
-    """A queue of prepared images between the prefetch threads and the device.
+    """A queue of prepared images between the prefetch threads and the devices. Images of one home are taken together.
 
     count: positions to prepare. max_bytes: nothing more is claimed while so many bytes are held; images in a batch on
     the device count until they are released.
@@ -20,7 +20,8 @@ class PrefetchBuffer(Generic[ImageT]):
 
     def __init__(self, count: int, max_bytes: int) -> None:
         self._changed = threading.Condition()
-        self._ready: deque[ImageT] = deque()
+        self._ready: dict[str | None, deque[ImageT]] = {}  # by home, the next one first; none is empty
+        self._ready_tokens: Counter[str | None] = Counter()
         self._unclaimed = deque(range(count))
         self._in_preparation = 0
         self._held_bytes = 0
@@ -44,36 +45,63 @@ class PrefetchBuffer(Generic[ImageT]):
         with self._changed:
             self._in_preparation -= 1
             if image is not None and not self._closed:
-                self._ready.append(image)
+                self._ready.setdefault(image.home, deque()).append(image)
+                self._ready_tokens[image.home] += image.tokens
                 self._held_bytes += image.nbytes
             self._changed.notify_all()
 
     def wait(self) -> bool:
         """Wait until an image is ready; return False if none will be."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._ready or not (self._unclaimed or self._in_preparation))
+            self._changed.wait_for(lambda: self._ready or self._is_complete)
             return bool(self._ready)
 
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition holds, or no image will become ready any more.
+
+        The condition is tried when something of the buffer has changed, and after `notify`.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: condition() or (self._is_complete and not self._ready))
+
+    def notify(self) -> None:
+        """Let those who wait try their conditions again."""
+        with self._changed:
+            self._changed.notify_all()
+
+    @property
+    def _is_complete(self) -> bool:
+        return self._closed or not (self._unclaimed or self._in_preparation)
+
     def has_ready(self, tokens: int, example_tokens: int = 0) -> bool:
-        """Whether images with so many tokens are ready now, or all that will be, if that is at least one.
+        """Whether images of one home with so many tokens are ready now, or all that will be, if that is at least one.
 
         example_tokens: what each image takes besides its own.
         """
         with self._changed:
-            is_last = not (self._unclaimed or self._in_preparation)
-            ready = sum(image.tokens + example_tokens for image in self._ready)
-            return bool(self._ready) and (is_last or ready >= tokens)
+            if self._is_complete:
+                return bool(self._ready)
+            return any(
+                self._ready_tokens[home] + example_tokens * len(images) >= tokens
+                for home, images in self._ready.items()
+            )
 
     def take(self, tokens: int, example_tokens: int = 0) -> list[ImageT]:
-        """Return images that are ready, at most so many tokens or one image; their bytes stay held until `release`.
+        """Return images of one home that are ready, at most so many tokens or one image.
 
-        example_tokens: what each image takes besides its own.
+        Their bytes stay held until `release`. example_tokens: what each image takes besides its own.
         """
         with self._changed:
-            taken: list[ImageT] = []
-            while self._ready and (not taken or tokens >= self._ready[0].tokens + example_tokens):
-                tokens -= self._ready[0].tokens + example_tokens
-                taken.append(self._ready.popleft())
+            if not self._ready:
+                return []
+            home = next(iter(self._ready))
+            images, taken = self._ready.pop(home), list[ImageT]()
+            while images and (not taken or tokens >= images[0].tokens + example_tokens):
+                tokens -= images[0].tokens + example_tokens
+                self._ready_tokens[home] -= images[0].tokens
+                taken.append(images.popleft())
+            if images:
+                self._ready[home] = images  # the other homes are next
             return taken
 
     def release(self, nbytes: int) -> None:
@@ -87,6 +115,7 @@ class PrefetchBuffer(Generic[ImageT]):
         with self._changed:
             self._closed = True
             self._ready.clear()
+            self._ready_tokens.clear()
             self._changed.notify_all()
 
 

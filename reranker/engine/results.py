@@ -8,11 +8,9 @@ from queue import SimpleQueue
 
 from reranker.core.errors import PictureError, PictureUnscored
 from reranker.core.protocols import ScoreStore
-from reranker.core.types import Candidate, EncodedPicture, Failed, Query, Score, Scored
+from reranker.core.types import Candidate, EncodedPicture, Failed, Query, Score, Scored, ScoreResult
 
 _log = logging.getLogger(__name__)
-
-ScoreResult = Score | PictureError
 
 
 class EventQueue:

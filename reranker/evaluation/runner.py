@@ -18,11 +18,11 @@ from typing import Any
 from reranker.api import Reranker, visual_tokens
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import CheckpointError, DetailTooHigh, DeviceFailed, PictureError, TicketCancelled
-from reranker.core.types import Candidate, Query, ScorerInfo, Scoring
+from reranker.core.types import Candidate, Query, ScoreResult, ScorerInfo, Scoring
 from reranker.engine.batching import score_prepared
 from reranker.engine.device_queue import Ticket
 from reranker.engine.process_memory import PeakMemory
-from reranker.engine.results import ScoreResult, failure, with_name
+from reranker.engine.results import failure, with_name
 from reranker.engine.scoring_run import ScoringEngine, new_run_id
 from reranker.evaluation.calibration import fit_calibration
 from reranker.evaluation.comparison import compare_results

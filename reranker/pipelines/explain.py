@@ -22,11 +22,12 @@ from reranker.core.types import (
     Query,
     Ranking,
     Score,
+    ScoreResult,
 )
 from reranker.engine.batching import score_prepared
 from reranker.engine.device_queue import Ticket
 from reranker.engine.prefetch import prepare_example
-from reranker.engine.results import ScoreResult, failure
+from reranker.engine.results import failure
 from reranker.engine.scoring_run import ScoringEngine, new_run_id
 from reranker.pipelines.exclusion import combined_log_odds, query_stream
 from reranker.pipelines.rerank import drain, rank

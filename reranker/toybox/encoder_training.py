@@ -204,7 +204,8 @@ class EncoderTraining:
 
     def _train_captions(self, scenes: list[DescribedScene], pixels: torch.Tensor, minutes: float) -> None:
         with torch.no_grad(), self._autocast():
-            stored = torch.cat([self._lower_layers(part).half().cpu() for part in pixels.split(100)])
+            parts = [self._lower_layers(part).half().cpu() for part in pixels.split(100)]
+        stored = torch.cat(parts)  # outside of autocast, which cannot join halves in bfloat16
         model, vision = self._model, self._model.vision_model
         trained = [vision.encoder.layers[-1], vision.post_layernorm, vision.head, model.text_model, _Logits(model)]
         optimizer = MuonWithAdamW(trained, peak=2e-3)

@@ -40,6 +40,7 @@ class LibraryTab:
         self.page = tab.page
         self.page.get_by_role("tab").nth(1).click()
         self.page.locator(".reranker-library[data-session]:not([data-session=''])").wait_for()
+        self.page.locator("#library-name option").first.wait_for(state="attached")  # the libraries are known
 
     def search(self, text: str) -> None:
         self.page.locator("#library-query").fill(text)

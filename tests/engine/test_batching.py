@@ -1,8 +1,9 @@
 """Batches of a run on an executor that takes several at a time."""
 
+import threading
 from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,7 @@ from reranker.engine.batching import BatchRunner, score_prepared
 from reranker.engine.device_queue import DeviceQueue
 from reranker.engine.prefetch import PrefetchBuffer
 from reranker.engine.results import StoredScores
-from tests.support.scripted_scorer import ScriptedImage, ScriptedScorer, engine_of, number
+from tests.support.scripted_scorer import PATIENCE_S, ScriptedImage, ScriptedScorer, engine_of, number
 
 QUERY = Query(text="a dog")
 
@@ -32,46 +33,38 @@ def filled(count: int) -> PrefetchBuffer[ScriptedImage]:
 
 
 class Pipelined:
-    """An executor that finishes its oldest batch only when `capacity` are in flight, or nothing else can come."""
+    """An executor that finishes its oldest batch when `capacity` are in flight, and all when it has `count` images."""
 
-    def __init__(self, capacity: int, batch_tokens: int = 2) -> None:
+    workers = 1
+
+    def __init__(self, capacity: int, count: int, batch_tokens: int = 2) -> None:
         self.capacity, self.batch_tokens = capacity, batch_tokens
         self.info = ScriptedScorer().info
-        self.most_in_flight = 0
+        self.most_in_flight, self._left = 0, count
         self._in_flight: deque[tuple[Future[list[Score]], list[Score]]] = deque()
 
     def submit(
         self, query: Query, batch: Sequence[ScriptedImage], run_id: str, example: ScriptedImage | None = None
     ) -> "Future[list[Score]]":
+        future = Future()
         scores = [Score(log_odds=float(image.content), visual_tokens=1, latency_ms=1.0) for image in batch]
-        future = LateFuture(self)
         self._in_flight.append((future, scores))
         self.most_in_flight = max(self.most_in_flight, len(self._in_flight))
+        self._left -= len(batch)
+        self.finish_down_to(self.capacity - 1 if self._left else 0)
         return future
 
-    def finish_until(self, future: "Future[list[Score]]") -> None:
-        while not future.done():
+    def finish_down_to(self, count: int) -> None:
+        while len(self._in_flight) > count:
             self.finish(*self._in_flight.popleft())
 
     def finish(self, future: "Future[list[Score]]", scores: list[Score]) -> None:
         future.set_result(scores)
 
 
-class LateFuture(Future):
-    """A batch that is computed when its result is waited for."""
-
-    def __init__(self, executor: Pipelined) -> None:
-        super().__init__()
-        self._executor = executor
-
-    def result(self, timeout: float | None = None) -> list[Score]:
-        self._executor.finish_until(self)
-        return super().result(timeout)
-
-
 @pytest.mark.parametrize("capacity", [1, 2, 3])
 def test_as_many_batches_are_in_flight_as_the_executor_takes(capacity: int) -> None:
-    executor, results = Pipelined(capacity), {}
+    executor, results = Pipelined(capacity, 20), {}
     runner = BatchRunner(
         QUERY,
         executor,
@@ -88,11 +81,12 @@ def test_as_many_batches_are_in_flight_as_the_executor_takes(capacity: int) -> N
 
 def test_a_cancelled_run_reports_the_batches_in_flight() -> None:
     cancellation, results = Cancellation(), {}
-    executor = Pipelined(2)
+    executor = Pipelined(2, 20)
 
     def on_result(key: str, result: object) -> None:
         results[key] = result
         cancellation.cancel()
+        executor.finish_down_to(0)
 
     device_queue = DeviceQueue(2)
     stored = StoredScores(None, QUERY, "a")
@@ -150,8 +144,9 @@ def test_a_device_that_failed_ends_the_run_and_blames_no_image(capacity: int) ->
     class Failing(Pipelined):
         def finish(self, future: "Future[list[Score]]", scores: list[Score]) -> None:
             future.set_exception(DeviceFailed())
+            self.finish_down_to(0)
 
-    executor, device_queue, results = Failing(capacity), DeviceQueue(capacity), {}
+    executor, device_queue, results = Failing(capacity, 20), DeviceQueue(capacity), {}
     stored = StoredScores(None, QUERY, "a")
     runner = BatchRunner(
         QUERY,
@@ -201,30 +196,125 @@ def test_a_batch_that_follows_another_one_is_full_or_the_last() -> None:
     assert buffer.has_ready(2), "nothing else will come"
 
 
+class Threaded:
+    """An executor that works on each batch in a thread of its own: `before` is called, then the scores are there."""
+
+    def __init__(self, workers: int, before: Callable[[list[ScriptedImage]], None], batch_tokens: int = 3) -> None:
+        self.workers, self.capacity, self.batch_tokens = workers, 2 * workers, batch_tokens
+        self.info = ScriptedScorer().info
+        self.batches: list[list[int]] = []
+        self._before = before
+
+    def submit(
+        self, query: Query, batch: Sequence[ScriptedImage], run_id: str, example: ScriptedImage | None = None
+    ) -> "Future[list[Score]]":
+        self.batches.append([int(image.content) for image in batch])
+        future = Future()
+        threading.Thread(target=self._work, args=(batch, future)).start()
+        return future
+
+    def _work(self, batch: list[ScriptedImage], future: "Future[list[Score]]") -> None:
+        self._before(batch)
+        future.set_result([Score(log_odds=float(each.content), visual_tokens=1, latency_ms=1.0) for each in batch])
+
+
+def run_all(executor: object, buffer: PrefetchBuffer[ScriptedImage], queue: DeviceQueue | None = None) -> list[str]:
+    """Score what is in a buffer, and return the keys in the order of their results."""
+    results: list[str] = []
+    runner = BatchRunner(
+        QUERY,
+        executor,
+        buffer,
+        (queue or DeviceQueue(executor.capacity)).ticket(),
+        run_id="a",
+        stored=StoredScores(None, QUERY, "a"),
+        on_result=lambda key, _: results.append(key),
+    )
+    runner.run()
+    return results
+
+
 def test_a_device_that_works_is_not_given_a_small_batch_while_more_is_prepared() -> None:
-    sizes: list[int] = []
-
-    class Recording(Pipelined):
-        def submit(
-            self, query: Query, batch: Sequence[ScriptedImage], run_id: str, example: ScriptedImage | None = None
-        ) -> "Future[list[Score]]":
-            sizes.append(len(batch))
-            return super().submit(query, batch, run_id, example)
-
-        def finish(self, future: "Future[list[Score]]", scores: list[Score]) -> None:
-            super().finish(future, scores)
-            for image in waiting[:3]:
-                buffer.put(image)
-            del waiting[:3]
-
-    buffer: PrefetchBuffer[ScriptedImage] = PrefetchBuffer(7, max_bytes=100)
     waiting = images(7)
+    buffer: PrefetchBuffer[ScriptedImage] = PrefetchBuffer(7, max_bytes=100)
     for _ in range(7):
         buffer.claim()
     buffer.put(waiting.pop(0))
-    stored, results = StoredScores(None, QUERY, "a"), {}
-    ticket = DeviceQueue(2).ticket()
-    executor = Recording(2, batch_tokens=3)
-    BatchRunner(QUERY, executor, buffer, ticket, run_id="a", stored=stored, on_result=results.__setitem__).run()
-    assert sizes == [1, 3, 3]
-    assert len(results) == 7
+
+    def put_three(_: list[ScriptedImage]) -> None:
+        for image in waiting[:3]:
+            buffer.put(image)
+        del waiting[:3]
+
+    executor = Threaded(1, put_three)
+    assert len(run_all(executor, buffer)) == 7
+    assert executor.batches == [[0], [1, 2, 3], [4, 5, 6]]
+
+
+def test_an_idle_device_beside_others_that_work_is_given_what_is_ready() -> None:
+    """Otherwise three devices would wait for the pictures of a fourth."""
+    waiting, second = images(2), threading.Event()
+    buffer: PrefetchBuffer[ScriptedImage] = PrefetchBuffer(2, max_bytes=100)
+    for _ in range(2):
+        buffer.claim()
+    buffer.put(waiting[0])
+
+    def work(batch: list[ScriptedImage]) -> None:
+        if batch == waiting[:1]:
+            buffer.put(waiting[1])
+            assert second.wait(PATIENCE_S), "the second device was given nothing"
+        second.set()
+
+    executor = Threaded(2, work)
+    assert sorted(run_all(executor, buffer)) == ["0", "1"]
+
+
+def test_batches_are_reported_in_the_order_in_which_they_are_done() -> None:
+    """A device that is slow holds up nothing but its own batches."""
+    others_done, done = threading.Event(), []
+
+    def work(batch: list[ScriptedImage]) -> None:
+        if batch[0].key == "0":
+            assert others_done.wait(PATIENCE_S)
+        done.append(batch)
+        if len(done) == 6:
+            others_done.set()
+
+    results = run_all(Threaded(2, work), filled(20))
+    assert results[-3:] == ["0", "1", "2"]
+    assert sorted(map(int, results)) == list(range(20))
+
+
+def test_two_runs_with_a_batch_each_do_not_wait_for_the_slot_of_the_other() -> None:
+    """Each holds a slot and wants another one: a slot is given back when a batch is done, not when it is reported."""
+    both = threading.Barrier(2)
+
+    def work(batch: list[ScriptedImage]) -> None:
+        if batch[0].key == "0":
+            both.wait(PATIENCE_S)
+
+    queue = DeviceQueue(2)
+    with ThreadPoolExecutor(2) as threads:
+        runs = [threads.submit(run_all, Threaded(1, work), filled(20), queue) for _ in range(2)]
+        assert [len(run.result(PATIENCE_S)) for run in runs] == [20, 20]
+
+
+def test_a_batch_has_images_of_one_home_and_homes_take_turns() -> None:
+    buffer: PrefetchBuffer[ScriptedImage] = PrefetchBuffer(9, max_bytes=100)
+    homes = ("a", "a", "b", "a", None, "b", "a", "b", None)
+    for image, home in zip(images(9), homes, strict=True):
+        buffer.claim()
+        buffer.put(replace(image, home=home))
+    taken = [[image.key for image in buffer.take(3)] for _ in range(5)]
+    assert taken == [["0", "1", "3"], ["2", "5", "7"], ["4", "8"], ["6"], []]
+    assert not buffer.has_ready(1)
+
+
+def test_a_batch_is_full_when_the_images_of_one_home_are() -> None:
+    buffer: PrefetchBuffer[ScriptedImage] = PrefetchBuffer(9, max_bytes=100)
+    for image, home in zip(images(4), ("a", "b", "a", "b"), strict=True):
+        buffer.claim()
+        buffer.put(replace(image, home=home))
+    buffer.claim()  # something else will come
+    assert (buffer.has_ready(2), buffer.has_ready(3)) == (True, False)
+    assert (buffer.has_ready(4, example_tokens=1), buffer.has_ready(5, example_tokens=1)) == (True, False)

@@ -102,6 +102,7 @@ class ScriptedImage:
     pixel_key: str
     tokens: int
     nbytes: int
+    home: str | None = None
 
 
 class ScriptedScorer:
