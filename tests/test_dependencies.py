@@ -71,7 +71,7 @@ INNER_LAYERS = {
     ),
     "engine": (
         ("device_queue", "torch_thread", "process_memory", "device_errors", "host_memory", "results"),
-        ("memory_budget", "feature_cache"),
+        ("memory_budget", "feature_cache", "preparation"),
         ("executor", "prefetch"),
         ("batching",),
         ("pair_batches", "scoring_run"),

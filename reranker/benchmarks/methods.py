@@ -21,11 +21,12 @@ from reranker.benchmarks.sentence_transformers_baseline import cross_encoder, mi
 from reranker.benchmarks.transformers_reference import TransformersReference
 from reranker.core.errors import PictureOutOfMemory
 from reranker.core.types import Candidate, Failed, Query, Scored, ScoreResult
-from reranker.engine.cross_encoder import CrossEncoder, PreparedImage
+from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.device_queue import DeviceQueue
 from reranker.engine.executor import LocalExecutor
 from reranker.engine.feature_cache import FeatureCache
 from reranker.engine.memory_budget import TokenBudget
+from reranker.engine.preparation import PreparedImage
 from reranker.engine.scoring_run import ScoringEngine
 from reranker.engine.torch_thread import TorchThread
 from reranker.images.limits import Limits

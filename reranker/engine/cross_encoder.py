@@ -4,7 +4,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import TypeVar
@@ -27,16 +27,16 @@ from reranker.engine.device_errors import unless_out_of_memory
 from reranker.engine.feature_cache import FeatureCache
 from reranker.engine.host_memory import HostCopy, host_bytes
 from reranker.engine.memory_budget import TokenBudget, device_budget, device_memory, encoding_batches
-from reranker.images.decoding_pool import DECODING_VERSION, shared_pool
-from reranker.images.hashing import ContentHashes, with_text
+from reranker.engine.preparation import Preparation, PreparedImage
+from reranker.images.decoding_pool import DECODING_VERSION
+from reranker.images.hashing import ContentHashes
 from reranker.images.limits import Limits
-from reranker.images.reading import read_bytes
 from reranker.models.architecture import ImageFeatures
 from reranker.models.context import check_detail
 from reranker.models.layers.transfer import pinned
 from reranker.models.loading import Checkpoint
 from reranker.models.occlusion import grid_of, occluded
-from reranker.models.patchify import CHANNELS, PATCHIFY_VERSION, Patches, fitted_size, noise, split
+from reranker.models.patchify import CHANNELS, PATCHIFY_VERSION, Patches, noise
 from reranker.models.scoring.method import Document, Example, ScoringMethod
 from reranker.models.scoring.registry import make_scoring_method
 from reranker.storage.calibrations import CalibrationStore
@@ -46,44 +46,6 @@ _log = logging.getLogger(__name__)
 BATCHES_ON_GPU = 2
 PREFETCHED_BATCHES = 3  # the one on the device and two behind it
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreparedImage:
-    """An image that is ready for the device: patches, or features if it was encoded before.
-
-    key: of the `EncodedPicture`. content_hash: SHA-256 of the encoded bytes. pixel_hash: SHA-256 of the patches. text:
-        of the candidate. text_tokens: the tokens after the image, at least 1.
-    """
-
-    key: str
-    content_hash: str
-    pixel_hash: str
-    visual_tokens: int
-    text_tokens: int
-    patches: Patches | None = None
-    features: ImageFeatures | None = None
-    text: str = ""
-
-    @property
-    def pixel_key(self) -> str:
-        """A digest of the pixels and the text."""
-        return with_text(self.pixel_hash, self.text)
-
-    @property
-    def tokens(self) -> int:
-        """Positions in the language tower: visual tokens, and the tokens of the text after them."""
-        return self.visual_tokens + self.text_tokens
-
-    @property
-    def home(self) -> None:
-        """Nothing: there is one worker only."""
-        return None
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of host memory that it holds beside the feature cache."""
-        return 0 if self.patches is None else self.patches.values.nbytes
 
 
 class CrossEncoder:
@@ -121,8 +83,12 @@ class CrossEncoder:
         self._method: ScoringMethod = make_scoring_method(checkpoint, scoring, instruction)
         self._visual_tokens = visual_tokens or checkpoint.detail_levels[1]
         check_detail(checkpoint.name, self._visual_tokens, checkpoint.max_tokens)
-        # Counted once, as most pictures have no text.
-        self._plain_text_tokens = self._method.text_tokens("")
+        self.preparation = Preparation(
+            limits=limits,
+            patch_settings=checkpoint.patch_settings,
+            visual_tokens=self._visual_tokens,
+            text_length=self._method.text_length,
+        )
         self.info = self._make_info()
         self.budget = budget or self._make_budget(batch_tokens)
 
@@ -177,7 +143,7 @@ class CrossEncoder:
     def _make_budget(self, batch_tokens: int | None) -> TokenBudget:
         if batch_tokens:
             return TokenBudget(batch_tokens)
-        image_tokens = self._visual_tokens + self._plain_text_tokens
+        image_tokens = self._visual_tokens + self._method.text_length("")
         return device_budget(self._checkpoint.gpus, self._score_noise, image_tokens)
 
     @property
@@ -219,38 +185,12 @@ class CrossEncoder:
         cached = self._cache.get(self._cache_key(picture.content_hash))
         if cached is not None:
             visual_tokens = len(cached.features.tokens)
-            return self._prepared(picture, cached.pixel_hash, visual_tokens=visual_tokens, features=cached.features)
-        candidate, settings = picture.candidate, self._checkpoint.patch_settings
-        data = read_bytes(candidate, self._limits) if picture.data is None else picture.data
-        _, max_pixels = settings.pixel_range(self._visual_tokens)
-        fit = partial(fitted_size, visual_tokens=self._visual_tokens, settings=settings)
-        pixels = shared_pool().resized(data, candidate.name, self._limits, max_pixels, fit)
-        patches = split(pixels, settings)
-        visual_tokens = len(patches.values) // settings.merge**2
-        return self._prepared(picture, patches.digest, visual_tokens=visual_tokens, patches=self._pinned(patches))
-
-    def _prepared(
-        self,
-        picture: EncodedPicture,
-        pixel_hash: str,
-        *,
-        visual_tokens: int,
-        patches: Patches | None = None,
-        features: ImageFeatures | None = None,
-    ) -> PreparedImage:
-        return PreparedImage(
-            key=picture.key,
-            content_hash=picture.content_hash,
-            pixel_hash=pixel_hash,
-            visual_tokens=visual_tokens,
-            text_tokens=self._text_tokens(picture.candidate.text),
-            patches=patches,
-            features=features,
-            text=picture.candidate.text,
-        )
-
-    def _text_tokens(self, text: str) -> int:
-        return self._method.text_tokens(text) if text else self._plain_text_tokens
+            return self.preparation.image(
+                picture, cached.pixel_hash, visual_tokens=visual_tokens, features=cached.features
+            )
+        image = self.preparation.with_patches(picture)
+        assert image.patches is not None, "they were made"
+        return replace(image, patches=self._pinned(image.patches))
 
     def _cache_key(self, content_hash: str) -> str:
         return f"{content_hash} {self._visual_tokens}"

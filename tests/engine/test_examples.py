@@ -19,8 +19,9 @@ from reranker.core.errors import (
     QueryEmpty,
 )
 from reranker.core.types import EncodedPicture
-from reranker.engine.cross_encoder import CrossEncoder, PreparedImage
+from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.feature_cache import FeatureCache
+from reranker.engine.preparation import PreparedImage
 from reranker.images.limits import Limits
 from reranker.models.loading import Checkpoint
 from reranker.models.scoring import prompt_cache

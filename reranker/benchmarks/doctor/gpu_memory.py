@@ -14,9 +14,10 @@ from reranker.core.cancellation import Cancellation
 from reranker.core.errors import PictureOutOfMemory
 from reranker.core.types import Score
 from reranker.engine.batching import score_prepared
-from reranker.engine.cross_encoder import CrossEncoder, PreparedImage
+from reranker.engine.cross_encoder import CrossEncoder
 from reranker.engine.device_queue import DeviceQueue
 from reranker.engine.executor import LocalExecutor
+from reranker.engine.preparation import PreparedImage
 from reranker.models.memory_plan import free_bytes
 
 MOST_BATCHES: Final = 100  # of one picture, until batches may grow; a size that did not fit is tried again after 64

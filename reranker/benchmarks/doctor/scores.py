@@ -14,7 +14,8 @@ import torch
 
 from reranker.benchmarks.doctor.checks import Finding
 from reranker.core.types import Candidate, Query
-from reranker.engine.cross_encoder import CrossEncoder, PreparedImage
+from reranker.engine.cross_encoder import CrossEncoder
+from reranker.engine.preparation import PreparedImage
 from reranker.toybox.drawing import draw_scene
 from reranker.toybox.gallery import QUERIES, sample_scenes
 from reranker.toybox.scenes import Scene

@@ -14,7 +14,8 @@ from reranker.benchmarks.methods import TEXT
 from reranker.benchmarks.model_shapes import Model
 from reranker.benchmarks.transformers_reference import TransformersReference
 from reranker.core.types import Candidate
-from reranker.engine.cross_encoder import CrossEncoder, PreparedImage
+from reranker.engine.cross_encoder import CrossEncoder
+from reranker.engine.preparation import PreparedImage
 from reranker.models.architecture import ImageSequence
 from reranker.models.loading import Checkpoint
 from reranker.models.scoring.prompts import LYCHEE, encode_prompt

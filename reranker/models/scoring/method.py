@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 
 from reranker.models.architecture import ImageFeatures
+from reranker.models.scoring.prompts import SuffixLength
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +56,9 @@ class ScoringMethod(Protocol):
     def query_tokens(self, query: str, example: Example | None = None) -> int:
         """Return the tokens before an image, with those of the example. Call it in the thread of torch."""
 
-    def text_tokens(self, text: str) -> int:
-        """Return the tokens after an image with this text, those of the method's branches included. Thread-safe."""
+    @property
+    def text_length(self) -> SuffixLength:
+        """Counts the tokens after an image with a text, those of the method's branches included. Thread-safe."""
 
     def run(self, query: str, documents: Sequence[Document], example: Example | None = None) -> torch.Tensor:
         """Return the numbers of each document, (documents, numbers), on the device, without waiting for them.

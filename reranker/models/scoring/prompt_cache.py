@@ -8,7 +8,7 @@ from typing import Final
 from reranker.models.architecture import ImageSequence, PrefixKV
 from reranker.models.loading import Checkpoint
 from reranker.models.scoring.method import Document, Example
-from reranker.models.scoring.prompts import EncodedPrompt, Layout, encode_prompt
+from reranker.models.scoring.prompts import EncodedPrompt, Layout, SuffixLength, encode_prompt
 
 # Queries whose prefix stays on the device, and the tokens of all of them: 230 MB with the 7B model.
 MAX_PREFIXES: Final = 16
@@ -54,6 +54,16 @@ class PromptCache:
     def suffix(self, text: str) -> tuple[int, ...]:
         """Return the ids of the tokens after the image, whatever the query. text: of the document. Thread-safe."""
         return self._encode(text=text).after if text else self._plain_suffix
+
+    def suffix_length(self, branches: int = 0) -> SuffixLength:
+        """Return what counts the tokens of `suffix`, and so many more."""
+        return SuffixLength(
+            tokenizer=self._checkpoint.tokenizer,
+            layout=self._layout,
+            instruction=self._instruction,
+            branches=branches,
+            plain=len(self._plain_suffix),
+        )
 
     def sequences(
         self, documents: Sequence[Document], before: Sequence[tuple[int, ...]] | None = None

@@ -125,3 +125,23 @@ def encode_prompt(
         return EncodedPrompt(before=before, after=after)
     (example,) = examples
     return EncodedPrompt(before_example=before[:example], before=before[example + 1 :], after=after)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuffixLength:
+    """Counts the tokens of a prompt after the image of its document. Thread-safe; it can be pickled.
+
+    plain: the count without a text, which most documents have. branches: tokens that are counted besides.
+    """
+
+    tokenizer: TextEncoder
+    layout: Layout
+    instruction: str
+    branches: int
+    plain: int
+
+    def __call__(self, text: str) -> int:
+        """Return the count for the text of a document, whatever the query."""
+        if not text:
+            return self.plain + self.branches
+        return len(encode_prompt(self.tokenizer, self.layout, "", self.instruction, text).after) + self.branches

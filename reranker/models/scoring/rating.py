@@ -18,7 +18,7 @@ from reranker.models.layers.transfer import to_device
 from reranker.models.loading import Checkpoint
 from reranker.models.scoring.method import Document, Example, ScoredDocument
 from reranker.models.scoring.prompt_cache import PromptCache
-from reranker.models.scoring.prompts import RATING_ANSWER, RATING_FORM
+from reranker.models.scoring.prompts import RATING_ANSWER, RATING_FORM, SuffixLength
 
 DIGITS: Final = "0123456789"
 POINT: Final = len(DIGITS)  # index of the point in the logits, after the digits
@@ -55,9 +55,10 @@ class Rating:
         """Return the tokens before an image, with those of the example."""
         return self._prompts.query_tokens(query, example)
 
-    def text_tokens(self, text: str) -> int:
-        """Return the tokens after an image with this text, whatever the query, and those of the branches."""
-        return len(self._prompts.suffix(text)) + sum(map(len, self._branches))
+    @property
+    def text_length(self) -> SuffixLength:
+        """Counts the tokens after an image with a text, whatever the query, and those of the branches."""
+        return self._prompts.suffix_length(branches=sum(map(len, self._branches)))
 
     def run(self, query: str, documents: Sequence[Document], example: Example | None = None) -> torch.Tensor:
         """Return log-odds and the index of the most probable rating, (documents, 2), by one packed pass."""

@@ -8,7 +8,7 @@ from reranker.models.architecture import ImageSequence, PrefixKV
 from reranker.models.loading import Checkpoint
 from reranker.models.scoring.method import Document, Example, ScoredDocument
 from reranker.models.scoring.prompt_cache import PromptCache
-from reranker.models.scoring.prompts import LYCHEE
+from reranker.models.scoring.prompts import LYCHEE, SuffixLength
 
 
 class YesNo:
@@ -35,9 +35,10 @@ class YesNo:
         """Return the tokens before an image, with those of the example."""
         return self._prompts.query_tokens(query, example)
 
-    def text_tokens(self, text: str) -> int:
-        """Return the tokens after an image with this text, whatever the query."""
-        return len(self._prompts.suffix(text))
+    @property
+    def text_length(self) -> SuffixLength:
+        """Counts the tokens after an image with a text, whatever the query."""
+        return self._prompts.suffix_length()
 
     def run(self, query: str, documents: Sequence[Document], example: Example | None = None) -> torch.Tensor:
         """Return log-odds, (documents, 1), by one packed pass that continues the prefix of the query."""
