@@ -6,10 +6,10 @@ from dataclasses import replace
 from functools import cache, cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from reranker.config.paths import cache_folder
-from reranker.config.settings import DETAILS, MEGABYTE, Settings, is_token_count
+from reranker.config.settings import AUTO, DETAILS, MEGABYTE, Settings, is_token_count
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import (
     ExampleUnreadable,
@@ -52,7 +52,12 @@ from reranker.storage.score_store import SqliteScoreStore
 from reranker.version import __version__
 
 if TYPE_CHECKING:
+    from reranker.cluster.ray_workers import RayWorkers
+    from reranker.cluster.remote_model import RemoteModel
+    from reranker.cluster.scheduler import WorkerStatus
     from reranker.models.hub import Choice
+
+    Model = LocalModel[Any] | RemoteModel
 
 FIRST_PLACES = 10  # that detail "auto" gets right if no `top_k` is given
 Picture = Candidate | Path | str | bytes
@@ -97,7 +102,9 @@ class Reranker:
         self.settings = given.override(model=model) if model else given
         self.device_queue = DeviceQueue()
         self.torch_thread = TorchThread()
-        self._model, self._loading = scorer, threading.Lock()
+        self._model: Model | None = scorer
+        self._loading = threading.Lock()
+        self._workers: RayWorkers | None = None
         self._loaded, self._choosing = (0, 1), threading.Lock()
         self._choice: Choice | None = None
 
@@ -183,8 +190,10 @@ class Reranker:
     def _note_loaded(self, done: int, total: int) -> None:
         self._loaded = done, total
 
-    def load(self) -> LocalModel[Any]:
-        """Return the model, loaded once. Raises `CheckpointError`, `DeviceMissing`, `SettingInvalid`."""
+    def load(self) -> "Model":
+        """Return the model, loaded once. Raises `CheckpointError`, `DeviceMissing`, `SettingInvalid` and
+        `ClusterError`.
+        """
         with self._loading:
             if self._model is None:
                 self._model = self._load()
@@ -196,7 +205,71 @@ class Reranker:
         """Facts about the model, which is loaded for it. Raises `CheckpointError`."""
         return self.load().info
 
-    def _load(self) -> LocalModel[Any]:
+    @property
+    def workers(self) -> "list[WorkerStatus]":
+        """What the workers do; empty if the model runs in this process, or is not loaded."""
+        return [] if self._workers is None else self._workers.scheduler.status()
+
+    @property
+    def waiting_batches(self) -> int:
+        """The number of batches that no worker has yet."""
+        return 0 if self._workers is None else self._workers.scheduler.waiting
+
+    def worker_pool(self) -> "RayWorkers | None":
+        """Return the workers that the settings want, which start when they are first needed; None if they want none."""
+        with self._choosing:
+            if self._workers is None and self._wants_workers:
+                from reranker.cluster.ray_workers import RayWorkers  # noqa: PLC0415
+
+                engine = self.settings.engine
+                self._workers = RayWorkers(
+                    workers=engine.workers,
+                    address=engine.ray_address,
+                    device=self.settings.model.device,
+                    on_change=lambda _: self._grow_queue(),
+                )
+            return self._workers
+
+    @property
+    def _wants_workers(self) -> bool:
+        from reranker.models.memory_plan import gpu_count  # noqa: PLC0415
+
+        engine = self.settings.engine
+        if engine.workers == AUTO and not engine.ray_address:
+            return gpu_count(self.settings.model.device) > 1
+        return engine.workers != "1" or bool(engine.ray_address)
+
+    def _grow_queue(self) -> None:
+        if self._workers is not None:
+            self.device_queue.grow(self._workers.scheduler.capacity)
+
+    def _load_on_workers(self, workers: "RayWorkers") -> "RemoteModel":
+        """Raises `ClusterError`."""
+        from reranker.cluster.messages import Variant  # noqa: PLC0415
+        from reranker.cluster.remote_model import RemoteModel  # noqa: PLC0415
+        from reranker.cluster.sources import CrossEncoderSource  # noqa: PLC0415
+
+        model, engine = self.settings.model, self.settings.engine
+        source = CrossEncoderSource(
+            model=self.choice.name,
+            revision=model.revision,
+            precision=model.precision,
+            scoring=model.scoring,
+            instruction=model.instruction,
+            visual_tokens=int(model.detail) if is_token_count(model.detail) else 0,
+            batch_tokens=engine.batch_tokens,
+            feature_cache_mb=engine.feature_cache_mb,
+            limits=self.limits,
+        )
+        shared_pool().start(engine.prefetch_threads)  # while the model is loaded
+        workers.open(source)
+        return RemoteModel(workers, Variant(source=source.key), CalibrationStore.for_user())
+
+    def _load(self) -> "Model":
+        workers = self.worker_pool()
+        return self._load_here() if workers is None else self._load_on_workers(workers)
+
+    def _load_here(self) -> LocalModel[Any]:
         # First, so that concurrent readers of `choice` block: importing transformers from two threads fails.
         name = self.choice.name
         # Here, so that `import reranker` and `--help` do not wait for torch.
@@ -451,11 +524,12 @@ class Reranker:
         engine = self.engine_of(model.variant(visual_tokens=tokens, scoring=scoring, alone=alone))
         return replace(engine, store=None) if alone else engine
 
-    def engine_of(self, model: LocalModel[Any]) -> ScoringEngine[Any]:
+    def engine_of(self, model: "Model") -> ScoringEngine[Any]:
         """Return what a run works with, for a variant of the loaded model."""
+        executor: Any = getattr(model, "executor", None)  # of a model on workers
         return ScoringEngine(
             preprocessor=model,
-            executor=LocalExecutor(model, self.torch_thread),
+            executor=executor or LocalExecutor(cast(LocalModel[Any], model), self.torch_thread),
             device_queue=self.device_queue,
             store=self.store,
             prefetch_threads=self.settings.engine.prefetch_threads,

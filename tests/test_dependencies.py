@@ -25,6 +25,7 @@ LAYERS = (
     "vocabulary",
     "models",
     "engine",
+    "cluster",
     "index",
     "pipelines",
     "export",

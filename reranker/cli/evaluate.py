@@ -294,7 +294,7 @@ def _run(context: typer.Context, dataset: Dataset, grid: _Grid, results_log: Res
 def _open_model(context: typer.Context, settings: Settings) -> Reranker:
     reranker = reranker_of(context, settings)
     announce(reranker)
-    report_load_warnings(reranker.load())
+    report_load_warnings(reranker.info)
     return reranker
 
 

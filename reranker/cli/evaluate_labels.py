@@ -171,7 +171,7 @@ def _run(tagger: Tagger, choice: LabelChoice, dataset: LabelDataset) -> LabelEva
 
     if choice.rerank:
         announce(tagger.reranker)
-        report_load_warnings(tagger.reranker.load())
+        report_load_warnings(tagger.reranker.info)
     if tagger.is_relative:
         say("The confidences only compare the labels of a picture; this dual encoder judges no label by itself.")
     done, total = 0, len(dataset.pictures)

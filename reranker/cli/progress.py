@@ -11,9 +11,8 @@ from tqdm import tqdm
 
 from reranker.api import Reranker
 from reranker.cli.console import printable, say, silence_transformers
-from reranker.core.protocols import LocalModel
 from reranker.core.scores import memory_text
-from reranker.core.types import Candidate, Query, Ranking
+from reranker.core.types import Candidate, Query, Ranking, ScorerInfo
 from reranker.i18n.error_messages import load_warning_text
 
 RANKING_BAR: Final = "{bar:20} {n_fmt}/{total_fmt} · {rate_noinv_fmt} · {remaining} left {desc}"
@@ -35,9 +34,9 @@ def announce(reranker: Reranker) -> None:
     silence_transformers()
 
 
-def report_load_warnings(scorer: LocalModel[Any]) -> None:
+def report_load_warnings(info: ScorerInfo) -> None:
     """Write the load warnings of a model."""
-    for warning in scorer.info.load_warnings:
+    for warning in info.load_warnings:
         say(load_warning_text(warning, "en"))
 
 
@@ -58,8 +57,7 @@ def rank_with_progress(
     announce(reranker)
     rankings = []
     with closing(reranker.rank_each_stream(queries, candidates, top_k=top_k)) as stream:
-        scorer = reranker.load()
-        report_load_warnings(scorer)
+        report_load_warnings(reranker.info)
         with progress_bar(len(queries) * len(candidates), RANKING_BAR, unit=" pictures") as bar:
             if reranker.settings.model.detail == "auto":
                 bar.set_description_str("· first pass at low detail")
@@ -68,12 +66,13 @@ def rank_with_progress(
                     rankings.append(item)
                 else:
                     place = f"· query {number + 1} of {len(queries)} " if len(queries) > 1 else ""
-                    bar.set_description_str(place + _description(scorer, item.candidate), refresh=False)
+                    bar.set_description_str(place + _description(reranker, item.candidate), refresh=False)
                     bar.update()
             bar.set_description_str("", refresh=False)
     return rankings
 
 
-def _description(scorer: LocalModel[Any], candidate: Candidate) -> str:
-    memory, name = scorer.device_memory, printable(Path(candidate.name).name)
-    return f"· {memory_text(*memory)} · {name}" if memory else f"· {name}"
+def _description(reranker: Reranker, candidate: Candidate) -> str:
+    memory, workers = reranker.load().device_memory, len(reranker.workers)
+    parts = (f"{workers} workers" if workers else "", memory_text(*memory) if memory else "")
+    return "".join(f"· {part} " for part in (*parts, printable(Path(candidate.name).name)) if part).rstrip()

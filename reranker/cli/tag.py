@@ -165,7 +165,7 @@ def _of_pictures(pictures: Sequence[Candidate], tagger: Tagger, output: Path | N
     announce(tagger.reranker)
     with closing(tagger.tag_stream(pictures)) as stream:
         if tagger.is_reranked:
-            report_load_warnings(tagger.reranker.load())
+            report_load_warnings(tagger.reranker.info)
         if tagger.is_relative:
             say("The confidences only compare the labels of a picture; this dual encoder judges no label by itself.")
         yield from _with_progress(stream, len(pictures))

@@ -163,7 +163,7 @@ def rank_arrivals(reranker: Reranker, query: str | Query, arrived: Iterable[Sequ
     A picture that arrives again is scored again.
     """
     partial_ranking = _PartialRanking(reranker.rank(query, ()))
-    report_load_warnings(reranker.load())
+    report_load_warnings(reranker.info)
     say("Watching the folder; Ctrl-C ends it and writes the ranking.")
     with suppress(KeyboardInterrupt):
         for paths in arrived:

@@ -19,6 +19,7 @@ from reranker.core.types import Scoring
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"]
 
+AUTO: Final = "auto"
 MEGABYTE: Final = 1_000_000
 MIN_TOKENS, MAX_TOKENS = 4, 16_384
 DETAILS: Final = ("low", "usual", "high", "auto")
@@ -32,6 +33,8 @@ FORMS: Final = {
     "revision": re.compile(r"(?!.*(?:\.\.|//))[\w.+-][\w.+/-]{0,199}|"),  # no path out of the cache of the hub
     "root_path": re.compile(r"(?:https?:/)?(?:/[^\s/?#]+)*"),
     "host": re.compile(r"\S+"),
+    "workers": re.compile(r"auto|[1-9][0-9]{0,3}"),
+    "ray_address": re.compile(r"\S*"),
 }
 EXPECTED: Final = {
     "detail": f"{' | '.join(DETAILS)} | a number of visual tokens from {MIN_TOKENS} to {MAX_TOKENS:,}",
@@ -40,6 +43,8 @@ EXPECTED: Final = {
     "galleries": "folders of this machine",
     "libraries": "names or folders of libraries",
     "host": "an address of this machine, such as 127.0.0.1",
+    "workers": "auto | a whole number from 1 to 9,999",
+    "ray_address": "the address of a Ray cluster, such as 10.0.0.1:6379, or auto",
     "root_path": "a path that begins with a slash and does not end with one",
 }
 PREFIX: Final = "RERANKER_"
@@ -134,6 +139,16 @@ class EngineSettings(_Group):
     )
     feature_cache_mb: int = _setting(
         1024, "Host memory for the features of encoded pictures, in megabytes.", key="vision_memory_mb", least=0
+    )
+    workers: str = _setting(
+        "1",
+        "How many processes score pictures, each on a GPU of its own if there are GPUs; more than one needs the extra "
+        '`cluster`. "auto" is one for each GPU that Ray or CUDA sees, or one for each machine.',
+    )
+    ray_address: str = _setting(
+        "",
+        'Address of the Ray cluster whose machines the workers are on, such as 10.0.0.1:6379; "auto" is the cluster '
+        "that this machine belongs to. If empty, they are on this machine alone.",
     )
     rescore_near_ties: bool = _setting(
         False,

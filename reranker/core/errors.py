@@ -10,6 +10,7 @@ RerankerError
 │   ├── PictureNeedsMemory       decoding it takes more memory than the limit
 │   ├── PictureTooNarrow         the aspect ratio is beyond the limit
 │   ├── PictureUnscored          the model failed on this picture
+│   ├── WorkersEnded             every worker that got this picture has ended
 │   ├── PictureScoreNotFinite    the score is infinite or not a number
 │   ├── PictureOutOfMemory       the device has too little memory for this picture
 │   ├── PictureBeyondContext     the picture and its texts are longer than what the model reads
@@ -82,6 +83,13 @@ RerankerError
 ├── PrecisionUnsuitable          no picture of a run got a finite score in this precision
 ├── DeviceMissing                there is no GPU that torch can use
 ├── DeviceFailed                 the GPU does not work any more, whatever it is given
+├── ClusterError                 no workers can be had
+│   ├── RayMissing               the package that runs workers is not installed
+│   ├── ClusterUnreachable       there is no cluster at the address, or it does not accept this program
+│   ├── WorkersMissing           the cluster has no machine or GPU for workers, or others use all of them
+│   ├── WorkerFailed             a machine cannot load the model
+│   ├── WorkerNotStarted         no worker starts on a machine
+│   └── WorkerDiffers            a machine has another version of the model than the others
 ├── ServerStopping               the program ends before the request is finished
 ├── SettingInvalid               a setting is out of its range
 │   └── DetailTooHigh            the detail is more visual tokens than the model has room for
@@ -264,6 +272,11 @@ class PictureUnscored(PictureError):
 
 
 @dataclass(eq=False)
+class WorkersEnded(PictureError):
+    """Every worker that was given the picture has ended before it answered."""
+
+
+@dataclass(eq=False)
 class PictureScoreNotFinite(PictureError):
     """The score is infinite or not a number in this precision."""
 
@@ -299,7 +312,7 @@ def can_retry(error: PictureError) -> bool:
     """Return whether the same picture can be read and scored at another time."""
     if isinstance(error, PictureUnreadable):
         return error.reason in ("no access", "no memory", "too slow")
-    return isinstance(error, PictureSkipped | PictureUnscored | PictureOutOfMemory)
+    return isinstance(error, PictureSkipped | PictureUnscored | WorkersEnded | PictureOutOfMemory)
 
 
 @dataclass(eq=False)
@@ -744,6 +757,49 @@ class DeviceMissing(RerankerError):
 
 class DeviceFailed(RerankerError):
     """The GPU does not work any more, whatever it is given, until the program is started again."""
+
+
+class ClusterError(RerankerError):
+    """No workers can be had."""
+
+
+class RayMissing(ClusterError):
+    """The package that runs workers is not installed."""
+
+
+@dataclass(eq=False)
+class ClusterUnreachable(ClusterError):
+    """There is no cluster at the address, or it does not accept this program. reason: an error's class."""
+
+    address: str
+    reason: str
+
+
+class WorkersMissing(ClusterError):
+    """The cluster has no machine or GPU for workers, or others use all of them."""
+
+
+@dataclass(eq=False)
+class WorkerFailed(ClusterError):
+    """A machine cannot load the model. machine: its name. error: why."""
+
+    machine: str
+    error: RerankerError
+
+
+@dataclass(eq=False)
+class WorkerNotStarted(ClusterError):
+    """No worker starts on a machine. machine: its name. reason: an error's class."""
+
+    machine: str
+    reason: str
+
+
+@dataclass(eq=False)
+class WorkerDiffers(ClusterError):
+    """A machine has another version of the model than the others. machine: its name."""
+
+    machine: str
 
 
 class ServerStopping(RerankerError):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, Self, TypeVar
 
 from reranker.core.errors import BackendFailed, BackendRefused, PictureError
 from reranker.core.text import well_formed
@@ -134,6 +134,11 @@ class LabelCalibration:
     intercept: float
     threshold: float
     thresholds: tuple[tuple[str, float], ...] = ()
+
+    @classmethod
+    def of_temperature(cls, temperature: float) -> Self:
+        """Return the calibration of a scorer that has none for labels: sigmoid(log_odds / temperature), from 0.5."""
+        return cls(slope=1 / temperature, intercept=0.0, threshold=0.5)
 
     @property
     def is_valid(self) -> bool:

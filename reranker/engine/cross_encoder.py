@@ -117,28 +117,24 @@ class CrossEncoder:
     def _make_info(self) -> ScorerInfo:
         checkpoint, identity = self._checkpoint, self._method.identity
         method_digest = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:8]
-        calibration_key = f"{checkpoint.digest}-{checkpoint.precision}-{method_digest}"
-        calibration = self._calibrations.get(calibration_key)
-        temperature = calibration.temperature if calibration else self._method.temperature
+        temperature = self._method.temperature
         pixels = map(str, checkpoint.patch_settings.pixel_range(self._visual_tokens))
         parts = (checkpoint.digest, *identity, checkpoint.precision, *pixels, DECODING_VERSION, PATCHIFY_VERSION)
-        return ScorerInfo(
+        info = ScorerInfo(
             model=checkpoint.name,
             fingerprint=hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32],
             precision=checkpoint.precision,
             visual_tokens=self._visual_tokens,
             detail_levels=checkpoint.detail_levels,
             temperature=temperature,
-            relevance_threshold=calibration.relevance_threshold if calibration else checkpoint.relevance_threshold,
-            label_calibration=(
-                self._calibrations.get_labels(calibration_key)
-                or (checkpoint.label_calibration if self._scoring == "yes-no" else None)
-                or LabelCalibration(slope=1 / temperature, intercept=0.0, threshold=0.5)
-            ),
-            calibration_key=calibration_key,
+            relevance_threshold=checkpoint.relevance_threshold,
+            label_calibration=(checkpoint.label_calibration if self._scoring == "yes-no" else None)
+            or LabelCalibration.of_temperature(temperature),
+            calibration_key=f"{checkpoint.digest}-{checkpoint.precision}-{method_digest}",
             takes_example=checkpoint.takes_example,
             load_warnings=checkpoint.load_warnings,
         )
+        return self._calibrations.apply(info)
 
     def _make_budget(self, batch_tokens: int | None) -> TokenBudget:
         if batch_tokens:
@@ -308,13 +304,13 @@ class CrossEncoder:
         return OccludedImages(rows=rows, columns=columns, images=images)
 
     def _encode(self, batch: Sequence[PreparedImage], run_id: str) -> list[PreparedImage]:
-        images = [image if image.features else self._with_cached_features(image) for image in batch]
+        images = [image if image.features else self.with_cached_features(image) for image in batch]
         features = self._features(images)
         self._remember(images, features, run_id)
         return [replace(image, patches=None, features=each) for image, each in zip(images, features, strict=True)]
 
-    def _with_cached_features(self, image: PreparedImage) -> PreparedImage:
-        """Return the image with features that were cached after it was prepared, if there are any."""
+    def with_cached_features(self, image: PreparedImage) -> PreparedImage:
+        """Return an image with its features if they are cached; otherwise as it is. Thread-safe."""
         cached = self._cache.get(self._cache_key(image.content_hash))
         return replace(image, patches=None, features=cached.features) if cached else image
 

@@ -19,6 +19,7 @@ from reranker.core.errors import (
     CheckpointNotDownloaded,
     CheckpointUnsupported,
     CheckpointWeightsInvalid,
+    ClusterUnreachable,
     DatasetError,
     DatasetFormatUnknown,
     DatasetInvalid,
@@ -73,6 +74,7 @@ from reranker.core.errors import (
     QueryEmpty,
     QueryTooLong,
     RankingUnknown,
+    RayMissing,
     RequestError,
     RequestMalformed,
     RequestTextTooLarge,
@@ -98,6 +100,11 @@ from reranker.core.errors import (
     VocabularyError,
     VocabularyInvalid,
     VocabularyMissing,
+    WorkerDiffers,
+    WorkerFailed,
+    WorkerNotStarted,
+    WorkersEnded,
+    WorkersMissing,
 )
 from reranker.core.types import LoadWarning
 
@@ -184,6 +191,11 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
     (PictureUnscored, ""): {
         "en": "The model failed on “{name}” ({reason}); rank again, and choose a lower detail if it fails again.",
         "zh": "模型处理“{name}”时出错（{reason}）；请重新排序，若再次出错请降低精细度。",
+    },
+    (WorkersEnded, ""): {
+        "en": "Every worker that was given “{name}” has ended; rank again, and leave this picture out if it happens "
+        "again.",
+        "zh": "处理“{name}”的工作进程都意外退出；请重新排序，若再次发生请移除这张图片。",
     },
     (PictureScoreNotFinite, "half"): {
         "en": "The score of “{name}” is not a finite number in {precision}; choose the precision {others}.",
@@ -680,6 +692,38 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "if it happens again.",
         "zh": "显卡出错，无法继续计算；请重新启动程序，若再次出错请查看日志并检查显卡驱动。",
     },
+    (RayMissing, ""): {
+        "en": "Several workers need the package Ray, which is not installed; run pip install "
+        "'picture-reranker[cluster]', or set workers to 1 and ray_address to nothing.",
+        "zh": "使用多个工作进程需要 Ray，但尚未安装；请运行 pip install 'picture-reranker[cluster]' 安装，"
+        "或将 workers 设为 1 并清空 ray_address。",
+    },
+    (ClusterUnreachable, ""): {
+        "en": "The Ray cluster at “{address}” cannot be joined ({reason}); check that “ray start” has run on this "
+        "machine, the address, and that all machines have the same token.",
+        "zh": "无法加入位于“{address}”的 Ray 集群（{reason}）；请确认本机已运行“ray start”、地址正确，"
+        "并且所有机器使用同一令牌。",
+    },
+    (WorkersMissing, ""): {
+        "en": "The cluster has no free machine or GPU for a worker; wait for other programs to end, choose fewer "
+        "workers or the device cpu, or add machines.",
+        "zh": "集群中没有空闲的机器或显卡可供工作进程使用；请等待其他程序结束、减少 workers、"
+        "改用设备 cpu，或增加机器。",
+    },
+    (WorkerFailed, ""): {
+        "en": "The machine “{machine}” cannot load the model: {reason}",
+        "zh": "机器“{machine}”无法加载模型：{reason}",
+    },
+    (WorkerNotStarted, ""): {
+        "en": "No worker starts on the machine “{machine}” ({reason}); check that this program is installed there in "
+        "the same version.",
+        "zh": "机器“{machine}”上无法启动工作进程（{reason}）；请确认那里安装了同一版本的本程序。",
+    },
+    (WorkerDiffers, ""): {
+        "en": "The machine “{machine}” has another version of the model than the others; copy the same files to all "
+        "machines, or name a folder that they share.",
+        "zh": "机器“{machine}”上的模型版本与其他机器不同；请将相同的文件复制到所有机器，或指定共享文件夹。",
+    },
     (ServerStopping, ""): {
         "en": "The server is shutting down, so the request was not finished; send it again when the server is back.",
         "zh": "服务器正在关闭，请求未能完成；请在服务器恢复后重新发送。",
@@ -980,7 +1024,7 @@ def _words(error: RerankerError, language: Language) -> dict[str, str]:
     """Return the fields whose words depend on the language."""
     if isinstance(error, DatasetInvalid | VocabularyInvalid):
         return {"faults": fault_sentence(error.faults[0], language), "more": f"{len(error.faults) - 1:,}"}
-    if isinstance(error, ExampleUnreadable):
+    if isinstance(error, ExampleUnreadable | WorkerFailed):
         return {"reason": sentence(error.error, language)}
     if isinstance(error, CheckpointFieldInvalid):
         return {"reason": _FIELD_RULES[cast(FieldRule, error.reason)][language]}

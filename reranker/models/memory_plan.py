@@ -101,6 +101,11 @@ def gpu_bytes(device: Device) -> int:
     return int(torch.cuda.get_device_properties(chosen).total_memory) if chosen.type == "cuda" else 0
 
 
+def gpu_count(device: Device) -> int:
+    """Return how many GPUs a setting allows on this machine; 0 if it is the CPU."""
+    return torch.cuda.device_count() if device != "cpu" else 0
+
+
 def unquantized_precision(device: torch.device, *, large: bool) -> str:
     """Return the precision without quantization that suits a device.
 

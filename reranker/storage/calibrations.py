@@ -7,12 +7,12 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from reranker.config.paths import data_folder
-from reranker.core.types import LabelCalibration
+from reranker.core.types import LabelCalibration, ScorerInfo
 from reranker.storage.atomic_write import write_atomically
 
 _log = logging.getLogger(__name__)
@@ -57,6 +57,16 @@ class CalibrationStore:
 
         calibration = self._read(key, read)
         return calibration if calibration and calibration.is_valid else None
+
+    def apply(self, info: ScorerInfo) -> ScorerInfo:
+        """Return facts of a scorer with the calibrations of its key, if there are any."""
+        calibration, labels = self.get(info.calibration_key), self.get_labels(info.calibration_key)
+        if calibration is not None:
+            usual = info.label_calibration == LabelCalibration.of_temperature(info.temperature)
+            labels = labels or (LabelCalibration.of_temperature(calibration.temperature) if usual else None)
+            threshold = calibration.relevance_threshold
+            info = replace(info, temperature=calibration.temperature, relevance_threshold=threshold)
+        return info if labels is None else replace(info, label_calibration=labels)
 
     def put(self, key: str, calibration: Calibration, about: Mapping[str, Any]) -> None:
         """Store a calibration. Raises `OSError`.

@@ -1,0 +1,483 @@
+"""Keep a worker on every device of a Ray cluster: place them, load models on them, and replace those that end.
+
+Ray is imported only when workers are wanted. It starts on this machine alone, for this program alone, and ends with it;
+or the program joins a cluster, which goes on without it.
+"""
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reranker.cluster.device_worker import DeviceWorker
+from reranker.cluster.messages import EncoderSource, ModelFacts, ModelSource, Variant
+from reranker.cluster.scheduler import Scheduler, WorkerEnded
+from reranker.config import ray_environment
+from reranker.config.settings import AUTO, Device
+from reranker.core.errors import (
+    ClusterUnreachable,
+    DeviceFailed,
+    RayMissing,
+    RerankerError,
+    WorkerDiffers,
+    WorkerFailed,
+    WorkerNotStarted,
+    WorkersMissing,
+)
+from reranker.core.types import EncoderInfo
+from reranker.models.patchify import Patches
+
+_log = logging.getLogger(__name__)
+
+OBJECT_STORE_BYTES: Final = 1_000_000_000  # of pictures on their way; it takes no more than is used
+CHECK_S: Final = 1.0  # between two looks at the cluster
+LONGEST_PAUSE_S: Final = 60.0  # before a machine on which no worker starts is tried again
+START_S: Final = 600.0  # for a model to be loaded: 17 GB from a slow disk
+CONCURRENT_CALLS: Final = 8  # of a worker: two batches, and short questions beside them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """A place for a worker. node: id of its machine in Ray. machine: name of that. number: on the machine, from 0."""
+
+    node: str
+    machine: str
+    number: int
+    on_gpu: bool
+    threads: int
+
+    @property
+    def name(self) -> str:
+        """The name of its worker."""
+        return f"{self.machine}/{self.number}"
+
+
+class RayWorker:
+    """A worker in an actor of Ray. Workers that take the same slot one after the other have different names."""
+
+    def __init__(self, slot: Slot, actor: Any, generation: int) -> None:
+        self.slot, self.actor, self.is_ready = slot, actor, False
+        self.device_memory: tuple[int, int] | None = None
+        self._pulse: Future[Any] | None = None
+        self.name = slot.name if generation == 0 else f"{slot.name}.{generation}"
+
+    def has_ended(self) -> bool:
+        """Whether the process is known to have ended. Asks it for its memory, for the next time."""
+        if self._pulse is not None:
+            if not self._pulse.done():
+                return False
+            if self._pulse.exception() is not None:
+                return True
+            self.device_memory = self._pulse.result()
+        self._pulse = self.call("device_memory")
+        return False
+
+    def call(self, method: str, *arguments: Any) -> "Future[Any]":
+        """Start a method of its `DeviceWorker`."""
+        import ray  # noqa: PLC0415 - an optional package
+
+        answer: Future[Any] = Future()
+
+        def finish(done: "Future[Any]") -> None:
+            error = done.exception()
+            if error is None:
+                answer.set_result(done.result())
+            elif isinstance(error, ray.exceptions.RayActorError | ray.exceptions.RaySystemError):
+                answer.set_exception(WorkerEnded())
+            elif isinstance(error, ray.exceptions.RayTaskError):
+                answer.set_exception(error.cause if isinstance(error.cause, Exception) else error)
+            else:
+                answer.set_exception(WorkerEnded())
+
+        try:
+            getattr(self.actor, method).remote(*arguments).future().add_done_callback(finish)
+        except Exception:  # Ray has ended, or the worker is known to have
+            _log.debug("A call could not be sent", exc_info=True)
+            answer.set_exception(WorkerEnded())
+        return answer
+
+
+@dataclass(kw_only=True)
+class _Attempts:
+    """Starts that have failed in a slot. next_s: time before which it is not tried again."""
+
+    failed: int = 0
+    started: int = 0
+    next_s: float = 0.0
+
+
+@dataclass(kw_only=True)
+class _Opened:
+    """What every worker has to load."""
+
+    models: dict[str, ModelSource] = field(default_factory=dict)
+    encoders: dict[str, EncoderSource] = field(default_factory=dict)
+    fingerprints: dict[str, str] = field(default_factory=dict)  # by the keys of models and encoders
+
+
+class RayWorkers:
+    """The workers of a program; they start with `open`. Thread-safe.
+
+    workers: how many, or "auto" for one on each GPU, or one on each machine if there is no GPU. address: of a cluster;
+    empty for this machine alone. device: of the workers. on_change: as in `Scheduler`.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: str,
+        address: str,
+        device: Device,
+        on_change: Callable[[int], None] = lambda workers: None,
+    ) -> None:
+        self._wanted, self._address, self._device = workers, address, device
+        self.scheduler = Scheduler(on_change)
+        self._opened = _Opened()
+        self._workers: dict[Slot, RayWorker] = {}
+        self._attempts: dict[Slot, _Attempts] = {}
+        self._facts: dict[Variant, ModelFacts] = {}
+        self._lock = threading.RLock()  # of all above
+        self._opening = threading.Lock()
+        self._closed, self._monitor = (
+            threading.Event(),
+            threading.Thread(target=self._watch, name="reranker-workers", daemon=True),
+        )
+
+    # Models
+
+    def open(self, source: ModelSource) -> None:
+        """Load a model on every worker, which start now if they have not. Raises `ClusterError`."""
+        self._open(source.key, lambda: self._opened.models.setdefault(source.key, source))
+
+    def open_encoder(self, source: EncoderSource) -> None:
+        """Load a dual encoder on every worker. Raises `ClusterError`."""
+        self._open(source.key, lambda: self._opened.encoders.setdefault(source.key, source))
+
+    def _open(self, key: str, note: Callable[[], object]) -> None:
+        with self._opening:
+            if key in self._opened.fingerprints:
+                return
+            with self._lock:
+                note()
+                workers = list(self._workers.values())
+            try:
+                if self._monitor.is_alive():
+                    self._load_all(workers)
+                else:
+                    self._start()
+            except BaseException:
+                with self._lock:
+                    self._opened.models.pop(key, None)
+                    self._opened.encoders.pop(key, None)
+                    self._opened.fingerprints.pop(key, None)
+                raise
+
+    def facts(self, variant: Variant) -> ModelFacts:
+        """Return the facts of a variant of an open model. Raises a `RerankerError`."""
+        with self._lock:
+            known = self._facts.get(variant)
+        if known is not None:
+            return known
+        answer = self.scheduler.submit(lambda worker: worker.call("facts", variant)).result()
+        if isinstance(answer, RerankerError):
+            raise answer
+        with self._lock:
+            return self._facts.setdefault(variant, answer)
+
+    def encode_pixels(
+        self, source: EncoderSource, pixels: Sequence[NDArray[np.uint8]]
+    ) -> "Future[NDArray[np.float32]]":
+        """Start to encode pictures by an encoder that is open."""
+        return self.scheduler.submit(
+            lambda worker: worker.call("encode_pixels", source.key, pixels), pictures=len(pixels)
+        )
+
+    @property
+    def device_memory(self) -> tuple[int, int] | None:
+        """Bytes in use on the fullest GPU a moment ago, and bytes in all; None without GPUs."""
+        with self._lock:
+            memories = [worker.device_memory for worker in self._workers.values()]
+        return max((each for each in memories if each), key=lambda memory: memory[0] / memory[1], default=None)
+
+    def put(self, value: Any) -> Any:
+        """Store a value in Ray's object store, until nobody has what is returned any more."""
+        import ray  # noqa: PLC0415
+
+        return ray.put(value)
+
+    # Starting
+
+    def _start(self) -> None:
+        """Start Ray and the first workers, and wait until they have loaded what is open. Raises `ClusterError`."""
+        if find_spec("ray") is None:
+            raise RayMissing
+        _connect(self._address)
+        slots = self._slots()
+        if not slots:
+            raise WorkersMissing
+        starting = [self._new_worker(slot) for slot in slots]
+        errors = [error for error in (each.exception() for each in starting) if error is not None]
+        if errors:
+            with self._lock:
+                for worker in list(self._workers.values()):
+                    self._drop(worker)
+            raise errors[0]
+        atexit.register(self.close)
+        self._monitor.start()
+
+    def _new_worker(self, slot: Slot) -> "Future[None]":
+        """Start a worker in a thread of its own; the scheduler has it once its models are loaded."""
+        done: Future[None] = Future()
+
+        def start() -> None:
+            try:
+                self._start_worker(slot)
+                done.set_result(None)
+            except BaseException as error:
+                done.set_exception(error)
+
+        with self._lock:
+            attempts = self._attempts.setdefault(slot, _Attempts())
+            worker = RayWorker(slot, _actor(slot, is_local=not self._address), attempts.started)
+            attempts.started += 1
+            self._workers[slot] = worker
+        threading.Thread(target=start, name=f"reranker-start-{slot.name}", daemon=True).start()
+        return done
+
+    def _start_worker(self, slot: Slot) -> None:
+        with self._lock:
+            worker = self._workers[slot]
+        try:
+            self._load(worker)
+        except BaseException:
+            with self._lock:
+                self._drop(worker)
+            raise
+        with self._lock:
+            self._attempts[slot].failed = 0
+        self.scheduler.add(worker)
+        worker.is_ready = True
+
+    def _load_all(self, workers: Sequence[RayWorker]) -> None:
+        for worker in workers:
+            self._load(worker)
+
+    def _load(self, worker: RayWorker) -> None:
+        """Load all that is open on a worker. Raises `WorkerFailed`, `WorkerNotStarted`, `WorkerDiffers`."""
+        with self._lock:
+            models, encoders = list(self._opened.models.values()), list(self._opened.encoders.values())
+        for model in models:
+            self._asked(worker, "open", model)
+            facts = self._asked(worker, "facts", Variant(source=model.key))
+            self._check_same(worker, model.key, facts.info.fingerprint)
+        for encoder in encoders:
+            info: EncoderInfo = self._asked(worker, "open_encoder", encoder)
+            self._check_same(worker, encoder.key, info.fingerprint)
+
+    def _asked(self, worker: RayWorker, method: str, argument: Any) -> Any:
+        machine = worker.slot.machine
+        try:
+            answer = worker.call(method, argument).result(START_S)
+        except Exception as error:
+            reason = "it ended" if isinstance(error, WorkerEnded) else type(error).__name__
+            raise WorkerNotStarted(machine=machine, reason=reason) from error
+        if isinstance(answer, RerankerError):
+            raise WorkerFailed(machine=machine, error=answer)
+        return answer
+
+    def _check_same(self, worker: RayWorker, key: str, fingerprint: str) -> None:
+        with self._lock:
+            if self._opened.fingerprints.setdefault(key, fingerprint) != fingerprint:
+                raise WorkerDiffers(machine=worker.slot.machine)
+
+    # Watching
+
+    def _watch(self) -> None:
+        """Replace workers that have ended, and place some on machines that are new, until `close`."""
+        while not self._closed.wait(CHECK_S):
+            try:
+                self._check_workers()
+            except Exception:
+                _log.warning("The workers could not be checked", exc_info=True)
+
+    def _check_workers(self) -> None:
+        now = time.monotonic()
+        slots = self._slots()
+        with self._lock:
+            for worker in list(self._workers.values()):
+                was_lost = worker.is_ready and not self.scheduler.has(worker.name)
+                if worker.slot not in slots or was_lost or worker.has_ended():
+                    self._drop(worker)
+            free = [slot for slot in slots if slot not in self._workers]
+            due = [slot for slot in free if self._attempts.setdefault(slot, _Attempts()).next_s <= now]
+        for slot in due:
+            self._new_worker(slot).add_done_callback(partial(self._note_start, slot))
+        if not slots:
+            self.scheduler.fail(WorkersMissing())
+
+    def _note_start(self, slot: Slot, done: "Future[None]") -> None:
+        error = done.exception()
+        if error is None:
+            return
+        with self._lock:
+            attempts = self._attempts[slot]
+            attempts.failed += 1
+            pause = min(LONGEST_PAUSE_S, 2.0**attempts.failed)
+            attempts.next_s = time.monotonic() + pause
+            is_alone = not self._workers
+        _log.warning("No worker started in %s; next try in %.0f s: %s", slot.name, pause, error)
+        if is_alone:
+            self.scheduler.fail(error if isinstance(error, RerankerError) else DeviceFailed())
+
+    def _drop(self, worker: RayWorker) -> None:
+        """Forget a worker, and end its process."""
+        import ray  # noqa: PLC0415
+
+        self._workers.pop(worker.slot, None)
+        self.scheduler.remove(worker)
+        try:
+            ray.kill(worker.actor)
+        except Exception:
+            _log.debug("A worker could not be ended", exc_info=True)
+
+    def _slots(self) -> list[Slot]:
+        """Return the places for workers, machine by machine."""
+        import ray  # noqa: PLC0415
+
+        nodes = sorted(
+            (node for node in ray.nodes() if node["Alive"]),  # type: ignore[no-untyped-call]
+            key=lambda node: str(node["NodeID"]),
+        )
+        return slots_of(nodes, self._wanted, self._device)
+
+    def close(self) -> None:
+        """End the workers, and Ray if it was started for them."""
+        import ray  # noqa: PLC0415
+
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        if self._monitor.is_alive():
+            self._monitor.join()
+        with self._lock:
+            for worker in list(self._workers.values()):
+                self._drop(worker)
+        self.scheduler.fail(DeviceFailed())
+        if not self._address:
+            ray.shutdown()
+
+
+def slots_of(nodes: Sequence[dict[str, Any]], wanted: str, device: Device) -> list[Slot]:
+    """Return the places for workers on machines of `ray.nodes`.
+
+    wanted: a number, or "auto" for one on each GPU, or one on each machine if there is no GPU or the device is "cpu".
+    A number of workers is dealt to the machines in turn, at most one to a GPU.
+    """
+    gpus = {node["NodeID"]: int(node["Resources"].get("GPU", 0)) for node in nodes}
+    on_gpu = device != "cpu" and any(gpus.values())
+    if device == "cuda" and not on_gpu:
+        return []
+    if on_gpu:
+        room = gpus
+    elif wanted == AUTO:
+        room = dict.fromkeys(gpus, 1)
+    else:
+        room = dict.fromkeys(gpus, int(wanted))
+    counts = _dealt(room, sum(room.values()) if wanted == AUTO else int(wanted))
+    names = _machine_names(nodes)
+    return [
+        Slot(
+            node=node["NodeID"],
+            machine=names[node["NodeID"]],
+            number=number,
+            on_gpu=on_gpu,
+            threads=max(1, int(node["Resources"].get("CPU", 1)) // counts[node["NodeID"]]),
+        )
+        for node in nodes
+        for number in range(counts[node["NodeID"]])
+    ]
+
+
+def _dealt(room: dict[str, int], wanted: int) -> Counter[str]:
+    """Deal so many workers to machines in turn, to each at most what it has room for."""
+    counts: Counter[str] = Counter()
+    while sum(counts.values()) < wanted:
+        free = [node for node in room if counts[node] < room[node]]
+        if not free:
+            break
+        counts.update(free[: wanted - sum(counts.values())])
+    return counts
+
+
+def _machine_names(nodes: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Return the names of machines by their ids; with the start of the id where several have the same name."""
+    names = Counter(node["NodeManagerHostname"] for node in nodes)
+    return {
+        node["NodeID"]: name if names[name] == 1 else f"{name}-{node['NodeID'][:8]}"
+        for node in nodes
+        for name in [node["NodeManagerHostname"]]
+    }
+
+
+def _connect(address: str) -> None:
+    """Start Ray on this machine, or join a cluster. Raises `ClusterUnreachable`."""
+    ray_environment.prepare(local=not address)
+    import ray  # noqa: PLC0415
+
+    if ray.is_initialized():
+        return
+    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False}
+    try:
+        if address:
+            ray.init(address=address, **options)
+        else:
+            ray.init(
+                address="local",
+                num_cpus=_cpus(),
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                **options,
+            )
+    except Exception as error:
+        _log.debug("Ray did not start", exc_info=True)
+        raise ClusterUnreachable(address=address or "local", reason=type(error).__name__) from error
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _actor(slot: Slot, *, is_local: bool) -> Any:
+    """Start the process of a worker.
+
+    On a machine of one's own, workers share all processors; in a cluster, they claim their part of them.
+    """
+    import ray  # noqa: PLC0415
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415
+
+    options = {
+        "num_cpus": 0 if is_local or slot.on_gpu else slot.threads,
+        "num_gpus": 1 if slot.on_gpu else 0,
+        "max_concurrency": CONCURRENT_CALLS,
+        "scheduling_strategy": NodeAffinitySchedulingStrategy(slot.node, soft=False),
+    }
+    remote = ray.remote(DeviceWorker).options(**options)
+    return remote.remote(on_gpu=slot.on_gpu, threads=slot.threads, fetch=_fetch)
+
+
+def _fetch(references: Sequence[Any]) -> list[Patches]:
+    """Return what was stored by `RayWorkers.put`, in the process of a worker."""
+    import ray  # noqa: PLC0415
+
+    return list(ray.get(list(references)))

@@ -1,0 +1,274 @@
+"""Decide which worker gets which batch.
+
+A worker has at most two batches, so that a slow one holds up no more than that. A batch whose pictures a worker has
+encoded goes to that worker, unless another one has nothing to do. A batch whose worker ended goes to others.
+"""
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
+
+from reranker.core.errors import RerankerError
+
+PER_WORKER: Final = 2  # batches: one that is computed, and the next one
+TRIES: Final = 3
+
+
+class WorkerEnded(Exception):
+    """The process of a worker, or its machine, has ended before it answered."""
+
+
+class Worker(Protocol):
+    """Runs methods on one device, in another process."""
+
+    @property
+    def name(self) -> str:
+        """Its name for people, which no other worker has."""
+
+    def call(self, method: str, *arguments: Any) -> "Future[Any]":
+        """Start a method. The future raises `WorkerEnded` if the worker ends before it answers."""
+
+
+_Result = TypeVar("_Result")
+Start = Callable[[Worker], "Future[_Result]"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerStatus:
+    """What a worker does. in_flight: batches that it has. pictures, batches: that it has finished.
+
+    pictures_per_s: while it had something to do; 0 before its first batch.
+    """
+
+    name: str
+    in_flight: int
+    batches: int
+    pictures: int
+    pictures_per_s: float
+
+
+@dataclass(kw_only=True, eq=False)
+class _Task:
+    start: "Start[Any]"
+    future: "Future[Any]"
+    home: str | None
+    pictures: int
+    tries_left: int
+
+
+@dataclass(kw_only=True, eq=False)
+class _Place:
+    """A worker, and what it has. busy_since: when it got something to do; None while it has nothing."""
+
+    worker: Worker
+    in_flight: int = 0
+    batches: int = 0
+    pictures: int = 0
+    busy_s: float = 0.0
+    busy_since: float | None = None
+
+
+class Scheduler:
+    """Gives batches to workers that come and go. Thread-safe. No lock is held while a worker is called.
+
+    on_change: called with the number of workers when it has changed. clock: seconds.
+    """
+
+    def __init__(
+        self, on_change: Callable[[int], None] = lambda workers: None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lock, self._on_change, self._clock = threading.Lock(), on_change, clock
+        self._places: dict[str, _Place] = {}
+        # Workers by the number of their batches, so that one with the fewest is found at once.
+        self._free: list[OrderedDict[str, _Place]] = [OrderedDict() for _ in range(PER_WORKER)]
+        self._waiting: dict[str | None, deque[_Task]] = {}  # by home; none is empty
+        self._most_workers = 1
+        self._error: RerankerError | None = None
+
+    @property
+    def workers(self) -> int:
+        """The number of workers, at least 1."""
+        return max(1, len(self._places))
+
+    @property
+    def capacity(self) -> int:
+        """The number of batches that are worth being given at a time. It never shrinks: workers that end come again."""
+        return PER_WORKER * self._most_workers
+
+    @property
+    def waiting(self) -> int:
+        """The number of batches that no worker has yet."""
+        with self._lock:
+            return sum(map(len, self._waiting.values()))
+
+    def has(self, name: str) -> bool:
+        """Whether there is a worker of this name."""
+        return name in self._places
+
+    def all(self) -> list[Worker]:
+        """Return the workers."""
+        with self._lock:
+            return [place.worker for place in self._places.values()]
+
+    def status(self) -> list[WorkerStatus]:
+        """Return what the workers do, in the order of their names."""
+        with self._lock:
+            now = self._clock()
+            return [self._status(self._places[name], now) for name in sorted(self._places)]
+
+    def _status(self, place: _Place, now: float) -> WorkerStatus:
+        busy_s = place.busy_s + (0 if place.busy_since is None else now - place.busy_since)
+        return WorkerStatus(
+            name=place.worker.name,
+            in_flight=place.in_flight,
+            batches=place.batches,
+            pictures=place.pictures,
+            pictures_per_s=place.pictures / busy_s if busy_s else 0.0,
+        )
+
+    def add(self, worker: Worker) -> None:
+        """Use a worker from now on."""
+        with self._lock:
+            self._error = None
+            place = self._places[worker.name] = _Place(worker=worker)
+            self._free[0][worker.name] = place
+            self._most_workers = max(self._most_workers, len(self._places))
+            count = len(self._places)
+        self._on_change(count)
+        for _ in range(PER_WORKER):
+            self._feed(place)
+
+    def remove(self, worker: Worker) -> None:
+        """Give a worker nothing more. What it has comes back when its calls end."""
+        with self._lock:
+            place = self._places.get(worker.name)
+            if place is None or place.worker is not worker:
+                return
+            del self._places[worker.name]
+            for level in self._free:
+                level.pop(worker.name, None)
+            orphans = self._waiting.pop(worker.name, deque())
+            count = len(self._places)
+        self._on_change(count)
+        for task in orphans:
+            task.home = None
+            self._place(task)
+
+    def fail(self, error: RerankerError) -> None:
+        """End the batches that wait, and later ones, with an error, until a worker is added: there are none."""
+        with self._lock:
+            if self._places:
+                return
+            self._error = error
+            tasks = [task for queue in self._waiting.values() for task in queue]
+            self._waiting.clear()
+        for task in tasks:
+            task.future.set_exception(error)
+
+    def submit(
+        self, start: "Start[_Result]", *, home: str | None = None, pictures: int = 0, tries: int = TRIES
+    ) -> "Future[_Result]":
+        """Give a batch to a worker, now or as soon as one has room, and return its result.
+
+        home: the worker that should have it. pictures: for `status`. tries: workers that may end with it; the future
+        raises `WorkerEnded` then, and otherwise what that of `start` does.
+        """
+        task = _Task(start=start, future=Future(), home=home, pictures=pictures, tries_left=tries)
+        self._place(task)
+        return task.future
+
+    def _place(self, task: _Task, *, first: bool = False) -> None:
+        """Give a task to a worker, or let it wait. first: before others that wait."""
+        with self._lock:
+            error, place = self._error, self._best_place(task)
+            if place is not None:
+                self._take(place)
+            elif error is None:
+                home = task.home if task.home in self._places else None
+                queue = self._waiting.setdefault(home, deque())
+                (queue.appendleft if first else queue.append)(task)
+        if place is not None:
+            self._start(place, task)
+        elif error is not None:
+            task.future.set_exception(error)
+
+    def _best_place(self, task: _Task) -> _Place | None:
+        """Return the home of a task, an idle worker, or else, for one without home, a worker with room."""
+        if task.home is not None and task.home in self._places:
+            home = self._places[task.home]
+            if home.in_flight < PER_WORKER:
+                return home
+            return next(iter(self._free[0].values()), None)
+        return next((next(iter(level.values())) for level in self._free if level), None)
+
+    def _feed(self, place: _Place) -> None:
+        """Give a worker with room a task that waits: one of its own, one without home, or any if it is idle."""
+        with self._lock:
+            if place.in_flight >= PER_WORKER or self._places.get(place.worker.name) is not place:
+                return
+            task = self._next_task(place)
+            if task is None:
+                return
+            self._take(place)
+        self._start(place, task)
+
+    def _next_task(self, place: _Place) -> _Task | None:
+        homes = [home for home in (place.worker.name, None) if home in self._waiting]
+        if not homes and place.in_flight == 0 and self._waiting:
+            homes = [max(self._waiting, key=lambda home: len(self._waiting[home]))]
+        if not homes:
+            return None
+        queue = self._waiting[homes[0]]
+        task = queue.popleft()
+        if not queue:
+            del self._waiting[homes[0]]
+        return task
+
+    def _take(self, place: _Place) -> None:
+        """Note that a worker gets a task."""
+        self._move(place, place.in_flight + 1)
+        if place.busy_since is None:
+            place.busy_since = self._clock()
+
+    def _move(self, place: _Place, in_flight: int) -> None:
+        name = place.worker.name
+        if self._places.get(name) is place:
+            for level in self._free:
+                level.pop(name, None)
+            if in_flight < PER_WORKER:
+                self._free[in_flight][name] = place
+        place.in_flight = in_flight
+
+    def _start(self, place: _Place, task: _Task) -> None:
+        task.tries_left -= 1
+        try:
+            started = task.start(place.worker)
+        except Exception as error:
+            started = Future()
+            started.set_exception(error)
+        started.add_done_callback(lambda future: self._end(place, task, future))
+
+    def _end(self, place: _Place, task: _Task, started: "Future[Any]") -> None:
+        error = started.exception()
+        with self._lock:
+            self._move(place, place.in_flight - 1)
+            if place.in_flight == 0 and place.busy_since is not None:
+                place.busy_s += self._clock() - place.busy_since
+                place.busy_since = None
+            if error is None:
+                place.batches += 1
+                place.pictures += task.pictures
+        if isinstance(error, WorkerEnded):
+            self.remove(place.worker)
+            if task.tries_left:
+                self._place(task, first=True)
+                return
+        self._feed(place)
+        if error is None:
+            task.future.set_result(started.result())
+        else:
+            task.future.set_exception(error)

@@ -1,0 +1,15 @@
+"""Environment variables that Ray reads when it is imported."""
+
+import os
+
+
+def prepare(*, local: bool) -> None:
+    """Turn off its telemetry, and let it accept only programs that have its token.
+
+    local: let it listen on this machine alone, whatever its name; Ray has a switch for it that is named after systems
+        without clusters.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    if local:
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
