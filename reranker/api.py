@@ -226,7 +226,7 @@ class Reranker:
                     workers=engine.workers,
                     address=engine.ray_address,
                     device=self.settings.model.device,
-                    on_change=lambda _: self._grow_queue(),
+                    before_growth=self.device_queue.grow,
                 )
             return self._workers
 
@@ -238,10 +238,6 @@ class Reranker:
         if engine.workers == AUTO and not engine.ray_address:
             return gpu_count(self.settings.model.device) > 1
         return engine.workers != "1" or bool(engine.ray_address)
-
-    def _grow_queue(self) -> None:
-        if self._workers is not None:
-            self.device_queue.grow(self._workers.scheduler.capacity)
 
     def _load_on_workers(self, workers: "RayWorkers") -> "RemoteModel":
         """Raises `ClusterError`."""

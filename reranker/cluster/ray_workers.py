@@ -44,6 +44,8 @@ OBJECT_STORE_BYTES: Final = 1_000_000_000  # of pictures on their way; it takes 
 CHECK_S: Final = 1.0  # between two looks at the cluster
 LONGEST_PAUSE_S: Final = 60.0  # before a machine on which no worker starts is tried again
 START_S: Final = 600.0  # for a model to be loaded: 17 GB from a slow disk
+_CONNECTING: Final = threading.Lock()
+_OPEN: Final[set["RayWorkers"]] = set()  # those that use the one Ray of this process
 CONCURRENT_CALLS: Final = 8  # of a worker: two batches, and short questions beside them
 
 
@@ -130,7 +132,7 @@ class RayWorkers:
     """The workers of a program; they start with `open`. Thread-safe.
 
     workers: how many, or "auto" for one on each GPU, or one on each machine if there is no GPU. address: of a cluster;
-    empty for this machine alone. device: of the workers. on_change: as in `Scheduler`.
+    empty for this machine alone. device: of the workers. before_growth: as in `Scheduler`.
     """
 
     def __init__(
@@ -139,10 +141,10 @@ class RayWorkers:
         workers: str,
         address: str,
         device: Device,
-        on_change: Callable[[int], None] = lambda workers: None,
+        before_growth: Callable[[int], None] = lambda capacity: None,
     ) -> None:
         self._wanted, self._address, self._device = workers, address, device
-        self.scheduler = Scheduler(on_change)
+        self.scheduler = Scheduler(before_growth)
         self._opened = _Opened()
         self._workers: dict[Slot, RayWorker] = {}
         self._attempts: dict[Slot, _Attempts] = {}
@@ -222,8 +224,11 @@ class RayWorkers:
         """Start Ray and the first workers, and wait until they have loaded what is open. Raises `ClusterError`."""
         if find_spec("ray") is None:
             raise RayMissing
-        _connect(self._address)
+        with _CONNECTING:
+            _connect(self._address)
+            _OPEN.add(self)
         slots = self._slots()
+        atexit.register(self.close)
         if not slots:
             raise WorkersMissing
         starting = [self._new_worker(slot) for slot in slots]
@@ -233,7 +238,6 @@ class RayWorkers:
                 for worker in list(self._workers.values()):
                     self._drop(worker)
             raise errors[0]
-        atexit.register(self.close)
         self._monitor.start()
 
     def _new_worker(self, slot: Slot) -> "Future[None]":
@@ -370,12 +374,15 @@ class RayWorkers:
         self._closed.set()
         if self._monitor.is_alive():
             self._monitor.join()
+        atexit.unregister(self.close)
         with self._lock:
             for worker in list(self._workers.values()):
                 self._drop(worker)
         self.scheduler.fail(DeviceFailed())
-        if not self._address:
-            ray.shutdown()
+        with _CONNECTING:
+            _OPEN.discard(self)
+            if not _OPEN:
+                ray.shutdown()
 
 
 def slots_of(nodes: Sequence[dict[str, Any]], wanted: str, device: Device) -> list[Slot]:
@@ -437,6 +444,8 @@ def _connect(address: str) -> None:
 
     if ray.is_initialized():
         return
+    # Ray writes to stdout, where results belong, that a worker has ended; the workers are watched here.
+    ray._private.worker.print_to_stdstream = lambda data, **_: _log.debug("Ray says: %s", data)
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False}
     try:
         if address:

@@ -226,8 +226,8 @@ NoteKept = Callable[[Sequence[RemoteImage], Sequence[bool], str], None]
 class WorkerExecutor:
     """An `Executor` whose devices are those of workers.
 
-    A batch that a worker did not finish goes to another one, and the third time its pictures go one by one: so a
-    picture that ends workers fails, and no other one. load: decodes a picture that was prepared without patches.
+    The pictures of a batch that a worker did not finish go to others one by one, at most twice each: so a picture that
+    ends workers fails, and no other one. load: decodes a picture that was prepared without patches.
     note_kept: is told which features a worker has.
     """
 
@@ -307,7 +307,7 @@ class WorkerExecutor:
         are_pairs: bool = False,
     ) -> "Future[Sequence[ScoreResult]]":
         call = _Call(work="score", images=images, run_id=run_id, queries=queries, are_pairs=are_pairs, example=example)
-        tries = TRIES if len(images) == 1 else TRIES - 1
+        tries = TRIES if len(images) == 1 else 1
         done: Future[Sequence[ScoreResult]] = Future()
 
         def finish(started: "Future[_Done]") -> None:
@@ -323,8 +323,8 @@ class WorkerExecutor:
         return done
 
     def _score_one_by_one(self, call: "_Call", done: "Future[Sequence[ScoreResult]]") -> None:
-        """Give each image of a batch that workers have ended with its last chance, alone."""
-        started = [self._start(each, 1) for each in call.split()]
+        """Give each image of a batch that a worker has ended with its other tries, alone."""
+        started = [self._start(each, TRIES - 1, alone=True) for each in call.split()]
 
         def finish() -> None:
             try:
@@ -336,9 +336,9 @@ class WorkerExecutor:
         for each in started:
             each.add_done_callback(left.count)
 
-    def _start(self, call: "_Call", tries: int = TRIES) -> "Future[_Done]":
+    def _start(self, call: "_Call", tries: int = TRIES, *, alone: bool = False) -> "Future[_Done]":
         return self._workers.scheduler.submit(
-            partial(self._send, call), home=call.images[0].home, pictures=len(call.pictures), tries=tries
+            partial(self._send, call), home=call.images[0].home, pictures=len(call.pictures), tries=tries, alone=alone
         )
 
     def _send(self, call: "_Call", worker: Worker) -> "Future[_Done]":

@@ -1,7 +1,8 @@
 """Decide which worker gets which batch.
 
 A worker has at most two batches, so that a slow one holds up no more than that. A batch whose pictures a worker has
-encoded goes to that worker, unless another one has nothing to do. A batch whose worker ended goes to others.
+encoded goes to that worker, unless another one has nothing to do. What a worker had when it ended goes to others, but
+only so often, and then alone, for one of its batches may have ended it.
 """
 
 import threading
@@ -9,7 +10,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
 from reranker.core.errors import RerankerError
@@ -58,6 +59,7 @@ class _Task:
     home: str | None
     pictures: int
     tries_left: int
+    alone: bool
 
 
 @dataclass(kw_only=True, eq=False)
@@ -65,7 +67,7 @@ class _Place:
     """A worker, and what it has. busy_since: when it got something to do; None while it has nothing."""
 
     worker: Worker
-    in_flight: int = 0
+    tasks: list[_Task] = field(default_factory=list)  # the oldest first
     batches: int = 0
     pictures: int = 0
     busy_s: float = 0.0
@@ -75,17 +77,18 @@ class _Place:
 class Scheduler:
     """Gives batches to workers that come and go. Thread-safe. No lock is held while a worker is called.
 
-    on_change: called with the number of workers when it has changed. clock: seconds.
+    before_growth: called with what `capacity` will be. clock: seconds.
     """
 
     def __init__(
-        self, on_change: Callable[[int], None] = lambda workers: None, clock: Callable[[], float] = time.monotonic
+        self, before_growth: Callable[[int], None] = lambda capacity: None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._lock, self._on_change, self._clock = threading.Lock(), on_change, clock
+        self._lock, self._before_growth, self._clock = threading.Lock(), before_growth, clock
         self._places: dict[str, _Place] = {}
         # Workers by the number of their batches, so that one with the fewest is found at once.
         self._free: list[OrderedDict[str, _Place]] = [OrderedDict() for _ in range(PER_WORKER)]
         self._waiting: dict[str | None, deque[_Task]] = {}  # by home; none is empty
+        self._waiting_alone: deque[_Task] = deque()
         self._most_workers = 1
         self._error: RerankerError | None = None
 
@@ -103,7 +106,7 @@ class Scheduler:
     def waiting(self) -> int:
         """The number of batches that no worker has yet."""
         with self._lock:
-            return sum(map(len, self._waiting.values()))
+            return len(self._waiting_alone) + sum(map(len, self._waiting.values()))
 
     def has(self, name: str) -> bool:
         """Whether there is a worker of this name."""
@@ -124,7 +127,7 @@ class Scheduler:
         busy_s = place.busy_s + (0 if place.busy_since is None else now - place.busy_since)
         return WorkerStatus(
             name=place.worker.name,
-            in_flight=place.in_flight,
+            in_flight=len(place.tasks),
             batches=place.batches,
             pictures=place.pictures,
             pictures_per_s=place.pictures / busy_s if busy_s else 0.0,
@@ -134,11 +137,10 @@ class Scheduler:
         """Use a worker from now on."""
         with self._lock:
             self._error = None
+            self._before_growth(PER_WORKER * max(self._most_workers, 1 + len(self._places)))
             place = self._places[worker.name] = _Place(worker=worker)
             self._free[0][worker.name] = place
             self._most_workers = max(self._most_workers, len(self._places))
-            count = len(self._places)
-        self._on_change(count)
         for _ in range(PER_WORKER):
             self._feed(place)
 
@@ -152,8 +154,6 @@ class Scheduler:
             for level in self._free:
                 level.pop(worker.name, None)
             orphans = self._waiting.pop(worker.name, deque())
-            count = len(self._places)
-        self._on_change(count)
         for task in orphans:
             task.home = None
             self._place(task)
@@ -164,33 +164,42 @@ class Scheduler:
             if self._places:
                 return
             self._error = error
-            tasks = [task for queue in self._waiting.values() for task in queue]
+            tasks = [task for queue in (self._waiting_alone, *self._waiting.values()) for task in queue]
             self._waiting.clear()
+            self._waiting_alone.clear()
         for task in tasks:
             task.future.set_exception(error)
 
     def submit(
-        self, start: "Start[_Result]", *, home: str | None = None, pictures: int = 0, tries: int = TRIES
+        self,
+        start: "Start[_Result]",
+        *,
+        home: str | None = None,
+        pictures: int = 0,
+        tries: int = TRIES,
+        alone: bool = False,
     ) -> "Future[_Result]":
         """Give a batch to a worker, now or as soon as one has room, and return its result.
 
         home: the worker that should have it. pictures: for `status`. tries: workers that may end with it; the future
-        raises `WorkerEnded` then, and otherwise what that of `start` does.
+        raises `WorkerEnded` then, and otherwise what that of `start` does. alone: beside no other batch, as all that
+        are given a second time.
         """
-        task = _Task(start=start, future=Future(), home=home, pictures=pictures, tries_left=tries)
+        task = _Task(start=start, future=Future(), home=home, pictures=pictures, tries_left=tries, alone=alone)
         self._place(task)
         return task.future
 
-    def _place(self, task: _Task, *, first: bool = False) -> None:
-        """Give a task to a worker, or let it wait. first: before others that wait."""
+    def _place(self, task: _Task) -> None:
+        """Give a task to a worker, or let it wait."""
         with self._lock:
             error, place = self._error, self._best_place(task)
             if place is not None:
-                self._take(place)
+                self._take(place, task)
+            elif error is None and task.alone:
+                self._waiting_alone.append(task)
             elif error is None:
                 home = task.home if task.home in self._places else None
-                queue = self._waiting.setdefault(home, deque())
-                (queue.appendleft if first else queue.append)(task)
+                self._waiting.setdefault(home, deque()).append(task)
         if place is not None:
             self._start(place, task)
         elif error is not None:
@@ -198,9 +207,11 @@ class Scheduler:
 
     def _best_place(self, task: _Task) -> _Place | None:
         """Return the home of a task, an idle worker, or else, for one without home, a worker with room."""
+        if task.alone:
+            return next(iter(self._free[0].values()), None)
         if task.home is not None and task.home in self._places:
             home = self._places[task.home]
-            if home.in_flight < PER_WORKER:
+            if self._has_room(home):
                 return home
             return next(iter(self._free[0].values()), None)
         return next((next(iter(level.values())) for level in self._free if level), None)
@@ -208,17 +219,24 @@ class Scheduler:
     def _feed(self, place: _Place) -> None:
         """Give a worker with room a task that waits: one of its own, one without home, or any if it is idle."""
         with self._lock:
-            if place.in_flight >= PER_WORKER or self._places.get(place.worker.name) is not place:
+            if not self._has_room(place) or self._places.get(place.worker.name) is not place:
                 return
             task = self._next_task(place)
             if task is None:
                 return
-            self._take(place)
+            self._take(place, task)
         self._start(place, task)
 
+    @staticmethod
+    def _has_room(place: _Place) -> bool:
+        return len(place.tasks) < PER_WORKER and not any(task.alone for task in place.tasks)
+
     def _next_task(self, place: _Place) -> _Task | None:
+        """Return what waits for a worker with room. What must be alone goes first, once the worker is idle."""
+        if self._waiting_alone:
+            return None if place.tasks else self._waiting_alone.popleft()
         homes = [home for home in (place.worker.name, None) if home in self._waiting]
-        if not homes and place.in_flight == 0 and self._waiting:
+        if not homes and not place.tasks and self._waiting:
             homes = [max(self._waiting, key=lambda home: len(self._waiting[home]))]
         if not homes:
             return None
@@ -228,23 +246,23 @@ class Scheduler:
             del self._waiting[homes[0]]
         return task
 
-    def _take(self, place: _Place) -> None:
+    def _take(self, place: _Place, task: _Task) -> None:
         """Note that a worker gets a task."""
-        self._move(place, place.in_flight + 1)
+        place.tasks.append(task)
+        self._note_free(place)
         if place.busy_since is None:
             place.busy_since = self._clock()
 
-    def _move(self, place: _Place, in_flight: int) -> None:
-        name = place.worker.name
+    def _note_free(self, place: _Place) -> None:
+        """Note how many batches a worker has, unless it was removed."""
+        name, count = place.worker.name, len(place.tasks)
         if self._places.get(name) is place:
             for level in self._free:
                 level.pop(name, None)
-            if in_flight < PER_WORKER:
-                self._free[in_flight][name] = place
-        place.in_flight = in_flight
+            if self._has_room(place):
+                self._free[count][name] = place
 
     def _start(self, place: _Place, task: _Task) -> None:
-        task.tries_left -= 1
         try:
             started = task.start(place.worker)
         except Exception as error:
@@ -254,18 +272,21 @@ class Scheduler:
 
     def _end(self, place: _Place, task: _Task, started: "Future[Any]") -> None:
         error = started.exception()
+        was_lost = isinstance(error, WorkerEnded)
         with self._lock:
-            self._move(place, place.in_flight - 1)
-            if place.in_flight == 0 and place.busy_since is not None:
+            place.tasks.remove(task)
+            self._note_free(place)
+            if not place.tasks and place.busy_since is not None:
                 place.busy_s += self._clock() - place.busy_since
                 place.busy_since = None
             if error is None:
                 place.batches += 1
                 place.pictures += task.pictures
-        if isinstance(error, WorkerEnded):
+        if was_lost:
             self.remove(place.worker)
+            task.tries_left, task.alone = task.tries_left - 1, True
             if task.tries_left:
-                self._place(task, first=True)
+                self._place(task)
                 return
         self._feed(place)
         if error is None:
