@@ -51,6 +51,6 @@ $(VENV)/installed: requirements.txt $(VENV)/made
 	$(PIP) install -r requirements.txt
 	@touch $@
 
-$(VENV)/installed-for-tests: requirements-dev.txt $(VENV)/installed
+$(VENV)/installed-for-tests: requirements-dev.txt requirements-cluster.txt $(VENV)/installed
 	$(PIP) install -r requirements-dev.txt
 	@touch $@

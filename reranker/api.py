@@ -200,6 +200,13 @@ class Reranker:
             self.device_queue.grow(self._model.in_flight)
             return self._model
 
+    def close(self) -> None:
+        """End the workers, if there are any. The next use starts them again."""
+        with self._loading, self._choosing:
+            if self._workers is not None:
+                self._workers.close()
+                self._workers = self._model = None
+
     @property
     def info(self) -> ScorerInfo:
         """Facts about the model, which is loaded for it. Raises `CheckpointError`."""

@@ -33,7 +33,14 @@ from reranker.core.errors import (
 from reranker.core.text import distinct_names
 from reranker.core.types import BackendChoice, Candidate, EncoderBackend, Query
 from reranker.images.decoding_pool import shared_pool
-from reranker.pipelines.indexing import FolderChanges, Indexer, IndexProgress, find_changes
+from reranker.pipelines.indexing import (
+    EncodingHere,
+    FolderChanges,
+    Indexer,
+    IndexProgress,
+    PictureEncoding,
+    find_changes,
+)
 from reranker.pipelines.library_search import Recall, SearchEvent, SearchResult, drain, search_stream
 from reranker.pipelines.library_tagging import TagProgress, tag_library
 from reranker.pipelines.rank_each import Stream
@@ -211,8 +218,21 @@ class Library:
         with self._changing():
             catalogue, _ = self._open(must_exist=False)
             catalogue.add_folders(map(str, _absolute(folders)))
-            indexer = Indexer(catalogue, self._encoder, self.reranker.limits, shared_pool())
+            info, limits = self._encoder.info, self.reranker.limits
+            indexer = Indexer(catalogue, info.image_px, self._encoding(), limits, shared_pool())
             yield from indexer.run(changes, cancellation)
+
+    def _encoding(self) -> PictureEncoding:
+        """Return what encodes new pictures: the workers, if the settings want any. Raises `ClusterError`."""
+        workers = self.reranker.worker_pool()
+        if workers is None:
+            return EncodingHere(self._encoder)
+        from reranker.cluster.remote_encoding import RemoteEncoding  # noqa: PLC0415
+        from reranker.cluster.sources import DualEncoderSource  # noqa: PLC0415
+
+        info = self._encoder.info
+        backend: EncoderBackend = "onnx-int8" if info.precision == "int8" else "torch"
+        return RemoteEncoding(workers, DualEncoderSource(model=info.model, backend=backend), info.fingerprint)
 
     def start_again(self) -> None:
         """Forget what was indexed, but not the folders: for another encoder. Raises `LibraryUnwritable`."""

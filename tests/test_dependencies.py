@@ -96,7 +96,8 @@ WITHOUT_MODELS = {
 
 # Where else a heavy library is imported, the program starts slowly.
 HOMES = {
-    "torch": ("reranker.models", "reranker.engine", "reranker.benchmarks", "reranker.toybox"),
+    "torch": ("reranker.models", "reranker.engine", "reranker.cluster", "reranker.benchmarks", "reranker.toybox"),
+    "ray": ("reranker.cluster",),
     "transformers": ("reranker.models", "reranker.benchmarks", "reranker.toybox", "reranker.cli.console"),
     "gradio": ("reranker.ui", "app"),
     "onnxruntime": ("reranker.models.dual_encoders.onnx_",),
@@ -323,7 +324,8 @@ def test_every_library_that_is_imported_is_pinned() -> None:
         for name in {other.split(".")[0] for other in others} - OPTIONAL.get(module, set())
     }
     outside = {name for name in names - set(sys.stdlib_module_names) if not is_ours(name)}
-    pinned = re.findall(r"^([\w.-]+)==[\w.]+$", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    files = [(ROOT / name).read_text(encoding="utf-8") for name in ("requirements.txt", "requirements-cluster.txt")]
+    pinned = re.findall(r"^([\w.-]+)==[\w.]+$", "".join(files), re.MULTILINE)
     assert {DISTRIBUTIONS.get(name, name) for name in outside} <= set(pinned)
 
 

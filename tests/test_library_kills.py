@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from reranker.library import Library
-from reranker.storage.catalogue import Catalogue
 from tests.support.dual_encoders import siglip_folder
+from tests.support.libraries import vectors_of
 from tests.support.numbered_pictures import numbered_gallery
 from tests.support.paths import ROOT
 
@@ -50,11 +50,3 @@ def test_nothing_is_lost_doubled_or_exchanged(tmp_path: Path, pictures: int, kil
     assert found.keys() == expected.keys()
     assert len(found) == pictures
     np.testing.assert_allclose([found[path] for path in expected], list(expected.values()), atol=2e-3)
-
-
-def vectors_of(folder: Path) -> dict[Path, np.ndarray]:
-    with closing(Catalogue(folder)) as catalogue:
-        vectors, is_searched = catalogue.searchable()
-        assert is_searched is None, "no vector is left of a picture that is not there"
-        files = catalogue.files(range(len(vectors)))
-        return {file.path: vectors[row] for row, each in files.items() for file in each}

@@ -52,7 +52,8 @@ def test_every_file_that_is_no_module_is_named() -> None:
 
 
 def test_the_ranges_admit_the_versions_that_the_app_pins() -> None:
-    pins = dict(re.findall(r"^([\w.-]+)==([\w.]+)$", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+    files = "".join((ROOT / name).read_text() for name in ("requirements.txt", "requirements-cluster.txt"))
+    pins = dict(re.findall(r"^([\w.-]+)==([\w.]+)$", files, re.MULTILINE))
     pinned = {canonicalize_name(name): version for name, version in pins.items()}
     for requirement in installed.requirements(*installed.EXTRAS):
         assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), requirement

@@ -24,7 +24,7 @@ from reranker.images.decoding_pool import shared_pool
 from reranker.images.limits import Limits
 from reranker.models.dual_encoders.encoder import Encoder, load_encoder
 from reranker.models.hub import folder_of
-from reranker.pipelines.indexing import Indexer, find_changes
+from reranker.pipelines.indexing import EncodingHere, Indexer, find_changes
 from reranker.storage.catalogue import Catalogue, EncoderRecord
 
 ARTICLE_BATCH: Final = 8
@@ -116,7 +116,7 @@ def _ours(encoder: Encoder) -> _Method:
             changes = find_changes([paths[0].parent], {})
             wanted = {str(path.resolve()) for path in paths}
             chosen = {path: stamp for path, stamp in changes.changed.items() if path in wanted}
-            indexer = Indexer(catalogue, encoder, Limits(), shared_pool())
+            indexer = Indexer(catalogue, info.image_px, EncodingHere(encoder), Limits(), shared_pool())
             *_, last = indexer.run(replace(changes, changed=chosen))
             catalogue.close()
             assert (last.encoded, last.failed) == (len(paths), 0)

@@ -5,13 +5,14 @@ from typing import Final, Literal
 
 from reranker.cli.console import CommandError
 
-Extra = Literal["eval", "library", "quant", "ui", "mcp", "xmp"]
+Extra = Literal["eval", "library", "cluster", "quant", "ui", "mcp", "xmp"]
 
 _EVAL: Final = ("ir_measures", "jinja2", "scipy")
 _UI: Final = ("gradio", "python_multipart", *_EVAL)  # the page has a tab that evaluates
 PACKAGES: Final[dict[Extra, tuple[str, ...]]] = {
     "eval": _EVAL,
     "library": ("faiss", "onnx", "onnxruntime", "onnxscript", "watchfiles"),
+    "cluster": ("ray",),
     "quant": ("bitsandbytes",),
     "ui": _UI,
     "xmp": ("lxml",),

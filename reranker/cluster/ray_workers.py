@@ -7,6 +7,7 @@ or the program joins a cluster, which goes on without it.
 import atexit
 import logging
 import os
+import socket
 import threading
 import time
 from collections import Counter
@@ -41,6 +42,7 @@ from reranker.models.patchify import Patches
 _log = logging.getLogger(__name__)
 
 OBJECT_STORE_BYTES: Final = 1_000_000_000  # of pictures on their way; it takes no more than is used
+CONNECT_S: Final = 10.0  # to a cluster
 CHECK_S: Final = 1.0  # between two looks at the cluster
 LONGEST_PAUSE_S: Final = 60.0  # before a machine on which no worker starts is tried again
 START_S: Final = 600.0  # for a model to be loaded: 17 GB from a slow disk
@@ -160,15 +162,23 @@ class RayWorkers:
 
     def open(self, source: ModelSource) -> None:
         """Load a model on every worker, which start now if they have not. Raises `ClusterError`."""
-        self._open(source.key, lambda: self._opened.models.setdefault(source.key, source))
 
-    def open_encoder(self, source: EncoderSource) -> None:
-        """Load a dual encoder on every worker. Raises `ClusterError`."""
-        self._open(source.key, lambda: self._opened.encoders.setdefault(source.key, source))
+        def note() -> None:
+            self._opened.models[source.key] = source
 
-    def _open(self, key: str, note: Callable[[], object]) -> None:
+        self._open(source.key, note)
+
+    def open_encoder(self, source: EncoderSource, fingerprint: str) -> None:
+        """Load a dual encoder on every worker. fingerprint: that it must have. Raises `ClusterError`."""
+
+        def note() -> None:
+            self._opened.encoders[source.key], self._opened.fingerprints[source.key] = source, fingerprint
+
+        self._open(source.key, note)
+
+    def _open(self, key: str, note: Callable[[], None]) -> None:
         with self._opening:
-            if key in self._opened.fingerprints:
+            if key in self._opened.models or key in self._opened.encoders:
                 return
             with self._lock:
                 note()
@@ -340,6 +350,8 @@ class RayWorkers:
             pause = min(LONGEST_PAUSE_S, 2.0**attempts.failed)
             attempts.next_s = time.monotonic() + pause
             is_alone = not self._workers
+        if self._closed.is_set():
+            return
         _log.warning("No worker started in %s; next try in %.0f s: %s", slot.name, pause, error)
         if is_alone:
             self.scheduler.fail(error if isinstance(error, RerankerError) else DeviceFailed())
@@ -446,6 +458,8 @@ def _connect(address: str) -> None:
         return
     # Ray writes to stdout, where results belong, that a worker has ended; the workers are watched here.
     ray._private.worker.print_to_stdstream = lambda data, **_: _log.debug("Ray says: %s", data)
+    _check_address(address)
+    logging.getLogger("ray").setLevel(logging.ERROR)
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False}
     try:
         if address:
@@ -461,6 +475,17 @@ def _connect(address: str) -> None:
     except Exception as error:
         _log.debug("Ray did not start", exc_info=True)
         raise ClusterUnreachable(address=address or "local", reason=type(error).__name__) from error
+
+
+def _check_address(address: str) -> None:
+    """Raise `ClusterUnreachable` if nothing listens at an address: Ray would wait for minutes, and end the program."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterUnreachable(address=address, reason=type(error).__name__) from error
 
 
 def _cpus() -> int:

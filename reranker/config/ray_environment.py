@@ -4,12 +4,13 @@ import os
 
 
 def prepare(*, local: bool) -> None:
-    """Turn off its telemetry, and let it accept only programs that have its token.
+    """Turn off its telemetry, let it accept only programs that have its token, and leave signals to this program.
 
     local: let it listen on this machine alone, whatever its name; Ray has a switch for it that is named after systems
         without clusters.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_DISABLE_FAILURE_SIGNAL_HANDLER"] = "1"
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     if local:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"

@@ -19,6 +19,7 @@ from reranker.core.errors import (
     CheckpointNotDownloaded,
     CheckpointUnsupported,
     CheckpointWeightsInvalid,
+    ClusterError,
     ClusterUnreachable,
     DatasetError,
     DatasetFormatUnknown,
@@ -691,6 +692,10 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "The GPU has failed and cannot go on; start the program again, and check the log and the GPU's driver "
         "if it happens again.",
         "zh": "显卡出错，无法继续计算；请重新启动程序，若再次出错请查看日志并检查显卡驱动。",
+    },
+    (ClusterError, ""): {
+        "en": "The workers cannot be used; see the log of the program.",
+        "zh": "无法使用工作进程；请查看程序日志。",
     },
     (RayMissing, ""): {
         "en": "Several workers need the package Ray, which is not installed; run pip install "

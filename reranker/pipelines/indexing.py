@@ -5,11 +5,11 @@ Files that have not changed are not opened. Work that was done is kept whenever 
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,12 +131,57 @@ class _Read:
         return Content(vector=vector, format=self.format, size_px=self.size_px, taken=self.taken)
 
 
-class Indexer:
-    """Encodes the files of folders into a catalogue. pool: decodes pictures."""
+class PictureEncoding(Protocol):
+    """Encodes batches of pictures, here or on workers."""
 
-    def __init__(self, catalogue: Catalogue, encoder: "Encoder", limits: Limits, pool: DecodingPool) -> None:
-        self._catalogue, self._encoder, self._limits, self._pool = catalogue, encoder, limits, pool
+    @property
+    def in_flight(self) -> int:
+        """The number of batches that may be started before the first of them is finished, at least 1."""
+
+    def submit(self, pixels: Sequence[NDArray[np.uint8]]) -> "Future[NDArray[np.float32]]":
+        """Start `Encoder.encode_images`."""
+
+
+class EncodingHere:
+    """A `PictureEncoding` that encodes each batch at once, in the thread that submits it."""
+
+    in_flight: Final = 1
+
+    def __init__(self, encoder: "Encoder") -> None:
+        self._encoder = encoder
+
+    def submit(self, pixels: Sequence[NDArray[np.uint8]]) -> "Future[NDArray[np.float32]]":
+        """Encode pictures."""
+        done: Future[NDArray[np.float32]] = Future()
+        try:
+            done.set_result(self._encoder.encode_images(pixels))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Started:
+    """A batch of files. new: those with new contents, by their hashes. started_s: when the encoder was given them."""
+
+    files: Sequence[_Read]
+    new: Mapping[str, _Read]
+    started_s: float
+
+
+class Indexer:
+    """Encodes the files of folders into a catalogue.
+
+    image_px: of the encoder. encoding: does the work of the encoder. pool: decodes pictures.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, image_px: int, encoding: PictureEncoding, limits: Limits, pool: DecodingPool
+    ) -> None:
+        self._catalogue, self._image_px, self._encoding = catalogue, image_px, encoding
+        self._limits, self._pool = limits, pool
         self._batch_size = BatchSize()
+        self._in_flight: dict[Future[NDArray[np.float32]], _Started] = {}
 
     def run(self, changes: FolderChanges, cancellation: Cancellation | None = None) -> Iterator[IndexProgress]:
         """Carry out changes. Yields after each batch, which is on the disk by then.
@@ -148,13 +193,36 @@ class Indexer:
         yield progress
         with ThreadPoolExecutor(THREADS) as threads:
             for batch in self._in_batches(read_ahead(threads, self._read, changes.changed, READ_AHEAD)):
-                progress = self._enter(batch, changes.changed, progress)
-                yield progress
+                self._start(batch)
+                for done in self._finished(self._encoding.in_flight - 1):
+                    progress = self._enter(done, changes.changed, progress)
+                    yield progress
                 if cancellation is not None and cancellation.cancelled:
-                    return
+                    break
+            for done in self._finished(0):
+                progress = self._enter(done, changes.changed, progress)
+                yield progress
+
+    def _start(self, files: Sequence[_Read]) -> None:
+        new = {each.content_hash: each for each in files if each.content_hash and each.pixels is not None}
+        started = _Started(files=files, new=new, started_s=perf_counter())
+        self._in_flight[self._submitted(_pixels_of(new))] = started
+
+    def _submitted(self, pixels: Sequence[NDArray[np.uint8]]) -> "Future[NDArray[np.float32]]":
+        if pixels:
+            return self._encoding.submit(pixels)
+        nothing: Future[NDArray[np.float32]] = Future()
+        nothing.set_result(np.empty((0, 0), np.float32))
+        return nothing
+
+    def _finished(self, left: int) -> "Iterator[Future[NDArray[np.float32]]]":
+        """Yield batches that are done, as they come: those that are, and more until `left` are in flight."""
+        while len(self._in_flight) > left:
+            yield from wait(self._in_flight, return_when=FIRST_COMPLETED).done
+        yield from [each for each in self._in_flight if each.done()]
 
     def _read(self, path: str) -> _Read:
-        px = self._encoder.info.image_px
+        px = self._image_px
         try:
             data = read_bytes(Candidate.of(path), self._limits)
             digest = content_hash(data)
@@ -172,9 +240,13 @@ class Indexer:
         except PictureError as error:
             return _Read(path=path, error=error)
 
-    def _enter(self, batch: Sequence[_Read], stamps: Mapping[str, FileStamp], progress: IndexProgress) -> IndexProgress:
-        new = {each.content_hash: each for each in batch if each.content_hash and each.pixels is not None}
-        vectors = self._encoded([each.pixels for each in new.values() if each.pixels is not None])
+    def _enter(
+        self, done: "Future[NDArray[np.float32]]", stamps: Mapping[str, FileStamp], progress: IndexProgress
+    ) -> IndexProgress:
+        """Put the files of a batch into the catalogue. Raises what the encoder did."""
+        started = self._in_flight.pop(done)
+        batch, new = started.files, started.new
+        vectors = self._vectors(done, started)
         contents = {digest: each.content(vector) for (digest, each), vector in zip(new.items(), vectors, strict=True)}
         self._catalogue.put([each.entry(stamps[each.path]) for each in batch], contents)
         errors = tuple(each.error for each in batch if each.error is not None)
@@ -188,24 +260,37 @@ class Indexer:
             errors=errors,
         )
 
-    def _encoded(self, pixels: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.float32]]:
-        """Return the vectors of pictures; in two halves if they need too much memory together."""
-        if not pixels:
-            return ()
-        from reranker.models.memory_plan import is_out_of_memory  # noqa: PLC0415 - torch is slow to import
-
-        started = perf_counter()
+    def _vectors(self, done: "Future[NDArray[np.float32]]", started: _Started) -> Sequence[NDArray[np.float32]]:
+        """Return the vectors of a batch; encoded again in two halves if it needs too much memory."""
+        pixels = _pixels_of(started.new)
         try:
-            vectors = list(self._encoder.encode_images(pixels))
+            vectors = list(done.result())
         except Exception as error:
-            if len(pixels) == 1 or not is_out_of_memory(error):
+            if not self._can_halve(pixels, error):
                 raise
         else:
-            self._batch_size.measured(len(pixels), perf_counter() - started)
+            self._batch_size.measured(len(pixels), perf_counter() - started.started_s)
             return vectors
-        self._batch_size.exceeded(len(pixels))  # outside the handler, so that what it held is free
+        return self._in_halves(pixels)  # outside the handler, so that what it held is free
+
+    def _in_halves(self, pixels: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.float32]]:
+        self._batch_size.exceeded(len(pixels))
         half = len(pixels) // 2
-        return [*self._encoded(pixels[:half]), *self._encoded(pixels[half:])]
+        return [vector for part in (pixels[:half], pixels[half:]) for vector in self._encoded(part)]
+
+    def _encoded(self, pixels: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.float32]]:
+        try:
+            return list(self._encoding.submit(pixels).result())
+        except Exception as error:
+            if not self._can_halve(pixels, error):
+                raise
+        return self._in_halves(pixels)
+
+    @staticmethod
+    def _can_halve(pixels: Sequence[NDArray[np.uint8]], error: Exception) -> bool:
+        from reranker.models.memory_plan import is_out_of_memory  # noqa: PLC0415 - torch is slow to import
+
+        return len(pixels) > 1 and is_out_of_memory(error)
 
     def _in_batches(self, files: Iterable[_Read]) -> Iterator[list[_Read]]:
         batch: list[_Read] = []
@@ -216,3 +301,7 @@ class Indexer:
                 batch = []
         if batch:
             yield batch
+
+
+def _pixels_of(files: Mapping[str, _Read]) -> list[NDArray[np.uint8]]:
+    return [each.pixels for each in files.values() if each.pixels is not None]

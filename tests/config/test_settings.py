@@ -22,6 +22,8 @@ OTHERS = {
     "model": "~/models/模型",
     "device": "cuda",
     "precision": "fp16",
+    "workers": "auto",
+    "ray_address": "10.0.0.1:6379",
     "host": "0.0.0.0",
     "root_path": "/rank",
     "auth": "me:secret",

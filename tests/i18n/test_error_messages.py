@@ -53,7 +53,13 @@ from reranker.i18n.error_messages import Language, fault_sentence, sentence
 
 LANGUAGES = get_args(Language)
 NAME = "海报 7.png"
-VALUES = {str: "x7", int: 7_000_000, float: 3.5, PictureError: PictureMissing(NAME)}
+VALUES = {
+    str: "x7",
+    int: 7_000_000,
+    float: 3.5,
+    PictureError: PictureMissing(NAME),
+    RerankerError: CheckpointUnsupported(name=NAME, reason="x7"),
+}
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
@@ -168,6 +174,7 @@ def test_every_field_of_an_error_is_in_its_message(error_class, language):
         int: 8_000_000,
         float: 4.5,
         PictureError: PictureMissing("other.png"),
+        RerankerError: CheckpointUnsupported(name="other", reason="other"),
     }
     if error_class in REASONS:
         others["reason"] = get_args(REASONS[error_class])[1]

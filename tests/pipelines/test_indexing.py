@@ -17,7 +17,7 @@ from reranker.images.limits import Limits
 from reranker.models.dual_encoders.encoder import Encoder, load_encoder
 from reranker.pipelines import indexing
 from reranker.pipelines.batch_size import LEAST
-from reranker.pipelines.indexing import Indexer, IndexProgress, find_changes
+from reranker.pipelines.indexing import EncodingHere, Indexer, IndexProgress, find_changes
 from reranker.storage.catalogue import Catalogue, EncoderRecord, FoundPicture
 from tests.support.decoding_pools import decoding_pool
 from tests.support.dual_encoders import IMAGE_PX, siglip_folder
@@ -49,7 +49,8 @@ class Indexed:
 
     def run(self, cancellation: Cancellation | None = None, encoder: object = None) -> IndexProgress:
         changes = find_changes([self.folder], self.catalogue.stamps())
-        indexer = Indexer(self.catalogue, encoder or self._encoder, Limits(), self._pool)
+        encoding = EncodingHere(encoder or self._encoder)
+        indexer = Indexer(self.catalogue, self._encoder.info.image_px, encoding, Limits(), self._pool)
         *_, last = indexer.run(changes, cancellation)
         return last
 

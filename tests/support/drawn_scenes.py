@@ -1,7 +1,9 @@
 """Scenes of the drawn world, for tests."""
 
+from pathlib import Path
 from random import Random
 
+from reranker.toybox.drawing import draw_scene
 from reranker.toybox.scenes import Box, Item, Scene, random_scene
 
 
@@ -12,6 +14,14 @@ def scene_of(*items, place="grass", boxes=None):
 
 def thing(name, colour="red", **worn):
     return Item(thing=name, colour=colour, **worn)
+
+
+def drawn_files(folder: Path, count: int) -> list[Path]:
+    """Draw scenes into a folder, and return their paths."""
+    rng, paths = Random(4), [folder / f"{number:04}.png" for number in range(count)]
+    for path in paths:
+        draw_scene(random_scene(rng)).save(path)
+    return paths
 
 
 def many_scenes(count=300):

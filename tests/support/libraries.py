@@ -4,9 +4,12 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
+
 from reranker import Reranker
 from reranker.core.types import Query
 from reranker.library import Library
+from reranker.storage.catalogue import Catalogue
 from reranker.vocabulary.labels import Label, Name, Vocabulary
 from tests.support.dual_encoders import siglip_folder
 from tests.support.numbered_pictures import number_in, numbered_gallery
@@ -46,3 +49,12 @@ def labelled(library: Path) -> Path:
     with closing(Library(library, reranker=Reranker(scorer=ScriptedScorer(judge=at_least)))) as opened:
         list(opened.tag(AT_LEAST))
     return library
+
+
+def vectors_of(folder: Path) -> dict[Path, np.ndarray]:
+    """The vectors of a library by the paths of its files."""
+    with closing(Catalogue(folder)) as catalogue:
+        vectors, is_searched = catalogue.searchable()
+        assert is_searched is None, "no vector is left of a picture that is not there"
+        files = catalogue.files(range(len(vectors)))
+        return {file.path: vectors[row] for row, each in files.items() for file in each}
