@@ -71,6 +71,7 @@ INNER_LAYERS = {
         ("scoring.registry",),
     ),
     "engine": (
+        ("metrics",),
         ("device_queue", "torch_thread", "process_memory", "device_errors", "host_memory", "results"),
         ("memory_budget", "feature_cache", "preparation"),
         ("executor", "prefetch"),

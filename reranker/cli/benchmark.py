@@ -25,14 +25,28 @@ from reranker.library import DEFAULT_ENCODER
 LEAST_VECTORS: Final = 1000
 
 SubjectArgument = Annotated[
-    Literal["scoring", "encoding", "search"],
-    typer.Argument(help="What is measured: the scoring of pictures, their encoding for a library, or searches."),
+    Literal["scoring", "encoding", "search", "cluster"],
+    typer.Argument(
+        help="What is measured: the scoring of pictures, their encoding for a library, searches, or what several "
+        "workers cost."
+    ),
 ]
 SizesOption = Annotated[
     str, typer.Option("--vectors", metavar="N,...", help="For search: sizes of the indexes, separated by commas.")
 ]
 DimensionsOption = Annotated[int, typer.Option(min=8, help="For search: dimensions of a vector.")]
 FilesOption = Annotated[int, typer.Option(min=0, help="For search: files of a library; 0: none is made.")]
+WorkersOption = Annotated[
+    str,
+    typer.Option("--workers", metavar="N,...", help="For cluster: numbers of workers in processes, up to 999 each."),
+]
+SimulatedOption = Annotated[
+    str, typer.Option("--simulated", metavar="N,...", help="For cluster: numbers of workers without processes.")
+]
+BatchMsOption = Annotated[
+    float, typer.Option("--batch-ms", min=0, help="For cluster: milliseconds that a device works on a batch.")
+]
+BatchesOption = Annotated[int, typer.Option("--batches", min=1, help="For cluster: batches for each worker.")]
 ShapeOption = Annotated[
     str,
     typer.Option(
@@ -80,6 +94,10 @@ def benchmark(  # noqa: PLR0913 - the options of a command
     vectors: SizesOption = "10000,100000,1000000",
     dimensions: DimensionsOption = 768,
     files: FilesOption = 100_000,
+    workers: WorkersOption = "1,8",
+    simulated: SimulatedOption = "64,1000",
+    batch_ms: BatchMsOption = 40.0,
+    batches: BatchesOption = 50,
     output: FiguresOption = None,
 ) -> int:
     """Compare this program with other methods of scoring or encoding pictures, or measure searches of libraries.
@@ -89,6 +107,8 @@ def benchmark(  # noqa: PLR0913 - the options of a command
     installed), `ours`, `ours_known` (another query for the same pictures), `language_tower` (a lower bound for the time
     of `ours_known`). `encoding` has `articles` (batches of eight, no read-ahead), `sentence_transformers` and `ours`,
     on torch and on ONNX Runtime. `search` measures how long it takes to build, open and search indexes of made vectors.
+    `cluster` gives batches to workers whose devices are timers: how throughput grows with their number, and how many
+    batches a second the program gives out at most.
     A table goes to stdout; --output writes all figures into a JSON file.
 
     ```sh
@@ -96,10 +116,14 @@ def benchmark(  # noqa: PLR0913 - the options of a command
     python -m reranker benchmark --geometry 12x512 --output figures.json
     python -m reranker benchmark encoding --images 200
     python -m reranker benchmark search --vectors 10000,100000 --files 10000
+    python -m reranker benchmark cluster --workers 8,64
     ```
     """
     check_stdout()
     check_output(output)
+    if subject == "cluster":
+        require_extra("cluster", "`benchmark cluster`")
+        return _written(*_cluster(_counts(workers), _counts(simulated), batch_ms, batches), output)
     if subject != "scoring":
         require_extra("library", f"`benchmark {subject}`")
         result, table = (
@@ -149,6 +173,21 @@ def _search(sizes: list[int], dimensions: int, files: int) -> tuple[dict[str, An
     silence_transformers()
     result = benchmark(sizes, dimensions, files, say)
     return result, as_table(result)
+
+
+def _cluster(counts: list[int], simulated: list[int], batch_ms: float, batches: int) -> tuple[dict[str, Any], str]:
+    from reranker.benchmarks.cluster import as_table, benchmark  # noqa: PLC0415 - loads torch
+
+    result = benchmark(counts, simulated, batch_ms, batches, say)
+    return result, as_table(result)
+
+
+def _counts(text: str) -> list[int]:
+    """Raises `CommandError`."""
+    counts = [int(each) for each in text.split(",") if each.isascii() and each.isdigit() and len(each) < 6]
+    if text and (len(counts) != len(text.split(",")) or min(counts) < 1):
+        raise CommandError("--workers and --simulated must be whole numbers from 1, separated by commas.")
+    return counts
 
 
 def _sizes(text: str) -> list[int]:

@@ -21,7 +21,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from reranker.cluster.device_worker import DeviceWorker
 from reranker.cluster.messages import EncoderSource, ModelFacts, ModelSource, Variant
 from reranker.cluster.scheduler import Scheduler, WorkerEnded
 from reranker.config import ray_environment
@@ -263,11 +262,16 @@ class RayWorkers:
 
         with self._lock:
             attempts = self._attempts.setdefault(slot, _Attempts())
-            worker = RayWorker(slot, _actor(slot, is_local=not self._address), attempts.started)
+            worker = RayWorker(slot, _actor(self._worker_class(), slot, not self._address), attempts.started)
             attempts.started += 1
             self._workers[slot] = worker
         threading.Thread(target=start, name=f"reranker-start-{slot.name}", daemon=True).start()
         return done
+
+    def _worker_class(self) -> type:
+        from reranker.cluster.device_worker import DeviceWorker  # noqa: PLC0415 - torch is slow to import
+
+        return DeviceWorker
 
     def _start_worker(self, slot: Slot) -> None:
         with self._lock:
@@ -492,7 +496,7 @@ def _cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _actor(slot: Slot, *, is_local: bool) -> Any:
+def _actor(worker_class: type, slot: Slot, is_local: bool) -> Any:
     """Start the process of a worker.
 
     On a machine of one's own, workers share all processors; in a cluster, they claim their part of them.
@@ -506,7 +510,7 @@ def _actor(slot: Slot, *, is_local: bool) -> Any:
         "max_concurrency": CONCURRENT_CALLS,
         "scheduling_strategy": NodeAffinitySchedulingStrategy(slot.node, soft=False),
     }
-    remote = ray.remote(DeviceWorker).options(**options)
+    remote: Any = ray.remote(worker_class).options(**options)
     return remote.remote(on_gpu=slot.on_gpu, threads=slot.threads, fetch=_fetch)
 
 

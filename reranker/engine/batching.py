@@ -98,23 +98,20 @@ class BatchRunner(Generic[ImageT]):
 
     def _submit(self) -> None:
         """Submit one batch of what is ready: an idle device costs more than a small batch."""
-        self._ticket.acquire()
-        try:
+        batch: list[ImageT] = []
+
+        def start() -> "Future[Sequence[ScoreResult]]":
             # Images are taken only now that a slot is free: more became ready during the wait.
-            batch = self._next_half() if self._halves else self._take()
+            batch.extend(self._next_half() if self._halves else self._take())
             if not batch:  # the run was closed a moment ago
-                self._ticket.release()
-                return
-            future = self._executor.submit(self._query, batch, self._run_id, self._example)
-        except BaseException:
-            self._ticket.release()
-            raise
+                raise TicketCancelled
+            return self._executor.submit(self._query, batch, self._run_id, self._example)
+
+        future = self._ticket.submit(start)
         self._in_flight[future] = batch
         future.add_done_callback(self._note_done)
 
     def _note_done(self, future: "Future[Sequence[ScoreResult]]") -> None:
-        """Give the slot back, whoever waits to report the batch: that thread may be waiting for another slot."""
-        self._ticket.release()
         self._done.put(future)
         self._buffer.notify()
 

@@ -6,6 +6,7 @@ batches.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -14,6 +15,7 @@ from typing import TypeVar
 
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import TicketCancelled
+from reranker.engine.metrics import BATCH_SECONDS, QUEUE_SECONDS
 
 _Result = TypeVar("_Result")
 
@@ -115,7 +117,8 @@ class Ticket:
 
     def acquire(self) -> None:
         """Wait for a slot of the device. Raises `TicketCancelled`."""
-        self._queue.acquire(self)
+        with QUEUE_SECONDS.time():
+            self._queue.acquire(self)
 
     def release(self) -> None:
         """Give the slot back."""
@@ -127,13 +130,18 @@ class Ticket:
         The slot does not wait for whoever reads the result: that one may be waiting for another slot.
         """
         self.acquire()
+        started_s = time.perf_counter()
         try:
             future = start()
         except BaseException:
             self.release()
             raise
-        future.add_done_callback(lambda _: self.release())
+        future.add_done_callback(lambda _: self._end_batch(started_s))
         return future
+
+    def _end_batch(self, started_s: float) -> None:
+        BATCH_SECONDS.observe(time.perf_counter() - started_s)
+        self.release()
 
     @contextmanager
     def slot(self) -> Iterator[None]:

@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from reranker.core.types import EncodedPicture
 from reranker.images.decoding_pool import shared_pool
 from reranker.images.hashing import with_text
 from reranker.images.limits import Limits
 from reranker.images.reading import read_bytes
-from reranker.models.architecture import ImageFeatures
 from reranker.models.patchify import Patches, PatchSettings, fitted_size, split
 from reranker.models.scoring.prompts import SuffixLength
+
+if TYPE_CHECKING:
+    from reranker.models.architecture import ImageFeatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +30,7 @@ class PreparedImage:
     visual_tokens: int
     text_tokens: int
     patches: Patches | None = None
-    features: ImageFeatures | None = None
+    features: "ImageFeatures | None" = None
     text: str = ""
 
     @property
@@ -84,7 +87,7 @@ class Preparation:
         *,
         visual_tokens: int,
         patches: Patches | None = None,
-        features: ImageFeatures | None = None,
+        features: "ImageFeatures | None" = None,
     ) -> PreparedImage:
         """Return a picture with what is known of it."""
         return PreparedImage(

@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from reranker.core.errors import PictureError, PictureUnscored
 from reranker.core.protocols import ScoreStore
 from reranker.core.types import Candidate, EncodedPicture, Failed, Query, Score, Scored, ScoreResult
+from reranker.engine.metrics import count_event
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ class EventQueue:
 
     def put(self, event: Scored | Failed) -> None:
         """Report what became of one candidate."""
+        count_event(event)
         self._queue.put(event)
 
     def fail(self, error: BaseException) -> None:

@@ -286,16 +286,29 @@ class ErrorResponse(BaseModel):
     detail: str
 
 
+class Worker(BaseModel):
+    """What a worker does. in_flight: batches that it has. pictures: that it has scored.
+
+    pictures_per_s: while it had something to do.
+    """
+
+    in_flight: int
+    pictures: int
+    pictures_per_s: float
+
+
 class Health(BaseModel):
     """The state of the server. alive: always true. ready: the model is loaded; `model` is null before that.
 
-    queue: the number of runs that wait for the device.
+    queue: the number of runs, and of batches of workers, that wait for a device. workers: empty if the model runs in
+    the process of the server.
     """
 
     alive: bool
     ready: bool
     model: str | None
     queue: int
+    workers: list[Worker]
 
 
 class Model(BaseModel):

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from reranker.core.errors import (
     ApiKeyRejected,
     CheckpointError,
+    ClusterError,
     DeviceMissing,
     LibraryBusy,
     LibraryEncoderDiffers,
@@ -82,6 +83,7 @@ _STATUSES: Final[dict[type[RerankerError], HTTPStatus]] = {
     PictureError: HTTPStatus.UNPROCESSABLE_ENTITY,
     PrecisionUnsuitable: HTTPStatus.UNPROCESSABLE_ENTITY,
     CheckpointError: HTTPStatus.SERVICE_UNAVAILABLE,
+    ClusterError: HTTPStatus.SERVICE_UNAVAILABLE,
     DeviceMissing: HTTPStatus.SERVICE_UNAVAILABLE,
     SettingInvalid: HTTPStatus.SERVICE_UNAVAILABLE,
     ServerStopping: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -31,9 +31,10 @@ from reranker.i18n.error_messages import Language
 from reranker.library import Library, named_libraries
 from reranker.server.answers import Answering
 from reranker.server.api_description import description
-from reranker.server.api_schema import Health, Model, Models
+from reranker.server.api_schema import Health, Model, Models, Worker
 from reranker.server.error_responses import error_response, requested_language
 from reranker.server.failed_attempts import FailedAttempts, address_of
+from reranker.server.metrics import CONTENT_TYPE, count_request, exposition
 from reranker.server.request_bodies import IDLE_S, RequestBodies, is_json
 from reranker.server.searching import Searching
 from reranker.server.security import is_authorized, security_middleware
@@ -53,17 +54,17 @@ def api_routes(
 ) -> list[Route]:
     """Return the routes of the API. libraries: that it searches, by name."""
     api = _Api(reranker, bodies, libraries, taggers)
-    rerank, score = _answering_errors(api.rerank), _answering_errors(api.score)
     return [
         Route("/health", api.health),
+        _route("/metrics", api.metrics),
         Route("/v1/openapi.json", api.describe),
-        Route("/v1/models", _answering_errors(api.models)),
-        Route("/v1/search", _answering_errors(api.search), methods=["POST"]),
-        Route("/v1/tag", _answering_errors(api.tag), methods=["POST"]),
-        Route("/v1/libraries", _answering_errors(api.libraries)),
-        Route("/v1/libraries/{name}/pictures/{id}/thumbnail", _answering_errors(api.thumbnail)),
-        *(Route(path, rerank, methods=["POST"]) for path in RERANK_PATHS),
-        *(Route(path, score, methods=["POST"]) for path in SCORE_PATHS),
+        _route("/v1/models", api.models),
+        _route("/v1/search", api.search, method="POST"),
+        _route("/v1/tag", api.tag, method="POST"),
+        _route("/v1/libraries", api.libraries),
+        _route("/v1/libraries/{name}/pictures/{id}/thumbnail", api.thumbnail),
+        *(_route(path, api.rerank, method="POST") for path in RERANK_PATHS),
+        *(_route(path, api.score, method="POST") for path in SCORE_PATHS),
     ]
 
 
@@ -74,18 +75,20 @@ def api_application(reranker: Reranker) -> Starlette:
     return Starlette(routes=routes, middleware=security_middleware(reranker.settings.server))
 
 
-def _answering_errors(endpoint: _Endpoint) -> _Endpoint:
-    """Return an endpoint that answers every error with a sentence."""
+def _route(path: str, endpoint: _Endpoint, *, method: str = "GET") -> Route:
+    """Return a route that answers every error with a sentence, and is counted."""
 
     async def answering(request: Request) -> Response:
         try:
-            return await endpoint(request)
+            response = await endpoint(request)
         except CancelledError:  # by the server, which does not wait any longer
-            return error_response(ServerStopping(), request.scope)
+            response = error_response(ServerStopping(), request.scope)
         except Exception as error:
-            return error_response(error, request.scope)
+            response = error_response(error, request.scope)
+        count_request(path, response.status_code)
+        return response
 
-    return answering
+    return Route(path, answering, methods=[method])
 
 
 class _Api:
@@ -170,8 +173,18 @@ class _Api:
         """Report the state of the server to monitoring tools; needs no key."""
         ready = self._reranker.is_loaded
         model = self._reranker.model_name if ready else None
-        health = Health(alive=True, ready=ready, model=model, queue=self._reranker.device_queue.waiting)
+        workers = [
+            Worker(in_flight=each.in_flight, pictures=each.pictures, pictures_per_s=round(each.pictures_per_s, 2))
+            for each in self._reranker.workers
+        ]
+        queue = self._reranker.device_queue.waiting + self._reranker.waiting_batches
+        health = Health(alive=True, ready=ready, model=model, queue=queue, workers=workers)
         return JSONResponse(health.model_dump())
+
+    async def metrics(self, request: Request) -> Response:
+        """Report counts and times to Prometheus."""
+        self._authorize(request)
+        return Response(await run_in_threadpool(exposition, self._reranker), media_type=CONTENT_TYPE)
 
     def _authorize(self, request: Request) -> None:
         """Raise `ApiKeyRejected` without a valid key, and `TooManyAttempts` after too many wrong ones."""
@@ -202,7 +215,7 @@ class _HoldingResponse(Response):
     """A response whose request counts until it has been sent, or until the client stops receiving."""
 
     def __init__(self, response: Response, held: AsyncExitStack) -> None:
-        self._response, self._held = response, held
+        self._response, self._held, self.status_code = response, held, response.status_code
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_in_time(message: Message) -> None:

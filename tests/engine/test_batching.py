@@ -15,7 +15,7 @@ from reranker.engine.batching import BatchRunner, score_prepared
 from reranker.engine.device_queue import DeviceQueue
 from reranker.engine.prefetch import PrefetchBuffer
 from reranker.engine.results import StoredScores
-from tests.support.scripted_scorer import PATIENCE_S, ScriptedImage, ScriptedScorer, engine_of, number
+from tests.support.scripted_scorer import PATIENCE_S, ScriptedImage, ScriptedScorer, engine_of, number, until
 
 QUERY = Query(text="a dog")
 
@@ -218,9 +218,14 @@ class Threaded:
         future.set_result([Score(log_odds=float(each.content), visual_tokens=1, latency_ms=1.0) for each in batch])
 
 
-def run_all(executor: object, buffer: PrefetchBuffer[ScriptedImage], queue: DeviceQueue | None = None) -> list[str]:
-    """Score what is in a buffer, and return the keys in the order of their results."""
-    results: list[str] = []
+def run_all(
+    executor: object,
+    buffer: PrefetchBuffer[ScriptedImage],
+    queue: DeviceQueue | None = None,
+    results: list[str] | None = None,
+) -> list[str]:
+    """Score what is in a buffer, and return the keys in the order of their results. results: filled on the way."""
+    results = [] if results is None else results
     runner = BatchRunner(
         QUERY,
         executor,
@@ -271,16 +276,13 @@ def test_an_idle_device_beside_others_that_work_is_given_what_is_ready() -> None
 
 def test_batches_are_reported_in_the_order_in_which_they_are_done() -> None:
     """A device that is slow holds up nothing but its own batches."""
-    others_done, done = threading.Event(), []
+    results: list[str] = []
 
     def work(batch: list[ScriptedImage]) -> None:
         if batch[0].key == "0":
-            assert others_done.wait(PATIENCE_S)
-        done.append(batch)
-        if len(done) == 6:
-            others_done.set()
+            until(lambda: len(results) == 17)
 
-    results = run_all(Threaded(2, work), filled(20))
+    run_all(Threaded(2, work), filled(20), results=results)
     assert results[-3:] == ["0", "1", "2"]
     assert sorted(map(int, results)) == list(range(20))
 
