@@ -16,8 +16,10 @@ RUN useradd --create-home --uid 1000 reranker \
  && install --directory --owner=reranker --group=reranker /data
 WORKDIR /home/reranker/app
 
-COPY requirements.txt .
-RUN pip install --no-cache-dir --requirement requirements.txt
+# requirements-cluster.txt for several workers: deploy/.
+ARG REQUIREMENTS=requirements.txt
+COPY requirements.txt requirements-cluster.txt ./
+RUN pip install --no-cache-dir --requirement "$REQUIREMENTS"
 
 COPY --chown=reranker app.py LICENSE ./
 COPY --chown=reranker assets assets

@@ -22,6 +22,7 @@ test: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/yamllint --strict deploy compose.yaml
 	$(PYTEST)
 
 # The tests that `make test` leaves out.
