@@ -234,7 +234,7 @@ class RayWorkers:
         if find_spec("ray") is None:
             raise RayMissing
         with _CONNECTING:
-            _connect(self._address)
+            _connect_in_lasting_thread(self._address)
             _OPEN.add(self)
         slots = self._slots()
         atexit.register(self.close)
@@ -451,6 +451,23 @@ def _machine_names(nodes: Sequence[dict[str, Any]]) -> dict[str, str]:
         for node in nodes
         for name in [node["NodeManagerHostname"]]
     }
+
+
+def _connect_in_lasting_thread(address: str) -> None:
+    """Do what `_connect` does in a thread that never ends: on Linux, what Ray starts ends with the thread that did."""
+    connected: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            _connect(address)
+        except BaseException as error:
+            connected.set_exception(error)
+        else:
+            connected.set_result(None)
+            threading.Event().wait()
+
+    threading.Thread(target=run, name="reranker-ray", daemon=True).start()
+    connected.result()
 
 
 def _connect(address: str) -> None:

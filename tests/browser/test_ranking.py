@@ -15,6 +15,7 @@ from tests.support.numbered_pictures import nearness, number_in
 from tests.support.paced_scorer import PacedScorer
 from tests.support.ports import free_port
 from tests.support.scripted_scorer import ScriptedScorer
+from tests.support.workers import ManualWorker, WorkersOf
 
 pytestmark = pytest.mark.browser
 
@@ -41,6 +42,23 @@ def ranked(serve, visit, numbered):
     tab.captions(4)
     tab.ended()
     return tab
+
+
+@pytest.mark.extended
+def test_workers_are_shown_while_they_work(serve, visit, numbered) -> None:
+    paced, worker = PacedScorer(), ManualWorker("studio/0")
+    reranker = Reranker(scorer=paced.scorer)
+    workers = reranker._workers = WorkersOf(worker, ManualWorker("studio/1"))
+    tab = visit(serve(reranker))
+    tab.upload(*numbered)
+    tab.ask("a black cat")
+    tab.progress("0 of 4 · 2 workers")
+    workers.scheduler.submit(lambda each: each.call("run", 1), pictures=8)
+    worker.finish()
+    paced.allow()
+    tab.progress(re.compile(r"^1 of 4 · .*2 workers: [\d.]+ \+ 0\.0 pictures/s"))
+    paced.allow(3)
+    tab.ended()
 
 
 def test_a_chinese_sentence_ranks_uploaded_pictures(serve, visit, numbered) -> None:

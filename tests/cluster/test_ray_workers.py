@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -98,8 +99,11 @@ def reranker_of(**settings: object) -> Reranker:
 
 @pytest.fixture(scope="module")
 def two_workers() -> Iterator[Reranker]:
+    """They are loaded in a thread that ends, as on the page: what a thread has started may end with it."""
     reranker = reranker_of(workers="2")
-    reranker.load()
+    loading = threading.Thread(target=reranker.load)
+    loading.start()
+    loading.join()
     yield reranker
     reranker.close()
 

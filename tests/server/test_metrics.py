@@ -5,11 +5,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from reranker import Reranker, Settings
-from reranker.cluster.scheduler import Scheduler
 from reranker.core.types import Query
 from tests.support.document_forms import data_uri
 from tests.support.scripted_scorer import PATIENCE_S, ScriptedScorer, checksum
-from tests.support.workers import ManualWorker
+from tests.support.workers import ManualWorker, WorkersOf
 
 Sample = tuple[str, tuple[str, ...]]
 CONTENTS = [b"\x89PNG\r\n\x1a\n%d" % index for index in range(5)]
@@ -75,18 +74,6 @@ def test_memory_and_workers_are_shown(serve_api) -> None:
     health = httpx.get(f"{url}health").json()
     assert [(each["in_flight"], each["pictures"]) for each in health["workers"]] == [(2, 8), (2, 0)]
     assert "studio" not in str(health), "names of machines are for those who have the key"
-
-
-class WorkersOf:
-    """Workers of the test, as far as a server shows them."""
-
-    def __init__(self, *workers: ManualWorker) -> None:
-        self.scheduler, self.all = Scheduler(), workers
-        for worker in workers:
-            self.scheduler.add(worker)
-
-    def close(self) -> None:
-        """Nothing has to end."""
 
 
 @pytest.mark.parametrize(("settings", "status"), [({"api_key": "k"}, 401), ({"auth": "me:secret"}, 401)])

@@ -100,3 +100,15 @@ class WorkersHere:
     def put(self, value: Any) -> Any:
         self.stored += 1
         return value
+
+
+class WorkersOf:
+    """Workers of the test, as far as a server or the page shows them."""
+
+    def __init__(self, *workers: ManualWorker) -> None:
+        self.scheduler, self.all = Scheduler(), workers
+        for worker in workers:
+            self.scheduler.add(worker)
+
+    def close(self) -> None:
+        """Nothing has to end."""

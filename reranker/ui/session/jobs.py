@@ -232,6 +232,7 @@ class RankJob:
                 "coarse": (self._stream.coarse_count if self._stream else None) or None,
                 "stopping": self._cancellation.cancelled,
                 "memory": self._memory(),
+                "workers": [round(each.pictures_per_s, 1) for each in self._reranker.workers],
             }
         )
 

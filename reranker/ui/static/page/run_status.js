@@ -4,6 +4,7 @@ import { exampleOf } from "./example.js";
 import { linesOf } from "./sentences.js";
 
 const FAST = 100;  // pictures a second, from which decimals say nothing
+const WORKERS_WITH_RATES = 4;
 const MINUTE_S = 60, HOUR_S = 3600;
 
 // idle: what is said without a run.
@@ -25,11 +26,21 @@ function jobText(job, t) {
     job.place ? t("run_place", { count: job.place }) : "",
     job.coarse ? t("run_coarse", { count: job.coarse }) : "",
     job.left_s != null ? leftText(job.left_s, t) : "",
-    job.rate ? t("run_rate", { rate: job.rate < FAST ? job.rate.toFixed(1) : Math.round(job.rate) }) : "",
+    job.rate ? t("run_rate", { rate: rateText(job.rate) }) : "",
+    workersText(job.workers ?? [], t),
     job.memory ?? "",
     job.name,
   ];
   return parts.filter(Boolean).join(" · ");
+}
+
+function rateText(rate) { return rate < FAST ? rate.toFixed(1) : Math.round(rate); }
+
+// How many workers there are, and how fast each is, if these are few.
+function workersText(rates, t) {
+  if (!rates.length) return "";
+  if (rates.length > WORKERS_WITH_RATES || !rates.some(Boolean)) return t("run_workers_many", { count: rates.length });
+  return t("run_workers", { count: rates.length, rates: rates.map(rateText).join(" + ") });
 }
 
 function leftText(seconds, t) {
