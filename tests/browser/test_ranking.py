@@ -290,8 +290,8 @@ def test_a_picture_is_shown_alone_with_its_numbers(ranked) -> None:
     ranked.page.keyboard.press("p")
     ranked.page.keyboard.press("Escape")
     box.wait_for(state="hidden")
-    focused = ranked.page.evaluate("document.activeElement.getAttribute('aria-label')")
-    assert focused.startswith("Rank 3, score 6.2: 猫 1.png")
+    label = "document.activeElement.getAttribute('aria-label')"
+    ranked.page.wait_for_function(f"{label}?.startsWith('Rank 3, score 6.2: 猫 1.png')")  # in the next frame
     assert ranked.page.locator(".card.is-picked .card-name").inner_text() == "猫 1.png"
 
 
