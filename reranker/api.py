@@ -88,7 +88,7 @@ class Reranker:
 
     model: name, hub id or folder of the model, as `Settings.of(model=...)`; overrides the settings.
     settings: the defaults if None, which read no environment; `Settings.from_environment()` does.
-    scorer: a model to use instead of loading one, for tests.
+    scorer: a model to use instead of loading one, for tests. workers: those to use instead of new ones.
 
     A picture is a path, its encoded bytes or a `Candidate`. Log-odds are natural logarithms; the probability that a
     picture is relevant is 1 / (1 + e^-log_odds). The model is loaded at the first use, or by `load()`. All methods may
@@ -96,7 +96,12 @@ class Reranker:
     """
 
     def __init__(
-        self, model: str | None = None, *, settings: Settings | None = None, scorer: LocalModel[Any] | None = None
+        self,
+        model: str | None = None,
+        *,
+        settings: Settings | None = None,
+        scorer: LocalModel[Any] | None = None,
+        workers: "RayWorkers | None" = None,
     ) -> None:
         given = settings or Settings()
         self.settings = given.override(model=model) if model else given
@@ -104,7 +109,7 @@ class Reranker:
         self.torch_thread = TorchThread()
         self._model: Model | None = scorer
         self._loading = threading.Lock()
-        self._workers: RayWorkers | None = None
+        self._workers = workers
         self._loaded, self._choosing = (0, 1), threading.Lock()
         self._choice: Choice | None = None
 
@@ -230,11 +235,10 @@ class Reranker:
 
                 engine = self.settings.engine
                 self._workers = RayWorkers(
-                    workers=engine.workers,
-                    address=engine.ray_address,
-                    device=self.settings.model.device,
-                    before_growth=self.device_queue.grow,
+                    workers=engine.workers, address=engine.ray_address, device=self.settings.model.device
                 )
+            if self._workers is not None:
+                self._workers.scheduler.before_growth = self.device_queue.grow
             return self._workers
 
     @property
@@ -242,9 +246,9 @@ class Reranker:
         from reranker.models.memory_plan import gpu_count  # noqa: PLC0415
 
         engine = self.settings.engine
-        if engine.workers == AUTO and not engine.ray_address:
+        if engine.workers == AUTO and not engine.ray_address and self.settings.server.replicas == 1:
             return gpu_count(self.settings.model.device) > 1
-        return engine.workers != "1" or bool(engine.ray_address)
+        return engine.workers != "1" or bool(engine.ray_address) or self.settings.server.replicas > 1
 
     def _load_on_workers(self, workers: "RayWorkers") -> "RemoteModel":
         """Raises `ClusterError`."""

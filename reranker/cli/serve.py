@@ -35,6 +35,8 @@ def serve(context: typer.Context, **options: Any) -> int:
         require_extra("mcp", "--mcp")
     if settings.server.share:
         require_extra("ui", "--share")
+    if settings.server.replicas > 1:
+        require_extra("cluster", "--replicas")
     if settings.server.libraries:
         require_extra("library", "--library")
     reranker = reranker_of(context, settings)
@@ -68,17 +70,23 @@ def _serve_page(reranker: Reranker) -> int:
 def _serve_api(reranker: Reranker) -> int:
     """Serve the HTTP API. Raises `CommandError` if the address cannot be used."""
     from reranker.server.http_api import api_application  # noqa: PLC0415 - `--help` need not wait for FastAPI
+    from reranker.server.replicas import Replicas  # noqa: PLC0415
     from reranker.server.serving import load_in_background, serve_application  # noqa: PLC0415
 
-    server = reranker.settings.server
+    server, replicas = reranker.settings.server, Replicas(reranker)
     load_in_background(reranker)
+    replicas.start()
+    app = api_application(reranker, replicas)
     try:
-        serve_application(api_application(reranker), server.host, server.port, _announce, root_path=server.root_path)
+        serve_application(app, server.host, server.port, _announce, root_path=server.root_path)
     except OSError as error:
         address = f"{server.host}, port {server.port}"
         raise CommandError(
             f"The HTTP API could not be opened at {address}; choose another --host or --port.", FAILED
         ) from error
+    finally:
+        replicas.close()
+        reranker.close()
     return DONE
 
 

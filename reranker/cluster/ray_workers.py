@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -52,28 +53,22 @@ CONCURRENT_CALLS: Final = 8  # of a worker: two batches, and short questions bes
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
-    """A place for a worker. node: id of its machine in Ray. machine: name of that. number: on the machine, from 0."""
+    """A place for a worker. node: id of its machine in Ray. machine: name of that. name: of its first worker."""
 
     node: str
     machine: str
-    number: int
+    name: str
     on_gpu: bool
     threads: int
-
-    @property
-    def name(self) -> str:
-        """The name of its worker."""
-        return f"{self.machine}/{self.number}"
 
 
 class RayWorker:
     """A worker in an actor of Ray. Workers that take the same slot one after the other have different names."""
 
-    def __init__(self, slot: Slot, actor: Any, generation: int) -> None:
-        self.slot, self.actor, self.is_ready = slot, actor, False
+    def __init__(self, slot: Slot, actor: Any, name: str) -> None:
+        self.slot, self.actor, self.name, self.is_ready = slot, actor, name, False
         self.device_memory: tuple[int, int] | None = None
         self._pulse: Future[Any] | None = None
-        self.name = slot.name if generation == 0 else f"{slot.name}.{generation}"
 
     def has_ended(self) -> bool:
         """Whether the process is known to have ended. Asks it for its memory, for the next time."""
@@ -133,7 +128,7 @@ class RayWorkers:
     """The workers of a program; they start with `open`. Thread-safe.
 
     workers: how many, or "auto" for one on each GPU, or one on each machine if there is no GPU. address: of a cluster;
-    empty for this machine alone. device: of the workers. before_growth: as in `Scheduler`.
+    empty for this machine alone. device: of the workers.
     """
 
     def __init__(
@@ -142,10 +137,10 @@ class RayWorkers:
         workers: str,
         address: str,
         device: Device,
-        before_growth: Callable[[int], None] = lambda capacity: None,
     ) -> None:
         self._wanted, self._address, self._device = workers, address, device
-        self.scheduler = Scheduler(before_growth)
+        self.scheduler = Scheduler()
+        self.prefix = f"reranker-{uuid.uuid4().hex}/"  # of the names of its actors in Ray
         self._opened = _Opened()
         self._workers: dict[Slot, RayWorker] = {}
         self._attempts: dict[Slot, _Attempts] = {}
@@ -194,6 +189,11 @@ class RayWorkers:
                     self._opened.fingerprints.pop(key, None)
                 raise
 
+    @property
+    def is_local(self) -> bool:
+        """Whether Ray was started on this machine for this program alone."""
+        return not self._address
+
     def facts(self, variant: Variant) -> ModelFacts:
         """Return the facts of a variant of an open model. Raises a `RerankerError`."""
         with self._lock:
@@ -234,7 +234,7 @@ class RayWorkers:
         if find_spec("ray") is None:
             raise RayMissing
         with _CONNECTING:
-            _connect_in_lasting_thread(self._address)
+            _connect_in_lasting_thread(self._connect)
             _OPEN.add(self)
         slots = self._slots()
         atexit.register(self.close)
@@ -262,16 +262,38 @@ class RayWorkers:
 
         with self._lock:
             attempts = self._attempts.setdefault(slot, _Attempts())
-            worker = RayWorker(slot, _actor(self._worker_class(), slot, not self._address), attempts.started)
+            name = slot.name if attempts.started == 0 else f"{slot.name}.{attempts.started}"
+            worker = RayWorker(slot, self._actor(slot, self.prefix + name), name)
             attempts.started += 1
             self._workers[slot] = worker
         threading.Thread(target=start, name=f"reranker-start-{slot.name}", daemon=True).start()
         return done
 
+    def _connect(self) -> None:
+        connect(self._address)
+
     def _worker_class(self) -> type:
         from reranker.cluster.device_worker import DeviceWorker  # noqa: PLC0415 - torch is slow to import
 
         return DeviceWorker
+
+    def _actor(self, slot: Slot, name: str) -> Any:
+        """Start the process of a worker.
+
+        On a machine of one's own, workers share all processors; in a cluster, they claim their part of them.
+        """
+        import ray  # noqa: PLC0415
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415
+
+        options = {
+            "name": name,
+            "num_cpus": 0 if not self._address or slot.on_gpu else slot.threads,
+            "num_gpus": 1 if slot.on_gpu else 0,
+            "max_concurrency": CONCURRENT_CALLS,
+            "scheduling_strategy": NodeAffinitySchedulingStrategy(slot.node, soft=False),
+        }
+        remote: Any = ray.remote(self._worker_class()).options(**options)
+        return remote.remote(on_gpu=slot.on_gpu, threads=slot.threads, fetch=_fetch)
 
     def _start_worker(self, slot: Slot) -> None:
         with self._lock:
@@ -362,10 +384,14 @@ class RayWorkers:
 
     def _drop(self, worker: RayWorker) -> None:
         """Forget a worker, and end its process."""
-        import ray  # noqa: PLC0415
-
         self._workers.pop(worker.slot, None)
         self.scheduler.remove(worker)
+        self._end(worker)
+
+    def _end(self, worker: RayWorker) -> None:
+        """End the process of a worker."""
+        import ray  # noqa: PLC0415
+
         try:
             ray.kill(worker.actor)
         except Exception:
@@ -423,7 +449,7 @@ def slots_of(nodes: Sequence[dict[str, Any]], wanted: str, device: Device) -> li
         Slot(
             node=node["NodeID"],
             machine=names[node["NodeID"]],
-            number=number,
+            name=f"{names[node['NodeID']]}/{number}",
             on_gpu=on_gpu,
             threads=max(1, int(node["Resources"].get("CPU", 1)) // counts[node["NodeID"]]),
         )
@@ -453,13 +479,13 @@ def _machine_names(nodes: Sequence[dict[str, Any]]) -> dict[str, str]:
     }
 
 
-def _connect_in_lasting_thread(address: str) -> None:
-    """Do what `_connect` does in a thread that never ends: on Linux, what Ray starts ends with the thread that did."""
+def _connect_in_lasting_thread(connect: Callable[[], None]) -> None:
+    """Call a function in a thread that never ends: on Linux, what Ray starts ends with the thread that did."""
     connected: Future[None] = Future()
 
     def run() -> None:
         try:
-            _connect(address)
+            connect()
         except BaseException as error:
             connected.set_exception(error)
         else:
@@ -470,9 +496,12 @@ def _connect_in_lasting_thread(address: str) -> None:
     connected.result()
 
 
-def _connect(address: str) -> None:
-    """Start Ray on this machine, or join a cluster. Raises `ClusterUnreachable`."""
-    ray_environment.prepare(local=not address)
+def connect(address: str, *, local: bool | None = None, namespace: str | None = None) -> None:
+    """Start Ray on this machine, or join a cluster. Raises `ClusterUnreachable`.
+
+    local: whether the cluster is that of a process of this program on this machine. namespace: of the names of actors.
+    """
+    ray_environment.prepare(local=not address if local is None else local)
     import ray  # noqa: PLC0415
 
     if ray.is_initialized():
@@ -484,7 +513,7 @@ def _connect(address: str) -> None:
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False}
     try:
         if address:
-            ray.init(address=address, **options)
+            ray.init(address=address, namespace=namespace, **options)
         else:
             ray.init(
                 address="local",
@@ -511,24 +540,6 @@ def _check_address(address: str) -> None:
 
 def _cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _actor(worker_class: type, slot: Slot, is_local: bool) -> Any:
-    """Start the process of a worker.
-
-    On a machine of one's own, workers share all processors; in a cluster, they claim their part of them.
-    """
-    import ray  # noqa: PLC0415
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: PLC0415
-
-    options = {
-        "num_cpus": 0 if is_local or slot.on_gpu else slot.threads,
-        "num_gpus": 1 if slot.on_gpu else 0,
-        "max_concurrency": CONCURRENT_CALLS,
-        "scheduling_strategy": NodeAffinitySchedulingStrategy(slot.node, soft=False),
-    }
-    remote: Any = ray.remote(worker_class).options(**options)
-    return remote.remote(on_gpu=slot.on_gpu, threads=slot.threads, fetch=_fetch)
 
 
 def _fetch(references: Sequence[Any]) -> list[Patches]:

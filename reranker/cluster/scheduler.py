@@ -77,13 +77,12 @@ class _Place:
 class Scheduler:
     """Gives batches to workers that come and go. Thread-safe. No lock is held while a worker is called.
 
-    before_growth: called with what `capacity` will be. clock: seconds.
+    clock: seconds. before_growth: is called with what `capacity` will be.
     """
 
-    def __init__(
-        self, before_growth: Callable[[int], None] = lambda capacity: None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._lock, self._before_growth, self._clock = threading.Lock(), before_growth, clock
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.before_growth: Callable[[int], None] = lambda capacity: None
+        self._lock, self._clock = threading.Lock(), clock
         self._places: dict[str, _Place] = {}
         # Workers by the number of their batches, so that one with the fewest is found at once.
         self._free: list[OrderedDict[str, _Place]] = [OrderedDict() for _ in range(PER_WORKER)]
@@ -137,7 +136,7 @@ class Scheduler:
         """Use a worker from now on."""
         with self._lock:
             self._error = None
-            self._before_growth(PER_WORKER * max(self._most_workers, 1 + len(self._places)))
+            self.before_growth(PER_WORKER * max(self._most_workers, 1 + len(self._places)))
             place = self._places[worker.name] = _Place(worker=worker)
             self._free[0][worker.name] = place
             self._most_workers = max(self._most_workers, len(self._places))

@@ -210,6 +210,12 @@ class ServerSettings(_Group):
     session_hours: int = _setting(
         24, "How long the page keeps pictures and rankings after they were last used, in hours.", most=24 * 365
     )
+    replicas: int = _setting(
+        1,
+        "Processes that answer the HTTP API side by side, with the same workers; more than one needs the extra "
+        "`cluster`. The page stays in one process.",
+        most=MAX_THREADS,
+    )
     mcp: bool = _setting(False, "Offer the functions of the page as MCP tools; not together with auth.")
 
     def __post_init__(self) -> None:

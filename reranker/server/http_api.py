@@ -35,9 +35,10 @@ from reranker.server.api_schema import Health, Model, Models, Worker
 from reranker.server.error_responses import error_response, requested_language
 from reranker.server.failed_attempts import FailedAttempts, address_of
 from reranker.server.metrics import CONTENT_TYPE, count_request, exposition
+from reranker.server.replicas import NoReplica, Replicas
 from reranker.server.request_bodies import IDLE_S, RequestBodies, is_json
 from reranker.server.searching import Searching
-from reranker.server.security import is_authorized, security_middleware
+from reranker.server.security import is_authorized, route_path, security_middleware
 from reranker.server.tagging import Tagging
 from reranker.tagger import Taggers
 
@@ -50,10 +51,14 @@ _Answer = Callable[[bytearray, Language, Cancellation], Response]
 
 
 def api_routes(
-    reranker: Reranker, bodies: RequestBodies, libraries: Mapping[str, Library], taggers: Taggers
+    reranker: Reranker,
+    bodies: RequestBodies,
+    libraries: Mapping[str, Library],
+    taggers: Taggers,
+    replicas: Replicas | None = None,
 ) -> list[Route]:
-    """Return the routes of the API. libraries: that it searches, by name."""
-    api = _Api(reranker, bodies, libraries, taggers)
+    """Return the routes of the API. libraries: that it searches, by name. replicas: that answer in place of it."""
+    api = _Api(reranker, bodies, libraries, taggers, replicas)
     return [
         Route("/health", api.health),
         _route("/metrics", api.metrics),
@@ -68,10 +73,10 @@ def api_routes(
     ]
 
 
-def api_application(reranker: Reranker) -> Starlette:
-    """Return an application that serves the API without the page."""
+def api_application(reranker: Reranker, replicas: Replicas | None = None) -> Starlette:
+    """Return an application that serves the API without the page. replicas: as in `api_routes`."""
     libraries = named_libraries(reranker.settings.server.libraries, reranker)
-    routes = api_routes(reranker, RequestBodies.of(reranker.settings.limits), libraries, Taggers(reranker))
+    routes = api_routes(reranker, RequestBodies.of(reranker.settings.limits), libraries, Taggers(reranker), replicas)
     return Starlette(routes=routes, middleware=security_middleware(reranker.settings.server))
 
 
@@ -95,9 +100,15 @@ class _Api:
     """The handlers of the API, all of them over one `Reranker`."""
 
     def __init__(
-        self, reranker: Reranker, bodies: RequestBodies, libraries: Mapping[str, Library], taggers: Taggers
+        self,
+        reranker: Reranker,
+        bodies: RequestBodies,
+        libraries: Mapping[str, Library],
+        taggers: Taggers,
+        replicas: Replicas | None,
     ) -> None:
         self._reranker, self._bodies, self._libraries, self._taggers = reranker, bodies, libraries, taggers
+        self._replicas = replicas
         self._request_count = 0
         self._failed_attempts = FailedAttempts()
         self._threads: anyio.CapacityLimiter | None = None
@@ -153,12 +164,21 @@ class _Api:
             stop = Cancellation()
             disconnect = create_task(_set_on_disconnect(request, stop))
             try:
-                run = partial(answer, body, requested_language(request.scope), stop)
+                run = partial(self._answered, request, answer, body, stop)
                 response = await anyio.to_thread.run_sync(run, limiter=limiter, abandon_on_cancel=True)
             finally:
                 stop.cancel()
                 disconnect.cancel()
             return _HoldingResponse(response, held.pop_all())
+
+    def _answered(self, request: Request, answer: _Answer, body: bytearray, stop: Cancellation) -> Response:
+        """Return the answer of a replica, or of this process if there is none."""
+        language = requested_language(request.scope)
+        if self._replicas is not None:
+            headers = {"Content-Type": request.headers["content-type"], "Accept-Language": language}
+            with suppress(NoReplica):
+                return self._replicas.answer(route_path(request.scope), body, headers, stop)
+        return answer(body, language, stop)
 
     async def models(self, request: Request) -> Response:
         """List the model in use."""
@@ -184,7 +204,8 @@ class _Api:
     async def metrics(self, request: Request) -> Response:
         """Report counts and times to Prometheus."""
         self._authorize(request)
-        return Response(await run_in_threadpool(exposition, self._reranker), media_type=CONTENT_TYPE)
+        text = await run_in_threadpool(exposition, self._reranker, self._replicas)
+        return Response(text, media_type=CONTENT_TYPE)
 
     def _authorize(self, request: Request) -> None:
         """Raise `ApiKeyRejected` without a valid key, and `TooManyAttempts` after too many wrong ones."""

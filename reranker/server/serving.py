@@ -74,6 +74,19 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
+class ReadyServer(_Server):
+    """A server that calls a function once it accepts connections."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen."""
+        await super().startup(sockets)
+        self._on_ready()
+
+
 class Termination:
     """The end of the program by Ctrl-C, SIGTERM or SIGHUP. Make it in the main thread.
 

@@ -40,6 +40,7 @@ def run(page: gr.Blocks, services: PageServices) -> int:
         check_address(server.host, server.port)
         services.sessions.start_sweeping()
         threading.Thread(target=services.model.load, name="reranker-load", daemon=True).start()
+        services.replicas.start()
         page.launch(prevent_thread_lock=True, **launch_settings(services))
     except OSError:
         sys.stderr.write(
@@ -79,7 +80,9 @@ def launch_settings(services: PageServices) -> dict[str, Any]:
     settings = reranker.settings
     name, _, password = settings.server.auth.partition(":")
     routes = [
-        *api_routes(reranker, RequestBodies.of(settings.limits), services.libraries, services.taggers),
+        *api_routes(
+            reranker, RequestBodies.of(settings.limits), services.libraries, services.taggers, services.replicas
+        ),
         *client_routes(),
         *SessionRoutes(services, owner_of).routes(),
     ]

@@ -9,6 +9,7 @@ from typing import Final, Self
 from reranker.api import Reranker
 from reranker.config.paths import ASSETS, data_folder
 from reranker.library import Library, named_libraries
+from reranker.server.replicas import Replicas
 from reranker.tagger import Taggers
 from reranker.ui.galleries import Galleries
 from reranker.ui.library_tab.updates import LibraryUpdates
@@ -33,6 +34,7 @@ class PageServices:
     taggers: Taggers
     examples: tuple[str, ...]
     updates: LibraryUpdates
+    replicas: Replicas
 
     @classmethod
     def of(cls, reranker: Reranker, samples: Path = SAMPLES) -> Self:
@@ -53,12 +55,15 @@ class PageServices:
             taggers=Taggers(reranker),
             examples=tuple(_read_queries(samples / "queries.json")),
             updates=LibraryUpdates(sessions.publish),
+            replicas=Replicas(reranker),
         )
 
     def close(self) -> None:
         """Stop all that is running, when the program ends."""
         self.sessions.close()
         self.updates.stop_all()
+        self.replicas.close()
+        self.reranker.close()
 
 
 def _read_queries(path: Path) -> list[str]:

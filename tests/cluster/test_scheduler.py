@@ -154,7 +154,8 @@ def test_a_worker_of_the_same_name_is_another_worker() -> None:
 
 def test_the_capacity_is_known_and_does_not_shrink() -> None:
     announced: list[int] = []
-    scheduler = Scheduler(announced.append)
+    scheduler = Scheduler()
+    scheduler.before_growth = announced.append
     assert (scheduler.workers, scheduler.capacity) == (1, PER_WORKER)
     workers = [ManualWorker(f"machine/{number}") for number in range(3)]
     for worker in workers:
