@@ -200,7 +200,10 @@ class RayWorkers:
             known = self._facts.get(variant)
         if known is not None:
             return known
-        answer = self.scheduler.submit(lambda worker: worker.call("facts", variant)).result()
+        try:
+            answer = self.scheduler.submit(lambda worker: worker.call("facts", variant)).result()
+        except WorkerEnded:  # one after the other
+            raise DeviceFailed from None
         if isinstance(answer, RerankerError):
             raise answer
         with self._lock:
@@ -310,8 +313,13 @@ class RayWorkers:
         worker.is_ready = True
 
     def _load_all(self, workers: Sequence[RayWorker]) -> None:
+        """Load what is open on workers. One that ends meanwhile is replaced, as at any other time."""
         for worker in workers:
-            self._load(worker)
+            try:
+                self._load(worker)
+            except WorkerNotStarted as error:
+                if not isinstance(error.__cause__, WorkerEnded):
+                    raise
 
     def _load(self, worker: RayWorker) -> None:
         """Load all that is open on a worker. Raises `WorkerFailed`, `WorkerNotStarted`, `WorkerDiffers`."""
@@ -348,8 +356,8 @@ class RayWorkers:
         while not self._closed.wait(CHECK_S):
             try:
                 self._check_workers()
-            except Exception:
-                _log.warning("The workers could not be checked", exc_info=True)
+            except Exception as error:
+                _log.warning("The workers could not be checked: %s", type(error).__name__)
 
     def _check_workers(self) -> None:
         now = time.monotonic()

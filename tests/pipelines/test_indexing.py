@@ -2,7 +2,9 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +19,13 @@ from reranker.images.limits import Limits
 from reranker.models.dual_encoders.encoder import Encoder, load_encoder
 from reranker.pipelines import indexing
 from reranker.pipelines.batch_size import LEAST
-from reranker.pipelines.indexing import EncodingHere, Indexer, IndexProgress, find_changes
+from reranker.pipelines.indexing import (
+    EncodingHere,
+    Indexer,
+    IndexProgress,
+    PictureEncoding,
+    find_changes,
+)
 from reranker.storage.catalogue import Catalogue, EncoderRecord, FoundPicture
 from tests.support.decoding_pools import decoding_pool
 from tests.support.dual_encoders import IMAGE_PX, siglip_folder
@@ -47,9 +55,11 @@ class Indexed:
         path.write_bytes(numbered_picture(number))
         return path
 
-    def run(self, cancellation: Cancellation | None = None, encoder: object = None) -> IndexProgress:
+    def run(
+        self, cancellation: Cancellation | None = None, encoder: object = None, encoding: PictureEncoding | None = None
+    ) -> IndexProgress:
         changes = find_changes([self.folder], self.catalogue.stamps())
-        encoding = EncodingHere(encoder or self._encoder)
+        encoding = encoding or EncodingHere(encoder or self._encoder)
         indexer = Indexer(self.catalogue, self._encoder.info.image_px, encoding, Limits(), self._pool)
         *_, last = indexer.run(changes, cancellation)
         return last
@@ -186,6 +196,52 @@ def test_batches_that_need_too_much_memory_are_halved(indexed: Indexed, encoder:
     assert (sum(narrow.sizes), max(narrow.sizes)) == (20, most if most == 1 else 2)
     (vector,) = encoder.encode_images([_pixels(indexed.folder / "7.png")])
     np.testing.assert_allclose(indexed.vector(indexed.folder / "7.png"), vector, atol=1e-3)
+
+
+class LastFirst:
+    """Encodes on three devices: whenever all work, the batch that was started last is finished first."""
+
+    in_flight = 3
+
+    def __init__(self, encoder: Encoder, most: int = 1000) -> None:
+        self._encoder, self._most = encoder, most
+        self._started: list[tuple[Future, list[np.ndarray]]] = []
+
+    def submit(self, pixels: list[np.ndarray]) -> Future:
+        future = Future()
+        self._started.append((future, pixels))
+        threading.Timer(0, self._finish).start()
+        return future
+
+    def _finish(self) -> None:
+        future, pixels = self._started.pop()
+        if len(pixels) > self._most:
+            future.set_exception(torch.OutOfMemoryError())
+        else:
+            future.set_result(self._encoder.encode_images(pixels))
+
+
+@pytest.mark.parametrize("most", [1000, 3])
+def test_batches_on_several_devices_are_entered_as_they_come(indexed: Indexed, encoder: Encoder, most: int) -> None:
+    for number in range(6 * LEAST):
+        indexed.write(f"{number}.png", number % (5 * LEAST))
+    last = indexed.run(encoding=LastFirst(encoder, most))
+    assert (last.done, last.failed, last.encoded + last.known) == (6 * LEAST, 0, 6 * LEAST)
+    assert len(indexed.names) == 6 * LEAST
+    for number in (0, 3 * LEAST, 5 * LEAST + 1):
+        (vector,) = encoder.encode_images([_pixels(indexed.folder / f"{number}.png")])
+        np.testing.assert_allclose(indexed.vector(indexed.folder / f"{number}.png"), vector, atol=1e-3)
+
+
+def test_what_devices_work_on_is_kept_when_a_run_is_stopped(indexed: Indexed, encoder: Encoder) -> None:
+    for number in range(5 * LEAST):
+        indexed.write(f"{number}.png", number)
+    stop = Cancellation()
+    stop.cancel()
+    last = indexed.run(stop, encoding=LastFirst(encoder))
+    assert 0 < last.encoded == last.done < 5 * LEAST
+    assert len(indexed.names) == last.done
+    assert indexed.run().encoded == 5 * LEAST - last.done
 
 
 def test_an_error_that_is_not_of_memory_is_raised(indexed: Indexed, encoder: Encoder) -> None:
