@@ -27,6 +27,7 @@ from tests.support.scripted_scorer import ScriptedScorer, until
 
 START_S = 120.0  # replicas load torch
 CLIENTS, REQUESTS = 20, 5
+ANSWERED = ("reranker_requests_total", "/v1/rerank", "200")
 QUERIES = ("a black cat", "一只黑猫", "a red dress", "三个黄色的球")
 
 
@@ -40,6 +41,15 @@ def replicated(**settings: object) -> Iterator[tuple[str, Reranker]]:
         assert replicas.wait_until_ready(START_S)
         with serving(api_application(reranker, replicas)) as url:
             yield url, reranker
+
+
+def samples(text: str) -> dict[tuple[str, ...], float]:
+    """The value of each sample, by its name and the values of its labels."""
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
 
 
 def replica_processes() -> set[int]:
@@ -69,18 +79,15 @@ def test_many_clients_get_their_own_answers_also_when_a_replica_is_killed() -> N
             assert score == pytest.approx(expected[query, name], abs=1e-4), (number, name)
 
     with replicated() as (url, _), ThreadPoolExecutor(CLIENTS) as clients:
+        before = samples(httpx.get(f"{url}metrics").text)
         answers = [clients.submit(ask, number) for number in range(CLIENTS * REQUESTS)]
         answers[CLIENTS].result()
         os.kill(min(replica_processes()), signal.SIGKILL)
         for answer in answers:
             answer.result()
         until(lambda: len(replica_processes()) == 2, START_S)
-        samples = {
-            (sample.name, *sample.labels.values()): sample.value
-            for family in text_string_to_metric_families(httpx.get(f"{url}metrics").text)
-            for sample in family.samples
-        }
-        assert samples["reranker_requests_total", "/v1/rerank", "200"] == CLIENTS * REQUESTS
+        after = samples(httpx.get(f"{url}metrics").text)
+        assert after[ANSWERED] - before.get(ANSWERED, 0) == CLIENTS * REQUESTS
     until(lambda: not replica_processes(), START_S)
 
 
@@ -123,12 +130,7 @@ reranker_batch_seconds_count 2
 reranker_batch_seconds_sum 3
 """
     there = here.replace("} 1\n", "} 10\n").replace('used"} 7', 'used"} 9')
-    found = {
-        (sample.name, *sample.labels.values()): sample.value
-        for family in text_string_to_metric_families(merged([here, there]).decode())
-        for sample in family.samples
-    }
-    assert found == {
+    assert samples(merged([here, there]).decode()) == {
         ("reranker_requests_total", "/v1/rerank", "200"): 5,
         ("reranker_pictures_total", "false"): 11,
         ("reranker_ready",): 1,
