@@ -770,7 +770,7 @@ def test_two_pictures_beside_many_are_answered_within_two_batches() -> None:
             until(lambda: small.queue_position == 1)
         assert len(all_of_small.result(PATIENCE_S)) == 3
         assert len(all_of_big.result(PATIENCE_S)) == 41
-    assert log[:4] == ["big", "small", "big", "small"]
+    assert (log[0], log[:4].count("small")) == ("big", 2)
     assert log.count("big") == 40
 
 

@@ -81,14 +81,16 @@ class WorkersHere:
     def __init__(self, source: ModelSource, count: int, deadly: Sequence[str] = ()) -> None:
         self.scheduler = Scheduler()
         self.source, self.deadly, self.all = source, deadly, list[WorkerHere]()
-        self.stored = 0
+        self.stored, self._loading = 0, threading.Lock()
         for _ in range(count):
             self.add()
 
     def add(self) -> WorkerHere:
-        worker = WorkerHere(f"here/{len(self.all)}", self.deadly, then=self.add)
-        assert worker.device.open(self.source) is None
-        self.all.append(worker)
+        with self._loading:  # models of one process are loaded one after the other
+            worker = WorkerHere(f"here/{len(self.all)}", self.deadly, then=self.add)
+            error = worker.device.open(self.source)
+            assert error is None, error
+            self.all.append(worker)
         self.scheduler.add(worker)
         return worker
 
