@@ -8,15 +8,18 @@ import atexit
 import logging
 import os
 import socket
+import tempfile
 import threading
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -38,16 +41,19 @@ from reranker.core.errors import (
 )
 from reranker.core.types import EncoderInfo
 from reranker.models.patchify import Patches
+from reranker.storage.temporary_folder import temporary_folder
 
 _log = logging.getLogger(__name__)
 
 OBJECT_STORE_BYTES: Final = 1_000_000_000  # of pictures on their way; it takes no more than is used
+LONGEST_PARENT: Final = 16  # characters: Ray adds 87 to them, and a socket may have 103
 CONNECT_S: Final = 10.0  # to a cluster
 CHECK_S: Final = 1.0  # between two looks at the cluster
 LONGEST_PAUSE_S: Final = 60.0  # before a machine on which no worker starts is tried again
 START_S: Final = 600.0  # for a model to be loaded: 17 GB from a slow disk
 _CONNECTING: Final = threading.Lock()
 _OPEN: Final[set["RayWorkers"]] = set()  # those that use the one Ray of this process
+_FOLDER: Final = ExitStack()  # of the sockets and logs of Ray, if it was started here
 CONCURRENT_CALLS: Final = 8  # of a worker: two batches, and short questions beside them
 
 
@@ -433,6 +439,7 @@ class RayWorkers:
             _OPEN.discard(self)
             if not _OPEN:
                 ray.shutdown()
+                _FOLDER.close()
 
 
 def slots_of(nodes: Sequence[dict[str, Any]], wanted: str, device: Device) -> list[Slot]:
@@ -527,12 +534,20 @@ def connect(address: str, *, local: bool | None = None, namespace: str | None = 
                 address="local",
                 num_cpus=_cpus(),
                 include_dashboard=False,
+                _temp_dir=str(_FOLDER.enter_context(temporary_folder(_parent_of_sockets()))),
                 object_store_memory=OBJECT_STORE_BYTES,
                 **options,
             )
     except Exception as error:
         _log.debug("Ray did not start", exc_info=True)
+        _FOLDER.close()
         raise ClusterUnreachable(address=address or "local", reason=type(error).__name__) from error
+
+
+def _parent_of_sockets() -> Path:
+    """Return the folder for temporary files, or /tmp if the paths of sockets in it would be too long for the system."""
+    usual, short = Path(tempfile.gettempdir()), Path("/tmp")
+    return short if len(str(usual)) > LONGEST_PARENT and short.is_dir() else usual
 
 
 def _check_address(address: str) -> None:

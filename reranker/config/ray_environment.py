@@ -1,16 +1,20 @@
 """Environment variables that Ray reads when it is imported."""
 
 import os
+import secrets
 
 
 def prepare(*, local: bool) -> None:
     """Turn off its telemetry, let it accept only programs that have its token, and leave signals to this program.
 
-    local: let it listen on this machine alone, whatever its name; Ray has a switch for it that is named after systems
-        without clusters.
+    local: let it listen on this machine alone, whatever its name (Ray has a switch for it that is named after systems
+        without clusters), with a token that only this program and its processes know. Ray would write one into a file
+        that others may read.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_DISABLE_FAILURE_SIGNAL_HANDLER"] = "1"
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     if local:
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"

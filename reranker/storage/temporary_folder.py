@@ -16,13 +16,14 @@ LOCK_NAME: Final = ".reranker-lock"  # the program that the folder belongs to ho
 
 
 @contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """Make a folder in the system's folder for temporary files, and remove it at the end.
+def temporary_folder(parent: Path | None = None) -> Iterator[Path]:
+    """Make a folder, and remove it at the end. parent: where; the system's folder for temporary files if None.
 
     Removes the folders of programs that ended without removing theirs. Raises `OSError`.
     """
-    remove_abandoned(Path(tempfile.gettempdir()))
-    folder, lock = _create()
+    parent = parent or Path(tempfile.gettempdir())
+    remove_abandoned(parent)
+    folder, lock = _create(parent)
     try:
         files = folder / "files"  # without the lock, so that nobody who lists or serves them comes across it
         files.mkdir()
@@ -41,10 +42,10 @@ def remove_abandoned(parent: Path) -> None:
                     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _create() -> tuple[Path, FileLock]:
+def _create(parent: Path) -> tuple[Path, FileLock]:
     """Return a new folder and its lock, which is held. Raises `OSError`."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         lock = FileLock(folder / LOCK_NAME, thread_local=False)
         with suppress(FileNotFoundError):
             lock.acquire()

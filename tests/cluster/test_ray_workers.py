@@ -179,6 +179,31 @@ def test_ray_listens_on_this_machine_alone(two_workers: Reranker) -> None:
 
 
 @pytest.mark.extended
+def test_nobody_else_can_open_what_ray_writes_and_nothing_of_it_is_left(tmp_path: Path) -> None:
+    """Neither its token, with which anybody could run code as this user, nor its sockets and logs."""
+    code = """
+import stat
+from pathlib import Path
+from reranker import Reranker, Settings
+reranker = Reranker(settings=Settings.of(model="toybox", workers="1", replicas=2))
+reranker.load()
+import ray
+session = Path(ray._private.worker.global_worker.node.get_session_dir_path())
+print(session, stat.S_IMODE(session.parents[1].stat().st_mode), session.is_dir(), flush=True)
+reranker.close()
+"""
+    environment = os.environ | {"HOME": str(tmp_path)}
+    environment.pop("RAY_AUTH_TOKEN", None)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=ROOT, env=environment
+    )
+    session, mode, was_there = done.stdout.split()
+    assert (int(mode), was_there) == (0o700, "True")
+    assert not Path(session).parents[1].exists()
+    assert list(tmp_path.rglob("auth_token")) == []
+
+
+@pytest.mark.extended
 def test_a_machine_without_the_model_is_named(two_workers: Reranker, tmp_path: Path) -> None:
     """The folder is there when the model is chosen, and no longer when a worker loads it."""
     pool = two_workers.worker_pool()
