@@ -116,7 +116,7 @@ class DeviceWorker:
         return executor.submit(batch.queries[0], images, batch.run_id, example).result()
 
     def grid(self, variant: Variant, image: SentImage, run_id: str) -> Grid:
-        """Return the grid of cells in which an image can be blanked; no features if the worker does not have them."""
+        """Return the grid of cells in which an image can be blanked; without rows if the worker does not know it."""
         model, executor = self._variant(variant)
         try:
             (restored,) = self._restored(model, [image])
