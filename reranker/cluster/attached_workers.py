@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from reranker.cluster.ray_workers import RayWorker, RayWorkers, Slot, connect
+from reranker.cluster.placement import Slot
+from reranker.cluster.ray_connection import connect
+from reranker.cluster.ray_workers import RayWorker, RayWorkers
 
 
 @dataclass(frozen=True, kw_only=True)

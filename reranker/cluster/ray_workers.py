@@ -6,31 +6,25 @@ or the program joins a cluster, which goes on without it.
 
 import atexit
 import logging
-import os
-import socket
-import tempfile
 import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reranker.cluster.messages import EncoderSource, ModelFacts, ModelSource, Variant
+from reranker.cluster.placement import Slot, slots_of
+from reranker.cluster.ray_connection import acquire, connect, release
 from reranker.cluster.scheduler import Scheduler, WorkerEnded
-from reranker.config import ray_environment
-from reranker.config.settings import AUTO, Device
+from reranker.config.settings import Device
 from reranker.core.errors import (
-    ClusterUnreachable,
     DeviceFailed,
     RayMissing,
     RerankerError,
@@ -41,31 +35,13 @@ from reranker.core.errors import (
 )
 from reranker.core.types import EncoderInfo
 from reranker.models.patchify import Patches
-from reranker.storage.temporary_folder import temporary_folder
 
 _log = logging.getLogger(__name__)
 
-OBJECT_STORE_BYTES: Final = 1_000_000_000  # of pictures on their way; it takes no more than is used
-LONGEST_PARENT: Final = 16  # characters: Ray adds 87 to them, and a socket may have 103
-CONNECT_S: Final = 10.0  # to a cluster
 CHECK_S: Final = 1.0  # between two looks at the cluster
 LONGEST_PAUSE_S: Final = 60.0  # before a machine on which no worker starts is tried again
 START_S: Final = 600.0  # for a model to be loaded: 17 GB from a slow disk
-_CONNECTING: Final = threading.Lock()
-_OPEN: Final[set["RayWorkers"]] = set()  # those that use the one Ray of this process
-_FOLDER: Final = ExitStack()  # of the sockets and logs of Ray, if it was started here
 CONCURRENT_CALLS: Final = 8  # of a worker: two batches, and short questions beside them
-
-
-@dataclass(frozen=True, kw_only=True)
-class Slot:
-    """A place for a worker. node: id of its machine in Ray. machine: name of that. name: of its first worker."""
-
-    node: str
-    machine: str
-    name: str
-    on_gpu: bool
-    threads: int
 
 
 class RayWorker:
@@ -137,13 +113,7 @@ class RayWorkers:
     empty for this machine alone. device: of the workers.
     """
 
-    def __init__(
-        self,
-        *,
-        workers: str,
-        address: str,
-        device: Device,
-    ) -> None:
+    def __init__(self, *, workers: str, address: str, device: Device) -> None:
         self._wanted, self._address, self._device = workers, address, device
         self.scheduler = Scheduler()
         self.prefix = f"reranker-{uuid.uuid4().hex}/"  # of the names of its actors in Ray
@@ -153,10 +123,8 @@ class RayWorkers:
         self._facts: dict[Variant, ModelFacts] = {}
         self._lock = threading.RLock()  # of all above
         self._opening = threading.Lock()
-        self._closed, self._monitor = (
-            threading.Event(),
-            threading.Thread(target=self._watch, name="reranker-workers", daemon=True),
-        )
+        self._closed = threading.Event()
+        self._monitor = threading.Thread(target=self._watch, name="reranker-workers", daemon=True)
 
     # Models
 
@@ -242,9 +210,7 @@ class RayWorkers:
         """Start Ray and the first workers, and wait until they have loaded what is open. Raises `ClusterError`."""
         if find_spec("ray") is None:
             raise RayMissing
-        with _CONNECTING:
-            _connect_in_lasting_thread(self._connect)
-            _OPEN.add(self)
+        acquire(self, self._connect)
         slots = self._slots()
         atexit.register(self.close)
         if not slots:
@@ -423,7 +389,6 @@ class RayWorkers:
 
     def close(self) -> None:
         """End the workers, and Ray if it was started for them."""
-        import ray  # noqa: PLC0415
 
         if self._closed.is_set():
             return
@@ -435,134 +400,7 @@ class RayWorkers:
             for worker in list(self._workers.values()):
                 self._drop(worker)
         self.scheduler.fail(DeviceFailed())
-        with _CONNECTING:
-            _OPEN.discard(self)
-            if not _OPEN:
-                ray.shutdown()
-                _FOLDER.close()
-
-
-def slots_of(nodes: Sequence[dict[str, Any]], wanted: str, device: Device) -> list[Slot]:
-    """Return the places for workers on machines of `ray.nodes`.
-
-    wanted: a number, or "auto" for one on each GPU, or one on each machine if there is no GPU or the device is "cpu".
-    A number of workers is dealt to the machines in turn, at most one to a GPU.
-    """
-    gpus = {node["NodeID"]: int(node["Resources"].get("GPU", 0)) for node in nodes}
-    on_gpu = device != "cpu" and any(gpus.values())
-    if device == "cuda" and not on_gpu:
-        return []
-    if on_gpu:
-        room = gpus
-    elif wanted == AUTO:
-        room = dict.fromkeys(gpus, 1)
-    else:
-        room = dict.fromkeys(gpus, int(wanted))
-    counts = _dealt(room, sum(room.values()) if wanted == AUTO else int(wanted))
-    names = _machine_names(nodes)
-    return [
-        Slot(
-            node=node["NodeID"],
-            machine=names[node["NodeID"]],
-            name=f"{names[node['NodeID']]}/{number}",
-            on_gpu=on_gpu,
-            threads=max(1, int(node["Resources"].get("CPU", 1)) // counts[node["NodeID"]]),
-        )
-        for node in nodes
-        for number in range(counts[node["NodeID"]])
-    ]
-
-
-def _dealt(room: dict[str, int], wanted: int) -> Counter[str]:
-    """Deal so many workers to machines in turn, to each at most what it has room for."""
-    counts: Counter[str] = Counter()
-    while sum(counts.values()) < wanted:
-        free = [node for node in room if counts[node] < room[node]]
-        if not free:
-            break
-        counts.update(free[: wanted - sum(counts.values())])
-    return counts
-
-
-def _machine_names(nodes: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Return the names of machines by their ids; with the start of the id where several have the same name."""
-    names = Counter(node["NodeManagerHostname"] for node in nodes)
-    return {
-        node["NodeID"]: name if names[name] == 1 else f"{name}-{node['NodeID'][:8]}"
-        for node in nodes
-        for name in [node["NodeManagerHostname"]]
-    }
-
-
-def _connect_in_lasting_thread(connect: Callable[[], None]) -> None:
-    """Call a function in a thread that never ends: on Linux, what Ray starts ends with the thread that did."""
-    connected: Future[None] = Future()
-
-    def run() -> None:
-        try:
-            connect()
-        except BaseException as error:
-            connected.set_exception(error)
-        else:
-            connected.set_result(None)
-            threading.Event().wait()
-
-    threading.Thread(target=run, name="reranker-ray", daemon=True).start()
-    connected.result()
-
-
-def connect(address: str, *, local: bool | None = None, namespace: str | None = None) -> None:
-    """Start Ray on this machine, or join a cluster. Raises `ClusterUnreachable`.
-
-    local: whether the cluster is that of a process of this program on this machine. namespace: of the names of actors.
-    """
-    ray_environment.prepare(local=not address if local is None else local)
-    import ray  # noqa: PLC0415
-
-    if ray.is_initialized():
-        return
-    # Ray writes to stdout, where results belong, that a worker has ended; the workers are watched here.
-    ray._private.worker.print_to_stdstream = lambda data, **_: _log.debug("Ray says: %s", data)
-    _check_address(address)
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False}
-    try:
-        if address:
-            ray.init(address=address, namespace=namespace, **options)
-        else:
-            ray.init(
-                address="local",
-                num_cpus=_cpus(),
-                include_dashboard=False,
-                _temp_dir=str(_FOLDER.enter_context(temporary_folder(_parent_of_sockets()))),
-                object_store_memory=OBJECT_STORE_BYTES,
-                **options,
-            )
-    except Exception as error:
-        _log.debug("Ray did not start", exc_info=True)
-        _FOLDER.close()
-        raise ClusterUnreachable(address=address or "local", reason=type(error).__name__) from error
-
-
-def _parent_of_sockets() -> Path:
-    """Return the folder for temporary files, or /tmp if the paths of sockets in it would be too long for the system."""
-    usual, short = Path(tempfile.gettempdir()), Path("/tmp")
-    return short if len(str(usual)) > LONGEST_PARENT and short.is_dir() else usual
-
-
-def _check_address(address: str) -> None:
-    """Raise `ClusterUnreachable` if nothing listens at an address: Ray would wait for minutes, and end the program."""
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
-    except (OSError, OverflowError) as error:
-        raise ClusterUnreachable(address=address, reason=type(error).__name__) from error
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        release(self)
 
 
 def _fetch(references: Sequence[Any]) -> list[Patches]:

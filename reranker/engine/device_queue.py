@@ -127,21 +127,28 @@ class Ticket:
     def submit(self, start: Callable[[], "Future[_Result]"]) -> "Future[_Result]":
         """Wait for a slot and start a batch, which holds the slot until it is done. Raises `TicketCancelled`.
 
-        The slot does not wait for whoever reads the result: that one may be waiting for another slot.
+        The slot does not wait for whoever reads the result: that one may be waiting for another slot. It is free again
+        before the returned future is done, so whoever has waited for the result can take it at once.
         """
         self.acquire()
         started_s = time.perf_counter()
         try:
-            future = start()
+            batch = start()
         except BaseException:
             self.release()
             raise
-        future.add_done_callback(lambda _: self._end_batch(started_s))
-        return future
+        ended: Future[_Result] = Future()
+        batch.add_done_callback(lambda done: self._end_batch(done, ended, started_s))
+        return ended
 
-    def _end_batch(self, started_s: float) -> None:
+    def _end_batch(self, batch: "Future[_Result]", ended: "Future[_Result]", started_s: float) -> None:
         BATCH_SECONDS.observe(time.perf_counter() - started_s)
         self.release()
+        error = batch.exception()
+        if error is None:
+            ended.set_result(batch.result())
+        else:
+            ended.set_exception(error)
 
     @contextmanager
     def slot(self) -> Iterator[None]:

@@ -73,7 +73,7 @@ class _Sum(Collector):
 
 
 class _State(Collector):
-    """What is true now: memory of the device, the queue, and what the workers do."""
+    """Tells what is true now: the memory of the device, the queue, and what the workers do."""
 
     def __init__(self, reranker: Reranker) -> None:
         self._reranker = reranker

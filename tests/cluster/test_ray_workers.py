@@ -14,7 +14,8 @@ import pytest
 
 from reranker.api import Reranker
 from reranker.cluster import ray_workers
-from reranker.cluster.ray_workers import RayWorker, slots_of
+from reranker.cluster.placement import slots_of
+from reranker.cluster.ray_workers import RayWorker
 from reranker.config.settings import Settings
 from reranker.core.errors import ClusterUnreachable, RayMissing, WorkerFailed
 from reranker.core.types import Ranking, Scored

@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -167,6 +167,27 @@ def test_a_ticket_cannot_wait_for_itself(pool: ThreadPoolExecutor) -> None:
         with pytest.raises(RuntimeError, match="wait for itself"), other.slot():
             pytest.fail("the device was given twice")
         assert ticket.queue_position == 0
+    assert_free(device_queue, pool)
+
+
+def test_the_slot_of_a_batch_is_free_before_the_batch_is_done() -> None:
+    ticket = DeviceQueue().ticket()
+    batch: Future[int] = Future()
+    before_release: list[tuple[bool, int | None]] = []
+    batch.add_done_callback(lambda _: before_release.append((ended.done(), ticket.queue_position)))
+    ended = ticket.submit(lambda: batch)
+    batch.set_result(1)
+    assert before_release == [(False, 0)]
+    assert (ended.result(0), ticket.queue_position) == (1, None)
+
+
+def test_a_batch_that_fails_gives_its_slot_back_and_its_error_on(pool: ThreadPoolExecutor) -> None:
+    device_queue = DeviceQueue()
+    batch: Future[int] = Future()
+    ended = device_queue.ticket().submit(lambda: batch)
+    batch.set_exception(ValueError("no such token"))
+    with pytest.raises(ValueError, match="no such token"):
+        ended.result(0)
     assert_free(device_queue, pool)
 
 
