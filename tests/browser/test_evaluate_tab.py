@@ -145,6 +145,7 @@ def test_likely_pictures_come_first_and_the_original_order_comes_back(serve, vis
     paced.allow()
     said(tab, "label", "1/4 pictures scored")
     tab.page.get_by_role("button", name="Stop ordering").click()
+    said(tab, "label", "Stopping after this batch")
     paced.allow(8)
     said(tab, "label", "Stopped.")
     assert shown_names(tab) == before

@@ -14,6 +14,7 @@ from reranker.core.errors import RequestTooLarge, SessionUnknown, TooFewPictures
 from reranker.core.types import Query
 from reranker.labelling.handlers import order_events
 from reranker.server.base64_text import decode_base64
+from reranker.ui.evaluate_tab.evaluation_runs import stopping
 from reranker.ui.evaluate_tab.values import Shown, VisibleSession, grid_value, queries_value, results_value
 from reranker.ui.session.labelled_queries import Labelled, LabelledPicture, PictureIndex
 from reranker.ui.session.labels_file import LABELS_FILE, MAX_LABELS_MB, OpenedLabels, open_labels, save_labels
@@ -121,17 +122,21 @@ class LabelHandlers:
     ) -> None:
         """Fill the list with the ids of the pictures in their order, unless stopped. Raises `RerankerError`."""
         for event in order_events(self._reranker, query.text, [picture.path for picture in pictures], stop):
-            if "order" not in event:
+            if stop.cancelled:
+                say(stopping())
+            elif "order" in event:
+                order.extend(pictures[index].id for index in event["order"])
+            else:
                 percent = 100 * event["done"] // event["total"]
                 say(said(text_of("label_ordering", **event), "busy", percent))
-            elif not stop.cancelled:
-                order.extend(pictures[index].id for index in event["order"])
         say(said(text_of("label_ordered"), "done") if order else said(text_of("label_stopped"), "idle"))
 
-    def stop_ordering(self, session: object, request: gr.Request) -> None:
-        """Stop ordering the pictures."""
+    def stop_ordering(self, session: object, request: gr.Request) -> list[Any]:
+        """Stop ordering the pictures after the current batch. They stay as they are."""
         with suppress(SessionUnknown):
-            self._sessions.find(session, request).ordering.stop()
+            if self._sessions.find(session, request).ordering.stop():
+                return Shown(labels_said=stopping(), evaluation_said=None).outputs
+        return Shown(labels_said=None, evaluation_said=None).outputs
 
     def _attempt(self, session: object, request: gr.Request, action: Callable[[Session], Shown]) -> list[Any]:
         """Return what an action shows, or the message of its error."""

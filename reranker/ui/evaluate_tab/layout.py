@@ -96,7 +96,7 @@ def connect_evaluate_tab(
     parts.query.submit(None, js=_CLICK_ADD, **_UNQUEUED)
     connect(parts.grid.click, label_handlers.add, asked)
     connect(parts.grid.submit, label_handlers.order, asked, **_FOLLOWING)
-    parts.grid.stop(label_handlers.stop_ordering, session, None, **_WITH_SESSION, **_UNQUEUED)
+    connect(parts.grid.stop, label_handlers.stop_ordering, session)
     connect(parts.query_list.click, label_handlers.change, session)
     connect(parts.query_list.upload, label_handlers.open_file, session)
     evaluated = [parts.session, *parts.methods]
