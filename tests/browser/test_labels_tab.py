@@ -187,8 +187,9 @@ def test_stop_keeps_what_was_judged_and_the_rest_follows(serve, visit, numbered:
     tab.page.reload()
     tab.open()
     tab.said(".run-text .status", "2 of 4")
-    tab.page.locator("#stop-labels").click()
-    tab.said(".run-text .status", "Stopping")
+    with tab.page.expect_response("**/stop"):
+        tab.page.locator("#stop-labels").click()
+        tab.said(".run-text .status", "Stopping")
     paced.allow(1)
     tab.said(".headline-verdict", "Stopped")
     remaining = tab.page.locator(f"{ROOT} .failures .button", has_text=re.compile("Label the remaining [12]"))

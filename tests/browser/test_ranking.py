@@ -133,8 +133,9 @@ def test_stop_ends_a_run_and_keeps_what_was_scored(serve, visit, numbered) -> No
     tab.ask("a black cat")
     paced.allow()
     tab.progress("1 of 4")
-    tab.page.locator("#stop").click()
-    tab.progress("Stopping")
+    with tab.page.expect_response("**/stop"):
+        tab.page.locator("#stop").click()
+        tab.progress("Stopping")
     paced.allow()
     assert tab.verdict("Stopped") == "Stopped: 2 of 4 ranked"
     tab.captions(2)
