@@ -44,6 +44,7 @@ def test_the_head_runs_the_page_on_all_workers() -> None:
     head = COMPOSE["services"]["head"]
     engine = settings_of(head["environment"]).engine
     assert (engine.workers, engine.ray_address) == ("auto", "auto")
+    assert settings_of(head["environment"]).model.name == "lychee", "the head has no GPU to choose it by"
     assert head["command"][-1].endswith("exec python app.py")
     port = re.findall(r"--port=(\d+)", head["command"][-1])[0]
     for name in ("worker-1", "worker-2"):
@@ -64,8 +65,10 @@ def test_the_cluster_of_kubernetes_has_a_token_and_the_ray_of_the_image() -> Non
     assert head["image"] == worker["image"]
     for container in (head, worker):
         assert "$KUBERAY_GEN_RAY_START_CMD" in container["args"][0]
-    engine = settings_of({each["name"]: each["value"] for each in head["env"]}).engine
-    assert (engine.workers, engine.ray_address) == ("auto", "auto")
+        assert container.keys() >= {"livenessProbe", "readinessProbe"}, "else the operator adds those of a dashboard"
+    settings = settings_of({each["name"]: each["value"] for each in head["env"]})
+    assert (settings.engine.workers, settings.engine.ray_address) == ("auto", "auto")
+    assert settings.model.name == "lychee"
 
 
 @pytest.mark.parametrize("spec", ["headGroupSpec", "workerGroupSpecs"])

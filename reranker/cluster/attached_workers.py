@@ -6,6 +6,7 @@ from typing import Any
 from reranker.cluster.placement import Slot
 from reranker.cluster.ray_connection import connect
 from reranker.cluster.ray_workers import RayWorker, RayWorkers
+from reranker.core.errors import WorkerNotStarted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class AttachedWorkers(RayWorkers):
         connect(attachment.address, local=attachment.local, namespace=attachment.namespace)
 
     def _slots(self) -> list[Slot]:
-        """Return a place for each worker that there is now."""
+        """Return a place for each worker that there is now, by its name."""
         import ray  # noqa: PLC0415 - an optional package
 
         names = [name for name in ray.util.list_named_actors() if name.startswith(self.prefix)]
@@ -43,7 +44,10 @@ class AttachedWorkers(RayWorkers):
     def _actor(self, slot: Slot, name: str) -> Any:
         import ray  # noqa: PLC0415
 
-        return ray.get_actor(self.prefix + slot.name)
+        try:
+            return ray.get_actor(self.prefix + slot.name)
+        except ValueError as error:
+            raise WorkerNotStarted(machine=slot.machine, reason="it ended") from error
 
     def _end(self, worker: RayWorker) -> None:
         """Leave the process to its owner."""
@@ -61,4 +65,4 @@ def attachment_of(workers: RayWorkers) -> Attachment:
 
 def _slot(name: str) -> Slot:
     """Return the place of a worker of this name, which it alone has ever taken."""
-    return Slot(node="", machine=name, name=name, on_gpu=False, threads=1)
+    return Slot(node=name, number=0, on_gpu=False, machine=name, name=name, threads=1)

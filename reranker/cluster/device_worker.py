@@ -21,8 +21,9 @@ from reranker.cluster.messages import (
     Variant,
     WorkerModel,
 )
-from reranker.core.errors import PictureUnscored, RerankerError
+from reranker.core.errors import DeviceFailed, PictureUnscored, RerankerError
 from reranker.core.types import EncoderInfo
+from reranker.engine.device_errors import raise_device_failures
 from reranker.engine.executor import LocalExecutor
 from reranker.engine.preparation import PreparedImage
 from reranker.engine.torch_thread import TorchThread
@@ -70,7 +71,10 @@ class DeviceWorker:
         return self._encoders[source.key].info
 
     def facts(self, variant: Variant) -> RerankerError | ModelFacts:
-        """Return what the program must know of a variant of a model that is open, or why it cannot be had."""
+        """Return what the program must know of a variant of a model that is open, or why it cannot be had.
+
+        Raises `DeviceFailed`.
+        """
         try:
             model, executor = self._variant(variant)
             return ModelFacts(
@@ -80,6 +84,8 @@ class DeviceWorker:
                 prefetch_bytes=model.prefetch_bytes,
                 cache_capacity=model.cache_capacity,
             )
+        except DeviceFailed:
+            raise
         except RerankerError as error:
             return error
 
@@ -128,8 +134,12 @@ class DeviceWorker:
         return Grid(rows=occluded.rows, columns=occluded.columns)
 
     def encode_pixels(self, source: str, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Return the vectors of pictures by a dual encoder that is open."""
-        return self._torch_thread.run(partial(self._encoders[source].encode_images, pixels))
+        """Return the vectors of pictures by a dual encoder that is open. Raises `DeviceFailed`."""
+        return self._torch_thread.run(partial(self._encode_pixels, source, pixels))
+
+    @raise_device_failures()
+    def _encode_pixels(self, source: str, pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        return self._encoders[source].encode_images(pixels)
 
     def _variant(self, variant: Variant) -> tuple[WorkerModel, LocalExecutor[PreparedImage]]:
         """Return a variant of a model that is open. One that is known does not wait for the thread of torch."""

@@ -92,8 +92,8 @@ class ModelFacts:
 class SentImage:
     """An image on its way to a worker.
 
-    image: without patches and features. patches: where its patches are, for whom `DeviceWorker` fetches them; None if
-        the worker should have its features. cell: of the image, which is blanked; see `Explainer.occlude`.
+    image: without patches and features. patches: a reference by which `DeviceWorker` fetches its patches; None if the
+        worker should have its features. cell: of the image, which is blanked; see `Explainer.occlude`.
     """
 
     image: PreparedImage

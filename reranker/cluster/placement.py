@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from reranker.config.settings import AUTO, Device
@@ -10,13 +10,18 @@ from reranker.config.settings import AUTO, Device
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
-    """A place for a worker. node: id of its machine in Ray. machine: name of that. name: of its first worker."""
+    """A place for a worker: equal to another one if it is the same place, whatever that is called.
+
+    node: id of its machine in Ray. number: of the place there. machine: name of the machine. name: of its first worker.
+    threads: of torch.
+    """
 
     node: str
-    machine: str
-    name: str
+    number: int
     on_gpu: bool
-    threads: int
+    machine: str = field(compare=False)
+    name: str = field(compare=False)
+    threads: int = field(compare=False)
 
 
 def slots_of(nodes: Sequence[dict[str, Any]], wanted: str, device: Device) -> list[Slot]:
@@ -40,6 +45,7 @@ def slots_of(nodes: Sequence[dict[str, Any]], wanted: str, device: Device) -> li
     return [
         Slot(
             node=node["NodeID"],
+            number=number,
             machine=names[node["NodeID"]],
             name=f"{names[node['NodeID']]}/{number}",
             on_gpu=on_gpu,

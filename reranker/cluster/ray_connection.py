@@ -1,7 +1,6 @@
 """Start Ray on this machine for this program alone, or join a cluster; end it when nobody uses it any more."""
 
 import logging
-import os
 import socket
 import tempfile
 import threading
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 from reranker.config import ray_environment
 from reranker.core.errors import ClusterUnreachable
+from reranker.core.processors import usable_cpus
 from reranker.storage.temporary_folder import temporary_folder
 
 _log = logging.getLogger(__name__)
@@ -23,30 +23,31 @@ CONNECT_S: Final = 10.0  # to a cluster
 
 _CONNECTING: Final = threading.Lock()
 _USERS: Final[set[object]] = set()  # of the one Ray of this process
-_FOLDER: Final = ExitStack()  # of the sockets and logs of Ray, if it was started here
+_CONNECTION: Final = ExitStack()  # ends Ray, and removes the folder of its sockets and logs, if it was started here
 
 
 def acquire(user: object, connect: Callable[[], None]) -> None:
     """Connect to Ray, unless this process is connected, and keep it for a user. Raises what `connect` does."""
     with _CONNECTING:
-        _connect_in_lasting_thread(connect)
+        if not _USERS:
+            _connect_in_lasting_thread(connect)
         _USERS.add(user)
 
 
 def release(user: object) -> None:
-    """Disconnect from Ray if no other user needs it; one that was started here ends."""
-    import ray  # noqa: PLC0415 - an optional package
-
+    """Disconnect from Ray if the last user does not need it any more; one that was started here ends."""
     with _CONNECTING:
-        _USERS.discard(user)
-        if not _USERS:
-            ray.shutdown()
-            _FOLDER.close()
+        if user in _USERS:
+            _USERS.remove(user)
+            if not _USERS:
+                _CONNECTION.close()
 
 
 def _connect_in_lasting_thread(connect: Callable[[], None]) -> None:
-    """Call a function in a thread that never ends: on Linux, what Ray starts ends with the thread that did."""
+    """Call a function in a thread that ends with the connection: on Linux, what Ray starts ends with its thread."""
     connected: Future[None] = Future()
+    over = threading.Event()
+    _CONNECTION.callback(over.set)
 
     def run() -> None:
         try:
@@ -55,10 +56,14 @@ def _connect_in_lasting_thread(connect: Callable[[], None]) -> None:
             connected.set_exception(error)
         else:
             connected.set_result(None)
-            threading.Event().wait()
+            over.wait()
 
     threading.Thread(target=run, name="reranker-ray", daemon=True).start()
-    connected.result()
+    try:
+        connected.result()
+    except BaseException:
+        _CONNECTION.close()
+        raise
 
 
 def connect(address: str, *, local: bool | None = None, namespace: str | None = None) -> None:
@@ -82,16 +87,16 @@ def connect(address: str, *, local: bool | None = None, namespace: str | None = 
         else:
             ray.init(
                 address="local",
-                num_cpus=_cpus(),
+                num_cpus=usable_cpus(),
                 include_dashboard=False,
-                _temp_dir=str(_FOLDER.enter_context(temporary_folder(_parent_of_sockets()))),
+                _temp_dir=str(_CONNECTION.enter_context(temporary_folder(_parent_of_sockets()))),
                 object_store_memory=OBJECT_STORE_BYTES,
                 **options,
             )
     except Exception as error:
         _log.debug("Ray did not start", exc_info=True)
-        _FOLDER.close()
         raise ClusterUnreachable(address=address or "local", reason=type(error).__name__) from error
+    _CONNECTION.callback(ray.shutdown)
 
 
 def _parent_of_sockets() -> Path:
@@ -109,7 +114,3 @@ def _check_address(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
     except (OSError, OverflowError) as error:
         raise ClusterUnreachable(address=address, reason=type(error).__name__) from error
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

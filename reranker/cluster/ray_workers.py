@@ -31,6 +31,7 @@ from reranker.core.errors import (
     WorkerDiffers,
     WorkerFailed,
     WorkerNotStarted,
+    WorkerPrecisionDiffers,
     WorkersMissing,
 )
 from reranker.core.types import EncoderInfo
@@ -41,7 +42,8 @@ _log = logging.getLogger(__name__)
 CHECK_S: Final = 1.0  # between two looks at the cluster
 LONGEST_PAUSE_S: Final = 60.0  # before a machine on which no worker starts is tried again
 START_S: Final = 600.0  # for a model to be loaded: 17 GB from a slow disk
-CONCURRENT_CALLS: Final = 8  # of a worker: two batches, and short questions beside them
+MISSING_S: Final = 10.0  # without a place for any worker, until what waits for one fails
+CONCURRENT_CALLS: Final = 16  # of a worker: two batches of each process that uses it, and short questions beside them
 
 
 class RayWorker:
@@ -90,11 +92,12 @@ class RayWorker:
 
 @dataclass(kw_only=True)
 class _Attempts:
-    """Starts that have failed in a slot. next_s: time before which it is not tried again."""
+    """Starts in a slot. failed: since the last that did not. error: of the last. next_s: when it may be tried again."""
 
     failed: int = 0
     started: int = 0
     next_s: float = 0.0
+    error: RerankerError | None = None
 
 
 @dataclass(kw_only=True)
@@ -104,13 +107,15 @@ class _Opened:
     models: dict[str, ModelSource] = field(default_factory=dict)
     encoders: dict[str, EncoderSource] = field(default_factory=dict)
     fingerprints: dict[str, str] = field(default_factory=dict)  # by the keys of models and encoders
+    precisions: dict[str, str] = field(default_factory=dict)  # by the keys of models
 
 
 class RayWorkers:
     """The workers of a program; they start with `open`. Thread-safe.
 
     workers: how many, or "auto" for one on each GPU, or one on each machine if there is no GPU. address: of a cluster;
-    empty for this machine alone. device: of the workers.
+    empty for this machine alone. device: of the workers. With "auto" it is decided when the first of them start: later
+    ones compute on the same kind of device, so that scores can be compared.
     """
 
     def __init__(self, *, workers: str, address: str, device: Device) -> None:
@@ -121,6 +126,7 @@ class RayWorkers:
         self._workers: dict[Slot, RayWorker] = {}
         self._attempts: dict[Slot, _Attempts] = {}
         self._facts: dict[Variant, ModelFacts] = {}
+        self._missing_since_s: float | None = None
         self._lock = threading.RLock()  # of all above
         self._opening = threading.Lock()
         self._closed = threading.Event()
@@ -161,6 +167,7 @@ class RayWorkers:
                     self._opened.models.pop(key, None)
                     self._opened.encoders.pop(key, None)
                     self._opened.fingerprints.pop(key, None)
+                    self._opened.precisions.pop(key, None)
                 raise
 
     @property
@@ -199,10 +206,15 @@ class RayWorkers:
         return max((each for each in memories if each), key=lambda memory: memory[0] / memory[1], default=None)
 
     def put(self, value: Any) -> Any:
-        """Store a value in Ray's object store, until nobody has what is returned any more."""
+        """Store a value in Ray's object store, until nobody has what is returned any more. Raises `DeviceFailed`."""
         import ray  # noqa: PLC0415
 
-        return ray.put(value)
+        try:
+            return ray.put(value)
+        except Exception as error:
+            if self._closed.is_set():
+                raise DeviceFailed from error
+            raise
 
     # Starting
 
@@ -215,6 +227,7 @@ class RayWorkers:
         atexit.register(self.close)
         if not slots:
             raise WorkersMissing
+        self._device = "cuda" if slots[0].on_gpu else "cpu"
         starting = [self._new_worker(slot) for slot in slots]
         errors = [error for error in (each.exception() for each in starting) if error is not None]
         if errors:
@@ -230,7 +243,7 @@ class RayWorkers:
 
         def start() -> None:
             try:
-                self._start_worker(slot)
+                self._start_worker(worker)
                 done.set_result(None)
             except BaseException as error:
                 done.set_exception(error)
@@ -270,9 +283,7 @@ class RayWorkers:
         remote: Any = ray.remote(self._worker_class()).options(**options)
         return remote.remote(on_gpu=slot.on_gpu, threads=slot.threads, fetch=_fetch)
 
-    def _start_worker(self, slot: Slot) -> None:
-        with self._lock:
-            worker = self._workers[slot]
+    def _start_worker(self, worker: RayWorker) -> None:
         try:
             self._load(worker)
         except BaseException:
@@ -280,7 +291,8 @@ class RayWorkers:
                 self._drop(worker)
             raise
         with self._lock:
-            self._attempts[slot].failed = 0
+            attempts = self._attempts[worker.slot]
+            attempts.failed, attempts.error = 0, None
         self.scheduler.add(worker)
         worker.is_ready = True
 
@@ -294,12 +306,16 @@ class RayWorkers:
                     raise
 
     def _load(self, worker: RayWorker) -> None:
-        """Load all that is open on a worker. Raises `WorkerFailed`, `WorkerNotStarted`, `WorkerDiffers`."""
+        """Load all that is open on a worker.
+
+        Raises `WorkerFailed`, `WorkerNotStarted`, `WorkerDiffers`, `WorkerPrecisionDiffers`.
+        """
         with self._lock:
             models, encoders = list(self._opened.models.values()), list(self._opened.encoders.values())
         for model in models:
             self._asked(worker, "open", model)
             facts = self._asked(worker, "facts", Variant(source=model.key))
+            self._check_precision(worker, model.key, facts.info.precision)
             self._check_same(worker, model.key, facts.info.fingerprint)
         for encoder in encoders:
             info: EncoderInfo = self._asked(worker, "open_encoder", encoder)
@@ -315,6 +331,12 @@ class RayWorkers:
         if isinstance(answer, RerankerError):
             raise WorkerFailed(machine=machine, error=answer)
         return answer
+
+    def _check_precision(self, worker: RayWorker, key: str, precision: str) -> None:
+        with self._lock:
+            first = self._opened.precisions.setdefault(key, precision)
+        if first != precision:
+            raise WorkerPrecisionDiffers(machine=worker.slot.machine, precision=precision, others=first)
 
     def _check_same(self, worker: RayWorker, key: str, fingerprint: str) -> None:
         with self._lock:
@@ -343,8 +365,19 @@ class RayWorkers:
             due = [slot for slot in free if self._attempts.setdefault(slot, _Attempts()).next_s <= now]
         for slot in due:
             self._new_worker(slot).add_done_callback(partial(self._note_start, slot))
-        if not slots:
-            self.scheduler.fail(WorkersMissing())
+        self._fail_if_hopeless(slots, now)
+
+    def _fail_if_hopeless(self, slots: Sequence[Slot], now: float) -> None:
+        """End what waits for a worker if there has been no place for one, or if each place has failed to start one."""
+        self._missing_since_s = None if slots else now if self._missing_since_s is None else self._missing_since_s
+        if self._missing_since_s is not None:
+            if now - self._missing_since_s >= MISSING_S:
+                self.scheduler.fail(WorkersMissing())
+            return
+        with self._lock:
+            errors = [self._attempts[slot].error if slot in self._attempts else None for slot in slots]
+        if errors[0] is not None and all(errors):
+            self.scheduler.fail(errors[0])
 
     def _note_start(self, slot: Slot, done: "Future[None]") -> None:
         error = done.exception()
@@ -353,18 +386,16 @@ class RayWorkers:
         with self._lock:
             attempts = self._attempts[slot]
             attempts.failed += 1
+            attempts.error = error if isinstance(error, RerankerError) else DeviceFailed()
             pause = min(LONGEST_PAUSE_S, 2.0**attempts.failed)
             attempts.next_s = time.monotonic() + pause
-            is_alone = not self._workers
-        if self._closed.is_set():
-            return
-        _log.warning("No worker started in %s; next try in %.0f s: %s", slot.name, pause, error)
-        if is_alone:
-            self.scheduler.fail(error if isinstance(error, RerankerError) else DeviceFailed())
+        if not self._closed.is_set():
+            _log.warning("No worker started in %s; next try in %.0f s: %s", slot.name, pause, error)
 
     def _drop(self, worker: RayWorker) -> None:
         """Forget a worker, and end its process."""
-        self._workers.pop(worker.slot, None)
+        if self._workers.get(worker.slot) is worker:
+            del self._workers[worker.slot]
         self.scheduler.remove(worker)
         self._end(worker)
 
@@ -389,7 +420,6 @@ class RayWorkers:
 
     def close(self) -> None:
         """End the workers, and Ray if it was started for them."""
-
         if self._closed.is_set():
             return
         self._closed.set()

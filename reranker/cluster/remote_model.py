@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 from reranker.cluster.messages import Answer, Batch, Grid, ModelFacts, SentImage, Variant, Work
 from reranker.cluster.scheduler import TRIES, Scheduler, Worker, WorkerEnded
-from reranker.core.errors import DeviceFailed, PictureError, PictureUnscored, WorkersEnded
+from reranker.core.errors import PictureError, PictureUnscored, WorkersEnded
 from reranker.core.types import (
     Candidate,
     EncodedPicture,
@@ -30,7 +30,7 @@ from reranker.images.hashing import ContentHashes
 from reranker.storage.calibrations import CalibrationStore
 
 MAX_KNOWN: Final = 500_000  # pictures whose worker is remembered, at about 400 bytes each
-LOADING_THREADS: Final = 4  # for pictures that go to another worker than the one that knows them
+DECODING_THREADS: Final = 4  # for pictures that go to another worker than the one that knows them
 
 
 class Workers(Protocol):
@@ -56,8 +56,8 @@ class RemoteImage:
     """An image that is ready for workers.
 
     image: without patches and features. picture: to prepare it again, for another worker than its home. patches: where
-        its patches are; None if only its home has its features. nbytes: of the patches. home: as in the protocol.
-        cell: as in `SentImage`.
+        its patches are; None if only its home has its features. nbytes: of the patches. home: the worker that has its
+        features. cell: as in `SentImage`.
     """
 
     image: PreparedImage
@@ -227,7 +227,8 @@ class WorkerExecutor:
     """An `Executor` whose devices are those of workers.
 
     The pictures of a batch that a worker did not finish go to others one by one, at most twice each: so a picture that
-    ends workers fails, and no other one. load: decodes a picture that was prepared without patches.
+    ends workers fails, and no other one. An example that was decoded for a worker is kept for the others. load: decodes
+    a picture that was prepared without patches.
     note_kept: is told which features a worker has.
     """
 
@@ -243,6 +244,7 @@ class WorkerExecutor:
         self._workers, self._variant, self.info = workers, variant, info
         self._load, self._note_kept = load, note_kept
         self._first_batch_tokens, self._batch_tokens = facts.batch_tokens, dict[str, int]()
+        self._decoded_example: RemoteImage | None = None
 
     @property
     def batch_tokens(self) -> int:
@@ -278,7 +280,10 @@ class WorkerExecutor:
         """Start `Explainer.occlude`: the images say which cell a worker shall blank."""
 
         def ask(worker: Worker) -> "Future[tuple[Grid, RemoteImage]]":
-            return _LOADING.submit(self._grid, worker, image, run_id)
+            done: Future[tuple[Grid, RemoteImage]] = Future()
+            known = image if image.patches or image.home == worker.name else None
+            self._ask_grid(worker, known, image.picture, run_id, done)
+            return done
 
         def images(found: tuple[Grid, RemoteImage]) -> OccludedImages[RemoteImage]:
             grid, used = found
@@ -287,15 +292,29 @@ class WorkerExecutor:
 
         return _then(self._workers.scheduler.submit(ask, home=image.home), images)
 
-    def _grid(self, worker: Worker, image: RemoteImage, run_id: str) -> tuple[Grid, RemoteImage]:
-        """Ask a worker for the grid of an image, which is decoded if the worker does not know it."""
-        given = image if image.patches or image.home == worker.name else self._load(image.picture)
-        grid = cast(Grid, worker.call("grid", self._variant, given.sent(), run_id).result())
-        if grid.error is not None:
-            raise grid.error
-        if not grid.rows:
-            return self._grid(worker, self._load(image.picture), run_id)
-        return grid, replace(given, home=worker.name)
+    def _ask_grid(
+        self,
+        worker: Worker,
+        image: RemoteImage | None,
+        picture: EncodedPicture,
+        run_id: str,
+        done: "Future[tuple[Grid, RemoteImage]]",
+    ) -> None:
+        """Ask a worker for the grid of an image. It is decoded first, in another thread, if it is None."""
+        if image is None:
+            decoded = _DECODING_THREADS.submit(self._load, picture)
+            decoded.add_done_callback(_or_fail(done, lambda each: self._ask_grid(worker, each, picture, run_id, done)))
+            return
+
+        def finish(grid: Grid) -> None:
+            if grid.error is not None:
+                done.set_exception(grid.error)
+            elif grid.rows:
+                done.set_result((grid, replace(image, home=worker.name)))
+            else:
+                self._ask_grid(worker, None, picture, run_id, done)
+
+        worker.call("grid", self._variant, image.sent(), run_id).add_done_callback(_or_fail(done, finish))
 
     def _scored(
         self,
@@ -306,6 +325,9 @@ class WorkerExecutor:
         *,
         are_pairs: bool = False,
     ) -> "Future[Sequence[ScoreResult]]":
+        decoded = self._decoded_example
+        if example is not None and decoded is not None and decoded.key == example.key:
+            example = decoded
         call = _Call(work="score", images=images, run_id=run_id, queries=queries, are_pairs=are_pairs, example=example)
         tries = TRIES if len(images) == 1 else 1
         done: Future[Sequence[ScoreResult]] = Future()
@@ -323,8 +345,8 @@ class WorkerExecutor:
         return done
 
     def _score_one_by_one(self, call: "_Call", done: "Future[Sequence[ScoreResult]]") -> None:
-        """Give each image of a batch that a worker has ended with its other tries, alone."""
-        started = [self._start(each, TRIES - 1, alone=True) for each in call.split()]
+        """Give each image of a batch that a worker has ended with its other tries, in a batch of its own."""
+        started = [self._start(each, TRIES - 1, exclusive=True) for each in call.split()]
 
         def finish() -> None:
             try:
@@ -336,9 +358,13 @@ class WorkerExecutor:
         for each in started:
             each.add_done_callback(left.count)
 
-    def _start(self, call: "_Call", tries: int = TRIES, *, alone: bool = False) -> "Future[_Done]":
+    def _start(self, call: "_Call", tries: int = TRIES, *, exclusive: bool = False) -> "Future[_Done]":
         return self._workers.scheduler.submit(
-            partial(self._send, call), home=call.images[0].home, pictures=len(call.pictures), tries=tries, alone=alone
+            partial(self._send, call),
+            home=call.images[0].home,
+            pictures=len(call.pictures),
+            tries=tries,
+            exclusive=exclusive,
         )
 
     def _send(self, call: "_Call", worker: Worker) -> "Future[_Done]":
@@ -354,7 +380,7 @@ class WorkerExecutor:
         if not absent:
             self._ask(call, worker, done)
             return
-        loaded = _LOADING.submit(self._loaded, call, absent)
+        loaded = _DECODING_THREADS.submit(self._loaded, call, absent)
         loaded.add_done_callback(_or_fail(done, lambda complete: self._ask(complete, worker, done)))
 
     def _loaded(self, call: "_Call", absent: Sequence[int]) -> "_Call":
@@ -365,6 +391,7 @@ class WorkerExecutor:
             loaded[index] = replace(self._load(image.picture), cell=image.cell)
             if loaded[index].pixel_key != image.pixel_key:
                 raise PictureUnscored(name="", reason="the file has changed")
+        self._decoded_example = loaded.get(len(call.images), self._decoded_example)
         return call.with_images(loaded)
 
     def _ask(self, call: "_Call", worker: Worker, done: "Future[_Done]") -> None:
@@ -377,9 +404,6 @@ class WorkerExecutor:
         worker.call("run", self._batch(call)).add_done_callback(_or_fail(done, finish))
 
     def _finish(self, call: "_Call", worker: Worker, answer: Answer, done: "Future[_Done]") -> None:
-        if isinstance(answer.error, DeviceFailed):
-            done.set_exception(WorkerEnded())  # its GPU is of no use any more; other workers are
-            return
         if self._workers.scheduler.has(worker.name):
             self._batch_tokens[worker.name] = answer.batch_tokens
         for name in [name for name in self._batch_tokens if not self._workers.scheduler.has(name)]:
@@ -456,7 +480,7 @@ class _CountDown:
             self._then()
 
 
-_LOADING: Final = ThreadPoolExecutor(LOADING_THREADS, thread_name_prefix="reranker-remote")
+_DECODING_THREADS: Final = ThreadPoolExecutor(DECODING_THREADS, thread_name_prefix="reranker-remote")
 
 
 def _result(started: "Future[_Done]") -> ScoreResult:

@@ -7,12 +7,15 @@ import secrets
 def prepare(*, local: bool) -> None:
     """Turn off its telemetry, let it accept only programs that have its token, and leave signals to this program.
 
-    local: let it listen on this machine alone, whatever its name (Ray has a switch for it that is named after systems
-        without clusters), with a token that only this program and its processes know. Ray would write one into a file
-        that others may read.
+    Ray does not start by itself, with other options, when it is used after its end.
+
+    local: let it listen on this machine alone (by `RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER`, on Linux, too), with a token
+        that only this program and its processes know, or that of the environment. Ray would write one into a file that
+        others may read.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_DISABLE_FAILURE_SIGNAL_HANDLER"] = "1"
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     if local:
         os.environ["RAY_AUTH_MODE"] = "token"

@@ -89,7 +89,9 @@ RerankerError
 │   ├── WorkersMissing           the cluster has no machine or GPU for workers, or others use all of them
 │   ├── WorkerFailed             a machine cannot load the model
 │   ├── WorkerNotStarted         no worker starts on a machine
-│   └── WorkerDiffers            a machine has another version of the model than the others
+│   ├── WorkerDiffers            a machine has another version of the model than the others
+│   └── WorkerPrecisionDiffers   a device computes in another precision than the others
+├── ReplicasEnded                processes of the server have ended with this request
 ├── ServerStopping               the program ends before the request is finished
 ├── SettingInvalid               a setting is out of its range
 │   └── DetailTooHigh            the detail is more visual tokens than the model has room for
@@ -800,6 +802,22 @@ class WorkerDiffers(ClusterError):
     """A machine has another version of the model than the others. machine: its name."""
 
     machine: str
+
+
+@dataclass(eq=False)
+class WorkerPrecisionDiffers(ClusterError):
+    """A device computes in another precision than the others, so scores could not be compared.
+
+    machine: its name. precision, others: that of the device and of the others.
+    """
+
+    machine: str
+    precision: str
+    others: str
+
+
+class ReplicasEnded(RerankerError):
+    """One process of the server after the other has ended while it answered this request."""
 
 
 class ServerStopping(RerankerError):

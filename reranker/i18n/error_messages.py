@@ -76,6 +76,7 @@ from reranker.core.errors import (
     QueryTooLong,
     RankingUnknown,
     RayMissing,
+    ReplicasEnded,
     RequestError,
     RequestMalformed,
     RequestTextTooLarge,
@@ -104,6 +105,7 @@ from reranker.core.errors import (
     WorkerDiffers,
     WorkerFailed,
     WorkerNotStarted,
+    WorkerPrecisionDiffers,
     WorkersEnded,
     WorkersMissing,
 )
@@ -728,6 +730,17 @@ _SENTENCES: Final[dict[tuple[type[RerankerError], str], dict[Language, str]]] = 
         "en": "The machine “{machine}” has another version of the model than the others; copy the same files to all "
         "machines, or name a folder that they share.",
         "zh": "机器“{machine}”上的模型版本与其他机器不同；请将相同的文件复制到所有机器，或指定共享文件夹。",
+    },
+    (WorkerPrecisionDiffers, ""): {
+        "en": "The machine “{machine}” would compute in {precision} and the others in {others}, so scores could not be "
+        "compared; set the precision to one that suits all devices.",
+        "zh": "机器“{machine}”将以 {precision} 计算，而其他机器使用 {others}，分数无法相互比较；"
+        "请将 precision 设为所有设备都适用的一种。",
+    },
+    (ReplicasEnded, ""): {
+        "en": "One process of the server after the other ended while it answered this request; send fewer pictures at "
+        "a time, or other ones.",
+        "zh": "服务器的多个进程在处理此请求时先后退出；请减少每次发送的图片，或更换图片。",
     },
     (ServerStopping, ""): {
         "en": "The server is shutting down, so the request was not finished; send it again when the server is back.",

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reranker.core.errors import PictureNeedsMemory, PictureSkipped
+from reranker.core.processors import usable_cpus
 from reranker.core.types import CaptureData
 from reranker.images.byte_budget import BudgetClosed, ByteBudget
 from reranker.images.decoding_process import DecodingProcess, worker_command
@@ -58,7 +59,7 @@ class DecodingPool:
     def start(self, count: int = 1) -> None:
         """Start so many processes ahead, so that the first pictures do not wait for them. Returns at once."""
         with self._changed:
-            while not self._closed and len(self._idle) + len(self._busy) < min(count, _usable_cpus()):
+            while not self._closed and len(self._idle) + len(self._busy) < min(count, usable_cpus()):
                 self._idle.append(DecodingProcess(self._command, self._clock_s))
 
     def resized(
@@ -170,7 +171,7 @@ class DecodingPool:
 
     def _take(self) -> DecodingProcess:
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._idle or len(self._busy) < _usable_cpus())
+            self._changed.wait_for(lambda: self._closed or self._idle or len(self._busy) < usable_cpus())
             if self._closed:
                 raise BudgetClosed
             while self._idle and not self._idle[-1].is_alive:
@@ -193,7 +194,3 @@ def _pool_of(_: int) -> DecodingPool:
     # registered here last is called first, so the module of executors, which does the same, is imported above.
     threading._register_atexit(pool.close)  # type: ignore[attr-defined]
     return pool
-
-
-def _usable_cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

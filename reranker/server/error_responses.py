@@ -32,6 +32,7 @@ from reranker.core.errors import (
     PictureFileTooLarge,
     PrecisionUnsuitable,
     RankingUnknown,
+    ReplicasEnded,
     RequestError,
     RequestTimedOut,
     RequestTooLarge,
@@ -86,6 +87,7 @@ _STATUSES: Final[dict[type[RerankerError], HTTPStatus]] = {
     ClusterError: HTTPStatus.SERVICE_UNAVAILABLE,
     DeviceMissing: HTTPStatus.SERVICE_UNAVAILABLE,
     SettingInvalid: HTTPStatus.SERVICE_UNAVAILABLE,
+    ReplicasEnded: HTTPStatus.SERVICE_UNAVAILABLE,
     ServerStopping: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 _LIBRARY_ERRORS: Final[dict[int, RerankerError]] = {

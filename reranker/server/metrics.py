@@ -32,32 +32,34 @@ def exposition(reranker: Reranker, replicas: Replicas | None = None) -> bytes:
     state = CollectorRegistry()
     state.register(_State(reranker))
     here = generate_latest(REGISTRY) + generate_latest(state)
-    others = [] if replicas is None else replicas.metrics()
-    return merged([here.decode(), *others]) if others else here
+    running, ended = ([], []) if replicas is None else replicas.metrics()
+    return merged([here.decode(), *running], ended) if running or ended else here
 
 
-def merged(texts: Sequence[str]) -> bytes:
+def merged(texts: Sequence[str], ended: Sequence[str] = ()) -> bytes:
     """Return the sums of equal samples of several texts; of memory and readiness, which all see alike, the largest.
 
-    Requests are those of the first text: its process has received all of them.
+    Requests are those of the first text: its process has received all of them. ended: the last texts of processes that
+    have ended. What they have counted stays, since counters must not fall; their gauges are gone.
     """
     together = CollectorRegistry()
-    together.register(_Sum(texts))
+    together.register(_Sum(texts, ended))
     return generate_latest(together)
 
 
 class _Sum(Collector):
     """The metrics of several texts together, as `merged` has it."""
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        self._texts = texts
+    def __init__(self, texts: Sequence[str], ended: Sequence[str]) -> None:
+        self._texts, self._ended = texts, ended
 
     def collect(self) -> Iterator[Metric]:
         families: dict[str, Metric] = {}
         values: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
-        for number, text in enumerate(self._texts):
+        for number, text in enumerate([*self._texts, *self._ended]):
+            has_ended = number >= len(self._texts)
             for family in text_string_to_metric_families(text):
-                if number and family.name == REQUESTS:
+                if (number and family.name == REQUESTS) or (has_ended and family.type == "gauge"):
                     continue
                 families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
                 known = values.setdefault(family.name, {})
@@ -94,11 +96,7 @@ class _State(Collector):
             return
         in_flight = GaugeMetricFamily("reranker_worker_batches_in_flight", "Batches of a worker.", labels=["worker"])
         pictures = CounterMetricFamily("reranker_worker_pictures", "Pictures of a worker.", labels=["worker"])
-        speed = GaugeMetricFamily(
-            "reranker_worker_pictures_per_second", "Speed of a worker while it worked.", labels=["worker"]
-        )
         for status in workers:
             in_flight.add_metric([status.name], status.in_flight)
             pictures.add_metric([status.name], status.pictures)
-            speed.add_metric([status.name], status.pictures_per_s)
-        yield from (in_flight, pictures, speed)
+        yield from (in_flight, pictures)

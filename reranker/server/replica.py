@@ -11,6 +11,8 @@ import uvicorn
 
 from reranker.api import Reranker
 from reranker.cluster.attached_workers import AttachedWorkers
+from reranker.core.errors import RerankerError
+from reranker.i18n.error_messages import sentence
 from reranker.server.http_api import api_application
 from reranker.server.replicas import READY, ReplicaOrder
 from reranker.server.serving import ReadyServer
@@ -20,7 +22,10 @@ def main() -> None:
     """Serve the API until stdin ends."""
     order: ReplicaOrder = pickle.load(sys.stdin.buffer)
     reranker = Reranker(settings=order.settings, workers=AttachedWorkers(order.attachment))
-    reranker.load()
+    try:
+        reranker.load()
+    except RerankerError as error:
+        sys.exit(sentence(error, "en"))
     config = uvicorn.Config(api_application(reranker), uds=str(order.socket), log_config=None, access_log=False)
     server = ReadyServer(config, lambda: _write(READY))
     threading.Thread(target=_stop_at_end, args=(server,), daemon=True).start()

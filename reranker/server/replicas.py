@@ -23,7 +23,7 @@ from reranker.api import Reranker
 from reranker.cluster.attached_workers import Attachment, attachment_of
 from reranker.config.settings import Settings
 from reranker.core.cancellation import Cancellation
-from reranker.core.errors import RerankerError
+from reranker.core.errors import ReplicasEnded, RerankerError, ServerStopping
 from reranker.storage.temporary_folder import temporary_folder
 
 _log = logging.getLogger(__name__)
@@ -31,12 +31,13 @@ _log = logging.getLogger(__name__)
 KEPT_HEADERS: Final = ("content-type", "content-language", "retry-after")
 READY: Final = b"ready\n"  # what a replica writes to stdout once it accepts requests
 TRIES: Final = 2
-PAUSE_S: Final = 2.0  # before a replica that has ended is started again
+PAUSE_S: Final = 2.0  # before a replica that has ended is started again, and between two looks for a model
+METRICS_S: Final = 2.0  # for a replica to tell its metrics
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReplicaOrder:
-    """What a replica is told on its stdin. socket: where it shall listen."""
+    """What a replica is told on its stdin. settings: with the name of the model. socket: where it shall listen."""
 
     settings: Settings
     attachment: Attachment
@@ -44,16 +45,18 @@ class ReplicaOrder:
 
 
 class NoReplica(Exception):
-    """No replica can answer; this process can."""
+    """There is no replica; this process can answer."""
 
 
 class Replicas:
-    """The replicas of a server; none until `start` has come so far, and after `close`. Thread-safe."""
+    """The replicas of a server. There are none before `start` has loaded the model, nor after `close`. Thread-safe."""
 
     def __init__(self, reranker: Reranker) -> None:
         self._reranker = reranker
         self._count = reranker.settings.server.replicas if reranker.settings.server.replicas > 1 else 0
         self._ready: dict[_Replica, int] = {}  # and how many requests each has
+        self._starting: set[_Replica] = set()
+        self._ended: list[str] = []  # the last metrics of those that have ended
         self._changed, self._closed = threading.Condition(), threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -64,10 +67,12 @@ class Replicas:
 
     def close(self) -> None:
         """End the replicas."""
-        self._closed.set()
         with self._changed:
+            self._closed.set()
             for replica in self._ready:
                 replica.close()
+            for replica in self._starting:
+                replica.kill()
         for thread in self._threads:
             thread.join()
 
@@ -77,41 +82,51 @@ class Replicas:
             return self._changed.wait_for(lambda: len(self._ready) == self._count, timeout_s)
 
     def answer(self, path: str, body: bytearray, headers: Mapping[str, str], stop: Cancellation) -> Response:
-        """Let a replica answer a POST request. One that ends with it is replaced by another one.
+        """Let a replica answer a POST request. If it ends meanwhile, another one is asked.
 
-        stop: ends the request before its next batch. Raises `NoReplica`.
+        stop: ends the request before its next batch. Raises `NoReplica`, `ReplicasEnded` and `ServerStopping`.
         """
-        for _ in range(TRIES):
-            replica = self._take()
+        ended = 0
+        while ended < TRIES and (replica := self._take()) is not None:
             try:
                 return replica.ask("POST", path, body, headers, stop)
-            except (OSError, HTTPException):
+            except (OSError, HTTPException) as error:
                 if stop.cancelled:
-                    break
+                    raise ServerStopping from None
+                self._drop(replica)
+                had_ended = isinstance(error, ConnectionRefusedError | FileNotFoundError)
+                ended += not had_ended
             finally:
                 self._give_back(replica)
-        raise NoReplica
+        raise ReplicasEnded if ended else NoReplica
 
-    def metrics(self) -> list[str]:
-        """Return what each replica tells Prometheus."""
+    def metrics(self) -> tuple[list[str], list[str]]:
+        """Return what each replica tells Prometheus, and what those that have ended told last."""
         with self._changed:
             replicas = list(self._ready)
-        texts = []
-        for replica in replicas:
-            try:
-                response = replica.ask("GET", "/metrics", b"", {}, Cancellation())
-            except (OSError, HTTPException):  # it has just ended
-                continue
-            texts.append(bytes(response.body).decode())
-        return texts
-
-    def _take(self) -> "_Replica":
+        texts = [text for replica in replicas if (text := replica.metrics())]
         with self._changed:
-            if not self._ready:
-                raise NoReplica
-            replica = min(self._ready, key=lambda each: self._ready[each])
-            self._ready[replica] += 1
+            return texts, list(self._ended)
+
+    def _take(self) -> "_Replica | None":
+        """Return a replica with the model in use, if there is one. Others end, and are started with that model."""
+        if not self._ready:
+            return None
+        model = self._reranker.choice.name
+        for other in [each for each in list(self._ready) if each.model != model]:
+            self._drop(other)
+        with self._changed:
+            replica = min(self._ready, key=lambda each: self._ready[each], default=None)
+            if replica is not None:
+                self._ready[replica] += 1
             return replica
+
+    def _drop(self, replica: "_Replica") -> None:
+        """Give a replica no more requests, and let it end, if it has not."""
+        with self._changed:
+            if self._ready.pop(replica, None) is not None and replica.last_metrics:
+                self._ended.append(replica.last_metrics)
+            replica.close()
 
     def _give_back(self, replica: "_Replica") -> None:
         with self._changed:
@@ -119,78 +134,99 @@ class Replicas:
                 self._ready[replica] -= 1
 
     def _start(self) -> None:
-        try:
+        with suppress(RerankerError):  # whoever asks is told why
             self._reranker.load()
-        except RerankerError:  # whoever asks is told why
-            return
+        while not self._reranker.is_loaded:
+            if self._closed.wait(PAUSE_S):
+                return
         workers = self._reranker.worker_pool()
         assert workers is not None, "the settings want replicas, and so workers"
         attachment = attachment_of(workers)
-        server = {"auth": "", "api_key": "", "share": False, "mcp": False, "replicas": 1, "root_path": ""}
-        settings = self._reranker.settings.override(**server)
         with temporary_folder() as folder:
-            self._threads = [
-                threading.Thread(
+            for number in range(self._count):
+                thread = threading.Thread(
                     target=self._keep,
-                    args=(ReplicaOrder(settings=settings, attachment=attachment, socket=folder / str(number)),),
+                    args=(attachment, folder / str(number)),
                     name=f"reranker-replica-{number}",
                     daemon=True,
                 )
-                for number in range(self._count)
-            ]
-            for thread in self._threads:
-                thread.start()
+                with self._changed:
+                    if self._closed.is_set():
+                        break
+                    thread.start()
+                    self._threads.append(thread)
             for thread in self._threads:
                 thread.join()
 
-    def _keep(self, order: ReplicaOrder) -> None:
+    def _keep(self, attachment: Attachment, socket_path: Path) -> None:
         """Keep one replica running until `close`."""
+        server = {"auth": "", "api_key": "", "share": False, "mcp": False, "replicas": 1, "root_path": ""}
         while not self._closed.is_set():
-            replica = _Replica(order)
-            if replica.is_ready():
-                with self._changed:
-                    self._ready[replica] = 0
-                    self._changed.notify_all()
-                if self._closed.is_set():
-                    replica.close()
-                replica.wait()
-                with self._changed:
-                    del self._ready[replica]
-            replica.close()
-            replica.wait()
+            settings = self._reranker.settings.override(model=self._reranker.choice.name, **server)
+            order = ReplicaOrder(settings=settings, attachment=attachment, socket=socket_path)
+            try:
+                reason: object = f"with code {self._run(order)}"
+            except OSError as error:
+                reason = type(error).__name__
             if not self._closed.wait(PAUSE_S):
-                _log.warning("A replica has ended with code %s; it is started again", replica.code)
+                _log.warning("A replica has ended (%s); it is started again", reason)
+
+    def _run(self, order: ReplicaOrder) -> int:
+        """Run a replica until it ends, and return its exit code. Raises `OSError` if it cannot be started."""
+        with self._changed:
+            replica = _Replica(order)
+            self._starting.add(replica)
+            if self._closed.is_set():
+                replica.kill()
+        replica.give(order)
+        is_ready = replica.is_ready()
+        with self._changed:
+            self._starting.remove(replica)
+            if is_ready:
+                self._ready[replica] = 0
+                self._changed.notify_all()
+            if self._closed.is_set() or not is_ready:
+                replica.close()
+        code = replica.wait()
+        self._drop(replica)
+        return code
 
 
 class _Replica:
-    """One process. It starts at once."""
+    """One process. It starts at once, outside the group of processes that a Ctrl-C in a terminal reaches.
+
+    last_metrics: what `metrics` has returned last.
+    """
 
     def __init__(self, order: ReplicaOrder) -> None:
+        self.model, self.last_metrics = order.settings.model.name, ""
         self._socket = order.socket
         self._socket.unlink(missing_ok=True)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "reranker.server.replica"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", "reranker.server.replica"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
         )
+
+    def give(self, order: ReplicaOrder) -> None:
+        """Tell it what to do."""
         assert self._process.stdin is not None, "it is a pipe"
         with suppress(BrokenPipeError):  # it ends at once, which `is_ready` tells
             self._process.stdin.write(pickle.dumps(order))
             self._process.stdin.flush()
-
-    @property
-    def code(self) -> int | None:
-        """The exit code, once it has ended."""
-        return self._process.poll()
 
     def is_ready(self) -> bool:
         """Wait until it accepts requests. Returns False if it ends instead."""
         assert self._process.stdout is not None, "it is a pipe"
         return self._process.stdout.readline() == READY
 
-    def wait(self) -> None:
-        """Wait until it ends, and free what it held."""
-        self._process.wait()
+    def wait(self) -> int:
+        """Wait until it ends, free what it held, and return its exit code."""
+        code = self._process.wait()
         assert self._process.stdout is not None, "it is a pipe"
         self._process.stdout.close()
+        return code
 
     def close(self) -> None:
         """Let it end: its stdin does."""
@@ -198,15 +234,34 @@ class _Replica:
         with suppress(BrokenPipeError):  # it has ended
             self._process.stdin.close()
 
+    def kill(self) -> None:
+        """End it at once. Before it is ready, it does not look at its stdin."""
+        self._process.kill()
+
+    def metrics(self) -> str:
+        """Return what it tells Prometheus; what it told last if it does not answer in time."""
+        try:
+            response = self.ask("GET", "/metrics", b"", {}, Cancellation(), METRICS_S)
+        except (OSError, HTTPException):
+            return self.last_metrics
+        self.last_metrics = bytes(response.body).decode()
+        return self.last_metrics
+
     def ask(
-        self, method: str, path: str, body: bytes | bytearray, headers: Mapping[str, str], stop: Cancellation
+        self,
+        method: str,
+        path: str,
+        body: bytes | bytearray,
+        headers: Mapping[str, str],
+        stop: Cancellation,
+        timeout_s: float | None = None,
     ) -> Response:
         """Send a request and return its response. Raises `OSError` and `HTTPException` if the replica ends."""
-        connection = _SocketConnection(self._socket)
+        connection = _SocketConnection(self._socket, timeout_s)
         connection.connect()
         remove_callback = stop.on_cancel(connection.hang_up)
         try:
-            connection.request(method, path, bytes(body), {"Host": "localhost", **headers})
+            connection.request(method, path, memoryview(body), {"Host": "localhost", **headers})
             response = connection.getresponse()
             kept = {name: value for name in KEPT_HEADERS if (value := response.getheader(name)) is not None}
             return Response(response.read(), response.status, kept)
@@ -218,12 +273,13 @@ class _Replica:
 class _SocketConnection(HTTPConnection):
     """An HTTP connection over a socket of the file system."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, timeout_s: float | None) -> None:
         super().__init__("localhost")
-        self._path = path
+        self._path, self._timeout_s = path, timeout_s
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self._timeout_s)
         self.sock.connect(str(self._path))
 
     def hang_up(self) -> None:

@@ -6,8 +6,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,9 +17,16 @@ import pytest
 from reranker.api import Reranker
 from reranker.cluster import ray_workers
 from reranker.cluster.placement import slots_of
-from reranker.cluster.ray_workers import RayWorker
+from reranker.cluster.ray_workers import MISSING_S, RayWorker, RayWorkers, _Attempts
 from reranker.config.settings import Settings
-from reranker.core.errors import ClusterUnreachable, RayMissing, WorkerFailed
+from reranker.core.errors import (
+    ClusterUnreachable,
+    RayMissing,
+    WorkerFailed,
+    WorkerNotStarted,
+    WorkerPrecisionDiffers,
+    WorkersMissing,
+)
 from reranker.core.types import Ranking, Scored
 from reranker.i18n.error_messages import sentence
 from reranker.library import Library
@@ -37,6 +46,20 @@ START_S = 120.0  # a worker loads torch
 def node(name: str, cpus: int = 8, gpus: int = 0, number: int = 0) -> dict[str, object]:
     resources = {"CPU": float(cpus)} | ({"GPU": float(gpus)} if gpus else {})
     return {"NodeID": f"{number:08x}" + 24 * "0", "NodeManagerHostname": name, "Resources": resources}
+
+
+class AnsweringWorker:
+    """A worker that opens every model, and computes in a precision."""
+
+    def __init__(self, machine: str, precision: str) -> None:
+        self.slot = SimpleNamespace(machine=machine)
+        info = SimpleNamespace(precision=precision, fingerprint=f"in {precision}")
+        self._answers = {"open": None, "facts": SimpleNamespace(info=info)}
+
+    def call(self, method: str, *_: object) -> "Future[object]":
+        answer: Future[object] = Future()
+        answer.set_result(self._answers[method])
+        return answer
 
 
 # Places
@@ -75,6 +98,54 @@ def test_machines_of_the_same_name_are_told_apart() -> None:
     names = [slot.name for slot in slots_of([node("vm"), node("vm", number=1)], "auto", "auto")]
     assert len(set(names)) == 2
     assert all(name.startswith("vm-") for name in names)
+
+
+def test_a_place_is_the_same_whatever_other_machines_there_are() -> None:
+    """Its worker goes on when a machine joins, also one of the same name."""
+    box, same_name = node("box"), node("box", number=1)
+    assert set(slots_of([box], "auto", "cpu")) < set(slots_of([box, same_name], "auto", "cpu"))
+    moved = set(slots_of([box], "2", "cpu")) - set(slots_of([box, node("other", number=1)], "2", "cpu"))
+    assert [slot.name for slot in moved] == ["box/1"]
+
+
+def test_workers_that_compute_in_different_precisions_are_not_used_together() -> None:
+    workers = RayWorkers(workers="2", address="", device="cuda")
+    workers._opened.models["m"] = SimpleNamespace(key="m")
+    workers._load(AnsweringWorker("box", "bf16"))
+    workers._load(AnsweringWorker("box", "bf16"))
+    with pytest.raises(WorkerPrecisionDiffers) as caught:
+        workers._load(AnsweringWorker("other", "nf4"))
+    assert "“other” would compute in nf4 and the others in bf16" in sentence(caught.value, "en")
+
+
+def test_batches_wait_while_a_worker_may_still_start_and_fail_when_none_will() -> None:
+    workers = RayWorkers(workers="2", address="", device="cpu")
+    one, other = slots_of([node("one"), node("other", number=1)], "auto", "cpu")
+    batch = workers.scheduler.submit(lambda worker: worker.call("run"))
+    workers._fail_if_hopeless([one, other], 0.0)
+    workers._attempts[one] = _Attempts(error=WorkerNotStarted(machine="one", reason="it ended"))
+    workers._fail_if_hopeless([one, other], 1.0)
+    assert not batch.done(), "the other one has not failed yet"
+    workers._attempts[other] = _Attempts(error=WorkerNotStarted(machine="other", reason="it ended"))
+    workers._fail_if_hopeless([one, other], 2.0)
+    with pytest.raises(WorkerNotStarted):
+        batch.result(0)
+
+
+def test_batches_fail_when_there_is_no_place_for_a_worker_any_more() -> None:
+    workers = RayWorkers(workers="2", address="", device="cpu")
+    batch = workers.scheduler.submit(lambda worker: worker.call("run"))
+    workers._fail_if_hopeless([], 100.0)
+    workers._fail_if_hopeless([], 100.0 + MISSING_S / 2)
+    assert not batch.done()
+    workers._fail_if_hopeless([], 100.0 + MISSING_S)
+    with pytest.raises(WorkersMissing):
+        batch.result(0)
+
+
+def test_workers_that_never_started_are_closed_also_without_ray(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    RayWorkers(workers="2", address="", device="cpu").close()
 
 
 def test_without_ray_a_sentence_says_how_to_install_it(monkeypatch) -> None:
@@ -291,7 +362,7 @@ def test_machines_come_and_go_while_a_library_is_indexed(tmp_path: Path, picture
             assert program.stdin is not None
             assert program.stdout is not None
             changes = [
-                (pictures // 2, lambda: cluster.add_node(num_cpus=1)),
+                (pictures // 2, lambda: cluster.add_node(num_cpus=1, num_gpus=1)),  # the others have none
                 (pictures // 4, lambda: cluster.remove_node(next(iter(cluster.worker_nodes)))),
             ]
             last = []

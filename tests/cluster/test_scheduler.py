@@ -113,18 +113,41 @@ def test_a_batch_that_ends_workers_is_alone_with_them_and_takes_no_other_with_it
     assert not later.done()
 
 
-def test_what_must_be_alone_is_not_passed_by() -> None:
+def test_an_exclusive_batch_is_not_passed_by() -> None:
     scheduler, (worker,) = with_workers(1)
     for name in "ab":
         submit(scheduler, name)
-    submit(scheduler, "alone", alone=True)
-    submit(scheduler, "c")
+    submit(scheduler, "alone", exclusive=True)
+    for name in "cd":
+        submit(scheduler, name)
     worker.finish()
-    assert (worker.has, scheduler.waiting) == (["b"], 2)
+    assert (worker.has, scheduler.waiting) == (["b"], 3)
     worker.finish()
     assert worker.has == ["alone"]
     worker.finish()
-    assert worker.has == ["c"]
+    assert worker.has == ["c", "d"]
+
+
+def test_what_a_worker_had_when_it_ended_does_not_wait_for_ever_behind_new_batches() -> None:
+    scheduler, (one, other) = with_workers(2)
+    lost = [submit(scheduler, name, home=one.name) for name in "ab"]
+    for name in "cd":
+        submit(scheduler, name, home=other.name)
+    one.end()
+    for number in range(4):
+        submit(scheduler, number)
+        other.finish(other.has[0])
+    assert [each.result(0) for each in lost] == ["a", "b"]
+
+
+def test_a_worker_whose_device_fails_counts_as_one_that_has_ended() -> None:
+    scheduler, (one, other) = with_workers(2)
+    future = submit(scheduler, "a", home=one.name)
+    one.calls.popleft()[1].set_exception(DeviceFailed())
+    assert not scheduler.has(one.name)
+    assert other.has == ["a"]
+    other.finish("scored")
+    assert future.result(0) == "scored"
 
 
 def test_batches_wait_for_the_first_worker_and_fail_if_none_will_come() -> None:
@@ -176,12 +199,12 @@ def test_the_status_tells_how_fast_each_worker_is_while_it_works() -> None:
     now[0] = 102.0
     worker.finish()
     (status,) = scheduler.status()
-    assert (status.in_flight, status.batches, status.pictures, status.pictures_per_s) == (1, 1, 8, 4.0)
+    assert (status.in_flight, status.pictures, status.pictures_per_s) == (1, 8, 4.0)
     now[0] = 103.0
     worker.finish()
     now[0] = 200.0
     (status,) = scheduler.status()
-    assert (status.in_flight, status.batches, status.pictures, status.pictures_per_s) == (0, 2, 12, 4.0)
+    assert (status.in_flight, status.pictures, status.pictures_per_s) == (0, 12, 4.0)
 
 
 @settings(deadline=None, max_examples=60, database=None)

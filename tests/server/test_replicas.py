@@ -1,10 +1,13 @@
 """Replicas answer the HTTP API side by side: as one process does, and also when one of them is killed."""
 
+import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -13,9 +16,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from reranker import Reranker, Settings
+from reranker.core.cancellation import Cancellation
 from reranker.core.errors import QueryEmpty
 from reranker.core.scores import sigmoid
 from reranker.i18n.error_messages import sentence
+from reranker.models.hub import TOYBOX
 from reranker.server.http_api import api_application
 from reranker.server.metrics import merged
 from reranker.server.replicas import NoReplica, Replicas
@@ -32,7 +37,7 @@ QUERIES = ("a black cat", "一只黑猫", "a red dress", "三个黄色的球")
 
 
 @contextmanager
-def replicated(**settings: object) -> Iterator[tuple[str, Reranker]]:
+def replicated(**settings: object) -> Iterator[tuple[str, Reranker, Replicas]]:
     """Serve the API with two replicas over two workers."""
     given = {"model": "toybox", "workers": "2", "replicas": 2, "score_store_mb": 0, "max_waiting": 40, **settings}
     reranker = Reranker(settings=Settings.of(**given))
@@ -40,7 +45,7 @@ def replicated(**settings: object) -> Iterator[tuple[str, Reranker]]:
         replicas.start()
         assert replicas.wait_until_ready(START_S)
         with serving(api_application(reranker, replicas)) as url:
-            yield url, reranker
+            yield url, reranker, replicas
 
 
 def samples(text: str) -> dict[tuple[str, ...], float]:
@@ -78,28 +83,48 @@ def test_many_clients_get_their_own_answers_also_when_a_replica_is_killed() -> N
         for name, score in scores(url, query, chosen).items():
             assert score == pytest.approx(expected[query, name], abs=1e-4), (number, name)
 
-    with replicated() as (url, _), ThreadPoolExecutor(CLIENTS) as clients:
+    with replicated() as (url, *_), ThreadPoolExecutor(CLIENTS) as clients:
         before = samples(httpx.get(f"{url}metrics").text)
         answers = [clients.submit(ask, number) for number in range(CLIENTS * REQUESTS)]
         answers[CLIENTS].result()
+        assert all(os.getpgid(process) != os.getpgid(0) for process in replica_processes()), "Ctrl-C reaches them"
+        half = samples(httpx.get(f"{url}metrics").text)
         os.kill(min(replica_processes()), signal.SIGKILL)
         for answer in answers:
             answer.result()
         until(lambda: len(replica_processes()) == 2, START_S)
         after = samples(httpx.get(f"{url}metrics").text)
+        fallen = {key for key, value in half.items() if key[0].endswith("_total") and after.get(key, 0.0) < value}
+        assert fallen == set(), "what a process has counted stays when it ends"
         assert after[ANSWERED] - before.get(ANSWERED, 0) == CLIENTS * REQUESTS
     until(lambda: not replica_processes(), START_S)
 
 
 @pytest.mark.extended
 def test_the_key_and_the_sentences_are_those_of_one_process() -> None:
-    with replicated(api_key="k") as (url, _):
+    with replicated(api_key="k") as (url, *_):
         body = {"query": "", "documents": [data_uri((GALLERY / "man_red_coat.png").read_bytes())]}
         assert httpx.post(f"{url}v1/rerank", json=body).status_code == 401
         headers = {"Authorization": "Bearer k", "Accept-Language": "zh-CN"}
         response = httpx.post(f"{url}v1/rerank", json=body, headers=headers, timeout=START_S)
         assert (response.status_code, response.headers["content-language"]) == (400, "zh")
         assert sentence(QueryEmpty(), "zh") in str(response.json())
+
+
+@pytest.mark.extended
+def test_replicas_take_the_model_that_the_server_has_now(tmp_path: Path) -> None:
+    """As after a download on the page. Until they have it, this process answers."""
+    folder = tmp_path / "downloaded"
+    shutil.copytree(TOYBOX, folder)
+    with replicated() as (url, reranker, replicas):
+        reranker._model, reranker._choice = None, replace(reranker.choice, name=str(folder))
+        body = {"query": "a black cat", "documents": [data_uri((GALLERY / "man_red_coat.png").read_bytes())]}
+        assert httpx.post(f"{url}v1/rerank", json=body, timeout=START_S).json()["model"] == "downloaded"
+        assert replicas.wait_until_ready(START_S)
+        answer = replicas.answer(
+            "/v1/rerank", bytearray(json.dumps(body).encode()), {"Content-Type": "application/json"}, Cancellation()
+        )
+        assert json.loads(answer.body)["model"] == "downloaded"
 
 
 def test_without_replicas_this_process_answers(serve_api) -> None:
@@ -111,6 +136,14 @@ def test_without_replicas_this_process_answers(serve_api) -> None:
     with pytest.raises(NoReplica):
         replicas.answer("/v1/rerank", bytearray(), {}, None)
     replicas.close()
+
+
+def test_counts_of_processes_that_have_ended_stay_and_what_was_true_of_them_does_not() -> None:
+    text = "# TYPE a_total counter\na_total {}\n# TYPE b gauge\nb {}\n"
+    assert samples(merged([text.format(1, 1)], [text.format(10, 10), text.format(100, 100)]).decode()) == {
+        ("a_total",): 111,
+        ("b",): 1,
+    }
 
 
 def test_metrics_of_several_processes_are_added_and_what_all_see_is_not() -> None:
