@@ -57,8 +57,8 @@ class DeviceQueue:
     def acquire(self, ticket: "Ticket") -> None:
         """Wait for a slot. Raises `TicketCancelled` if the ticket is cancelled before it has one."""
         with self._changed:
-            if ticket in self._waiting or self._holders.count(ticket) >= self._capacity:
-                raise RuntimeError("A ticket that waits twice would wait for itself.")
+            if ticket in self._waiting:
+                raise RuntimeError("A ticket has one place in the queue.")
             self._waiting.append(ticket)
             try:
                 self._changed.wait_for(lambda: ticket.cancelled or self._is_next(ticket))
@@ -68,6 +68,11 @@ class DeviceQueue:
             finally:
                 self._waiting.remove(ticket)
                 self._changed.notify_all()
+
+    def holds_all(self, ticket: "Ticket") -> bool:
+        """Whether a ticket holds all slots."""
+        with self._changed:
+            return self._holders.count(ticket) >= self._capacity
 
     def release(self, ticket: "Ticket") -> None:
         """Give a slot back."""
@@ -153,6 +158,8 @@ class Ticket:
     @contextmanager
     def slot(self) -> Iterator[None]:
         """Hold a slot inside the `with` block. Raises `TicketCancelled`."""
+        if self._queue.holds_all(self):
+            raise RuntimeError("A ticket that holds all slots would wait for itself.")
         self.acquire()
         try:
             yield

@@ -147,6 +147,21 @@ def test_why_a_picture_fits_is_as_in_one_process(local: Reranker, pictures: list
     assert (rating.text, rating.rating) == (other.text, pytest.approx(other.rating, abs=CLOSE))
 
 
+def test_an_example_that_one_worker_knows_is_decoded_once_for_the_others(local: Reranker, pictures: list[Path]) -> None:
+    workers = WorkersHere(source(), 2)
+    model = RemoteModel(workers, Variant(source=workers.source.key), CalibrationStore(None))
+    query = local.query("", example=pictures[7])
+    assert query.example is not None
+    model.executor.encode([model.prepare(query.example)], "run").result()
+    example, executor = model.prepare(query.example), model.executor
+    other = next(worker.name for worker in workers.all if worker.name != example.home)
+    images = [replace(model.prepare(model.identify(Candidate.of(path))), home=other) for path in pictures[:4]]
+    stored = workers.stored
+    for image in images:
+        executor.submit(query, [image], "run", example).result()
+    assert workers.stored - stored == 1
+
+
 def test_pairs_texts_and_examples_are_scored_as_in_one_process(local: Reranker, pictures: list[Path]) -> None:
     workers = WorkersHere(source(), 2)
     model, here = remote(workers).load(), local.load()

@@ -164,7 +164,7 @@ def test_a_ticket_cannot_wait_for_itself(pool: ThreadPoolExecutor) -> None:
         with pytest.raises(RuntimeError, match="wait for itself"), ticket.slot():
             pytest.fail("the device was given twice")
         wait_in_queue(pool, other, 0)
-        with pytest.raises(RuntimeError, match="wait for itself"), other.slot():
+        with pytest.raises(RuntimeError, match="one place in the queue"), other.slot():
             pytest.fail("the device was given twice")
         assert ticket.queue_position == 0
     assert_free(device_queue, pool)
@@ -179,6 +179,20 @@ def test_the_slot_of_a_batch_is_free_before_the_batch_is_done() -> None:
     batch.set_result(1)
     assert before_release == [(False, 0)]
     assert (ended.result(0), ticket.queue_position) == (1, None)
+
+
+def test_a_batch_that_is_submitted_too_early_waits_until_another_one_of_its_run_is_done(
+    pool: ThreadPoolExecutor,
+) -> None:
+    """When workers come, a run may know of the room for their batches before the queue does."""
+    ticket = DeviceQueue().ticket()
+    first, second = Future[int](), Future[int]()
+    ticket.submit(lambda: first)
+    submitted = pool.submit(ticket.submit, lambda: second)
+    until(lambda: ticket._queue.waiting == 1)
+    first.set_result(1)
+    second.set_result(2)
+    assert submitted.result(PATIENCE_S).result(PATIENCE_S) == 2
 
 
 def test_a_batch_that_fails_gives_its_slot_back_and_its_error_on(pool: ThreadPoolExecutor) -> None:
