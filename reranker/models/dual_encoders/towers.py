@@ -36,18 +36,20 @@ class Towers(Protocol):
 class PictureTower(torch.nn.Module):
     """Pixels, (n, px, px, RGB) in uint8, to vectors in float32, (n, dimensions) of unit length."""
 
-    mean: torch.Tensor
-    std: torch.Tensor
+    scale: torch.Tensor
+    shift: torch.Tensor
 
     def __init__(self, network: PreTrainedModel, settings: SquareSettings) -> None:
         super().__init__()
         self._network: Any = network
-        self.register_buffer("mean", torch.tensor(settings.mean))
-        self.register_buffer("std", torch.tensor(settings.std))
+        mean, std = torch.tensor(settings.mean), torch.tensor(settings.std)
+        # For a whole row of pixels: operations on rows of three numbers, one for each channel, take twice as long.
+        self.register_buffer("scale", (1 / (255 * std)).repeat(settings.image_px))
+        self.register_buffer("shift", (-mean / std).repeat(settings.image_px))
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return the vectors."""
-        normed = ((pixels.float() / 255 - self.mean) / self.std).permute(0, 3, 1, 2)
+        normed = torch.addcmul(self.shift, pixels.flatten(2).float(), self.scale).view(pixels.shape).permute(0, 3, 1, 2)
         return _vectors(self._network.get_image_features(pixel_values=normed.to(self._network.dtype)))
 
 
