@@ -25,6 +25,8 @@ from reranker.images.limits import Limits
 
 # Part of the fingerprint: increase it if the same file gives other pixels. Since 2, colours are converted to sRGB.
 DECODING_VERSION: Final = "decoding-2"
+# Part of the fingerprint of dual encoders: increase it if `DecodingPool.square` gives other pixels.
+SQUARE_VERSION: Final = "square-1"
 COMPUTE_S: Final = 9.0  # 100 megapixels took up to 6.2 s; 1 s is left for starting and sending
 CLOCK_S: Final = 90.0  # for each step: a processor that is busy with ranking gives a decoder a tenth of its time
 OPENED_BYTES: Final = 256_000_000  # of pictures whose header was read, beside those that are decoded
@@ -74,23 +76,19 @@ class DecodingPool:
 
         fit: returns the width and height to resize to, from those of the decoded picture. Raises a `PictureError`.
         """
-        return self.measured(data, name, limits, target_pixels, fit)[0]
+        with self._decoded(data, name, limits, target_pixels) as (process, _, decoded_size):
+            return _pixels(process, name, fit(*decoded_size), averaged_first=False)
 
-    def measured(
-        self,
-        data: bytes,
-        name: str,
-        limits: Limits,
-        target_pixels: int,
-        fit: Callable[[int, int], tuple[int, int]],
-    ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-        """Return the pixels as `resized` does, and the upright width and height of the whole picture."""
-        with self._decoded(data, name, limits, target_pixels) as (process, stored_size, decoded_size):
-            width, height = fit(*decoded_size)
-            _, pixels = process.ask(name, {"size": (width, height)}, max_bytes=3 * width * height)
+    def square(self, data: bytes, name: str, limits: Limits, side_px: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+        """Decode a picture for a dual encoder, and resize it to a square, whatever its shape is.
+
+        Blocks of pixels are averaged first, as in `DecodedPicture.resized`. Returns the pixels, (side, side, RGB), and
+        the upright width and height of the whole picture. Raises a `PictureError`.
+        """
+        with self._decoded(data, name, limits, side_px**2) as (process, stored_size, decoded_size):
+            pixels = _pixels(process, name, (side_px, side_px), averaged_first=True)
         is_turned = (stored_size[0] > stored_size[1]) != (decoded_size[0] > decoded_size[1])
-        upright = (stored_size[1], stored_size[0]) if is_turned else stored_size
-        return np.frombuffer(pixels, np.uint8).reshape(height, width, 3), upright
+        return pixels, (stored_size[1], stored_size[0]) if is_turned else stored_size
 
     def thumbnail(self, data: bytes, name: str, limits: Limits, *, max_px: int, quality: int) -> bytes:
         """Return a JPEG whose longer side is at most `max_px`; a picture is never enlarged. Raises a `PictureError`."""
@@ -179,6 +177,14 @@ class DecodingPool:
             process = self._idle.pop() if self._idle else DecodingProcess(self._command, self._clock_s)
             self._busy.add(process)
             return process
+
+
+def _pixels(process: DecodingProcess, name: str, size: tuple[int, int], *, averaged_first: bool) -> NDArray[np.uint8]:
+    """Let a process resize the picture that it has decoded, and return its pixels: (height, width, RGB)."""
+    width, height = size
+    request = {"size": size, "averaged_first": averaged_first}
+    _, pixels = process.ask(name, request, max_bytes=3 * width * height)
+    return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
 
 
 def shared_pool() -> DecodingPool:

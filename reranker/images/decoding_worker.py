@@ -7,7 +7,8 @@ The conversation about a picture, with the messages of `reranker.images.messages
 
     program: limits, target_pixels, and the encoded bytes    process: size, needed_bytes
     program: granted_bytes                                   process: size, upright
-    program: size, or max_px and quality of a JPEG           process: the scaled image as RGB, or as JPEG
+    program: size and averaged_first,                        process: the scaled image as RGB,
+             or max_px and quality of a JPEG                          or as JPEG
 
 Or, without decoding:
 
@@ -109,14 +110,18 @@ def _receive(requests: IO[bytes], clock_s: float) -> tuple[dict[str, Any], bytes
 
 
 def _scaled(
-    decoded: DecodedPicture, size: list[int] | None = None, max_px: int | None = None, quality: int = 0
+    decoded: DecodedPicture,
+    size: list[int] | None = None,
+    averaged_first: bool = False,
+    max_px: int | None = None,
+    quality: int = 0,
 ) -> bytes:
     """Return the pixels of the picture in a size, or a JPEG whose longer side is at most `max_px`, never enlarged."""
     if max_px is not None:
         return encode_jpeg(decoded.thumbnail(max_px), quality)
     assert size is not None, "either is given"
     width, height = size
-    return decoded.resized((width, height)).tobytes()
+    return decoded.resized((width, height), averaged_first=averaged_first).tobytes()
 
 
 def _kill_after(timer: str, seconds: float) -> None:

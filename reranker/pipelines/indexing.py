@@ -222,13 +222,12 @@ class Indexer:
         yield from [each for each in self._in_flight if each.done()]
 
     def _read(self, path: str) -> _Read:
-        px = self._image_px
         try:
             data = read_bytes(Candidate.of(path), self._limits)
             digest = content_hash(data)
             if self._catalogue.has_vector(digest):
                 return _Read(path=path, content_hash=digest)
-            pixels, size_px = self._pool.measured(data, path, self._limits, px**2, lambda width, height: (px, px))
+            pixels, size_px = self._pool.square(data, path, self._limits, self._image_px)
             return _Read(
                 path=path,
                 content_hash=digest,

@@ -144,8 +144,7 @@ class Recaller:
         known = self._catalogue.vector(content_hash(data))
         if known is not None:
             return known
-        px = self._encoder.info.image_px
-        pixels = self._pool.resized(data, example.name, self._limits, px**2, lambda width, height: (px, px))
+        pixels, _ = self._pool.square(data, example.name, self._limits, self._encoder.info.image_px)
         vector: NDArray[np.float32] = self._encoder.encode_images([pixels])[0]
         return vector
 

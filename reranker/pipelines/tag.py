@@ -173,8 +173,7 @@ class TaggingRun(Generic[ImageT]):
         if known is not None:
             return replace(read, vector=known)
         data = read_bytes(read.candidate, self._limits) if read.picture.data is None else read.picture.data
-        px = self._proposed.encoder.info.image_px
-        pixels = self._pool.resized(data, read.candidate.name, self._limits, px**2, lambda width, height: (px, px))
+        pixels, _ = self._pool.square(data, read.candidate.name, self._limits, self._proposed.encoder.info.image_px)
         return replace(read, picture=replace(read.picture, data=data), pixels=pixels)
 
     # The dual encoder

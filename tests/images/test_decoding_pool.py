@@ -76,6 +76,28 @@ def test_the_pixels_are_those_that_this_process_decodes(pool, kind, orientation)
     assert np.array_equal(pixels, np.asarray(here.resize((56, 28), Image.Resampling.BICUBIC)))
 
 
+@pytest.mark.parametrize(("orientation", "upright"), [(1, (448, 280)), (6, (280, 448))])
+def test_a_square_for_a_dual_encoder_has_the_averages_of_blocks(pool, orientation, upright):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(NOISE.resize((448, 280)), "PNG", exif=exif.tobytes())
+    here = decode(data, "a", Limits())
+    pixels, size = pool.square(data, "a", Limits(), 28)
+    assert size == here.size == upright
+    assert np.array_equal(pixels, np.asarray(here.reduce((upright[0] // 28, upright[1] // 28))))
+
+
+@pytest.mark.parametrize("size", [(20, 40), (50, 30), (57, 200), (448, 281)])
+def test_the_sides_of_averaged_blocks_stay_at_least_those_of_the_square(pool, size):
+    data = saved(NOISE.resize(size), "PNG")
+    here = decode(data, "a", Limits())
+    blocks = tuple(max(1, side // 28) for side in size)
+    averaged = here.reduce(blocks) if blocks != (1, 1) else here
+    box = (0, 0, size[0] / blocks[0], size[1] / blocks[1])
+    expected = averaged.resize((28, 28), Image.Resampling.BICUBIC, box)
+    assert np.array_equal(pool.square(data, "a", Limits(), 28)[0], np.asarray(expected))
+
+
 def test_a_thumbnail_is_that_of_this_process(pool):
     here = decode(PICTURE, "a", Limits(), 32**2)
     here.thumbnail((32, 32), reducing_gap=2.0)

@@ -42,7 +42,7 @@ def pool():
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory):
-    return load_encoder(str(siglip_folder(tmp_path_factory.mktemp("siglip"), 1)), "cpu")
+    return load_encoder(str(siglip_folder(tmp_path_factory.mktemp("siglip"), 1)), "cpu", "fp32")
 
 
 def named(query: Query, content: bytes) -> float:
@@ -181,7 +181,7 @@ def test_without_a_cross_encoder_the_dual_encoder_is_believed(pool, encoder, tmp
 
 def pixels_of(candidate: Candidate, pool, encoder) -> np.ndarray:
     px = encoder.info.image_px
-    return pool.resized(candidate.source.read_bytes(), "picture", Limits(), px**2, lambda width, height: (px, px))
+    return pool.square(candidate.source.read_bytes(), "picture", Limits(), px)[0]
 
 
 def test_label_vectors_are_kept_for_their_encoder_and_vocabulary(encoder, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from reranker.config.paths import cache_folder
 from reranker.config.settings import Device
 from reranker.core.errors import BackendFailed, CheckpointBroken, CheckpointError, ModelOutOfMemory
 from reranker.core.types import BackendChoice, EncoderBackend, EncoderInfo, EncoderPrecision
-from reranker.images.decoding_pool import DECODING_VERSION
+from reranker.images.decoding_pool import DECODING_VERSION, SQUARE_VERSION
 from reranker.models.dual_encoders.backend_choice import BackendChooser
 from reranker.models.dual_encoders.family import Tokenize
 from reranker.models.dual_encoders.files import DualEncoderFiles, Logits, without_advice_on_ids
@@ -179,7 +179,13 @@ def _load_network(files: DualEncoderFiles, device: torch.device, precision: str)
 def _fingerprint(files: DualEncoderFiles, settings: SquareSettings, template: str) -> str:
     """Return a digest of all that a vector depends on, but the precision: its vectors are compared with others."""
     return _digest(
-        files.digest, files.tokenizer_digest, files.family.version, repr(settings), template, DECODING_VERSION
+        files.digest,
+        files.tokenizer_digest,
+        files.family.version,
+        repr(settings),
+        template,
+        DECODING_VERSION,
+        SQUARE_VERSION,
     )
 
 

@@ -1,7 +1,10 @@
 """Vectors are those of transformers with the same checkpoint, and what would give others is refused."""
 
 import json
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -13,8 +16,13 @@ from transformers.models.chinese_clip.image_processing_pil_chinese_clip import C
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from reranker.core.errors import CheckpointBroken, CheckpointError, CheckpointMissing, CheckpointUnsupported
+from reranker.images.decoding import open_picture
+from reranker.images.limits import Limits
+from reranker.models.dual_encoders import encoder as encoder_module
 from reranker.models.dual_encoders.encoder import load_encoder
 from reranker.models.dual_encoders.siglip import canonical
+from reranker.toybox.drawing import draw_scene
+from reranker.toybox.scenes import random_scene
 from tests.support.dual_encoders import IMAGE_PX, TEXT_TOKENS, chinese_clip_folder, siglip_folder, write
 
 TEXTS = ["cat", "A Cat, and a 红色 cat!", "", "x" * 100]
@@ -58,7 +66,7 @@ def test_pictures_have_the_vectors_of_transformers(folders, pictures, name, netw
     network = network_class.from_pretrained(folders[name])
     inputs = processor(images=pictures, return_tensors="pt")
     expected = unit(network.get_image_features(**inputs).pooler_output)
-    encoder = load_encoder(str(folders[name]), "cpu")
+    encoder = load_encoder(str(folders[name]), "cpu", "fp32")
     vectors = encoder.encode_images([resized(picture) for picture in pictures])
     assert vectors.shape == (3, encoder.info.dimensions)
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
@@ -80,7 +88,7 @@ def test_texts_of_siglip_have_the_vectors_of_transformers(folders, name: str, en
     rows = [padded(tokenizer.encode(text, add_special_tokens=False).ids, end, pad) for text in normal]
     network = SiglipModel.from_pretrained(folders[name])
     expected = unit(network.get_text_features(input_ids=torch.tensor(rows)).pooler_output)
-    vectors = load_encoder(str(folders[name]), "cpu").encode_texts(TEXTS)
+    vectors = load_encoder(str(folders[name]), "cpu", "fp32").encode_texts(TEXTS)
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
     short = [row[: row.index(end) + 1] for row in rows[:1]]
     unpadded = unit(network.get_text_features(input_ids=torch.tensor(short)).pooler_output)
@@ -95,7 +103,7 @@ def test_probabilities_of_siglip_are_those_of_transformers(folders, name: str) -
     expected = network(input_ids=tokens, pixel_values=pixels).logits_per_image.sigmoid()
     images = unit(network.get_image_features(pixel_values=pixels).pooler_output)
     texts = unit(network.get_text_features(input_ids=tokens).pooler_output)
-    encoder = load_encoder(str(folders[name]), "cpu")
+    encoder = load_encoder(str(folders[name]), "cpu", "fp32")
     assert encoder.judges_alone
     np.testing.assert_allclose(encoder.probabilities(images @ texts.T), expected.detach().numpy(), atol=1e-5)
 
@@ -107,7 +115,7 @@ def test_probabilities_of_chinese_clip_are_those_of_transformers(folders) -> Non
     expected = network(input_ids=tokens, pixel_values=pixels).logits_per_image.softmax(dim=1)
     images = unit(network.get_image_features(pixel_values=pixels).pooler_output)
     texts = unit(network.get_text_features(input_ids=tokens).pooler_output)
-    encoder = load_encoder(str(folders["chinese-clip"]), "cpu")
+    encoder = load_encoder(str(folders["chinese-clip"]), "cpu", "fp32")
     assert not encoder.judges_alone
     np.testing.assert_allclose(encoder.probabilities(images @ texts.T), expected.detach().numpy(), atol=1e-5)
 
@@ -123,7 +131,7 @@ def test_texts_of_chinese_clip_have_the_vectors_of_transformers(folders) -> None
     inputs = tokenizer(texts, padding=True, truncation=True, max_length=52, return_tensors="pt")
     assert inputs["input_ids"].shape == (4, 52)
     expected = unit(network.get_text_features(**inputs).pooler_output)
-    encoder = load_encoder(str(folders["chinese-clip"]), "cpu")
+    encoder = load_encoder(str(folders["chinese-clip"]), "cpu", "fp32")
     vectors = encoder.encode_texts(["A “红” Cat", *texts[1:]])
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
     np.testing.assert_allclose(encoder.encode_texts(["猫"]), vectors[1:2], atol=1e-5, err_msg="company does not matter")
@@ -149,6 +157,31 @@ def test_other_weights_or_settings_have_another_fingerprint(folders, tmp_path: P
     changed = siglip_folder(tmp_path, 1)
     change(changed, "preprocessor_config.json", image_mean=[0.4, 0.5, 0.5])
     assert len(fingerprints | {load_encoder(str(changed), "cpu").info.fingerprint}) == 4
+
+
+def test_squares_of_other_pixels_give_another_fingerprint(folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = load_encoder(str(folders["siglip"]), "cpu").info.fingerprint
+    monkeypatch.setattr(encoder_module, "SQUARE_VERSION", "square-0")
+    assert load_encoder(str(folders["siglip"]), "cpu").info.fingerprint != before
+
+
+def test_what_makes_encoding_quicker_hardly_changes_vectors() -> None:
+    """Of drawn scenes as JPEG files: of averaged blocks, and in BF16, against the slow way."""
+    random = Random(3)
+    files = [jpeg(draw_scene(replace(random_scene(random), width_px=640, height_px=480))) for _ in range(12)]
+    decoded = [open_picture(data, "a", Limits()).decode() for data in files]
+    size = (224, 224)
+    exact, quick = load_encoder("toybox-encoder", "cpu", "fp32"), load_encoder("toybox-encoder", "cpu", "bf16")
+    slow_vectors = exact.encode_images([np.asarray(each.resized(size)) for each in decoded])
+    averaged = [np.asarray(each.resized(size, averaged_first=True)) for each in decoded]
+    for encoder in (exact, quick):
+        assert (encoder.encode_images(averaged) * slow_vectors).sum(1).min() > 0.999
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    buffer = BytesIO()
+    picture.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
 
 
 def change(folder: Path, file: str, **values: object) -> None:
