@@ -34,7 +34,7 @@ from tests.support.numbered_pictures import numbered_picture
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
-    return load_encoder(str(siglip_folder(tmp_path_factory.mktemp("siglip"), 1)), "cpu")
+    return load_encoder(str(siglip_folder(tmp_path_factory.mktemp("siglip"), 1)), "cpu", "fp32")
 
 
 class Indexed:

@@ -44,7 +44,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory):
 def test_what_is_written_gives_the_vectors_of_the_model_in_training(untrained) -> None:
     model, tokenizer, folder = untrained
     model.half().float()  # as the weights are written
-    encoder = load_encoder(str(folder), "cpu")
+    encoder = load_encoder(str(folder), "cpu", "fp32")
     rng = Random(3)
     pixels = np.stack([pixels_of(described_scene(rng).scene) for _ in range(3)])
     texts = ["一只黑猫", "a red car left of a house", "word " * 60]

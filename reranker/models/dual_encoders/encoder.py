@@ -22,7 +22,7 @@ from reranker.models.dual_encoders.onnx_cache import CPU, OnnxCache
 from reranker.models.dual_encoders.towers import DTYPES, TorchTowers, Towers
 from reranker.models.hub import LANGUAGES, TEMPLATES, folder_of
 from reranker.models.loading import WEIGHTS, check_weights, report_loading
-from reranker.models.memory_plan import choose_device, is_out_of_memory
+from reranker.models.memory_plan import choose_device, is_out_of_memory, unquantized_precision
 from reranker.models.picture_preprocessing import SquareSettings
 
 _QUANTIZATION_VERSION: Final = "int8-1"  # increase it if the same text or picture gets another vector in int8
@@ -100,7 +100,7 @@ def load_encoder(
     settings, tokenize = files.square_settings, files.family.make_tokenize(files, files.config)
     template = TEMPLATES.get(model, "{}") if template is None else template
     fingerprint = _fingerprint(files, settings, template)
-    torch_precision = _default_precision(chosen) if precision == "auto" else precision
+    torch_precision = unquantized_precision(chosen, large=True) if precision == "auto" else precision
 
     @cache
     def load_towers(on: torch.device, in_precision: str) -> TorchTowers:
@@ -144,12 +144,6 @@ def load_encoder(
     )
     languages = LANGUAGES.get(model, ("en", "zh"))
     return Encoder(towers, tokenize, info, template, files.logits, languages, choice)
-
-
-def _default_precision(device: torch.device) -> str:
-    if device.type == "cpu":
-        return "fp32"
-    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
 def _load_network(files: DualEncoderFiles, device: torch.device, precision: str) -> PreTrainedModel:

@@ -18,6 +18,7 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 from reranker.core.errors import CheckpointBroken, CheckpointError, CheckpointMissing, CheckpointUnsupported
 from reranker.images.decoding import open_picture
 from reranker.images.limits import Limits
+from reranker.models import memory_plan
 from reranker.models.dual_encoders import encoder as encoder_module
 from reranker.models.dual_encoders.encoder import load_encoder
 from reranker.models.dual_encoders.siglip import canonical
@@ -163,6 +164,12 @@ def test_squares_of_other_pixels_give_another_fingerprint(folders, monkeypatch: 
     before = load_encoder(str(folders["siglip"]), "cpu").info.fingerprint
     monkeypatch.setattr(encoder_module, "SQUARE_VERSION", "square-0")
     assert load_encoder(str(folders["siglip"]), "cpu").info.fingerprint != before
+
+
+@pytest.mark.parametrize(("multiplies", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_a_cpu_that_multiplies_bf16_encodes_in_it(folders, monkeypatch, multiplies: bool, precision: str) -> None:
+    monkeypatch.setattr(memory_plan, "multiplies_bf16", lambda: multiplies)
+    assert load_encoder(str(folders["siglip"]), "cpu").info.precision == precision
 
 
 def test_what_makes_encoding_quicker_hardly_changes_vectors() -> None:

@@ -35,7 +35,7 @@ class Exported:
             self.fingerprint = load_encoder(str(checkpoint), "cpu", backend="onnx").info.fingerprint
 
     def load(self, **options: Any) -> Encoder:
-        return load_encoder(str(self.checkpoint), "cpu", **options)
+        return load_encoder(str(self.checkpoint), "cpu", **{"precision": "fp32"} | options)
 
 
 @pytest.fixture(scope="module")
