@@ -2,7 +2,7 @@
 
 articles                the loop of articles: pictures opened one by one, batches of eight, the cache emptied
 sentence_transformers   its `SentenceTransformer.encode`, if it is installed
-ours                    the indexing of a library, with hashes and a catalogue; in onnx, the same on ONNX Runtime
+ours                    the indexing of a library, with hashes and a catalogue; in onnx and onnx-int8, on ONNX Runtime
 """
 
 import statistics
@@ -74,6 +74,7 @@ def _methods(model: str) -> dict[str, _Method]:
         methods["sentence_transformers"] = _sentence_transformers(model)
     methods["ours"] = _ours(load_encoder(model, "cpu"))
     methods["ours in onnx"] = _ours(load_encoder(model, "cpu", backend="onnx"))
+    methods["ours in onnx-int8"] = _ours(load_encoder(model, "cpu", backend="onnx-int8"))
     return methods
 
 

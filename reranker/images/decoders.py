@@ -57,8 +57,10 @@ class _Tiff(TiffImageFile):
         super().load_prepare()
 
 
-def open_encoded(data: bytes, image_format: ImageFormat, target_pixels: int | None) -> EncodedImage:
-    """Read the header of an image. target_pixels: as in `open_picture`. Raises errors of any class."""
+def open_encoded(
+    data: bytes, image_format: ImageFormat, target_pixels: int | None, *, for_square: bool = False
+) -> EncodedImage:
+    """Read the header of an image. target_pixels, for_square: as in `open_picture`. Raises errors of any class."""
     if image_format == "AVIF":
         return _avif_image(data)
     if image_format == "WEBP":
@@ -67,8 +69,7 @@ def open_encoded(data: bytes, image_format: ImageFormat, target_pixels: int | No
     image = _DECODERS[image_format](BytesIO(pixels))
     size = image.size
     if image_format == "JPEG" and target_pixels is not None:
-        scale = 2 * math.sqrt(target_pixels / (image.width * image.height))
-        image.draft(image.mode, (math.ceil(scale * image.width), math.ceil(scale * image.height)))
+        image.draft(image.mode, _least_size(size, target_pixels, for_square=for_square))
     return EncodedImage(
         size=size,
         decoded_size=image.size,
@@ -76,6 +77,16 @@ def open_encoded(data: bytes, image_format: ImageFormat, target_pixels: int | No
         metadata=_heif_metadata(image.info) if image_format == "HEIF" else metadata,
         load=partial(_loaded, [image]),
     )
+
+
+def _least_size(size: tuple[int, int], target_pixels: int, *, for_square: bool) -> tuple[int, int]:
+    """Return the sides that are needed of a picture: those of the square, or twice those of the target."""
+    if for_square:
+        side = math.ceil(math.sqrt(target_pixels))
+        return side, side
+    width, height = size
+    scale = 2 * math.sqrt(target_pixels / (width * height))
+    return math.ceil(scale * width), math.ceil(scale * height)
 
 
 def exif_of(data: bytes, image_format: ImageFormat) -> bytes:

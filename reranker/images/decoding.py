@@ -56,21 +56,22 @@ class DecodedPicture:
 
     _image: Image.Image
     _conversion: Conversion | None
+    _for_square: bool
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self._image.size
 
-    def resized(self, size: tuple[int, int], *, averaged_first: bool = False) -> Image.Image:
+    def resized(self, size: tuple[int, int]) -> Image.Image:
         """Return the picture in this width and height, resized by bicubic interpolation.
 
-        averaged_first: blocks of pixels are averaged before that, as long as the sides stay at least those of `size`.
-            This takes a third of the time, and the pixels are slightly different.
+        For a square, blocks of pixels are averaged before that, as long as the sides stay at least those of `size`.
+        This takes a third of the time, and the pixels are slightly different.
         """
         if self._image.size == size:
             return self._in_srgb(self._image)
-        reducing_gap = 1.0 if averaged_first else None
+        reducing_gap = 1.0 if self._for_square else None
         return self._in_srgb(self._image.resize(size, Image.Resampling.BICUBIC, reducing_gap=reducing_gap))
 
     def thumbnail(self, max_px: int) -> Image.Image:
@@ -97,6 +98,7 @@ class OpenedPicture:
     needed_bytes: int
     _encoded: EncodedImage
     _target_pixels: int | None
+    _for_square: bool
 
     def decode(self) -> DecodedPicture:
         """Decode the picture, once. Raises as `open_picture`."""
@@ -109,19 +111,23 @@ class OpenedPicture:
         metadata = self._encoded.metadata
         image, conversion = opaque(image, conversion_of(metadata, image.mode), self._target_pixels)
         image = image.transpose(_UPRIGHT[turn]) if (turn := metadata.orientation) in _UPRIGHT else image
-        return DecodedPicture(_image=image, _conversion=conversion)
+        return DecodedPicture(_image=image, _conversion=conversion, _for_square=self._for_square)
 
 
-def open_picture(data: bytes, name: str, limits: Limits, target_pixels: int | None = None) -> OpenedPicture:
+def open_picture(
+    data: bytes, name: str, limits: Limits, target_pixels: int | None = None, *, for_square: bool = False
+) -> OpenedPicture:
     """Read and check the header and the structure of a picture. `name` is for the errors.
 
     target_pixels: the number of pixels that the caller will scale to. If it is given, a JPEG is decoded at a half, a
         quarter or an eighth of its size, as long as its sides stay at least twice those of the target. So is a picture
         with transparency whose colours are converted, but at any whole fraction.
+    for_square: whether the caller will scale it to a square, whatever its shape is, for a dual encoder. A JPEG is then
+        decoded at such a part as long as its sides stay at least those of the square, and see `resized`.
 
     Raises `PictureUnreadable`, `PictureTooLarge` or `PictureTooNarrow`, and no other error.
     """
-    return guarded(partial(_open, data, name, limits, target_pixels), name)
+    return guarded(partial(_open, data, name, limits, target_pixels, for_square=for_square), name)
 
 
 def picture_exif(data: bytes) -> bytes:
@@ -149,14 +155,14 @@ def guarded(work: Callable[[], _Result], name: str) -> _Result:
     raise PictureUnreadable(name=name, reason=reason)
 
 
-def _open(data: bytes, name: str, limits: Limits, target_pixels: int | None) -> OpenedPicture:
+def _open(data: bytes, name: str, limits: Limits, target_pixels: int | None, *, for_square: bool) -> OpenedPicture:
     if not data:
         raise PictureUnreadable(name=name, reason="empty")
     image_format = detect_format(data)
     if image_format is None:
         raise PictureUnreadable(name=name, reason="not a picture")
     check_structure(data, image_format, name)
-    encoded = open_encoded(data, image_format, target_pixels)
+    encoded = open_encoded(data, image_format, target_pixels, for_square=for_square)
     limits.check_shape(encoded.size, name)
     return OpenedPicture(
         name=name,
@@ -165,6 +171,7 @@ def _open(data: bytes, name: str, limits: Limits, target_pixels: int | None) -> 
         needed_bytes=needed_bytes(data, image_format, encoded.decoded_size, encoded.mode),
         _encoded=encoded,
         _target_pixels=target_pixels,
+        _for_square=for_square,
     )
 
 

@@ -76,29 +76,34 @@ class DecodingPool:
 
         fit: returns the width and height to resize to, from those of the decoded picture. Raises a `PictureError`.
         """
-        with self._decoded(data, name, limits, target_pixels) as (process, _, decoded_size):
-            return _pixels(process, name, fit(*decoded_size), averaged_first=False)
+        with self._decoded(data, name, limits, target_pixels) as (process, decoded_size):
+            width, height = fit(*decoded_size)
+            _, pixels = process.ask(name, {"size": (width, height)}, max_bytes=3 * width * height)
+        return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
 
     def square(self, data: bytes, name: str, limits: Limits, side_px: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
         """Decode a picture for a dual encoder, and resize it to a square, whatever its shape is.
 
-        Blocks of pixels are averaged first, as in `DecodedPicture.resized`. Returns the pixels, (side, side, RGB), and
-        the upright width and height of the whole picture. Raises a `PictureError`.
+        It is done as `open_picture` says of squares. Returns the pixels, (side, side, RGB), and the upright width and
+        height of the whole picture. Raises a `PictureError`.
         """
-        with self._decoded(data, name, limits, side_px**2) as (process, stored_size, decoded_size):
-            pixels = _pixels(process, name, (side_px, side_px), averaged_first=True)
-        is_turned = (stored_size[0] > stored_size[1]) != (decoded_size[0] > decoded_size[1])
-        return pixels, (stored_size[1], stored_size[0]) if is_turned else stored_size
+        with self._granted(data, name, limits, {"square_px": side_px}) as (process, opened):
+            grant = {"granted_bytes": opened["needed_bytes"]}
+            answer, pixels = process.ask(name, grant, max_bytes=3 * side_px**2)
+        (width, height), decoded = opened["size"], answer["decoded"]
+        is_turned = (width > height) != (decoded[0] > decoded[1])
+        square = np.frombuffer(pixels, np.uint8).reshape(side_px, side_px, 3)
+        return square, (height, width) if is_turned else (width, height)
 
     def thumbnail(self, data: bytes, name: str, limits: Limits, *, max_px: int, quality: int) -> bytes:
         """Return a JPEG whose longer side is at most `max_px`; a picture is never enlarged. Raises a `PictureError`."""
-        with self._decoded(data, name, limits, max_px**2) as (process, _, _):
+        with self._decoded(data, name, limits, max_px**2) as (process, _):
             request = {"max_px": max_px, "quality": quality}
             return process.ask(name, request, max_bytes=HEADER_BYTES + 4 * max_px**2)[1]
 
     def size(self, data: bytes, name: str, limits: Limits) -> tuple[int, int]:
         """Return width and height in pixels, as they are stored. Raises a `PictureError`."""
-        with self._opened(data, name, limits, None) as (_, opened):
+        with self._opened(data, name, limits, {"target_pixels": None}) as (_, opened):
             width, height = opened["size"]
             return width, height
 
@@ -123,24 +128,31 @@ class DecodingPool:
     @contextmanager
     def _decoded(
         self, data: bytes, name: str, limits: Limits, target_pixels: int
-    ) -> Iterator[tuple[DecodingProcess, tuple[int, int], tuple[int, int]]]:
-        """Decode a picture; yield the process that has it, its stored size, and its upright size as decoded."""
-        with self._opened(data, name, limits, target_pixels) as (process, opened):
+    ) -> Iterator[tuple[DecodingProcess, tuple[int, int]]]:
+        """Decode a picture; yield the process that has it, and its upright size as decoded."""
+        with self._granted(data, name, limits, {"target_pixels": target_pixels}) as (process, opened):
+            decoded, _ = process.ask(name, {"granted_bytes": opened["needed_bytes"]})
+            yield process, decoded["size"]
+
+    @contextmanager
+    def _granted(
+        self, data: bytes, name: str, limits: Limits, target: dict[str, Any]
+    ) -> Iterator[tuple[DecodingProcess, dict[str, Any]]]:
+        """Open a picture; yield as `_opened`, once there is memory for decoding it."""
+        with self._opened(data, name, limits, target) as (process, opened):
             needed, most, (width, height) = opened["needed_bytes"], limits.max_decoding_bytes, opened["size"]
             if needed > most:
                 raise PictureNeedsMemory(name=name, width=width, height=height, needed_bytes=needed, max_bytes=most)
             with self._decoding_bytes.reserve(needed, most):
-                decoded, _ = process.ask(name, {"granted_bytes": needed})
-                yield process, (width, height), decoded["size"]
+                yield process, opened
 
     @contextmanager
     def _opened(
-        self, data: bytes, name: str, limits: Limits, target_pixels: int | None
+        self, data: bytes, name: str, limits: Limits, target: dict[str, Any]
     ) -> Iterator[tuple[DecodingProcess, dict[str, Any]]]:
         """Open a picture; yield the process that has it, and what is known of it."""
-        request = {"limits": asdict(limits), "target_pixels": target_pixels}
         with self._conversation(data, name) as process:
-            yield process, process.ask(name, request, data)[0]
+            yield process, process.ask(name, {"limits": asdict(limits), **target}, data)[0]
 
     @contextmanager
     def _conversation(self, data: bytes, name: str) -> Iterator[DecodingProcess]:
@@ -177,14 +189,6 @@ class DecodingPool:
             process = self._idle.pop() if self._idle else DecodingProcess(self._command, self._clock_s)
             self._busy.add(process)
             return process
-
-
-def _pixels(process: DecodingProcess, name: str, size: tuple[int, int], *, averaged_first: bool) -> NDArray[np.uint8]:
-    """Let a process resize the picture that it has decoded, and return its pixels: (height, width, RGB)."""
-    width, height = size
-    request = {"size": size, "averaged_first": averaged_first}
-    _, pixels = process.ask(name, request, max_bytes=3 * width * height)
-    return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
 
 
 def shared_pool() -> DecodingPool:

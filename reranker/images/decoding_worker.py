@@ -7,8 +7,12 @@ The conversation about a picture, with the messages of `reranker.images.messages
 
     program: limits, target_pixels, and the encoded bytes    process: size, needed_bytes
     program: granted_bytes                                   process: size, upright
-    program: size and averaged_first,                        process: the scaled image as RGB,
-             or max_px and quality of a JPEG                          or as JPEG
+    program: size, or max_px and quality of a JPEG           process: the scaled image as RGB, or as JPEG
+
+For a square, whose size is known from the start, it is shorter:
+
+    program: limits, square_px, and the encoded bytes        process: size, needed_bytes
+    program: granted_bytes                                   process: decoded, upright, and the square as RGB
 
 Or, without decoding:
 
@@ -88,7 +92,9 @@ def _decode_one(
     _limit_memory(2 * len(data))
     if "capture_data" in request:
         return asdict(read_exif(picture_exif(data))), b""
-    opened = open_picture(data, "", Limits(**request["limits"]), request["target_pixels"])
+    square_px = request.get("square_px")
+    limits, target_pixels = Limits(**request["limits"]), square_px**2 if square_px else request["target_pixels"]
+    opened = open_picture(data, "", limits, target_pixels, for_square=bool(square_px))
     del data  # the decoder has a copy without metadata
     write_message(responses, {"size": opened.size, "needed_bytes": opened.needed_bytes})
     request, _ = _receive(requests, clock_s)
@@ -96,6 +102,8 @@ def _decode_one(
         return None
     _limit_memory(request["granted_bytes"])
     decoded = opened.decode()
+    if square_px:
+        return {"decoded": decoded.size}, guarded(lambda: _scaled(decoded, [square_px, square_px]), "")
     write_message(responses, {"size": decoded.size})
     request, _ = _receive(requests, clock_s)
     return ({}, guarded(lambda: _scaled(decoded, **request), "")) if request else None
@@ -110,18 +118,14 @@ def _receive(requests: IO[bytes], clock_s: float) -> tuple[dict[str, Any], bytes
 
 
 def _scaled(
-    decoded: DecodedPicture,
-    size: list[int] | None = None,
-    averaged_first: bool = False,
-    max_px: int | None = None,
-    quality: int = 0,
+    decoded: DecodedPicture, size: list[int] | None = None, max_px: int | None = None, quality: int = 0
 ) -> bytes:
     """Return the pixels of the picture in a size, or a JPEG whose longer side is at most `max_px`, never enlarged."""
     if max_px is not None:
         return encode_jpeg(decoded.thumbnail(max_px), quality)
     assert size is not None, "either is given"
     width, height = size
-    return decoded.resized((width, height), averaged_first=averaged_first).tobytes()
+    return decoded.resized((width, height)).tobytes()
 
 
 def _kill_after(timer: str, seconds: float) -> None:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from reranker.core.errors import PictureNeedsMemory, PictureSkipped, PictureTooLarge, PictureUnreadable
+from reranker.images.decoding import open_picture
 from reranker.images.decoding_pool import DecodingPool, shared_pool
 from reranker.images.limits import Limits
 from tests.support.decoding import decode
@@ -96,6 +97,16 @@ def test_the_sides_of_averaged_blocks_stay_at_least_those_of_the_square(pool, si
     box = (0, 0, size[0] / blocks[0], size[1] / blocks[1])
     expected = averaged.resize((28, 28), Image.Resampling.BICUBIC, box)
     assert np.array_equal(pool.square(data, "a", Limits(), 28)[0], np.asarray(expected))
+
+
+@pytest.mark.parametrize("size", [(27, 500), (28, 56), (57, 200), (448, 281), (800, 100), (640, 480)])
+def test_a_jpeg_for_a_square_is_decoded_at_the_smallest_part_that_has_its_sides(pool, size):
+    data = saved(NOISE.resize(size), "JPEG")
+    decoded = open_picture(data, "a", Limits(), 28**2, for_square=True).decode()
+    fraction = size[0] / decoded.size[0]
+    assert min(decoded.size) >= min(28, *size)
+    assert fraction == pytest.approx(8, rel=0.05) or min(size) / (2 * fraction) < 28
+    assert pool.square(data, "a", Limits(), 28)[1] == size
 
 
 def test_a_thumbnail_is_that_of_this_process(pool):

@@ -15,9 +15,9 @@ def pretending(before: str, compute_s: float = 9.0, clock_s: float = 30.0) -> li
 import os, time
 from reranker.images import decoding_worker
 really_open = decoding_worker.open_picture
-def open_picture(data, *rest):
+def open_picture(data, *rest, **options):
     exec({before!r})
-    return really_open(data, *rest)
+    return really_open(data, *rest, **options)
 decoding_worker.open_picture = open_picture
 {last_line}
 """
