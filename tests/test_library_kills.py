@@ -49,4 +49,5 @@ def test_nothing_is_lost_doubled_or_exchanged(tmp_path: Path, pictures: int, kil
     found, expected = vectors_of(library), vectors_of(tmp_path / "other")
     assert found.keys() == expected.keys()
     assert len(found) == pictures
-    np.testing.assert_allclose([found[path] for path in expected], list(expected.values()), atol=2e-3)
+    # In BF16 a vector depends a little on the size of its batch.
+    np.testing.assert_allclose([found[path] for path in expected], list(expected.values()), atol=1e-2)

@@ -65,4 +65,4 @@ def attachment_of(workers: RayWorkers) -> Attachment:
 
 def _slot(name: str) -> Slot:
     """Return the place of a worker of this name, which it alone has ever taken."""
-    return Slot(node=name, number=0, on_gpu=False, machine=name, name=name, threads=1)
+    return Slot(node=name, number=0, on_gpu=False, processors=0, machine=name, name=name, threads=1)

@@ -12,13 +12,14 @@ from reranker.config.settings import AUTO, Device
 class Slot:
     """A place for a worker: equal to another one if it is the same place, whatever that is called.
 
-    node: id of its machine in Ray. number: of the place there. machine: name of the machine. name: of its first worker.
-    threads: of torch.
+    node: id of its machine in Ray. number: of the place there. processors: that a worker without a GPU claims of the
+    machine. machine: name of the machine. name: of its first worker. threads: of torch.
     """
 
     node: str
     number: int
     on_gpu: bool
+    processors: int
     machine: str = field(compare=False)
     name: str = field(compare=False)
     threads: int = field(compare=False)
@@ -46,13 +47,16 @@ def slots_of(nodes: Sequence[dict[str, Any]], wanted: str, device: Device) -> li
         Slot(
             node=node["NodeID"],
             number=number,
+            on_gpu=on_gpu,
+            processors=0 if on_gpu else share,
             machine=names[node["NodeID"]],
             name=f"{names[node['NodeID']]}/{number}",
-            on_gpu=on_gpu,
-            threads=max(1, int(node["Resources"].get("CPU", 1)) // counts[node["NodeID"]]),
+            threads=share,
         )
         for node in nodes
-        for number in range(counts[node["NodeID"]])
+        for count in [counts[node["NodeID"]]]
+        for share in [max(1, int(node["Resources"].get("CPU", 1)) // max(1, count))]
+        for number in range(count)
     ]
 
 

@@ -61,8 +61,8 @@ def _connect_in_lasting_thread(connect: Callable[[], None]) -> None:
     threading.Thread(target=run, name="reranker-ray", daemon=True).start()
     try:
         connected.result()
-    except BaseException:
-        _CONNECTION.close()
+    except BaseException:  # it has failed, or whoever waits for it was interrupted
+        connected.add_done_callback(lambda _: _CONNECTION.close())
         raise
 
 

@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -95,7 +96,6 @@ class _Attempts:
     """Starts in a slot. failed: since the last that did not. error: of the last. next_s: when it may be tried again."""
 
     failed: int = 0
-    started: int = 0
     next_s: float = 0.0
     error: RerankerError | None = None
 
@@ -125,6 +125,7 @@ class RayWorkers:
         self._opened = _Opened()
         self._workers: dict[Slot, RayWorker] = {}
         self._attempts: dict[Slot, _Attempts] = {}
+        self._given_names: Counter[str] = Counter()
         self._facts: dict[Variant, ModelFacts] = {}
         self._missing_since_s: float | None = None
         self._lock = threading.RLock()  # of all above
@@ -249,10 +250,15 @@ class RayWorkers:
                 done.set_exception(error)
 
         with self._lock:
-            attempts = self._attempts.setdefault(slot, _Attempts())
-            name = slot.name if attempts.started == 0 else f"{slot.name}.{attempts.started}"
-            worker = RayWorker(slot, self._actor(slot, self.prefix + name), name)
-            attempts.started += 1
+            self._attempts.setdefault(slot, _Attempts())
+            earlier = self._given_names[slot.name]
+            name = f"{slot.name}.{earlier}" if earlier else slot.name
+            try:
+                worker = RayWorker(slot, self._actor(slot, self.prefix + name), name)
+            except Exception as error:
+                done.set_exception(error)
+                return done
+            self._given_names[slot.name] += 1
             self._workers[slot] = worker
         threading.Thread(target=start, name=f"reranker-start-{slot.name}", daemon=True).start()
         return done
@@ -275,7 +281,7 @@ class RayWorkers:
 
         options = {
             "name": name,
-            "num_cpus": 0 if not self._address or slot.on_gpu else slot.threads,
+            "num_cpus": slot.processors if self._address else 0,
             "num_gpus": 1 if slot.on_gpu else 0,
             "max_concurrency": CONCURRENT_CALLS,
             "scheduling_strategy": NodeAffinitySchedulingStrategy(slot.node, soft=False),
@@ -291,10 +297,12 @@ class RayWorkers:
                 self._drop(worker)
             raise
         with self._lock:
+            if self._closed.is_set() or self._workers.get(worker.slot) is not worker:  # it was dropped meanwhile
+                raise WorkerNotStarted(machine=worker.slot.machine, reason="it ended")
             attempts = self._attempts[worker.slot]
             attempts.failed, attempts.error = 0, None
-        self.scheduler.add(worker)
-        worker.is_ready = True
+            self.scheduler.add(worker)
+            worker.is_ready = True
 
     def _load_all(self, workers: Sequence[RayWorker]) -> None:
         """Load what is open on workers. One that ends meanwhile is replaced, as at any other time."""

@@ -227,9 +227,9 @@ class WorkerExecutor:
     """An `Executor` whose devices are those of workers.
 
     The pictures of a batch that a worker did not finish go to others one by one, at most twice each: so a picture that
-    ends workers fails, and no other one. An example that was decoded for a worker is kept for the others. load: decodes
-    a picture that was prepared without patches.
-    note_kept: is told which features a worker has.
+    ends workers fails, and no other one. An example that was decoded for a worker is kept for the others.
+
+    load: decodes a picture that was prepared without patches. note_kept: is told which features a worker has.
     """
 
     def __init__(
@@ -302,7 +302,7 @@ class WorkerExecutor:
     ) -> None:
         """Ask a worker for the grid of an image. It is decoded first, in another thread, if it is None."""
         if image is None:
-            decoded = _DECODING_THREADS.submit(self._load, picture)
+            decoded = _DECODERS.submit(self._load, picture)
             decoded.add_done_callback(_or_fail(done, lambda each: self._ask_grid(worker, each, picture, run_id, done)))
             return
 
@@ -380,7 +380,7 @@ class WorkerExecutor:
         if not absent:
             self._ask(call, worker, done)
             return
-        loaded = _DECODING_THREADS.submit(self._loaded, call, absent)
+        loaded = _DECODERS.submit(self._loaded, call, absent)
         loaded.add_done_callback(_or_fail(done, lambda complete: self._ask(complete, worker, done)))
 
     def _loaded(self, call: "_Call", absent: Sequence[int]) -> "_Call":
@@ -480,7 +480,7 @@ class _CountDown:
             self._then()
 
 
-_DECODING_THREADS: Final = ThreadPoolExecutor(DECODING_THREADS, thread_name_prefix="reranker-remote")
+_DECODERS: Final = ThreadPoolExecutor(DECODING_THREADS, thread_name_prefix="reranker-remote")
 
 
 def _result(started: "Future[_Done]") -> ScoreResult:

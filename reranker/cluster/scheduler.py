@@ -2,7 +2,7 @@
 
 A worker has at most two batches, so that a slow one holds up no more than that. A batch whose pictures a worker has
 encoded goes to that worker, unless another one has nothing to do. What a worker had when it ended goes to others, but
-only so often, and then alone, for one of its batches may have ended it.
+only so often, and then exclusively, for one of its batches may have ended it.
 """
 
 import threading

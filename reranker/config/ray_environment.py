@@ -7,7 +7,7 @@ import secrets
 def prepare(*, local: bool) -> None:
     """Turn off its telemetry, let it accept only programs that have its token, and leave signals to this program.
 
-    Ray does not start by itself, with other options, when it is used after its end.
+    A call after `ray.shutdown` fails, instead of starting another Ray with other options.
 
     local: let it listen on this machine alone (by `RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER`, on Linux, too), with a token
         that only this program and its processes know, or that of the environment. Ray would write one into a file that

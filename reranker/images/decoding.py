@@ -45,6 +45,7 @@ _UPRIGHT: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_ON_THE_SIDE: Final = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +90,14 @@ class DecodedPicture:
 class OpenedPicture:
     """A picture whose header and structure were read and checked, but none of its pixels.
 
-    size: width and height in pixels, as they are stored. needed_bytes: about the most memory that `decode` takes.
+    size: width and height in pixels, as they are stored. upright_size: those of the picture as people see it.
+    needed_bytes: about the most memory that `decode` takes.
     """
 
     name: str
     limits: Limits
     size: tuple[int, int]
+    upright_size: tuple[int, int]
     needed_bytes: int
     _encoded: EncodedImage
     _target_pixels: int | None
@@ -164,10 +167,12 @@ def _open(data: bytes, name: str, limits: Limits, target_pixels: int | None, *, 
     check_structure(data, image_format, name)
     encoded = open_encoded(data, image_format, target_pixels, for_square=for_square)
     limits.check_shape(encoded.size, name)
+    width, height = encoded.size
     return OpenedPicture(
         name=name,
         limits=limits,
         size=encoded.size,
+        upright_size=(height, width) if encoded.metadata.orientation in _ON_THE_SIDE else (width, height),
         needed_bytes=needed_bytes(data, image_format, encoded.decoded_size, encoded.mode),
         _encoded=encoded,
         _target_pixels=target_pixels,

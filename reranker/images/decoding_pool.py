@@ -89,11 +89,9 @@ class DecodingPool:
         """
         with self._granted(data, name, limits, {"square_px": side_px}) as (process, opened):
             grant = {"granted_bytes": opened["needed_bytes"]}
-            answer, pixels = process.ask(name, grant, max_bytes=3 * side_px**2)
-        (width, height), decoded = opened["size"], answer["decoded"]
-        is_turned = (width > height) != (decoded[0] > decoded[1])
-        square = np.frombuffer(pixels, np.uint8).reshape(side_px, side_px, 3)
-        return square, (height, width) if is_turned else (width, height)
+            _, pixels = process.ask(name, grant, max_bytes=3 * side_px**2)
+        width, height = opened["upright_size"]
+        return np.frombuffer(pixels, np.uint8).reshape(side_px, side_px, 3), (width, height)
 
     def thumbnail(self, data: bytes, name: str, limits: Limits, *, max_px: int, quality: int) -> bytes:
         """Return a JPEG whose longer side is at most `max_px`; a picture is never enlarged. Raises a `PictureError`."""

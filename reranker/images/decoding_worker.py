@@ -5,14 +5,14 @@ also inside of C code, and gives it no more memory than the picture was granted.
 
 The conversation about a picture, with the messages of `reranker.images.messages`:
 
-    program: limits, target_pixels, and the encoded bytes    process: size, needed_bytes
+    program: limits, target_pixels, and the encoded bytes    process: size, upright_size, needed_bytes
     program: granted_bytes                                   process: size, upright
     program: size, or max_px and quality of a JPEG           process: the scaled image as RGB, or as JPEG
 
 For a square, whose size is known from the start, it is shorter:
 
-    program: limits, square_px, and the encoded bytes        process: size, needed_bytes
-    program: granted_bytes                                   process: decoded, upright, and the square as RGB
+    program: limits, square_px, and the encoded bytes        process: size, upright_size, needed_bytes
+    program: granted_bytes                                   process: the square as RGB
 
 Or, without decoding:
 
@@ -96,14 +96,15 @@ def _decode_one(
     limits, target_pixels = Limits(**request["limits"]), square_px**2 if square_px else request["target_pixels"]
     opened = open_picture(data, "", limits, target_pixels, for_square=bool(square_px))
     del data  # the decoder has a copy without metadata
-    write_message(responses, {"size": opened.size, "needed_bytes": opened.needed_bytes})
+    facts = {"size": opened.size, "upright_size": opened.upright_size, "needed_bytes": opened.needed_bytes}
+    write_message(responses, facts)
     request, _ = _receive(requests, clock_s)
     if not request:
         return None
     _limit_memory(request["granted_bytes"])
     decoded = opened.decode()
     if square_px:
-        return {"decoded": decoded.size}, guarded(lambda: _scaled(decoded, [square_px, square_px]), "")
+        return {}, guarded(lambda: _scaled(decoded, [square_px, square_px]), "")
     write_message(responses, {"size": decoded.size})
     request, _ = _receive(requests, clock_s)
     return ({}, guarded(lambda: _scaled(decoded, **request), "")) if request else None

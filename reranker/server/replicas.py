@@ -24,14 +24,18 @@ from reranker.cluster.attached_workers import Attachment, attachment_of
 from reranker.config.settings import Settings
 from reranker.core.cancellation import Cancellation
 from reranker.core.errors import ReplicasEnded, RerankerError, ServerStopping
+from reranker.server.merged_metrics import merged
 from reranker.storage.temporary_folder import temporary_folder
 
 _log = logging.getLogger(__name__)
 
 KEPT_HEADERS: Final = ("content-type", "content-language", "retry-after")
 READY: Final = b"ready\n"  # what a replica writes to stdout once it accepts requests
-TRIES: Final = 2
+TRIES: Final = 2  # replicas that may end with a request
+MOST_ASKED: Final = 4  # replicas for a request, also those that cannot be reached
+REPLACED_S: Final = 60.0  # for a replica to be replaced, for a request with which it has ended
 PAUSE_S: Final = 2.0  # before a replica that has ended is started again, and between two looks for a model
+ENDING_S: Final = 1.0  # between the end of a connection and that of its process
 METRICS_S: Final = 2.0  # for a replica to tell its metrics
 
 
@@ -56,7 +60,7 @@ class Replicas:
         self._count = reranker.settings.server.replicas if reranker.settings.server.replicas > 1 else 0
         self._ready: dict[_Replica, int] = {}  # and how many requests each has
         self._starting: set[_Replica] = set()
-        self._ended: list[str] = []  # the last metrics of those that have ended
+        self._ended = ""  # the sum of the last metrics of those that have ended
         self._changed, self._closed = threading.Condition(), threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -69,6 +73,7 @@ class Replicas:
         """End the replicas."""
         with self._changed:
             self._closed.set()
+            self._changed.notify_all()
             for replica in self._ready:
                 replica.close()
             for replica in self._starting:
@@ -82,31 +87,53 @@ class Replicas:
             return self._changed.wait_for(lambda: len(self._ready) == self._count, timeout_s)
 
     def answer(self, path: str, body: bytearray, headers: Mapping[str, str], stop: Cancellation) -> Response:
-        """Let a replica answer a POST request. If it ends meanwhile, another one is asked.
+        """Let a replica answer a POST request. If it ends meanwhile, the next one is asked: this process is spared.
 
         stop: ends the request before its next batch. Raises `NoReplica`, `ReplicasEnded` and `ServerStopping`.
         """
         ended = 0
-        while ended < TRIES and (replica := self._take()) is not None:
+        for _ in range(MOST_ASKED):
+            if ended:
+                self._wait_for_replica(stop)
+            replica = self._take()
+            if replica is None:
+                break
             try:
                 return replica.ask("POST", path, body, headers, stop)
             except (OSError, HTTPException) as error:
                 if stop.cancelled:
                     raise ServerStopping from None
-                self._drop(replica)
-                had_ended = isinstance(error, ConnectionRefusedError | FileNotFoundError)
-                ended += not had_ended
+                if replica.has_ended():
+                    self._drop(replica)
+                    had_ended_before = isinstance(error, ConnectionRefusedError | FileNotFoundError)
+                    ended += not had_ended_before
             finally:
                 self._give_back(replica)
+            if ended == TRIES:
+                break
         raise ReplicasEnded if ended else NoReplica
 
-    def metrics(self) -> tuple[list[str], list[str]]:
-        """Return what each replica tells Prometheus, and what those that have ended told last."""
+    def metrics(self) -> list[str]:
+        """Return what each replica tells Prometheus, and the sum of what those that have ended told last."""
         with self._changed:
             replicas = list(self._ready)
-        texts = [text for replica in replicas if (text := replica.metrics())]
+        texts = {replica: replica.metrics() for replica in replicas}
         with self._changed:
-            return texts, list(self._ended)
+            running = [text for replica, text in texts.items() if replica in self._ready]
+            return [text for text in (*running, self._ended) if text]
+
+    def _wait_for_replica(self, stop: Cancellation) -> None:
+        """Wait until a replica is ready, but not for ever."""
+        remove_callback = stop.on_cancel(self._wake)
+        try:
+            with self._changed:
+                self._changed.wait_for(lambda: self._ready or self._closed.is_set() or stop.cancelled, REPLACED_S)
+        finally:
+            remove_callback()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def _take(self) -> "_Replica | None":
         """Return a replica with the model in use, if there is one. Others end, and are started with that model."""
@@ -125,7 +152,7 @@ class Replicas:
         """Give a replica no more requests, and let it end, if it has not."""
         with self._changed:
             if self._ready.pop(replica, None) is not None and replica.last_metrics:
-                self._ended.append(replica.last_metrics)
+                self._ended = merged([self._ended, replica.last_metrics], with_gauges=False).decode()
             replica.close()
 
     def _give_back(self, replica: "_Replica") -> None:
@@ -220,6 +247,14 @@ class _Replica:
         """Wait until it accepts requests. Returns False if it ends instead."""
         assert self._process.stdout is not None, "it is a pipe"
         return self._process.stdout.readline() == READY
+
+    def has_ended(self) -> bool:
+        """Whether it has ended, or does so now."""
+        try:
+            self._process.wait(ENDING_S)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def wait(self) -> int:
         """Wait until it ends, free what it held, and return its exit code."""

@@ -104,8 +104,15 @@ def test_a_place_is_the_same_whatever_other_machines_there_are() -> None:
     """Its worker goes on when a machine joins, also one of the same name."""
     box, same_name = node("box"), node("box", number=1)
     assert set(slots_of([box], "auto", "cpu")) < set(slots_of([box, same_name], "auto", "cpu"))
-    moved = set(slots_of([box], "2", "cpu")) - set(slots_of([box, node("other", number=1)], "2", "cpu"))
+    gpus = node("box", gpus=2), node("other", gpus=2, number=1)
+    moved = set(slots_of(gpus[:1], "2", "auto")) - set(slots_of(gpus, "2", "auto"))
     assert [slot.name for slot in moved] == ["box/1"]
+
+
+def test_a_place_with_another_share_of_the_processors_is_another_place() -> None:
+    """Its worker has to give some back, so that the one of a machine that has gone can start."""
+    both = slots_of([node("box"), node("other", number=1)], "2", "cpu")
+    assert set(both).isdisjoint(slots_of([node("box")], "2", "cpu"))
 
 
 def test_workers_that_compute_in_different_precisions_are_not_used_together() -> None:
@@ -379,4 +386,5 @@ def test_machines_come_and_go_while_a_library_is_indexed(tmp_path: Path, picture
     found, expected = vectors_of(library), vectors_of(tmp_path / "other")
     assert found.keys() == expected.keys()
     assert len(found) == pictures
-    np.testing.assert_allclose([found[path] for path in expected], list(expected.values()), atol=2e-3)
+    # In BF16 a vector depends a little on the size of its batch.
+    np.testing.assert_allclose([found[path] for path in expected], list(expected.values()), atol=1e-2)

@@ -88,6 +88,14 @@ def test_a_square_for_a_dual_encoder_has_the_averages_of_blocks(pool, orientatio
     assert np.array_equal(pixels, np.asarray(here.reduce((upright[0] // 28, upright[1] // 28))))
 
 
+def test_the_sides_of_a_picture_that_is_nearly_a_square_are_not_exchanged(pool):
+    for orientation, upright in ((1, (400, 399)), (8, (399, 400))):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        data = saved(NOISE.resize((400, 399)), "JPEG", exif=exif.tobytes())
+        assert pool.square(data, "a", Limits(), 28)[1] == upright
+
+
 @pytest.mark.parametrize("size", [(20, 40), (50, 30), (57, 200), (448, 281)])
 def test_the_sides_of_averaged_blocks_stay_at_least_those_of_the_square(pool, size):
     data = saved(NOISE.resize(size), "PNG")
