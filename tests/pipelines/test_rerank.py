@@ -101,9 +101,9 @@ def assert_free(device_queue: DeviceQueue) -> None:
 
 
 def run_threads() -> list[threading.Thread]:
-    """Of runs; the one of torch belongs to a model."""
+    """Of runs; the one of torch belongs to a model, and those that decode for workers to the process."""
     threads = [thread for thread in threading.enumerate() if thread.name.startswith("reranker-")]
-    return [thread for thread in threads if thread.name != "reranker-torch"]
+    return [thread for thread in threads if not thread.name.startswith(("reranker-torch", "reranker-remote"))]
 
 
 @pytest.fixture(autouse=True)
